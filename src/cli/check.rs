@@ -1,0 +1,219 @@
+//! `engage-host check`: the proof without the listeners.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use serde::Serialize;
+
+use super::output::{Failure, print, print_json};
+use super::serve::Listen;
+use crate::config::{BaseUrl, Config};
+use crate::pki::Timestamp;
+use crate::pki::limits::MAX_CHAIN_BYTES;
+use crate::publication::{Inventory, Proof, SiteEntry, Warning, prove};
+use crate::report::{Explain, causes, explained};
+
+/// Prove everything that `serve` would, without listening.
+///
+/// Exit code 0 when `serve` would start, 1 when not.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Example:\n  engage-host check --config /etc/engage-host/config.toml --strict"
+)]
+pub(super) struct Check {
+    /// Configuration file
+    #[arg(long, value_name = "FILE", default_value = "config.toml")]
+    config: PathBuf,
+    /// Print JSON instead of a table
+    #[arg(long)]
+    json: bool,
+    /// Fail on warnings too
+    #[arg(long)]
+    strict: bool,
+    #[command(flatten)]
+    listen: Listen,
+}
+
+impl Check {
+    pub(super) fn run(self) -> ExitCode {
+        let report = match Config::load(&self.config) {
+            Ok(mut config) => {
+                self.listen.apply(&mut config);
+                let base_url = config.base_url_at(config.http.listen);
+                let proof = prove(&config, &base_url, Timestamp::now());
+                Report::of_proof(&config, &base_url, proof, self.strict)
+            }
+            Err(error) if self.json => Report::of_error(&error),
+            Err(error) => return Failure::from(error).report(),
+        };
+        if self.json {
+            print_json(&report);
+        } else {
+            print(report.text());
+        }
+        ExitCode::from(u8::from(!report.ok))
+    }
+}
+
+/// The result of a check; serialises as `check --json`.
+#[derive(Serialize)]
+struct Report {
+    ok: bool,
+    config: Option<PathBuf>,
+    base_url: Option<String>,
+    #[serde(flatten)]
+    inventory: Inventory,
+    chain_limit_bytes: usize,
+    warnings: Vec<Warning>,
+    refusals: Vec<RefusalEntry>,
+}
+
+#[derive(Serialize)]
+struct RefusalEntry {
+    code: &'static str,
+    message: String,
+    hint: String,
+    #[serde(skip)]
+    explained: String,
+}
+
+impl RefusalEntry {
+    fn new(error: &dyn Explain) -> Self {
+        Self {
+            code: error.code(),
+            message: causes(error),
+            hint: error.hint(),
+            explained: explained(error),
+        }
+    }
+}
+
+impl Report {
+    fn of_proof(config: &Config, base_url: &BaseUrl, proof: Proof, strict: bool) -> Self {
+        let Proof {
+            inventory,
+            warnings,
+            verdict,
+        } = proof;
+        let refusals: Vec<_> = match &verdict {
+            Ok(_) => Vec::new(),
+            Err(refusals) => refusals
+                .iter()
+                .map(|refusal| RefusalEntry::new(refusal))
+                .collect(),
+        };
+        Self {
+            ok: refusals.is_empty() && (warnings.is_empty() || !strict),
+            config: Some(config.path.clone()),
+            base_url: Some(base_url.to_string()),
+            inventory,
+            chain_limit_bytes: MAX_CHAIN_BYTES,
+            warnings,
+            refusals,
+        }
+    }
+
+    fn of_error(error: &dyn Explain) -> Self {
+        Self {
+            ok: false,
+            config: None,
+            base_url: None,
+            inventory: Inventory::default(),
+            chain_limit_bytes: MAX_CHAIN_BYTES,
+            warnings: Vec::new(),
+            refusals: vec![RefusalEntry::new(error)],
+        }
+    }
+
+    fn text(&self) -> String {
+        let mut text = String::new();
+        self.write_chain(&mut text);
+        for site in &self.inventory.sites {
+            write_site(&mut text, site);
+        }
+        for Warning {
+            code,
+            message,
+            hint,
+        } in &self.warnings
+        {
+            let _ = writeln!(text, "warning[{code}]: {message}\n  hint: {hint}");
+        }
+        for refusal in &self.refusals {
+            let _ = writeln!(text, "error[{}]: {}", refusal.code, refusal.explained);
+        }
+        let _ = write!(
+            text,
+            "{}: {} errors, {} warnings",
+            if self.ok { "ok" } else { "refused" },
+            self.refusals.len(),
+            self.warnings.len()
+        );
+        text
+    }
+
+    fn write_chain(&self, text: &mut String) {
+        let Inventory {
+            certificates,
+            certificate_message_bytes,
+            sites,
+            served_files,
+        } = &self.inventory;
+        if certificates.is_empty() {
+            return;
+        }
+        let _ = writeln!(
+            text,
+            "{:<13} {:>5}  {:<10} {:>9}  SUBJECT",
+            "CERTIFICATE", "BYTES", "KEY", "DAYS LEFT"
+        );
+        for certificate in certificates {
+            let _ = writeln!(
+                text,
+                "{:<13} {:>5}  {:<10} {:>9}  {}",
+                certificate.role,
+                certificate.size_bytes,
+                certificate.key,
+                certificate.days_left,
+                certificate.subject
+            );
+        }
+        if let Some(total) = sites.iter().filter_map(|site| site.chain_bytes).max() {
+            let _ = writeln!(
+                text,
+                "{:<13} {total:>5}  of {} that a device accepts",
+                "sum", self.chain_limit_bytes
+            );
+        }
+        if let Some(message) = certificate_message_bytes {
+            let _ = writeln!(
+                text,
+                "{:<13} {message:>5}  with framing, as sent in the handshake",
+                "TLS message"
+            );
+        }
+        let _ = writeln!(
+            text,
+            "{:<13} {served_files:>5}  certificates in the static directory\n",
+            "served"
+        );
+    }
+}
+
+fn write_site(text: &mut String, site: &SiteEntry) {
+    let hosts = match site.hosts.as_slice() {
+        [] => "default".to_owned(),
+        hosts => hosts.join(", "),
+    };
+    let _ = writeln!(text, "site `{}` ({hosts})", site.name);
+    for (label, value) in [
+        ("cert_url", &site.cert_url),
+        ("hash", &site.hash),
+        ("fingerprint", &site.fingerprint_sha256),
+    ] {
+        let _ = writeln!(text, "  {label:<12} {}", value.as_deref().unwrap_or("-"));
+    }
+    text.push('\n');
+}

@@ -1,0 +1,99 @@
+//! `engage-host serve`: the daemon.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use tracing::warn;
+
+use super::init;
+use super::output::Failure;
+use crate::config::Config;
+use crate::pki::Timestamp;
+use crate::platform;
+use crate::publication::{Published, prove};
+use crate::server::{self, Bound};
+
+/// Announce and serve certificates until stopped.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Example:\n  engage-host serve --init --http 127.0.0.1:8080 --https 127.0.0.1:8443"
+)]
+pub(super) struct Serve {
+    /// Configuration file
+    #[arg(long, value_name = "FILE", default_value = "config.toml")]
+    config: PathBuf,
+    /// First create whatever is missing, as `init` does
+    #[arg(long)]
+    init: bool,
+    #[command(flatten)]
+    listen: Listen,
+}
+
+/// Addresses that override the configuration file.
+#[derive(Args, Clone, Debug)]
+pub(super) struct Listen {
+    /// Address of the plain listener, such as 0.0.0.0:80; port 0 lets the system choose
+    #[arg(long, value_name = "ADDR")]
+    pub(super) http: Option<SocketAddr>,
+    /// Address of the TLS listener, such as 0.0.0.0:443; port 0 lets the system choose
+    #[arg(long, value_name = "ADDR")]
+    pub(super) https: Option<SocketAddr>,
+}
+
+impl Listen {
+    pub(super) fn apply(&self, config: &mut Config) {
+        config.http.listen = self.http.unwrap_or(config.http.listen);
+        config.https.listen = self.https.unwrap_or(config.https.listen);
+    }
+}
+
+impl Serve {
+    pub(super) fn run(self) -> ExitCode {
+        let served = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| Failure::new(format_args!("failed to start the runtime: {error}")))
+            .and_then(|runtime| runtime.block_on(self.serve()));
+        match served {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(failure) => failure.report(),
+        }
+    }
+
+    async fn serve(self) -> Result<(), Failure> {
+        let Self {
+            config,
+            init,
+            listen,
+        } = self;
+        if init {
+            init::create_missing(&config, &listen)?;
+        }
+        let mut config = Config::load(&config)?;
+        listen.apply(&mut config);
+        let bound = Bound::bind(&config)?;
+        let http = bound.http_address().map_err(Failure::new)?;
+        let proof = prove(&config, &config.base_url_at(http), Timestamp::now());
+        for warning in &proof.warnings {
+            warn!(
+                code = warning.code,
+                "{}; hint: {}", warning.message, warning.hint
+            );
+        }
+        let publication = proof.verdict.map_err(Failure::new)?;
+        let shutdown = async {
+            match platform::shutdown_requested().await {
+                Ok(reason) => reason,
+                Err(error) => {
+                    warn!("signals cannot be received, so only SIGKILL stops the daemon: {error}");
+                    std::future::pending().await
+                }
+            }
+        };
+        server::run(bound, Published::new(publication), shutdown)
+            .await
+            .map_err(|error| Failure::new(format_args!("failed to serve: {error}")))
+    }
+}

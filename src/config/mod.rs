@@ -1,0 +1,161 @@
+//! `config.toml`, read and made absolute, without binding a socket or reading a secret.
+
+mod base_url;
+mod error;
+mod file;
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use crate::site::{HostName, SiteName};
+use file::{ConfigFile, HttpSection, HttpsSection, SiteSection};
+
+pub use base_url::{BaseUrl, BaseUrlError, primary_ipv4};
+pub use error::ConfigError;
+
+/// A configuration whose values are each well-formed and consistent with each other.
+///
+/// Every path is absolute: messages show them, and the working directory of a service is not
+/// that of the person who reads the message.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The file it came from.
+    pub path: PathBuf,
+    /// How devices reach the plain listener; `None` derives it from the listener's address.
+    pub base_url: Option<BaseUrl>,
+    /// The folder that holds `Device_Certificates/`.
+    pub static_dir: PathBuf,
+    /// The plain listener.
+    pub http: HttpConfig,
+    /// The TLS listener.
+    pub https: HttpsConfig,
+    /// At least one, with distinct hosts, at most one without hosts.
+    pub sites: Vec<SiteConfig>,
+}
+
+/// The plain listener.
+#[derive(Clone, Debug)]
+pub struct HttpConfig {
+    /// Address to listen on; port 0 lets the operating system choose.
+    pub listen: SocketAddr,
+}
+
+/// The TLS listener.
+#[derive(Clone, Debug)]
+pub struct HttpsConfig {
+    /// Address to listen on; port 0 lets the operating system choose.
+    pub listen: SocketAddr,
+    /// PEM file: server certificate, intermediates, and perhaps the root.
+    pub certificate: PathBuf,
+    /// PEM file of the server certificate's key.
+    pub private_key: PathBuf,
+    /// DER or PEM file of the root, where neither the chain nor an announced certificate is it.
+    /// Only counted against the device limit.
+    pub root: Option<PathBuf>,
+}
+
+/// One site.
+#[derive(Clone, Debug)]
+pub struct SiteConfig {
+    /// Its label.
+    pub name: SiteName,
+    /// The file that holds its site key.
+    pub key_file: PathBuf,
+    /// The DER file that its devices are told to install.
+    pub certificate: PathBuf,
+    /// Host header values that select it; none makes it the default.
+    pub hosts: Vec<HostName>,
+}
+
+impl Config {
+    /// Reads and checks a configuration file.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        let text = fs_err::read_to_string(&path)
+            .map_err(|source| ConfigError::unreadable(&path, source))?;
+        Self::parse(&path, &text)
+    }
+
+    /// Checks a configuration's text; `path` is where its relative paths start from.
+    pub fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
+        let file: ConfigFile =
+            toml::from_str(text).map_err(|source| ConfigError::syntax(path, source))?;
+        let ConfigFile {
+            base_url,
+            static_dir,
+            http: HttpSection {
+                listen: http_listen,
+            },
+            https,
+            site,
+        } = file;
+        let HttpsSection {
+            listen: https_listen,
+            certificate,
+            private_key,
+            root,
+        } = https;
+        let folder = path.parent().unwrap_or(Path::new("/"));
+        Ok(Self {
+            path: path.to_owned(),
+            base_url,
+            static_dir: folder.join(static_dir),
+            http: HttpConfig {
+                listen: http_listen,
+            },
+            https: HttpsConfig {
+                listen: https_listen,
+                certificate: folder.join(certificate),
+                private_key: folder.join(private_key),
+                root: root.map(|root| folder.join(root)),
+            },
+            sites: sites(path, folder, site)?,
+        })
+    }
+
+    /// The address that devices are told, with the plain listener bound at `http`.
+    #[must_use]
+    pub fn base_url_at(&self, http: SocketAddr) -> BaseUrl {
+        self.base_url
+            .clone()
+            .unwrap_or_else(|| BaseUrl::of_listener(http))
+    }
+}
+
+/// The site that each Host header value selects must be one.
+fn sites(
+    path: &Path,
+    folder: &Path,
+    sections: Vec<SiteSection>,
+) -> Result<Vec<SiteConfig>, ConfigError> {
+    if sections.is_empty() {
+        return Err(ConfigError::NoSite {
+            path: path.to_owned(),
+        });
+    }
+    let mut owners: HashMap<Option<HostName>, SiteName> = HashMap::new();
+    for SiteSection { name, hosts, .. } in &sections {
+        let selectors: Vec<Option<HostName>> = match hosts.as_slice() {
+            [] => vec![None],
+            hosts => hosts.iter().cloned().map(Some).collect(),
+        };
+        for host in selectors {
+            if let Some(other) = owners.insert(host.clone(), name.clone()) {
+                return Err(ConfigError::ambiguous_host(path, host, other, name.clone()));
+            }
+        }
+    }
+    let absolute = |SiteSection {
+                        name,
+                        key_file,
+                        certificate,
+                        hosts,
+                    }| SiteConfig {
+        name,
+        key_file: folder.join(key_file),
+        certificate: folder.join(certificate),
+        hosts,
+    };
+    Ok(sections.into_iter().map(absolute).collect())
+}

@@ -1,0 +1,40 @@
+//! Certificate distribution for Schlage ENGAGE Wi-Fi devices.
+//!
+//! A device trusts a partner's server only after it has installed the partner's certificate. It
+//! asks for it in clear text on port 80:
+//!
+//! ```text
+//! GET /swordfish/lock/certificates/current
+//! {"cert_url":"http://10.44.68.128/static/Device_Certificates/partner_CA.der","hash":"2t86c.."}
+//! ```
+//!
+//! fetches the DER file, checks that `hash` is Base64(HMAC-SHA1(site key, DER)), and from then on
+//! speaks TLS on port 443. This crate proves all of that as a device would before it serves it.
+//!
+//! # The map
+//!
+//! Data flows one way: `config.toml` -> [`config::Config`] -> [`publication::Publication`]
+//! (proven, immutable) -> listeners. A room knows what lies below it, never above.
+//!
+//! - [`cli`]: one file per command; the only place that prints.
+//! - [`server`]: sockets, TLS, the one HTTP/1 profile, shutdown.
+//! - [`routes`]: what is answered; the middleware stack in one place.
+//! - [`publication`]: everything that the certificate routes serve, and its proof.
+//! - [`lock`]: a device, simulated: what `doctor` and the tests speak with.
+//! - [`config`], [`site`], [`tls`], [`pki`]: configuration, site keys and announcements, what the
+//!   server proves itself with, certificates.
+//! - [`telemetry`], [`platform`], [`report`]: logs; what differs by operating system; messages.
+
+pub mod cli;
+pub mod config;
+pub mod connection;
+
+pub mod pki;
+pub mod platform;
+pub mod publication;
+pub mod report;
+pub mod routes;
+pub mod server;
+pub mod site;
+pub mod telemetry;
+pub mod tls;

@@ -1,0 +1,312 @@
+//! One X.509 certificate: its exact bytes and what this program needs to know of them.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use rustls::pki_types::CertificateDer;
+use sha2::{Digest, Sha256};
+use x509_parser::error::X509Error;
+use x509_parser::extensions::{GeneralName, ParsedExtension};
+use x509_parser::oid_registry::{OID_PKCS1_SHA1WITHRSA, OID_SHA1_WITH_RSA};
+use x509_parser::prelude::{FromDer, X509Certificate};
+
+use super::{PublicKey, Timestamp, Validity};
+
+/// Exactly one well-formed X.509 certificate.
+///
+/// Owns the DER bytes as they were read: they are what is hashed and served, so they are never
+/// re-encoded.
+#[derive(Clone)]
+pub struct Certificate {
+    der: CertificateDer<'static>,
+    subject: String,
+    issuer: String,
+    /// DER of the subject name: names are compared as devices compare them, byte for byte.
+    subject_der: Vec<u8>,
+    issuer_der: Vec<u8>,
+    key: PublicKey,
+    key_bits: Vec<u8>,
+    validity: Validity,
+    weak_signature: Option<&'static str>,
+    key_use: KeyUse,
+    alt_names: Vec<SubjectAltName>,
+    signed_by_itself: bool,
+}
+
+impl Certificate {
+    /// Parses `der`, all of it, as one certificate.
+    pub fn parse(der: Vec<u8>) -> Result<Self, MalformedCertificate> {
+        let (rest, parsed) = X509Certificate::from_der(&der)
+            .map_err(|error| MalformedCertificate::NotX509(reason(&error)))?;
+        if !rest.is_empty() {
+            return Err(MalformedCertificate::TrailingBytes(rest.len()));
+        }
+        let signed_by_itself = parsed.subject().as_raw() == parsed.issuer().as_raw()
+            && parsed.verify_signature(None).is_ok();
+        Ok(Self {
+            subject: parsed.subject().to_string(),
+            issuer: parsed.issuer().to_string(),
+            subject_der: parsed.subject().as_raw().to_vec(),
+            issuer_der: parsed.issuer().as_raw().to_vec(),
+            key: PublicKey::from_spki(parsed.public_key()),
+            key_bits: parsed.public_key().subject_public_key.data.to_vec(),
+            validity: Validity {
+                not_before: Timestamp::from_unix(parsed.validity().not_before.timestamp()),
+                not_after: Timestamp::from_unix(parsed.validity().not_after.timestamp()),
+            },
+            weak_signature: weak_signature(&parsed),
+            key_use: KeyUse::of(&parsed),
+            alt_names: alt_names(&parsed),
+            signed_by_itself,
+            der: CertificateDer::from(der),
+        })
+    }
+
+    /// The bytes as read.
+    #[must_use]
+    pub fn der(&self) -> &CertificateDer<'static> {
+        &self.der
+    }
+
+    /// DER length in bytes: what counts against [`super::limits::MAX_CHAIN_BYTES`].
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.der.len()
+    }
+
+    /// The subject name, for people.
+    #[must_use]
+    pub fn subject(&self) -> &str {
+        &self.subject
+    }
+
+    /// The issuer name, for people.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// Algorithm and size of the public key.
+    #[must_use]
+    pub fn key(&self) -> &PublicKey {
+        &self.key
+    }
+
+    /// The period in which the certificate may be used.
+    #[must_use]
+    pub fn validity(&self) -> Validity {
+        self.validity
+    }
+
+    /// Name of a broken hash in the certificate's own signature, if it has one.
+    ///
+    /// A trust anchor's signature is never checked, so that of a root does not count.
+    #[must_use]
+    pub fn weak_signature(&self) -> Option<&'static str> {
+        self.weak_signature.filter(|_| !self.signed_by_itself)
+    }
+
+    /// What the extensions allow the key to be used for.
+    #[must_use]
+    pub fn key_use(&self) -> &KeyUse {
+        &self.key_use
+    }
+
+    /// The subjectAltName entries that can name a host.
+    #[must_use]
+    pub fn alt_names(&self) -> &[SubjectAltName] {
+        &self.alt_names
+    }
+
+    /// Whether the certificate is its own issuer, proven by its signature: a root.
+    #[must_use]
+    pub fn is_self_signed(&self) -> bool {
+        self.signed_by_itself
+    }
+
+    /// SHA-256 over the DER, as `openssl x509 -fingerprint -sha256` prints it.
+    #[must_use]
+    pub fn fingerprint(&self) -> Fingerprint {
+        Fingerprint(Sha256::digest(&self.der).into())
+    }
+
+    /// The subjectPublicKey bits, to compare with a private key's.
+    #[must_use]
+    pub fn key_bits(&self) -> &[u8] {
+        &self.key_bits
+    }
+
+    /// Proves that `issuer` issued this certificate: the names chain and the signature verifies
+    /// under the issuer's key (RFC 5280 section 6.1.3 (a) (1) and (4)).
+    pub fn verify_issued_by(&self, issuer: &Self) -> Result<(), LinkError> {
+        if self.issuer_der != issuer.subject_der {
+            return Err(LinkError::Names);
+        }
+        let (Ok((_, own)), Ok((_, issuer))) = (
+            X509Certificate::from_der(&self.der),
+            X509Certificate::from_der(&issuer.der),
+        ) else {
+            return Err(LinkError::Signature);
+        };
+        own.verify_signature(Some(issuer.public_key()))
+            .map_err(|error| match error {
+                X509Error::SignatureUnsupportedAlgorithm => LinkError::Unsupported,
+                _ => LinkError::Signature,
+            })
+    }
+}
+
+impl fmt::Debug for Certificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Certificate")
+            .field("subject", &self.subject)
+            .field("size", &self.size())
+            .finish_non_exhaustive()
+    }
+}
+
+impl PartialEq for Certificate {
+    fn eq(&self, other: &Self) -> bool {
+        self.der == other.der
+    }
+}
+
+impl Eq for Certificate {}
+
+/// Why bytes are not exactly one certificate.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum MalformedCertificate {
+    /// The parser stopped.
+    #[error("not an X.509 certificate ({0})")]
+    NotX509(String),
+    /// More follows after the certificate.
+    #[error("{0} bytes follow after the certificate")]
+    TrailingBytes(usize),
+}
+
+/// Why one certificate did not issue another.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum LinkError {
+    /// Issuer name and subject name differ.
+    #[error("its issuer name is another")]
+    Names,
+    /// The names fit, the signature does not.
+    #[error("the names fit but the signature does not: another key of the same name signed it")]
+    Signature,
+    /// The names fit, the signature cannot be checked.
+    #[error(
+        "it is signed with an algorithm that is not supported; allowed: RSA or ECDSA with SHA-256, -384 or -512"
+    )]
+    Unsupported,
+}
+
+/// What the extensions say about the use of a certificate's key; `None` where one is absent.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct KeyUse {
+    /// basicConstraints cA.
+    pub is_ca: Option<bool>,
+    /// extKeyUsage contains serverAuth or anyExtendedKeyUsage.
+    pub server_auth: Option<bool>,
+    /// keyUsage is present, and allows digitalSignature (what an ECDHE handshake needs).
+    pub digital_signature: Option<bool>,
+    /// keyUsage is present, and allows keyCertSign.
+    pub certificate_sign: Option<bool>,
+    /// A subjectKeyIdentifier is present.
+    pub has_subject_key_id: bool,
+    /// An authorityKeyIdentifier is present.
+    pub has_authority_key_id: bool,
+}
+
+impl KeyUse {
+    fn of(certificate: &X509Certificate<'_>) -> Self {
+        let mut key_use = Self::default();
+        for extension in certificate.extensions() {
+            match extension.parsed_extension() {
+                ParsedExtension::BasicConstraints(constraints) => {
+                    key_use.is_ca = Some(constraints.ca);
+                }
+                ParsedExtension::ExtendedKeyUsage(usage) => {
+                    key_use.server_auth = Some(usage.server_auth || usage.any);
+                }
+                ParsedExtension::KeyUsage(usage) => {
+                    key_use.digital_signature = Some(usage.digital_signature());
+                    key_use.certificate_sign = Some(usage.key_cert_sign());
+                }
+                ParsedExtension::SubjectKeyIdentifier(_) => key_use.has_subject_key_id = true,
+                ParsedExtension::AuthorityKeyIdentifier(_) => key_use.has_authority_key_id = true,
+                _ => {}
+            }
+        }
+        key_use
+    }
+}
+
+/// A name under which a certificate may be presented.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum SubjectAltName {
+    /// dNSName, lower-cased.
+    Dns(String),
+    /// iPAddress.
+    Ip(IpAddr),
+}
+
+/// SHA-256 fingerprint of a certificate.
+#[derive(Clone, Copy, Eq, Hash, PartialEq)]
+pub struct Fingerprint([u8; 32]);
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, byte) in self.0.iter().enumerate() {
+            let separator = if at == 0 { "" } else { ":" };
+            write!(f, "{separator}{byte:02X}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+fn alt_names(certificate: &X509Certificate<'_>) -> Vec<SubjectAltName> {
+    let Ok(Some(extension)) = certificate.subject_alternative_name() else {
+        return Vec::new();
+    };
+    extension
+        .value
+        .general_names
+        .iter()
+        .filter_map(|name| match name {
+            GeneralName::DNSName(name) => Some(SubjectAltName::Dns(name.to_ascii_lowercase())),
+            GeneralName::IPAddress(octets) => ip_address(octets).map(SubjectAltName::Ip),
+            _ => None,
+        })
+        .collect()
+}
+
+fn ip_address(octets: &[u8]) -> Option<IpAddr> {
+    <[u8; 4]>::try_from(octets)
+        .map(IpAddr::from)
+        .or_else(|_| <[u8; 16]>::try_from(octets).map(IpAddr::from))
+        .ok()
+}
+
+/// Signatures over hashes still weaker than SHA-1 do not verify at all.
+fn weak_signature(certificate: &X509Certificate<'_>) -> Option<&'static str> {
+    let algorithm = &certificate.signature_algorithm.algorithm;
+    [OID_PKCS1_SHA1WITHRSA, OID_SHA1_WITH_RSA]
+        .contains(algorithm)
+        .then_some("SHA-1")
+}
+
+/// The parser's reason, without the wrapper that its `Display` puts around it.
+fn reason(error: &x509_parser::nom::Err<X509Error>) -> String {
+    match error {
+        x509_parser::nom::Err::Incomplete(_) => "it ends too early".to_owned(),
+        x509_parser::nom::Err::Error(error) | x509_parser::nom::Err::Failure(error) => {
+            error.to_string()
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! The chain that the server sends, and the path that a device builds from it.
+
+use std::fmt;
+
+use super::limits::certificate_message_framing;
+use super::{Certificate, LinkError};
+
+/// The certificates of the TLS handshake: the server's first, each one issued by the next.
+#[derive(Clone, Debug)]
+pub struct ServerChain(Vec<Certificate>);
+
+impl ServerChain {
+    /// Proves the order (RFC 5246 section 7.4.2: each certificate certifies the one before it).
+    pub fn parse(certificates: Vec<Certificate>) -> Result<Self, ChainError> {
+        if certificates.is_empty() {
+            return Err(ChainError::Empty);
+        }
+        for (at, pair) in certificates.windows(2).enumerate() {
+            pair[0]
+                .verify_issued_by(&pair[1])
+                .map_err(|source| ChainError::broken_link(&certificates, at, source))?;
+        }
+        Ok(Self(certificates))
+    }
+
+    /// The server's own certificate.
+    #[must_use]
+    pub fn leaf(&self) -> &Certificate {
+        // `parse` refuses an empty chain.
+        &self.0[0]
+    }
+
+    /// All of them, in the order in which they are sent.
+    #[must_use]
+    pub fn certificates(&self) -> &[Certificate] {
+        &self.0
+    }
+
+    /// Bytes of the TLS 1.2 Certificate message that carries this chain.
+    #[must_use]
+    pub fn certificate_message_bytes(&self) -> usize {
+        self.0.iter().map(Certificate::size).sum::<usize>()
+            + certificate_message_framing(self.0.len())
+    }
+
+    /// Proves that a device which trusts only `anchor` accepts this chain, and returns all
+    /// certificates that count against its limits.
+    ///
+    /// `root` is the certificate above the topmost one otherwise known; it is only counted.
+    pub fn device_path(
+        &self,
+        anchor: &Certificate,
+        root: Option<&Certificate>,
+    ) -> Result<DevicePath, ChainError> {
+        if !self.is_anchored_in(anchor) {
+            return Err(ChainError::NotAnchored {
+                anchor: anchor.subject().to_owned(),
+                topmost: self.topmost().subject().to_owned(),
+                topmost_issuer: self.topmost().issuer().to_owned(),
+                same_name: self.0.iter().any(|own| own.subject() == anchor.subject()),
+            });
+        }
+        let mut certificates = self.0.clone();
+        for above in std::iter::once(anchor).chain(root) {
+            if !certificates.contains(above) {
+                certificates.push(above.clone());
+            }
+        }
+        let path = DevicePath(certificates);
+        match root {
+            Some(root)
+                if !path
+                    .0
+                    .iter()
+                    .any(|below| below.verify_issued_by(root).is_ok()) =>
+            {
+                Err(ChainError::ForeignRoot {
+                    root: root.subject().to_owned(),
+                    topmost: path.topmost().subject().to_owned(),
+                    topmost_issuer: path.topmost().issuer().to_owned(),
+                })
+            }
+            _ => Ok(path),
+        }
+    }
+
+    fn topmost(&self) -> &Certificate {
+        // `parse` refuses an empty chain.
+        &self.0[self.0.len() - 1]
+    }
+
+    fn is_anchored_in(&self, anchor: &Certificate) -> bool {
+        self.0
+            .iter()
+            .any(|own| own == anchor || own.verify_issued_by(anchor).is_ok())
+    }
+}
+
+/// Everything between the server's certificate and the topmost one known, each counted once.
+#[derive(Clone, Debug)]
+pub struct DevicePath(Vec<Certificate>);
+
+impl DevicePath {
+    /// The certificates with their roles, server first.
+    pub fn roles(&self) -> impl Iterator<Item = (Role, &Certificate)> {
+        self.0.iter().enumerate().map(|(at, certificate)| {
+            let role = match at {
+                0 => Role::Server,
+                _ if certificate.is_self_signed() => Role::Root,
+                _ => Role::Intermediate,
+            };
+            (role, certificate)
+        })
+    }
+
+    /// Sum of the DER lengths in bytes: what a device compares with its limit.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.0.iter().map(Certificate::size).sum()
+    }
+
+    /// Whether a root above the topmost certificate exists but is not known, so that
+    /// [`DevicePath::size`] is less than what a device may count.
+    #[must_use]
+    pub fn lacks_root(&self) -> bool {
+        !self.0.iter().any(Certificate::is_self_signed)
+    }
+
+    /// The certificate nearest to the root.
+    #[must_use]
+    pub fn topmost(&self) -> &Certificate {
+        // Built from a `ServerChain`, which is never empty.
+        &self.0[self.0.len() - 1]
+    }
+
+    /// "server 1402 + intermediate 1250 + root 1204", in bytes.
+    #[must_use]
+    pub fn sum_text(&self) -> String {
+        self.roles()
+            .map(|(role, certificate)| format!("{role} {}", certificate.size()))
+            .collect::<Vec<_>>()
+            .join(" + ")
+    }
+}
+
+/// What a certificate is in a chain.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Role {
+    /// Issues others, and is issued by another.
+    Intermediate,
+    /// Issued by itself.
+    Root,
+    /// The one that the server presents as its own.
+    Server,
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Intermediate => "intermediate",
+            Self::Root => "root",
+            Self::Server => "server",
+        })
+    }
+}
+
+/// Why certificates do not make a chain, or not one that a device accepts.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum ChainError {
+    /// A certificate is not issued by the one that follows it.
+    #[error(
+        "certificate {position} `{subject}` names `{issuer}` as its issuer, but certificate {} is `{next}`",
+        position + 1
+    )]
+    BrokenLink {
+        /// Position of the certificate, from 1.
+        position: usize,
+        /// Its subject.
+        subject: String,
+        /// Its issuer's name.
+        issuer: String,
+        /// The subject of the certificate that follows.
+        next: String,
+        /// Where in the chain the true issuer is, from 1, if it is there.
+        issuer_position: Option<usize>,
+        /// Names or signature.
+        source: LinkError,
+    },
+    /// No certificate at all.
+    #[error("no certificate")]
+    Empty,
+    /// `[https] root` did not issue the topmost certificate.
+    #[error(
+        "the root `{root}` did not issue the topmost certificate `{topmost}`, which names `{topmost_issuer}` as its issuer"
+    )]
+    ForeignRoot {
+        /// Subject of the configured root.
+        root: String,
+        /// Subject of the topmost certificate otherwise known.
+        topmost: String,
+        /// Its issuer's name.
+        topmost_issuer: String,
+    },
+    /// The chain does not lead to the trust anchor.
+    #[error(
+        "the chain ends at `{topmost}`, issued by `{topmost_issuer}`, and not at the announced `{anchor}`"
+    )]
+    NotAnchored {
+        /// Subject of the announced certificate.
+        anchor: String,
+        /// Subject of the chain's last certificate.
+        topmost: String,
+        /// Its issuer's name.
+        topmost_issuer: String,
+        /// The chain has a certificate of the anchor's name, but with another key.
+        same_name: bool,
+    },
+}
+
+impl ChainError {
+    /// What the reader can do about it.
+    #[must_use]
+    pub fn hint(&self) -> String {
+        match self {
+            Self::BrokenLink { source: LinkError::Signature, .. } => {
+                "the issuer was made anew with another key: issue the chain again, or use the old issuer".into()
+            }
+            Self::BrokenLink { source: LinkError::Unsupported, .. } => "sign it again with RSA and SHA-256".into(),
+            Self::BrokenLink { issuer_position: Some(at), position, .. } => format!(
+                "its issuer is certificate {at} of the same file: reorder them so that it follows certificate {position}"
+            ),
+            Self::BrokenLink { .. } | Self::Empty => {
+                "the order is: server certificate, the intermediate that issued it, and so on; nothing else belongs in the file".into()
+            }
+            Self::ForeignRoot { .. } => {
+                "`[https] root` is the self-signed certificate at the top of the same chain".into()
+            }
+            Self::NotAnchored { same_name: true, .. } => {
+                "the names are the same but the keys differ: the announced file belongs to another issue of these certificates".into()
+            }
+            Self::NotAnchored { topmost, topmost_issuer, .. } if topmost != topmost_issuer => format!(
+                "announce the certificate of `{topmost_issuer}`, or add the missing intermediate to the server's PEM file"
+            ),
+            Self::NotAnchored { .. } => {
+                "announce the root or an intermediate of this chain, or issue the server certificate from the announced one".into()
+            }
+        }
+    }
+
+    fn broken_link(certificates: &[Certificate], at: usize, source: LinkError) -> Self {
+        let (own, next) = (&certificates[at], &certificates[at + 1]);
+        Self::BrokenLink {
+            position: at + 1,
+            subject: own.subject().to_owned(),
+            issuer: own.issuer().to_owned(),
+            next: next.subject().to_owned(),
+            issuer_position: certificates
+                .iter()
+                .position(|other| own.verify_issued_by(other).is_ok())
+                .map(|at| at + 1),
+            source,
+        }
+    }
+}

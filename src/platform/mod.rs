@@ -1,0 +1,17 @@
+//! What differs by operating system, and nothing else.
+//!
+//! Unix is what is tested. Elsewhere the daemon runs without file modes and stops on Ctrl-C.
+
+#[cfg(unix)]
+mod unix;
+#[cfg(unix)]
+pub use unix::{
+    create_private_dir, create_private_file, mode_readable_by_others, shutdown_requested,
+};
+
+#[cfg(not(unix))]
+mod portable;
+#[cfg(not(unix))]
+pub use portable::{
+    create_private_dir, create_private_file, mode_readable_by_others, shutdown_requested,
+};

@@ -1,0 +1,52 @@
+//! What a proof looked at, for people and scripts: the rows of `check`.
+
+use serde::Serialize;
+
+/// What a proof found, whether or not it was refused.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Inventory {
+    /// Each distinct certificate of the server's chain and above, server first.
+    pub certificates: Vec<CertificateEntry>,
+    /// Bytes of the TLS 1.2 Certificate message.
+    pub certificate_message_bytes: Option<usize>,
+    /// Each site, in the order of the configuration.
+    pub sites: Vec<SiteEntry>,
+    /// How many distinct DER files are served.
+    pub served_files: usize,
+}
+
+/// One certificate.
+#[derive(Clone, Debug, Serialize)]
+pub struct CertificateEntry {
+    /// server, intermediate or root.
+    pub role: String,
+    /// Subject name.
+    pub subject: String,
+    /// DER length.
+    pub size_bytes: usize,
+    /// Kind and size of its key.
+    pub key: String,
+    /// Last valid second.
+    pub not_after: String,
+    /// Whole days until then; negative once over.
+    pub days_left: i64,
+    /// SHA-256 fingerprint.
+    pub fingerprint_sha256: String,
+}
+
+/// One site.
+#[derive(Clone, Debug, Serialize)]
+pub struct SiteEntry {
+    /// Its name.
+    pub name: String,
+    /// Its Host header values; empty for the default site.
+    pub hosts: Vec<String>,
+    /// What its devices are told.
+    pub cert_url: Option<String>,
+    /// What its devices are told.
+    pub hash: Option<String>,
+    /// SHA-256 fingerprint of the announced certificate.
+    pub fingerprint_sha256: Option<String>,
+    /// DER total that a device of this site counts.
+    pub chain_bytes: Option<usize>,
+}

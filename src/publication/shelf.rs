@@ -1,0 +1,169 @@
+//! The static directory, read once: only what is a certificate is taken from it.
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Write as _};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::Warning;
+use crate::pki::{Certificate, certificate_der};
+use crate::report::causes;
+
+/// Where certificates are served, and the folder of that name inside the static directory.
+pub const CERTIFICATE_ROUTE: &str = "/static/Device_Certificates/";
+
+/// The certificates of the static directory, by file name.
+#[derive(Debug, Default)]
+pub(super) struct Shelf {
+    pub(super) certificates: BTreeMap<FileName, (PathBuf, Certificate)>,
+    pub(super) warnings: Vec<Warning>,
+}
+
+impl Shelf {
+    /// Reads `<static_dir>/Device_Certificates`. A folder that does not exist is empty: the
+    /// announced certificate may lie elsewhere.
+    pub(super) fn read(static_dir: &Path) -> io::Result<Self> {
+        let mut shelf = Self::default();
+        let folder = static_dir.join(FOLDER);
+        let entries = match std::fs::read_dir(&folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(shelf),
+            entries => entries?,
+        };
+        let home = static_dir.canonicalize()?;
+        for entry in entries.take(MAX_ENTRIES) {
+            shelf.take_in(&entry?.path(), &home);
+        }
+        shelf.warnings.extend(
+            keys_within(static_dir)
+                .iter()
+                .map(|path| Warning::key_in_static_dir(path)),
+        );
+        Ok(shelf)
+    }
+
+    fn take_in(&mut self, path: &Path, home: &Path) {
+        let Some(name) = FileName::of(path) else {
+            return;
+        };
+        match path.canonicalize() {
+            Ok(target) if !target.starts_with(home) => {
+                self.warnings.push(Warning::not_served(
+                    path,
+                    "it is a link to the outside of the static directory",
+                ));
+                return;
+            }
+            Ok(target) if target.is_dir() => return,
+            _ => {}
+        }
+        match certificate_der("certificate", path) {
+            Ok(certificate) => {
+                self.certificates
+                    .insert(name, (path.to_owned(), certificate));
+            }
+            Err(error) => self
+                .warnings
+                .push(Warning::not_served(path, &causes(&error))),
+        }
+    }
+}
+
+/// The name of a file that may be served: ends in `.der`, does not start with a dot.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct FileName(String);
+
+impl FileName {
+    /// The name at the end of `path`, if it may be served.
+    #[must_use]
+    pub fn of(path: &Path) -> Option<Self> {
+        let name = path.file_name()?.to_str()?;
+        let is_der = path.extension()? == "der";
+        (is_der && !name.starts_with('.')).then(|| Self(name.to_owned()))
+    }
+
+    /// The path under which it is served: percent-encoded, and only this one spelling.
+    #[must_use]
+    pub fn request_path(&self) -> String {
+        let mut path = CERTIFICATE_ROUTE.to_owned();
+        for byte in self.0.bytes() {
+            // RFC 3986 section 2.3: unreserved characters stand for themselves everywhere.
+            if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+                path.push(char::from(byte));
+            } else {
+                let _ = write!(path, "%{byte:02X}");
+            }
+        }
+        path
+    }
+}
+
+impl fmt::Display for FileName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Files at most a few levels below `folder` that hold a private key, PEM or DER.
+///
+/// They are never served, but Flask and every other web server that is pointed at the folder
+/// would (PROTOCOL.md section 5, defect 1).
+fn keys_within(folder: &Path) -> Vec<PathBuf> {
+    let mut keys = Vec::new();
+    let mut folders = vec![(folder.to_owned(), 0)];
+    let mut looked_at = 0;
+    while let Some((folder, depth)) = folders.pop() {
+        for path in std::fs::read_dir(folder)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|entry| entry.path())
+        {
+            looked_at += 1;
+            if looked_at > MAX_ENTRIES {
+                return keys;
+            }
+            if path.is_dir() {
+                if depth < MAX_DEPTH {
+                    folders.push((path, depth + 1));
+                }
+            } else if crate::pki::holds_private_key(&path) {
+                keys.push(path);
+            }
+        }
+    }
+    keys.sort();
+    keys
+}
+
+const FOLDER: &str = "Device_Certificates";
+
+/// Far more files than any installation has sites; a bound against a wrong path such as `/`.
+const MAX_ENTRIES: usize = 50_000;
+const MAX_DEPTH: usize = 3;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_der_names_that_are_not_hidden_may_be_served() {
+        for (path, served) in [
+            ("a/partner_CA.der", true),
+            ("a/.hidden.der", false),
+            ("a/.der", false),
+            ("a/partner_CA.DER", false),
+            ("a/partner_server.key", false),
+            ("a/partner_CA.der.bak", false),
+        ] {
+            assert_eq!(FileName::of(Path::new(path)).is_some(), served, "{path}");
+        }
+    }
+
+    #[test]
+    fn unusual_names_are_percent_encoded_in_the_url() {
+        let path = FileName::of(Path::new("my CA%.der"))
+            .unwrap()
+            .request_path();
+        assert_eq!(path, "/static/Device_Certificates/my%20CA%25.der");
+    }
+}

@@ -1,0 +1,38 @@
+//! How a refusal is told to the person at the console: what failed, why, and what to do.
+
+use std::error::Error;
+use std::fmt::Write as _;
+
+/// An error that knows its stable code and what the reader can do about it.
+pub trait Explain: Error {
+    /// Stable, kebab-case name for scripts (`check --json`).
+    fn code(&self) -> &'static str;
+
+    /// One sentence on what to do, without the word "hint".
+    fn hint(&self) -> String;
+}
+
+/// The whole story in one text: message, causes, hint.
+///
+/// ```text
+/// failed to read private key `/etc/engage-host/pki/partner_server.key`: Permission denied
+///   hint: the user that runs engage-host needs read permission
+/// ```
+#[must_use]
+pub fn explained(error: &dyn Explain) -> String {
+    let mut text = causes(error);
+    let _ = write!(text, "\n  hint: {}", error.hint());
+    text
+}
+
+/// The message and those of its sources, joined by colons.
+#[must_use]
+pub fn causes<E: Error + ?Sized>(error: &E) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let _ = write!(text, ": {cause}");
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,128 @@
+//! Device serial numbers.
+
+use std::fmt;
+
+use base64::Engine;
+use base64::alphabet::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+
+/// A device's serial number: 8 bytes (short) or 16 bytes (long). Displayed as upper-case hex.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct SerialNumber {
+    bytes: [u8; 16],
+    length: usize,
+}
+
+impl SerialNumber {
+    /// Finds the serial number in a request's query.
+    ///
+    /// The parameter's name is not public, so those in use are all accepted; a value that cannot
+    /// be read is as good as none (PROTOCOL.md section 1: never fail on a parameter).
+    #[must_use]
+    pub fn from_query(query: &str) -> Option<Self> {
+        query.split('&').find_map(|parameter| {
+            let (name, value) = parameter.split_once('=')?;
+            PARAMETER_NAMES
+                .contains(&name)
+                .then(|| Self::parse(value))?
+        })
+    }
+
+    /// Reads Base64 of the bytes, Base64 of their hexadecimal text, or that text itself.
+    ///
+    /// "SN parameter is Base64 encoded" does not say of what. A `+` that was not percent-encoded
+    /// arrives as such, `%2B`, `%2F` and `%3D` are undone.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        if text.len() > MAX_TEXT {
+            return None;
+        }
+        let text = text
+            .replace("%2B", "+")
+            .replace("%2b", "+")
+            .replace("%2F", "/")
+            .replace("%2f", "/")
+            .replace("%3D", "=")
+            .replace("%3d", "=");
+        Self::from_hex(text.as_bytes()).or_else(|| {
+            let bytes = LENIENT_BASE64.decode(&text).ok()?;
+            Self::from_hex(&bytes).or_else(|| Self::from_bytes(&bytes))
+        })
+    }
+
+    fn from_hex(text: &[u8]) -> Option<Self> {
+        // `from_str_radix` would take a sign for a digit.
+        if !matches!(text.len(), 16 | 32) || !text.iter().all(u8::is_ascii_hexdigit) {
+            return None;
+        }
+        let bytes = text
+            .chunks_exact(2)
+            .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
+            .collect::<Option<Vec<_>>>()?;
+        Self::from_bytes(&bytes)
+    }
+
+    fn from_bytes(serial: &[u8]) -> Option<Self> {
+        if !matches!(serial.len(), 8 | 16) {
+            return None;
+        }
+        let mut bytes = [0; 16];
+        bytes[..serial.len()].copy_from_slice(serial);
+        Some(Self {
+            bytes,
+            length: serial.len(),
+        })
+    }
+}
+
+impl fmt::Display for SerialNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.bytes[..self.length]
+            .iter()
+            .try_for_each(|byte| write!(f, "{byte:02X}"))
+    }
+}
+
+const PARAMETER_NAMES: [&str; 4] = ["sn", "SN", "serialNumber", "serialnumber"];
+
+/// Base64 of 32 hexadecimal digits has 44 characters; percent-encoding adds a few.
+const MAX_TEXT: usize = 64;
+
+const LENIENT_BASE64: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_spelling_of_a_serial_number_is_the_same() {
+        for query in [
+            "sn=ASNFZ4mrze8=",
+            "SN=ASNFZ4mrze8%3D",
+            "other=1&serialNumber=ASNFZ4mrze8",
+            "serialnumber=0123456789abcdef",
+            "sn=MDEyMzQ1Njc4OUFCQ0RFRg==",
+        ] {
+            let serial = SerialNumber::from_query(query).map(|serial| serial.to_string());
+            assert_eq!(serial.as_deref(), Some("0123456789ABCDEF"), "{query}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_serial_number_is_none() {
+        for query in [
+            "",
+            "sn",
+            "sn=",
+            "sn=AAAA",
+            "sn=%00%00",
+            "name=ASNFZ4mrze8=",
+            "sn=+1+2+3+4+5+6+7+8",
+        ] {
+            assert_eq!(SerialNumber::from_query(query), None, "{query}");
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! What the server proves itself with: a chain and the private key of its leaf.
+
+use std::fmt;
+use std::sync::Arc;
+
+use rustls::ServerConfig;
+use rustls::crypto::aws_lc_rs::sign::any_supported_type;
+use rustls::sign::{CertifiedKey, SigningKey};
+use x509_parser::prelude::{FromDer, SubjectPublicKeyInfo};
+
+use super::server_config;
+use crate::pki::{PrivateKey, ServerChain};
+
+/// A chain with the private key that belongs to its leaf, ready to shake hands.
+#[derive(Clone)]
+pub struct TlsIdentity {
+    certificates: usize,
+    server_config: Arc<ServerConfig>,
+}
+
+impl TlsIdentity {
+    /// Proves that `key` is the private key of the chain's leaf.
+    ///
+    /// The public keys are compared here and not by the TLS library, which would refuse the
+    /// version 1 certificates that `openssl ca` makes without an extension section; a device
+    /// does not.
+    pub fn prove(chain: &ServerChain, key: PrivateKey) -> Result<Self, KeyMismatch> {
+        let key = any_supported_type(&key.into_der()).map_err(|_| KeyMismatch::Unusable)?;
+        let key_bits = public_key_bits(key.as_ref()).ok_or(KeyMismatch::Unusable)?;
+        if chain.leaf().key_bits() != key_bits {
+            return Err(KeyMismatch::Foreign {
+                leaf: chain.leaf().subject().to_owned(),
+                owner: chain
+                    .certificates()
+                    .iter()
+                    .find(|other| other.key_bits() == key_bits)
+                    .map(|owner| owner.subject().to_owned()),
+            });
+        }
+        let certificates: Vec<_> = chain
+            .certificates()
+            .iter()
+            .map(|own| own.der().clone())
+            .collect();
+        Ok(Self {
+            certificates: certificates.len(),
+            server_config: server_config(CertifiedKey::new(certificates, key)),
+        })
+    }
+
+    /// The form in which the TLS listener takes it.
+    #[must_use]
+    pub fn server_config(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.server_config)
+    }
+}
+
+impl fmt::Debug for TlsIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsIdentity")
+            .field("certificates", &self.certificates)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why a private key cannot serve a chain.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum KeyMismatch {
+    /// It is the key of another certificate.
+    #[error("it does not belong to the server certificate `{leaf}`")]
+    Foreign {
+        /// Subject of the server certificate.
+        leaf: String,
+        /// Subject of the certificate of the same chain that it does belong to.
+        owner: Option<String>,
+    },
+    /// The TLS library cannot use it.
+    #[error("its algorithm or size cannot be used for TLS; allowed: RSA of 2048 bits")]
+    Unusable,
+}
+
+impl KeyMismatch {
+    /// What the reader can do about it.
+    #[must_use]
+    pub fn hint(&self) -> String {
+        match self {
+            Self::Foreign { owner: Some(owner), .. } => format!(
+                "it is the key of `{owner}` in the same file: the server certificate must come first, with its own key"
+            ),
+            Self::Foreign { owner: None, .. } => {
+                "compare `openssl pkey -in KEY -pubout` with `openssl x509 -in CERTIFICATE -noout -pubkey`".into()
+            }
+            Self::Unusable => "make one with `openssl genrsa -out FILE.key 2048`, or with `engage-host init`".into(),
+        }
+    }
+}
+
+fn public_key_bits(key: &dyn SigningKey) -> Option<Vec<u8>> {
+    let spki = key.public_key()?;
+    let (_, spki) = SubjectPublicKeyInfo::from_der(spki.as_ref()).ok()?;
+    Some(spki.subject_public_key.data.to_vec())
+}

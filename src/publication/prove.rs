@@ -464,7 +464,7 @@ impl<'a> Prover<'a> {
                     name: name.to_string(),
                     one: path.to_owned(),
                     other: other.clone(),
-                })
+                });
             }
             _ => {
                 self.served

@@ -73,8 +73,9 @@ fn log_accept_error(
     peer: Option<&std::net::SocketAddr>,
     error: &io::Error,
 ) {
-    match peer {
-        Some(peer) => warn!(%listener, %peer, "{listener} connection from {peer} failed: {error}"),
-        None => warn!(%listener, "{listener} listener cannot accept connections: {error}"),
+    if let Some(peer) = peer {
+        warn!(%listener, %peer, "{listener} connection from {peer} failed: {error}");
+    } else {
+        warn!(%listener, "{listener} listener cannot accept connections: {error}");
     }
 }

@@ -209,10 +209,7 @@ mod tests {
 
     #[test]
     fn the_published_example_key_is_the_bytes_1_to_32_in_every_form() {
-        let hex = COUNTING
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect::<String>();
+        let hex = hex(&COUNTING);
         for form in [
             b"AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=".as_slice(),
             b"AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=\r\n",
@@ -239,10 +236,16 @@ mod tests {
         assert_eq!(refused(&[b'A'; 44]), KeyTextError::Base64);
     }
 
+    fn hex(bytes: &[u8]) -> String {
+        bytes
+            .iter()
+            .fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
+    }
+
     proptest! {
         #[test]
         fn every_form_of_a_key_gives_the_same_key(bytes: [u8; 32]) {
-            let hex = bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+            let hex = hex(&bytes);
             prop_assert_eq!(SiteKey::parse(hex.as_bytes()).unwrap().0, bytes);
             prop_assert_eq!(SiteKey::parse(STANDARD.encode(bytes).as_bytes()).unwrap().0, bytes);
             prop_assert_eq!(SiteKey::parse(&bytes).unwrap().0, bytes);

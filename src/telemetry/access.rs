@@ -14,7 +14,7 @@ use crate::connection::Connection;
 /// Middleware that logs a request once its answer is known.
 pub async fn log_access(request: Request, next: Next) -> Response {
     let started = Instant::now();
-    let connection = request.extensions().get::<Connection>().cloned();
+    let connection = request.extensions().get::<Connection>().copied();
     let (method, uri) = (request.method().clone(), request.uri().clone());
     let response = next.run(request).await;
     let Some(Connection {

@@ -2,20 +2,26 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 /// Attached to every request as an extension.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Connection {
     /// The listener that accepted it.
     pub listener: ListenerKind,
-    /// The other end.
+    /// The device: the other end, or who a trusted balancer says it is.
     pub peer: SocketAddr,
+    /// Whether `[access] allow` lets this caller be answered.
+    pub allowed: bool,
     /// The TLS session, on the TLS listener.
     pub tls: Option<TlsSession>,
+    /// What the connection is waiting for.
+    pub pacing: Arc<Pacing>,
 }
 
 /// One of the two listeners that devices speak with.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum ListenerKind {
     /// Clear text, port 80.
     Http,
@@ -23,12 +29,20 @@ pub enum ListenerKind {
     Https,
 }
 
-impl fmt::Display for ListenerKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl ListenerKind {
+    /// "http" or "https": the name in logs, metrics and URLs.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
             Self::Http => "http",
             Self::Https => "https",
-        })
+        }
+    }
+}
+
+impl fmt::Display for ListenerKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 
@@ -37,4 +51,47 @@ impl fmt::Display for ListenerKind {
 pub struct TlsSession {
     /// "1.2" or "1.3".
     pub version: &'static str,
+}
+
+/// What a connection is waiting for. Shared between its socket, which keeps the deadlines, and
+/// the request middleware, which knows where requests begin and end.
+#[derive(Debug)]
+pub struct Pacing(AtomicU8);
+
+impl Pacing {
+    /// A connection that starts in `phase`.
+    #[must_use]
+    pub fn new(phase: Phase) -> Self {
+        Self(AtomicU8::new(phase as u8))
+    }
+
+    /// Moves on to `phase`.
+    pub fn enter(&self, phase: Phase) {
+        // One task polls the socket and the middleware, so no other memory depends on the order.
+        self.0.store(phase as u8, Ordering::Relaxed);
+    }
+
+    /// The current phase.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        match self.0.load(Ordering::Relaxed) {
+            0 => Phase::Handshake,
+            1 => Phase::Head,
+            2 => Phase::Request,
+            _ => Phase::Idle,
+        }
+    }
+}
+
+/// A stage in the life of a connection, each with its own deadline.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Phase {
+    /// The TLS handshake.
+    Handshake = 0,
+    /// From the connection's start, or the first byte after an answer, to the end of the head.
+    Head = 1,
+    /// The request is being answered; its body may still be arriving.
+    Request = 2,
+    /// Answered, waiting for the next request.
+    Idle = 3,
 }

@@ -25,6 +25,12 @@ pub fn explained(error: &dyn Explain) -> String {
     text
 }
 
+/// The same on one line, for the log.
+#[must_use]
+pub fn one_line(error: &dyn Explain) -> String {
+    format!("{}; hint: {}", causes(error), error.hint())
+}
+
 /// The message and those of its sources, joined by colons.
 #[must_use]
 pub fn causes<E: Error + ?Sized>(error: &E) -> String {

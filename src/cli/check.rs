@@ -39,8 +39,8 @@ pub(super) struct Check {
 impl Check {
     pub(super) fn run(self) -> ExitCode {
         let report = match Config::load(&self.config) {
-            Ok(mut config) => {
-                self.listen.apply(&mut config);
+            Ok(config) => {
+                let config = self.listen.applied_to(&config);
                 let base_url = config.base_url_at(config.http.listen);
                 let proof = prove(&config, &base_url, Timestamp::now());
                 Report::of_proof(&config, &base_url, proof, self.strict)

@@ -11,8 +11,6 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::telemetry;
-
 /// Certificate distribution for Schlage ENGAGE Wi-Fi devices.
 ///
 /// Tells door locks which certificate to install (port 80), and speaks TLS with them under that
@@ -42,7 +40,6 @@ impl Cli {
     /// Runs the command. Exit codes: 0 done, 1 refused or failed, 2 usage.
     #[must_use]
     pub fn run(self) -> ExitCode {
-        telemetry::start_logging();
         match self.command {
             Command::Serve(serve) => serve.run(),
             Command::Check(check) => check.run(),

@@ -12,8 +12,9 @@ use super::output::Failure;
 use crate::config::Config;
 use crate::pki::Timestamp;
 use crate::platform;
-use crate::publication::{Published, prove};
+use crate::publication::prove;
 use crate::server::{self, Bound};
+use crate::telemetry::start_logging;
 
 /// Announce and serve certificates until stopped.
 #[derive(Args, Debug)]
@@ -43,9 +44,11 @@ pub(super) struct Listen {
 }
 
 impl Listen {
-    pub(super) fn apply(&self, config: &mut Config) {
+    pub(super) fn applied_to(&self, config: &Config) -> Config {
+        let mut config = config.clone();
         config.http.listen = self.http.unwrap_or(config.http.listen);
         config.https.listen = self.https.unwrap_or(config.https.listen);
+        config
     }
 }
 
@@ -64,16 +67,16 @@ impl Serve {
 
     async fn serve(self) -> Result<(), Failure> {
         let Self {
-            config,
+            config: path,
             init,
             listen,
         } = self;
         if init {
-            init::create_missing(&config, &listen)?;
+            init::create_missing(&path, &listen)?;
         }
-        let mut config = Config::load(&config)?;
-        listen.apply(&mut config);
-        let bound = Bound::bind(&config)?;
+        let config = Config::load(&path)?;
+        start_logging(&config.log).map_err(Failure::new)?;
+        let bound = Bound::bind(&listen.applied_to(&config))?;
         let http = bound.http_address().map_err(Failure::new)?;
         let proof = prove(&config, &config.base_url_at(http), Timestamp::now());
         for warning in &proof.warnings {
@@ -83,17 +86,18 @@ impl Serve {
             );
         }
         let publication = proof.verdict.map_err(Failure::new)?;
-        let shutdown = async {
-            match platform::shutdown_requested().await {
-                Ok(reason) => reason,
-                Err(error) => {
-                    warn!("signals cannot be received, so only SIGKILL stops the daemon: {error}");
-                    std::future::pending().await
-                }
-            }
-        };
-        server::run(bound, Published::new(publication), shutdown)
+        server::run(bound, config, publication, shutdown())
             .await
             .map_err(|error| Failure::new(format_args!("failed to serve: {error}")))
+    }
+}
+
+async fn shutdown() -> &'static str {
+    match platform::shutdown_requested().await {
+        Ok(reason) => reason,
+        Err(error) => {
+            warn!("signals cannot be received, so only SIGKILL stops the daemon: {error}");
+            std::future::pending().await
+        }
     }
 }

@@ -3,9 +3,11 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 
-use super::BaseUrl;
+use super::limits::LimitsSection;
+use super::{Access, BaseUrl, LogConfig};
 use crate::site::{HostName, SiteName};
 
 #[derive(Debug, Deserialize)]
@@ -19,6 +21,14 @@ pub(super) struct ConfigFile {
     pub(super) https: HttpsSection,
     #[serde(default)]
     pub(super) site: Vec<SiteSection>,
+    #[serde(default)]
+    pub(super) limits: LimitsSection,
+    #[serde(default)]
+    pub(super) access: Access,
+    #[serde(default)]
+    pub(super) admin: AdminSection,
+    #[serde(default)]
+    pub(super) log: LogConfig,
 }
 
 #[derive(Debug, Deserialize)]
@@ -56,6 +66,32 @@ pub(super) struct SiteSection {
     pub(super) hosts: Vec<HostName>,
 }
 
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AdminSection {
+    #[serde(default = "default_admin_listen", deserialize_with = "address_or_off")]
+    pub(super) listen: Option<SocketAddr>,
+}
+
+impl Default for AdminSection {
+    fn default() -> Self {
+        Self {
+            listen: default_admin_listen(),
+        }
+    }
+}
+
+/// An address; the empty string switches the listener off.
+fn address_or_off<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<SocketAddr>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    if text.is_empty() {
+        return Ok(None);
+    }
+    text.parse().map(Some).map_err(D::Error::custom)
+}
+
 fn default_static_dir() -> PathBuf {
     "static".into()
 }
@@ -66,4 +102,13 @@ fn default_http_listen() -> SocketAddr {
 
 fn default_https_listen() -> SocketAddr {
     (Ipv4Addr::UNSPECIFIED, 443).into()
+}
+
+/// Only this computer: metrics name devices, and nothing here asks for a password.
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "a serde default has the field's type"
+)]
+fn default_admin_listen() -> Option<SocketAddr> {
+    Some((Ipv4Addr::LOCALHOST, 9480).into())
 }

@@ -1,18 +1,24 @@
 //! `config.toml`, read and made absolute, without binding a socket or reading a secret.
 
+mod access;
 mod base_url;
 mod error;
 mod file;
+mod limits;
+mod log;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use crate::site::{HostName, SiteName};
-use file::{ConfigFile, HttpSection, HttpsSection, SiteSection};
+use file::{AdminSection, ConfigFile, HttpSection, HttpsSection, SiteSection};
 
+pub use access::{Access, Network, NetworkError, canonical};
 pub use base_url::{BaseUrl, BaseUrlError, primary_ipv4};
 pub use error::ConfigError;
+pub use limits::{Limits, PerAddress};
+pub use log::{LogConfig, LogFormat};
 
 /// A configuration whose values are each well-formed and consistent with each other.
 ///
@@ -32,6 +38,14 @@ pub struct Config {
     pub https: HttpsConfig,
     /// At least one, with distinct hosts, at most one without hosts.
     pub sites: Vec<SiteConfig>,
+    /// Deadlines and bounds.
+    pub limits: Limits,
+    /// Who may call.
+    pub access: Access,
+    /// Address of the admin listener, if it is on; port 0 lets the operating system choose.
+    pub admin: Option<SocketAddr>,
+    /// How events are logged.
+    pub log: LogConfig,
 }
 
 /// The plain listener.
@@ -89,6 +103,10 @@ impl Config {
             },
             https,
             site,
+            limits,
+            access,
+            admin: AdminSection { listen: admin },
+            log,
         } = file;
         let HttpsSection {
             listen: https_listen,
@@ -111,6 +129,10 @@ impl Config {
                 root: root.map(|root| folder.join(root)),
             },
             sites: sites(path, folder, site)?,
+            limits: limits.into(),
+            access,
+            admin,
+            log,
         })
     }
 

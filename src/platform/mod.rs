@@ -3,15 +3,21 @@
 //! Unix is what is tested. Elsewhere the daemon runs without file modes and stops on Ctrl-C.
 
 #[cfg(unix)]
+pub mod service_manager;
+#[cfg(unix)]
 mod unix;
 #[cfg(unix)]
 pub use unix::{
-    create_private_dir, create_private_file, mode_readable_by_others, shutdown_requested,
+    create_private_dir, create_private_file, file_number, forward_reload_signals,
+    mode_readable_by_others, raise_descriptor_limit, shutdown_requested,
 };
 
 #[cfg(not(unix))]
 mod portable;
 #[cfg(not(unix))]
+pub use portable::service_manager;
+#[cfg(not(unix))]
 pub use portable::{
-    create_private_dir, create_private_file, mode_readable_by_others, shutdown_requested,
+    create_private_dir, create_private_file, file_number, forward_reload_signals,
+    mode_readable_by_others, raise_descriptor_limit, shutdown_requested,
 };

@@ -1,5 +1,6 @@
 //! Every other operating system: no file modes, Ctrl-C instead of signals.
 
+use std::fs::Metadata;
 use std::io;
 use std::path::Path;
 
@@ -19,6 +20,40 @@ pub fn create_private_file(path: &Path) -> io::Result<File> {
 /// Creates a directory and those above it.
 pub fn create_private_dir(path: &Path) -> io::Result<()> {
     fs_err::create_dir_all(path)
+}
+
+/// No such limit is known here.
+#[must_use]
+pub fn raise_descriptor_limit() -> usize {
+    8192
+}
+
+/// Files have no number here.
+#[must_use]
+pub fn file_number(_metadata: &Metadata) -> u64 {
+    0
+}
+
+/// There is no such signal here; files are watched all the same.
+pub async fn forward_reload_signals(_reload: impl Fn()) {}
+
+/// No service manager is told anything here.
+pub mod service_manager {
+    use std::net::SocketAddr;
+
+    /// Listeners are bound, the publication is proven.
+    pub fn ready() {}
+
+    /// A reload has begun.
+    pub fn reloading() {}
+
+    /// The drain has begun.
+    pub fn stopping() {}
+
+    /// Waits for ever: there is no watchdog.
+    pub async fn keep_alive(_http: SocketAddr) {
+        std::future::pending().await
+    }
 }
 
 /// Completes on Ctrl-C.

@@ -1,12 +1,15 @@
 //! Unix: file modes and signals.
 
+use std::fs::Metadata;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::Path;
 
 use fs_err::os::unix::fs::OpenOptionsExt;
 use fs_err::{File, OpenOptions};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
+use tracing::warn;
 
 /// The permission bits of `path` if anybody but its owner and its group can read it.
 ///
@@ -34,6 +37,42 @@ pub fn create_private_dir(path: &Path) -> io::Result<()> {
         .recursive(true)
         .mode(0o700)
         .create(path)
+}
+
+/// Raises the limit of open descriptors as far as the system lets it, and says how far.
+#[must_use]
+pub fn raise_descriptor_limit() -> usize {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: maximum,
+        maximum,
+    };
+    let reached = match setrlimit(Resource::Nofile, raised) {
+        Ok(()) => maximum,
+        Err(_) => current,
+    };
+    // No limit at all is more than any kernel has (`fs.nr_open`).
+    reached.map_or(1 << 20, |limit| {
+        usize::try_from(limit).unwrap_or(usize::MAX)
+    })
+}
+
+/// Tells a file from another of the same path, size and time.
+#[must_use]
+pub fn file_number(metadata: &Metadata) -> u64 {
+    metadata.ino()
+}
+
+/// Calls `reload` at each SIGHUP.
+pub async fn forward_reload_signals(reload: impl Fn()) {
+    match signal(SignalKind::hangup()) {
+        Ok(mut hangup) => {
+            while hangup.recv().await.is_some() {
+                reload();
+            }
+        }
+        Err(error) => warn!("SIGHUP cannot be received; files are still watched: {error}"),
+    }
 }
 
 /// Completes on SIGTERM or SIGINT, with the signal's name.

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use arc_swap::{ArcSwap, Guard};
 use bytes::Bytes;
 
+use crate::pki::Timestamp;
 use crate::site::{Announcement, HostName};
 use crate::tls::TlsIdentity;
 
@@ -35,6 +36,12 @@ impl Published {
         Self(Arc::new(ArcSwap::from_pointee(publication)))
     }
 
+    /// Replaces it: announcements, files and TLS identity at once. Connections that are open keep
+    /// the session they have.
+    pub fn replace(&self, publication: Publication) {
+        self.0.store(Arc::new(publication));
+    }
+
     /// The publication in force at this moment.
     #[must_use]
     pub fn current(&self) -> Guard<Arc<Publication>> {
@@ -51,6 +58,21 @@ pub struct Publication {
     /// Of the one site without `hosts`.
     default_announcement: Option<Announcement>,
     identity: TlsIdentity,
+    expiries: Vec<Expiry>,
+    chain_bytes: usize,
+}
+
+/// When one of the certificates ends.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Expiry {
+    /// server, intermediate or root.
+    pub role: String,
+    /// Subject name.
+    pub subject: String,
+    /// Last valid second.
+    pub not_after: Timestamp,
+    /// SHA-256 fingerprint.
+    pub fingerprint: String,
 }
 
 impl Publication {
@@ -70,6 +92,18 @@ impl Publication {
             .and_then(HostName::from_host_header)
             .and_then(|host| self.announcements.get(&host))
             .or(self.default_announcement.as_ref())
+    }
+
+    /// When each certificate of the chain and above ends, the server's first.
+    #[must_use]
+    pub fn expiries(&self) -> &[Expiry] {
+        &self.expiries
+    }
+
+    /// Largest DER total that a device counts, in bytes.
+    #[must_use]
+    pub fn chain_bytes(&self) -> usize {
+        self.chain_bytes
     }
 
     /// What the TLS listener proves itself with.

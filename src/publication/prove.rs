@@ -9,7 +9,7 @@ use bytes::Bytes;
 use super::inventory::{CertificateEntry, Inventory, SiteEntry};
 use super::refusal::{Refusal, Refusals};
 use super::shelf::{FileName, Shelf};
-use super::{Publication, Warning};
+use super::{Expiry, Publication, Warning};
 use crate::config::{BaseUrl, Config, HttpsConfig, SiteConfig};
 use crate::pki::limits::{MAX_CHAIN_BYTES, MAX_KEY_BITS, MIN_RSA_BITS, TIGHT_CHAIN_BYTES};
 use crate::pki::{
@@ -65,6 +65,7 @@ struct Prover<'a> {
     refusals: Vec<Refusal>,
     /// Announced certificates by file: thousands of sites may share one.
     anchors: HashMap<PathBuf, Option<Arc<Anchor>>>,
+    expiries: Vec<Expiry>,
     /// What is served under which file name, and where it came from.
     served: BTreeMap<FileName, (PathBuf, Certificate)>,
 }
@@ -92,6 +93,7 @@ impl<'a> Prover<'a> {
             warnings: Vec::new(),
             refusals: Vec::new(),
             anchors: HashMap::new(),
+            expiries: Vec::new(),
             served: BTreeMap::new(),
         }
     }
@@ -123,6 +125,14 @@ impl<'a> Prover<'a> {
             announcements: HashMap::new(),
             default_announcement: None,
             identity: identity?,
+            expiries: std::mem::take(&mut self.expiries),
+            chain_bytes: self
+                .inventory
+                .sites
+                .iter()
+                .filter_map(|site| site.chain_bytes)
+                .max()
+                .unwrap_or(0),
         };
         for ProvenSite {
             hosts,
@@ -485,6 +495,12 @@ impl<'a> Prover<'a> {
             {
                 continue;
             }
+            self.expiries.push(Expiry {
+                role: role.to_string(),
+                subject: certificate.subject().to_owned(),
+                not_after: certificate.validity().not_after,
+                fingerprint: fingerprint_sha256.clone(),
+            });
             self.inventory.certificates.push(CertificateEntry {
                 role: role.to_string(),
                 subject: certificate.subject().to_owned(),

@@ -1,27 +1,51 @@
 //! What is answered, the same on both listeners.
 
+mod access;
 mod answer;
 mod certificates;
 
+use std::sync::Arc;
+
 use axum::Router;
-use axum::middleware::from_fn;
+use axum::extract::FromRef;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::get;
 
 use crate::publication::Published;
-use crate::telemetry::log_access;
+use crate::telemetry::{Metrics, MismatchWatch, observe};
 
-/// The router and its whole middleware stack.
-pub fn router(published: Published) -> Router {
+/// What the routes answer from, and where they leave their traces.
+#[derive(Clone, Debug)]
+pub struct App {
+    /// The publication in force.
+    pub published: Published,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// Who fetches announcements without ever completing a handshake.
+    pub mismatches: Arc<MismatchWatch>,
+}
+
+impl FromRef<App> for Published {
+    fn from_ref(app: &App) -> Self {
+        app.published.clone()
+    }
+}
+
+/// The router and its whole middleware stack, outermost last.
+pub fn router(app: App) -> Router {
+    let metrics = Arc::clone(&app.metrics);
     Router::new()
         .route(ANNOUNCEMENT, get(certificates::announcement))
         .route(CERTIFICATE, get(certificates::certificate))
         .fallback(answer::not_found)
         .method_not_allowed_fallback(answer::method_not_allowed)
-        .with_state(published)
-        .layer(from_fn(log_access))
+        .with_state(app)
+        .layer(from_fn(access::only_allowed))
+        .layer(from_fn_with_state(metrics, observe))
 }
 
 /// Where devices ask which certificate to install (PROTOCOL.md section 1).
 pub const ANNOUNCEMENT: &str = "/swordfish/lock/certificates/current";
 
-const CERTIFICATE: &str = "/static/Device_Certificates/{name}";
+/// Where they fetch it.
+pub const CERTIFICATE: &str = "/static/Device_Certificates/{name}";

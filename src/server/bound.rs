@@ -3,25 +3,40 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 
+use listenfd::ListenFd;
 use tokio::net::TcpSocket;
 
 use crate::config::Config;
-use crate::connection::ListenerKind;
+use crate::platform::raise_descriptor_limit;
 use crate::report::Explain;
 
-/// Both listening sockets. Connections queue in the kernel until [`super::run`] accepts them.
+/// All listening sockets. Connections queue in the kernel until [`super::run`] accepts them.
 #[derive(Debug)]
 pub struct Bound {
     pub(super) http: TcpListener,
     pub(super) https: TcpListener,
+    pub(super) admin: Option<TcpListener>,
+    /// How many descriptors the process may open.
+    pub(super) descriptors: usize,
 }
 
 impl Bound {
-    /// Binds both addresses of `config`; must be called inside the runtime.
+    /// Takes the sockets that systemd passes, plain listener first, or binds the addresses of
+    /// `config`. Raises the descriptor limit. Must be called inside the runtime.
     pub fn bind(config: &Config) -> Result<Self, BindError> {
+        let mut passed = ListenFd::from_env();
+        let mut take = |at, name, address| {
+            let socket = passed.take_tcp_listener(at).ok().flatten();
+            socket.map_or_else(|| listen(name, address), Ok)
+        };
         Ok(Self {
-            http: listen(ListenerKind::Http, config.http.listen)?,
-            https: listen(ListenerKind::Https, config.https.listen)?,
+            http: take(0, "http", config.http.listen)?,
+            https: take(1, "https", config.https.listen)?,
+            admin: config
+                .admin
+                .map(|address| listen("admin", address))
+                .transpose()?,
+            descriptors: raise_descriptor_limit(),
         })
     }
 
@@ -35,7 +50,7 @@ impl Bound {
 #[derive(Debug, thiserror::Error)]
 #[error("failed to listen on {listener}://{address}")]
 pub struct BindError {
-    listener: ListenerKind,
+    listener: &'static str,
     address: SocketAddr,
     source: io::Error,
 }
@@ -46,26 +61,29 @@ impl Explain for BindError {
     }
 
     fn hint(&self) -> String {
-        let option = format!("--{}", self.listener);
+        let option = match self.listener {
+            "admin" => "`[admin] listen`".to_owned(),
+            listener => format!("`--{listener} ADDR`"),
+        };
         match self.source.kind() {
             io::ErrorKind::AddrInUse => format!(
-                "another program has port {}; find it with `ss -ltnp`, or choose another address with `{option} ADDR`",
+                "another program has port {}; find it with `ss -ltnp`, or choose another address with {option}",
                 self.address.port()
             ),
             io::ErrorKind::PermissionDenied => format!(
                 "ports below 1024 need a privilege: run under the systemd unit, allow it with \
-                 `setcap cap_net_bind_service=+ep engage-host`, or try `{option} 127.0.0.1:{}`",
+                 `setcap cap_net_bind_service=+ep engage-host`, or choose port {} with {option}",
                 8000 + u32::from(self.address.port())
             ),
             io::ErrorKind::AddrNotAvailable => {
                 "no interface of this computer has that address; 0.0.0.0 listens on all".into()
             }
-            _ => format!("choose another address with `{option} ADDR`"),
+            _ => format!("choose another address with {option}"),
         }
     }
 }
 
-fn listen(listener: ListenerKind, address: SocketAddr) -> Result<TcpListener, BindError> {
+fn listen(listener: &'static str, address: SocketAddr) -> Result<TcpListener, BindError> {
     let bind = || {
         let socket = if address.is_ipv4() {
             TcpSocket::new_v4()
@@ -76,6 +94,9 @@ fn listen(listener: ListenerKind, address: SocketAddr) -> Result<TcpListener, Bi
         // same option would let a second process steal the port.
         #[cfg(not(windows))]
         socket.set_reuseaddr(true)?;
+        // Accepted connections inherit it: an answer never waits for the acknowledgement of a TLS
+        // ticket that went out before it.
+        socket.set_nodelay(true)?;
         socket.bind(address)?;
         socket.listen(BACKLOG)?.into_std()
     };

@@ -1,12 +1,13 @@
 //! The one HTTP/1 profile, used by both listeners (PROTOCOL.md section 3).
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use axum_server::Server;
 
+use crate::config::Limits;
+
 /// Makes a server speak as devices need it.
-pub(super) fn profile<A>(server: Server<SocketAddr, A>) -> Server<SocketAddr, A> {
+pub(super) fn profile<A>(server: Server<SocketAddr, A>, limits: &Limits) -> Server<SocketAddr, A> {
     // Without `http1_only` the protocol is sniffed for HTTP/2, without a deadline.
     let mut server = server.http1_only();
     server
@@ -17,17 +18,10 @@ pub(super) fn profile<A>(server: Server<SocketAddr, A>) -> Server<SocketAddr, A>
         // Simple clients close their sending side after the request; the default would take that
         // for an abort and not answer.
         .half_close(true)
-        // Also the longest time that a kept-alive connection may stay idle.
-        .header_read_timeout(REQUEST_HEAD)
-        .max_buf_size(MAX_REQUEST_HEAD_BYTES)
-        .max_headers(MAX_HEADERS);
+        // The socket keeps the deadlines, each phase its own (`Paced`): this one would cover idle
+        // time and head together.
+        .header_read_timeout(None)
+        .max_buf_size(limits.request_head_bytes)
+        .max_headers(limits.request_headers);
     server
 }
-
-/// How long a request head may take to arrive.
-const REQUEST_HEAD: Duration = Duration::from_secs(15);
-
-/// Longest request head in bytes; hyper does not go below this.
-const MAX_REQUEST_HEAD_BYTES: usize = 8192;
-
-const MAX_HEADERS: usize = 64;

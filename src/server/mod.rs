@@ -1,81 +1,186 @@
-//! The two listeners: `Config -> Bound -> run -> drained`.
+//! The listeners: `Config -> Bound -> run -> drained`.
 
+mod admin;
+mod admission;
 mod bound;
+mod doorway;
 mod http;
+mod pacing;
+mod plain;
+mod reload;
 mod service;
 mod tls;
+mod watch;
 
 use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use axum_server::Handle;
+use axum_server::{Handle, Server};
 use tracing::{info, warn};
 
+use crate::config::Config;
 use crate::connection::ListenerKind;
-use crate::publication::Published;
-use crate::routes;
+use crate::pki::Timestamp;
+use crate::platform::service_manager;
+use crate::publication::{Publication, Published};
+use crate::routes::{self, App};
+use crate::telemetry::{Burst, ExpiryWatch, Metrics, MismatchWatch};
+use admission::Admission;
+use doorway::Doorway;
+use reload::Reloader;
 
 pub use bound::{BindError, Bound};
 
 /// Serves until `shutdown` completes, then drains: no new connections, requests in flight are
-/// answered, idle connections closed, and what is left after [`DRAIN`] is cut off.
+/// answered, idle connections closed, and what is left after `[limits] drain_seconds` is cut off.
 ///
-/// Logs one line for each listener with its real address. Tests and scripts read that line.
+/// Logs one line for each listener with its real address. Tests and scripts read those lines.
 pub async fn run(
     bound: Bound,
-    published: Published,
+    config: Config,
+    publication: Publication,
     shutdown: impl Future<Output = &'static str>,
 ) -> io::Result<()> {
-    let router = routes::router(published.clone());
-    let (http_handle, https_handle) = (Handle::new(), Handle::new());
-    let Bound { http, https } = bound;
-    log_listening(ListenerKind::Http, &http)?;
-    log_listening(ListenerKind::Https, &https)?;
-    let serve_http = http::profile(axum_server::from_tcp(http)?)
-        .handle(http_handle.clone())
-        .accept_error_handler(|peer, error| log_accept_error(ListenerKind::Http, peer, error))
-        .serve(service::ForListener::new(
-            ListenerKind::Http,
-            router.clone(),
-        ));
-    let serve_https = http::profile(axum_server::from_tcp(https)?)
-        .acceptor(tls::TlsAcceptor::new(published))
-        .handle(https_handle.clone())
-        .accept_error_handler(|peer, error| log_accept_error(ListenerKind::Https, peer, error))
-        .serve(service::ForListener::new(ListenerKind::Https, router));
+    let metrics = Arc::new(Metrics::new());
+    metrics.published(&publication);
+    let mut expiry = ExpiryWatch::default();
+    expiry.look(&publication, Timestamp::now());
+    let app = App {
+        published: Published::new(publication),
+        metrics: Arc::clone(&metrics),
+        mismatches: Arc::new(MismatchWatch::default()),
+    };
+    let admission = Admission::new(&config.limits, bound.descriptors);
+    info!(
+        connections = admission.most(),
+        "at most {} connections at a time",
+        admission.most()
+    );
+    let doorway = Doorway::new(
+        config.access.clone(),
+        config.limits.clone(),
+        admission,
+        Arc::clone(&metrics),
+    );
+
+    let handles = Handles::default();
+    let reloader = Reloader {
+        http: bound.http_address()?,
+        published: app.published.clone(),
+        metrics: Arc::clone(&metrics),
+        config,
+    };
+    let watchdog = service_manager::keep_alive(reloader.http);
+    let drain = doorway.limits().drain;
     let stop = async {
-        let reason = shutdown.await;
-        info!(
-            "received {reason}; draining for at most {} s",
-            DRAIN.as_secs()
-        );
-        http_handle.graceful_shutdown(Some(DRAIN));
-        https_handle.graceful_shutdown(Some(DRAIN));
+        tokio::select! {
+            reason = shutdown => info!("received {reason}; draining for at most {} s", drain.as_secs()),
+            () = reloader.run(expiry) => {}
+            () = watchdog => {}
+        }
+        service_manager::stopping();
+        handles.drain(drain);
         Ok(())
     };
-    tokio::try_join!(serve_http, serve_https, stop)?;
+    let serving = serve(bound, &app, &doorway, &handles)?;
+    service_manager::ready();
+    tokio::try_join!(serving, stop)?;
     info!("stopped");
     Ok(())
 }
 
-/// How long requests in flight may take to finish after a stop was asked for.
-const DRAIN: Duration = Duration::from_secs(20);
-
-fn log_listening(kind: ListenerKind, listener: &std::net::TcpListener) -> io::Result<()> {
-    let address = listener.local_addr()?;
-    info!(listener = %kind, "listening on {kind}://{address}");
-    Ok(())
+/// What tells each listener to stop.
+#[derive(Default)]
+struct Handles {
+    http: Handle<SocketAddr>,
+    https: Handle<SocketAddr>,
+    admin: Handle<SocketAddr>,
 }
 
-/// `peer` is known once a connection exists; without it the listener itself is in trouble.
-fn log_accept_error(
-    listener: ListenerKind,
-    peer: Option<&std::net::SocketAddr>,
-    error: &io::Error,
-) {
-    if let Some(peer) = peer {
-        warn!(%listener, %peer, "{listener} connection from {peer} failed: {error}");
-    } else {
-        warn!(%listener, "{listener} listener cannot accept connections: {error}");
+impl Handles {
+    fn drain(&self, most: Duration) {
+        for handle in [&self.http, &self.https, &self.admin] {
+            handle.graceful_shutdown(Some(most));
+        }
     }
+}
+
+/// Starts to accept on all listeners; completes once they are drained.
+fn serve(
+    bound: Bound,
+    app: &App,
+    doorway: &Doorway,
+    handles: &Handles,
+) -> io::Result<impl Future<Output = io::Result<()>> + use<>> {
+    let Bound {
+        http,
+        https,
+        admin,
+        descriptors: _,
+    } = bound;
+    let router = routes::router(app.clone());
+    let http_listener = listener(ListenerKind::Http, http, doorway)?
+        .handle(handles.http.clone())
+        .acceptor(plain::PlainAcceptor::new(doorway.clone()))
+        .serve(service::ForListener::new(
+            ListenerKind::Http,
+            router.clone(),
+        ));
+    let acceptor = tls::TlsAcceptor::new(
+        doorway.clone(),
+        app.published.clone(),
+        Arc::clone(&app.mismatches),
+    );
+    let https_listener = listener(ListenerKind::Https, https, doorway)?
+        .handle(handles.https.clone())
+        .acceptor(acceptor)
+        .serve(service::ForListener::new(ListenerKind::Https, router));
+    if let Some(admin) = &admin {
+        info!(
+            listener = "admin",
+            "listening on admin http://{}",
+            admin.local_addr()?
+        );
+    }
+    let admin_app = admin::Admin {
+        published: app.published.clone(),
+        metrics: Arc::clone(&app.metrics),
+    };
+    let admin_handle = handles.admin.clone();
+    let admin_listener = async move {
+        match admin {
+            Some(admin) => admin::serve(admin, admin_app, admin_handle).await,
+            None => Ok(()),
+        }
+    };
+    Ok(async move { tokio::try_join!(http_listener, https_listener, admin_listener).map(|_| ()) })
+}
+
+fn listener(
+    kind: ListenerKind,
+    socket: std::net::TcpListener,
+    doorway: &Doorway,
+) -> io::Result<Server<SocketAddr>> {
+    let address = socket.local_addr()?;
+    info!(listener = %kind, "listening on {kind}://{address}");
+    let (metrics, burst) = (Arc::clone(doorway.metrics()), Burst::default());
+    let on_error = move |peer: Option<&SocketAddr>, error: &io::Error| {
+        // With a peer it is about one connection, and has been logged where it was handled.
+        if peer.is_some() {
+            return;
+        }
+        metrics.accept_failed(kind);
+        if let Some(others) = burst.hit() {
+            warn!(
+                listener = %kind, others,
+                "{kind} listener cannot accept connections: {error}; trying again; {others} others since the last such line",
+            );
+        }
+    };
+    Ok(
+        http::profile(axum_server::from_tcp(socket)?, doorway.limits())
+            .accept_error_handler(on_error),
+    )
 }

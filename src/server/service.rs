@@ -3,13 +3,14 @@
 use std::convert::Infallible;
 use std::future::{Ready, ready};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use axum::Router;
 use axum::http::Request;
 use tower_service::Service;
 
-use crate::connection::{Connection, ListenerKind};
+use crate::connection::{Connection, ListenerKind, Pacing, Phase};
 
 /// Makes a [`ForConnection`] for each connection of one listener.
 #[derive(Clone)]
@@ -38,7 +39,13 @@ impl Service<SocketAddr> for ForListener {
             connection: Connection {
                 listener: self.listener,
                 peer,
+                // Decided at the doorway, before any request is read.
+                allowed: false,
                 tls: None,
+                pacing: Arc::new(Pacing::new(match self.listener {
+                    ListenerKind::Http => Phase::Head,
+                    ListenerKind::Https => Phase::Handshake,
+                })),
             },
             router: self.router.clone(),
         }))
@@ -65,7 +72,7 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        request.extensions_mut().insert(self.connection);
+        request.extensions_mut().insert(self.connection.clone());
         self.router.call(request)
     }
 }

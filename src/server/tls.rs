@@ -1,66 +1,111 @@
-//! The TLS handshake of the 443 listener.
+//! The accept path of the TLS listener: doorway, then handshake.
 
 use std::io;
 use std::pin::Pin;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::Instant;
 
 use axum_server::accept::Accept;
-use rustls::ProtocolVersion;
+use rustls::{ProtocolVersion, ServerConnection};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
 use tokio_rustls::server::TlsStream;
+use tracing::{debug, warn};
 
+use super::doorway::Doorway;
+use super::pacing::{Paced, Record};
 use super::service::ForConnection;
-use crate::connection::TlsSession;
+use crate::connection::{Connection, Phase, TlsSession};
 use crate::publication::Published;
+use crate::telemetry::MismatchWatch;
 
 /// Shakes hands with the identity that is in force when the connection arrives.
 ///
 /// Runs in the connection's own task: a client that stalls delays nobody else.
 #[derive(Clone)]
 pub(super) struct TlsAcceptor {
+    doorway: Doorway,
     published: Published,
+    mismatches: Arc<MismatchWatch>,
 }
 
 impl TlsAcceptor {
-    pub(super) fn new(published: Published) -> Self {
-        Self { published }
+    pub(super) fn new(
+        doorway: Doorway,
+        published: Published,
+        mismatches: Arc<MismatchWatch>,
+    ) -> Self {
+        Self {
+            doorway,
+            published,
+            mismatches,
+        }
+    }
+
+    async fn shake_hands(
+        self,
+        stream: TcpStream,
+        mut service: ForConnection,
+    ) -> io::Result<(TlsStream<Paced>, ForConnection)> {
+        let started = Instant::now();
+        let connection = &mut service.connection;
+        let mut stream = self.doorway.enter(stream, connection).await?;
+        stream.start_record();
+        let config = self.published.current().identity().server_config();
+        let handshake = tokio_rustls::TlsAcceptor::from(config)
+            .accept(stream)
+            .into_fallible();
+        let mut stream = match handshake.await {
+            Ok(stream) => stream,
+            Err((error, mut stream)) => {
+                self.explain(connection, &error, &stream.take_record());
+                return Err(error);
+            }
+        };
+        let (socket, session) = stream.get_mut();
+        drop(socket.take_record());
+        let version = version_name(session);
+        connection.tls = Some(TlsSession { version });
+        connection.pacing.enter(Phase::Head);
+        self.doorway
+            .metrics()
+            .shook_hands(version, cipher_name(session), started.elapsed());
+        self.mismatches.shook_hands(connection.peer.ip());
+        Ok((stream, service))
+    }
+
+    /// Logs one event that says why the handshake failed.
+    fn explain(&self, connection: &Connection, error: &io::Error, record: &Record) {
+        let Connection { listener, peer, .. } = connection;
+        // Port scans and a balancer's health checks: nobody tried to speak TLS.
+        if record.received.is_empty() && error.kind() == io::ErrorKind::UnexpectedEof {
+            debug!(%listener, %peer, "{peer} closed before it sent anything");
+            return;
+        }
+        warn!(%listener, %peer, "TLS handshake with {peer} failed: {error}");
     }
 }
 
 impl Accept<TcpStream, ForConnection> for TlsAcceptor {
-    type Stream = TlsStream<TcpStream>;
+    type Stream = TlsStream<Paced>;
     type Service = ForConnection;
     type Future = Pin<Box<dyn Future<Output = io::Result<(Self::Stream, Self::Service)>> + Send>>;
 
-    fn accept(&self, stream: TcpStream, mut service: ForConnection) -> Self::Future {
-        let config = self.published.current().identity().server_config();
-        Box::pin(async move {
-            let handshake = tokio_rustls::TlsAcceptor::from(config).accept(stream);
-            let stream = timeout(HANDSHAKE, handshake).await.map_err(|_| {
-                io::Error::new(
-                    io::ErrorKind::TimedOut,
-                    format!(
-                        "the TLS handshake did not finish within {} s",
-                        HANDSHAKE.as_secs()
-                    ),
-                )
-            })??;
-            service.connection.tls = Some(TlsSession {
-                version: version_name(stream.get_ref().1.protocol_version()),
-            });
-            Ok((stream, service))
-        })
+    fn accept(&self, stream: TcpStream, service: ForConnection) -> Self::Future {
+        Box::pin(self.clone().shake_hands(stream, service))
     }
 }
 
-/// How long a handshake may take. A lock computes its share in software, over Wi-Fi.
-const HANDSHAKE: Duration = Duration::from_secs(15);
-
-fn version_name(version: Option<ProtocolVersion>) -> &'static str {
-    match version {
+fn version_name(session: &ServerConnection) -> &'static str {
+    match session.protocol_version() {
         Some(ProtocolVersion::TLSv1_2) => "1.2",
         Some(ProtocolVersion::TLSv1_3) => "1.3",
         _ => "unknown",
     }
+}
+
+fn cipher_name(session: &ServerConnection) -> &'static str {
+    session
+        .negotiated_cipher_suite()
+        .and_then(|suite| suite.suite().as_str())
+        .unwrap_or("unknown")
 }

@@ -1,41 +1,62 @@
-//! One event for each request.
+//! One event and one count for each request.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use axum::body::HttpBody;
-use axum::extract::Request;
+use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use tracing::info;
 
-use super::SerialNumber;
-use crate::connection::Connection;
+use super::{Metrics, Route, SerialNumber};
+use crate::connection::{Connection, Phase};
 
-/// Middleware that logs a request once its answer is known.
-pub async fn log_access(request: Request, next: Next) -> Response {
+/// Middleware around everything: tells the socket where a request begins and ends, counts it, and
+/// logs it once its answer is known.
+pub async fn observe(
+    State(metrics): State<Arc<Metrics>>,
+    route: Option<MatchedPath>,
+    request: Request,
+    next: Next,
+) -> Response {
     let started = Instant::now();
-    let connection = request.extensions().get::<Connection>().copied();
+    let Some(connection) = request.extensions().get::<Connection>().cloned() else {
+        return next.run(request).await;
+    };
     let (method, uri) = (request.method().clone(), request.uri().clone());
+    connection.pacing.enter(Phase::Request);
     let response = next.run(request).await;
-    let Some(Connection {
+    connection.pacing.enter(Phase::Idle);
+    let Connection {
         listener,
         peer,
         tls,
-    }) = connection
-    else {
-        return response;
-    };
-    let (path, status) = (uri.path(), response.status().as_u16());
+        ..
+    } = connection;
+    let (path, status, duration) = (uri.path(), response.status().as_u16(), started.elapsed());
+    let route = Route::of(route.as_ref().map(MatchedPath::as_str));
+    metrics.answered(listener, route, status, duration);
     info!(
         target: "access",
-        listener = %listener,
-        peer = %peer,
+        %listener,
+        %peer,
         device.serial = uri.query().and_then(SerialNumber::from_query).map(tracing::field::display),
         tls = tls.map(|tls| tls.version),
         status,
         size_bytes = response.body().size_hint().exact(),
-        duration_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
+        duration_us = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX),
         "{method} {path} -> {status}",
     );
     response
+}
+
+impl Route {
+    fn of(template: Option<&str>) -> Self {
+        match template {
+            Some(crate::routes::ANNOUNCEMENT) => Self::Announcement,
+            Some(crate::routes::CERTIFICATE) => Self::Certificate,
+            _ => Self::Unknown,
+        }
+    }
 }

@@ -1,25 +1,46 @@
-//! Logs: one line an event, to standard error.
+//! Logs and metrics: one event a line to standard error, counts for Prometheus.
 
 mod access;
+mod burst;
+mod expiry;
+mod metrics;
+mod mismatch;
 mod serial;
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, stderr};
 
 use tracing_subscriber::EnvFilter;
 
-pub use access::log_access;
+use crate::config::{LogConfig, LogFormat};
+
+pub use access::observe;
+pub use burst::Burst;
+pub use expiry::ExpiryWatch;
+pub use metrics::{Metrics, OpenConnection, Route};
+pub use mismatch::MismatchWatch;
 pub use serial::SerialNumber;
 
-/// Starts logging. `RUST_LOG` overrides the level.
-///
-/// # Panics
-///
-/// If called twice in one process.
-pub fn start_logging() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt()
+/// Starts logging as configured. `RUST_LOG` overrides the level.
+pub fn start_logging(log: &LogConfig) -> Result<(), LogLevelError> {
+    let LogConfig { format, level } = log;
+    let filter = match EnvFilter::try_from_default_env() {
+        Ok(filter) => filter,
+        Err(_) => EnvFilter::try_new(level).map_err(|_| LogLevelError(level.clone()))?,
+    };
+    let logs = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .init();
+        .with_writer(stderr);
+    // A second start in the same process keeps the first: only tests do that.
+    let _ = match format {
+        LogFormat::Json => logs.json().flatten_event(true).try_init(),
+        LogFormat::Text => logs.with_ansi(stderr().is_terminal()).try_init(),
+    };
+    Ok(())
 }
+
+/// A `[log] level` that is no level.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error(
+    "`[log] level` is `{0}`; allowed: error, warn, info, debug, trace, or filter directives such as `info,access=warn`"
+)]
+pub struct LogLevelError(String);

@@ -1,0 +1,215 @@
+//! What every connection passes before a byte of HTTP or TLS is read: balancer header, allow
+//! list, connection bounds.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use ppp::{HeaderResult, PartialResult, v1, v2};
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tracing::warn;
+
+use super::admission::{Admission, Full};
+use super::pacing::{Paced, Visit};
+use crate::config::{Access, Limits};
+use crate::connection::{Connection, ListenerKind};
+use crate::telemetry::{Burst, Metrics};
+
+/// The doorway of both listeners.
+#[derive(Clone, Debug)]
+pub(super) struct Doorway(Arc<Rules>);
+
+#[derive(Debug)]
+struct Rules {
+    access: Access,
+    limits: Arc<Limits>,
+    admission: Arc<Admission>,
+    metrics: Arc<Metrics>,
+    full: Burst,
+    strangers: Burst,
+    bad_headers: Burst,
+}
+
+impl Doorway {
+    pub(super) fn new(
+        access: Access,
+        limits: Limits,
+        admission: Admission,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        Self(Arc::new(Rules {
+            access,
+            limits: Arc::new(limits),
+            admission: Arc::new(admission),
+            metrics,
+            full: Burst::default(),
+            strangers: Burst::default(),
+            bad_headers: Burst::default(),
+        }))
+    }
+
+    pub(super) fn metrics(&self) -> &Arc<Metrics> {
+        &self.0.metrics
+    }
+
+    pub(super) fn limits(&self) -> &Arc<Limits> {
+        &self.0.limits
+    }
+
+    /// Lets a connection in, or turns it away before it costs anything.
+    ///
+    /// A caller outside the allow list is let in on the plain listener, marked as such: it is to
+    /// be told 401 (PROTOCOL.md section 3). On the TLS listener that would cost a handshake.
+    pub(super) async fn enter(
+        &self,
+        mut stream: TcpStream,
+        connection: &mut Connection,
+    ) -> io::Result<Paced> {
+        let Rules {
+            access,
+            limits,
+            admission,
+            ..
+        } = &*self.0;
+        let mut permit = admission
+            .enter()
+            .map_err(|full| self.turn_away(connection, full))?;
+        let mut ahead = Bytes::new();
+        if access.is_balancer(connection.peer.ip()) {
+            let header = read_proxy_header(&mut stream, limits.request_head).await;
+            let (peer, rest) = header.map_err(|error| self.refuse_header(connection, &error))?;
+            connection.peer = peer.unwrap_or(connection.peer);
+            ahead = rest;
+        }
+        connection.peer.set_ip(connection.peer.ip().to_canonical());
+        connection.allowed = access.allows(connection.peer.ip());
+        if !connection.allowed {
+            self.note_stranger(connection);
+            if connection.listener == ListenerKind::Https {
+                return Err(turned_away());
+            }
+        }
+        permit
+            .claim(connection.peer.ip())
+            .map_err(|full| self.turn_away(connection, full))?;
+        let visit = Visit {
+            listener: connection.listener,
+            metrics: Arc::clone(&self.0.metrics),
+            _permit: permit,
+            _open: self.0.metrics.opened(connection.listener),
+        };
+        let pacing = Arc::clone(&connection.pacing);
+        Ok(Paced::new(stream, ahead, Arc::clone(limits), pacing, visit))
+    }
+
+    fn turn_away(&self, connection: &Connection, full: Full) -> io::Error {
+        let Connection { listener, peer, .. } = connection;
+        self.0.metrics.refused(*listener, full.name());
+        if let Some(others) = self.0.full.hit() {
+            let most = self.0.admission.most();
+            warn!(
+                %listener, %peer, limit = full.name(), others,
+                "{listener} connection from {peer} refused: `[limits] {}` is reached ({most} connections in all); {others} others since the last such line",
+                full.name(),
+            );
+        }
+        turned_away()
+    }
+
+    fn note_stranger(&self, connection: &Connection) {
+        let Connection { listener, peer, .. } = connection;
+        self.0.metrics.refused(*listener, "allow");
+        if let Some(others) = self.0.strangers.hit() {
+            warn!(
+                %listener, %peer, others,
+                "{listener} caller {peer} is outside `[access] allow`; {others} others since the last such line",
+            );
+        }
+    }
+
+    fn refuse_header(&self, connection: &Connection, error: &io::Error) -> io::Error {
+        let Connection { listener, peer, .. } = connection;
+        self.0.metrics.refused(*listener, "proxy_protocol");
+        if let Some(others) = self.0.bad_headers.hit() {
+            warn!(
+                %listener, %peer, others,
+                "{listener} connection from balancer {peer} has no usable PROXY protocol header: {error}; {others} others since the last such line",
+            );
+        }
+        turned_away()
+    }
+}
+
+/// Reads the header that a balancer sends first, version 1 or 2, and what came with it.
+///
+/// `None` is a connection of the balancer's own: a health check (`LOCAL`, or `UNKNOWN`).
+async fn read_proxy_header(
+    stream: &mut TcpStream,
+    deadline: Duration,
+) -> io::Result<(Option<SocketAddr>, Bytes)> {
+    let mut bytes = BytesMut::with_capacity(MAX_PROXY_HEADER_BYTES);
+    let read = async {
+        loop {
+            if stream.read_buf(&mut bytes).await? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            let header = HeaderResult::parse(&bytes);
+            if header.is_complete() {
+                let (peer, length) = caller(&header)?;
+                let rest = bytes.split_off(length).freeze();
+                return Ok((peer, rest));
+            }
+            if bytes.len() >= MAX_PROXY_HEADER_BYTES {
+                return Err(invalid("it is longer than 4096 bytes"));
+            }
+        }
+    };
+    timeout(deadline, read)
+        .await
+        .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
+}
+
+fn caller(header: &HeaderResult<'_>) -> io::Result<(Option<SocketAddr>, usize)> {
+    Ok(match header {
+        HeaderResult::V1(Ok(header)) => (caller_v1(&header.addresses), header.header.len()),
+        HeaderResult::V2(Ok(header)) => (caller_v2(header), header.len()),
+        HeaderResult::V1(Err(error)) => return Err(invalid(&error.to_string())),
+        HeaderResult::V2(Err(error)) => return Err(invalid(&error.to_string())),
+    })
+}
+
+fn caller_v1(addresses: &v1::Addresses) -> Option<SocketAddr> {
+    match addresses {
+        v1::Addresses::Tcp4(ip) => Some((ip.source_address, ip.source_port).into()),
+        v1::Addresses::Tcp6(ip) => Some((ip.source_address, ip.source_port).into()),
+        v1::Addresses::Unknown => None,
+    }
+}
+
+fn caller_v2(header: &v2::Header<'_>) -> Option<SocketAddr> {
+    // The addresses of a LOCAL command are to be ignored (PROXY protocol section 2.2).
+    if header.command == v2::Command::Local {
+        return None;
+    }
+    match header.addresses {
+        v2::Addresses::IPv4(ip) => Some((ip.source_address, ip.source_port).into()),
+        v2::Addresses::IPv6(ip) => Some((ip.source_address, ip.source_port).into()),
+        v2::Addresses::Unix(_) | v2::Addresses::Unspecified => None,
+    }
+}
+
+fn invalid(reason: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, reason.to_owned())
+}
+
+/// Tells the accept loop that the connection is over; it has been logged and counted.
+fn turned_away() -> io::Error {
+    io::ErrorKind::ConnectionRefused.into()
+}
+
+/// Version 2 may carry up to 64 KiB of extensions; balancers send a few hundred bytes.
+const MAX_PROXY_HEADER_BYTES: usize = 4096;

@@ -1,0 +1,255 @@
+//! Deadlines at the socket, where no layer above can forget one.
+//!
+//! A [`Paced`] stream knows what its connection is waiting for, because the request middleware
+//! tells it through the shared [`Pacing`]; each phase has its deadline from `[limits]`.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, Bytes};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::admission::Permit;
+use crate::config::Limits;
+use crate::connection::{ListenerKind, Pacing, Phase};
+use crate::telemetry::{Metrics, OpenConnection};
+
+/// An accepted connection whose every wait ends.
+pub(super) struct Paced {
+    stream: TcpStream,
+    /// Bytes that came with a PROXY protocol header and belong to what follows it.
+    ahead: Bytes,
+    limits: Arc<Limits>,
+    pacing: Arc<Pacing>,
+    seen: Phase,
+    /// When the phase that was last seen began.
+    since: Instant,
+    last_read: Instant,
+    read_timer: Option<Pin<Box<Sleep>>>,
+    write_timer: Option<Pin<Box<Sleep>>>,
+    record: Option<Record>,
+    visit: Visit,
+}
+
+/// The place that a connection takes up, given back when it is dropped.
+#[derive(Debug)]
+pub(super) struct Visit {
+    pub(super) listener: ListenerKind,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) _permit: Permit,
+    pub(super) _open: OpenConnection,
+}
+
+/// What went over the socket before the handshake was done, to explain its failure.
+#[derive(Debug, Default)]
+pub(super) struct Record {
+    /// The first bytes received, at most [`Record::MOST`].
+    pub(super) received: Vec<u8>,
+    /// How many bytes were sent.
+    pub(super) sent: usize,
+}
+
+impl Record {
+    /// Enough for any ClientHello; a larger one is diagnosed by its beginning.
+    const MOST: usize = 4096;
+
+    fn receive(&mut self, bytes: &[u8]) {
+        let room = Self::MOST - self.received.len();
+        self.received
+            .extend_from_slice(&bytes[..bytes.len().min(room)]);
+    }
+}
+
+impl Paced {
+    pub(super) fn new(
+        stream: TcpStream,
+        ahead: Bytes,
+        limits: Arc<Limits>,
+        pacing: Arc<Pacing>,
+        visit: Visit,
+    ) -> Self {
+        let now = Instant::now();
+        Self {
+            stream,
+            ahead,
+            limits,
+            seen: pacing.phase(),
+            pacing,
+            since: now,
+            last_read: now,
+            read_timer: None,
+            write_timer: None,
+            record: None,
+            visit,
+        }
+    }
+
+    /// Starts to keep what a handshake's failure is explained from.
+    pub(super) fn start_record(&mut self) {
+        self.record = Some(Record::default());
+    }
+
+    /// Ends the record and hands it over.
+    pub(super) fn take_record(&mut self) -> Record {
+        self.record.take().unwrap_or_default()
+    }
+
+    /// The moment at which the current phase has waited long enough for the client.
+    fn deadline(&mut self) -> Instant {
+        let phase = self.pacing.phase();
+        if phase != self.seen {
+            self.enter(phase);
+        }
+        let Limits {
+            tls_handshake,
+            request_head,
+            body_idle,
+            body_total,
+            keep_alive_idle,
+            ..
+        } = *self.limits;
+        match phase {
+            Phase::Handshake => self.since + tls_handshake,
+            Phase::Head => self.since + request_head,
+            Phase::Request => (self.since + body_total).min(self.last_read + body_idle),
+            Phase::Idle => self.since + keep_alive_idle,
+        }
+    }
+
+    fn enter(&mut self, phase: Phase) {
+        self.seen = phase;
+        self.since = Instant::now();
+        self.last_read = self.since;
+    }
+
+    /// Notes `received` bytes: the first byte after an answer begins the next request's head.
+    fn note_received(&mut self, received: &[u8]) {
+        if received.is_empty() {
+            return;
+        }
+        if let Some(record) = &mut self.record {
+            record.receive(received);
+        }
+        match self.pacing.phase() {
+            Phase::Idle => {
+                self.pacing.enter(Phase::Head);
+                self.enter(Phase::Head);
+            }
+            Phase::Request => self.last_read = Instant::now(),
+            Phase::Handshake | Phase::Head => {}
+        }
+    }
+}
+
+impl AsyncRead for Paced {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        let filled = buffer.filled().len();
+        if this.ahead.has_remaining() {
+            let length = this.ahead.len().min(buffer.remaining());
+            buffer.put_slice(&this.ahead.split_to(length));
+        } else if Pin::new(&mut this.stream)
+            .poll_read(context, buffer)?
+            .is_pending()
+        {
+            let deadline = this.deadline();
+            ready!(poll_timer(&mut this.read_timer, deadline, context));
+            let (limit, what) = match this.seen {
+                Phase::Handshake => ("tls_handshake_seconds", "the TLS handshake did not finish"),
+                Phase::Head => ("request_head_seconds", "the request head did not arrive"),
+                Phase::Request => ("body_seconds", "the request body did not arrive"),
+                Phase::Idle => ("keep_alive_idle_seconds", "the next request did not arrive"),
+            };
+            return Poll::Ready(Err(this.too_slow(limit, what)));
+        }
+        this.note_received(&buffer.filled()[filled..]);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Paced {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.finish_write(written, context)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        self.finish_write(written, context)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+impl Paced {
+    /// A write that cannot proceed may wait [`Limits::stalled_write`] for the client to read.
+    fn finish_write(
+        &mut self,
+        written: Poll<io::Result<usize>>,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(written) = written {
+            self.write_timer = None;
+            if let (Some(record), Ok(written)) = (&mut self.record, &written) {
+                record.sent += written;
+            }
+            return Poll::Ready(written);
+        }
+        let deadline = match &self.write_timer {
+            Some(timer) => timer.deadline(),
+            None => Instant::now() + self.limits.stalled_write,
+        };
+        ready!(poll_timer(&mut self.write_timer, deadline, context));
+        Poll::Ready(Err(self.too_slow(
+            "stalled_write_seconds",
+            "the client did not take its answer",
+        )))
+    }
+
+    /// Counts the deadline that was missed, named as in `[limits]`.
+    fn too_slow(&self, limit: &'static str, what: &str) -> io::Error {
+        self.visit.metrics.refused(self.visit.listener, limit);
+        io::Error::new(
+            io::ErrorKind::TimedOut,
+            format!("{what} in time (`[limits] {limit}`)"),
+        )
+    }
+}
+
+fn poll_timer(
+    timer: &mut Option<Pin<Box<Sleep>>>,
+    deadline: Instant,
+    context: &mut Context<'_>,
+) -> Poll<()> {
+    let timer = timer.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+    if timer.deadline() != deadline {
+        timer.as_mut().reset(deadline);
+    }
+    timer.as_mut().poll(context)
+}

@@ -1,0 +1,152 @@
+//! New configuration and certificates without a lost connection.
+//!
+//! Everything new is read and proven first; only then is it swapped in, as one value. Anything
+//! wrong leaves the old state in force and says why (DESIGN.md, promise 4).
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+use tracing::{error, info, warn};
+
+use super::watch::{Sources, watch};
+use crate::config::Config;
+use crate::pki::Timestamp;
+use crate::platform::{forward_reload_signals, service_manager};
+use crate::publication::{Proof, Published, prove};
+use crate::report::{Explain, one_line};
+use crate::telemetry::{ExpiryWatch, Metrics};
+
+/// Replaces the publication when its sources change.
+pub(super) struct Reloader {
+    /// As the file said at start, without overrides from the command line.
+    pub(super) config: Config,
+    /// Where the plain listener is bound: the base URL may depend on it.
+    pub(super) http: SocketAddr,
+    pub(super) published: Published,
+    pub(super) metrics: Arc<Metrics>,
+}
+
+/// What asks for a reload.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Trigger {
+    /// A file was written, renamed or replaced.
+    FilesChanged,
+    /// SIGHUP.
+    Signal,
+}
+
+impl Reloader {
+    /// Serves triggers until the daemon stops, and looks for expiring certificates in between.
+    pub(super) async fn run(self, mut expiry: ExpiryWatch) {
+        let (triggers, mut triggered) = mpsc::channel(1);
+        let mut sources = Sources::of(&self.config);
+        let mut _watching = watch(sources.clone(), triggers.clone());
+        let on_signal = triggers.clone();
+        tokio::spawn(forward_reload_signals(move || {
+            // A reload that is already waiting will read what this one would.
+            let _ = on_signal.try_send(Trigger::Signal);
+        }));
+        let mut expiry_timer = tokio::time::interval(EXPIRY_LOOK);
+        loop {
+            tokio::select! {
+                Some(trigger) = triggered.recv() => {
+                    let new_sources = self.reload(trigger).await.filter(|new| *new != sources);
+                    if let Some(new_sources) = new_sources {
+                        sources = new_sources;
+                        _watching = watch(sources.clone(), triggers.clone());
+                    }
+                }
+                _ = expiry_timer.tick() => {}
+            }
+            expiry.look(&self.published.current(), Timestamp::now());
+        }
+    }
+
+    /// The sources of the new publication, if it is in force now.
+    async fn reload(&self, trigger: Trigger) -> Option<Sources> {
+        let started = Instant::now();
+        let reason = match trigger {
+            Trigger::FilesChanged => "files changed",
+            Trigger::Signal => "SIGHUP",
+        };
+        info!("reloading: {reason}");
+        service_manager::reloading();
+        let (path, http) = (self.config.path.clone(), self.http);
+        let result = tokio::task::spawn_blocking(move || read_and_prove(&path, http)).await;
+        let sources = match result {
+            Ok(Ok((config, proof))) => self.swap_in(&config, proof).then(|| Sources::of(&config)),
+            Ok(Err(refusal)) => {
+                error!("reload refused, the previous state stays in force: {refusal}");
+                None
+            }
+            Err(panic) => {
+                error!("reload failed, the previous state stays in force: {panic}");
+                None
+            }
+        };
+        let now = Timestamp::now().unix();
+        self.metrics
+            .reloaded(sources.is_some(), started.elapsed(), now);
+        service_manager::ready();
+        sources
+    }
+
+    /// Whether the new publication is in force now.
+    fn swap_in(&self, config: &Config, proof: Proof) -> bool {
+        let Proof {
+            warnings, verdict, ..
+        } = proof;
+        let publication = match verdict {
+            Ok(publication) => publication,
+            Err(refusals) => {
+                for refusal in refusals.iter() {
+                    error!(
+                        code = refusal.code(),
+                        "reload refused, the previous state stays in force: {}",
+                        one_line(refusal)
+                    );
+                }
+                return false;
+            }
+        };
+        for warning in warnings {
+            warn!(
+                code = warning.code,
+                "{}; hint: {}", warning.message, warning.hint
+            );
+        }
+        self.report_what_needs_a_restart(config);
+        self.metrics.published(&publication);
+        self.published.replace(publication);
+        info!("reloaded: new connections get the new state");
+        true
+    }
+
+    fn report_what_needs_a_restart(&self, new: &Config) {
+        let old = &self.config;
+        for (changed, key) in [
+            (old.http.listen != new.http.listen, "[http] listen"),
+            (old.https.listen != new.https.listen, "[https] listen"),
+            (old.admin != new.admin, "[admin] listen"),
+            (old.limits != new.limits, "[limits]"),
+            (old.access != new.access, "[access]"),
+            (old.log != new.log, "[log]"),
+        ] {
+            if changed {
+                warn!(key, "`{key}` has changed; restart the daemon to use it");
+            }
+        }
+    }
+}
+
+fn read_and_prove(path: &Path, http: SocketAddr) -> Result<(Config, Proof), String> {
+    let config = Config::load(path).map_err(|error| one_line(&error))?;
+    let proof = prove(&config, &config.base_url_at(http), Timestamp::now());
+    Ok((config, proof))
+}
+
+/// How often certificates are looked at: often enough for a warning on the day it is due.
+const EXPIRY_LOOK: Duration = Duration::from_hours(1);

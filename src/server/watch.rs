@@ -1,0 +1,169 @@
+//! Notices that a file behind the publication has changed.
+//!
+//! The operating system's notifications wake it; what decides is the state of the files
+//! themselves, so that symlink swaps (Kubernetes secrets), renames and network file systems that
+//! notify nobody are all noticed.
+
+use std::collections::BTreeSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use tokio::sync::{Notify, mpsc};
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
+use tracing::warn;
+
+use super::reload::Trigger;
+use crate::config::Config;
+
+/// The files and the folder that a publication is made from.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Sources {
+    files: BTreeSet<PathBuf>,
+    certificates: PathBuf,
+}
+
+impl Sources {
+    pub(super) fn of(config: &Config) -> Self {
+        let https = &config.https;
+        let mut files: BTreeSet<_> = [&config.path, &https.certificate, &https.private_key]
+            .into_iter()
+            .chain(&https.root)
+            .cloned()
+            .collect();
+        for site in &config.sites {
+            files.insert(site.key_file.clone());
+            files.insert(site.certificate.clone());
+        }
+        Self {
+            files,
+            certificates: config.static_dir.join("Device_Certificates"),
+        }
+    }
+
+    /// The folders in which something must happen when a file changes.
+    fn folders(&self) -> BTreeSet<PathBuf> {
+        let parents = self
+            .files
+            .iter()
+            .filter_map(|file| file.parent().map(Path::to_owned));
+        let targets = self
+            .files
+            .iter()
+            .filter_map(|file| Some(file.canonicalize().ok()?.parent()?.to_owned()));
+        parents
+            .chain(targets)
+            .chain([self.certificates.clone()])
+            .collect()
+    }
+
+    /// A number that differs when a file, or what a link points to, is another than before.
+    fn state(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        for file in &self.files {
+            hash_file(file, &mut hasher);
+        }
+        let mut entries: Vec<_> = std::fs::read_dir(&self.certificates)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|entry| entry.path())
+            .collect();
+        entries.sort();
+        for file in &entries {
+            hash_file(file, &mut hasher);
+        }
+        hasher.finish()
+    }
+}
+
+fn hash_file(file: &Path, hasher: &mut DefaultHasher) {
+    file.hash(hasher);
+    file.canonicalize().ok().hash(hasher);
+    let Ok(metadata) = std::fs::metadata(file) else {
+        return;
+    };
+    metadata.len().hash(hasher);
+    metadata.modified().ok().hash(hasher);
+    crate::platform::file_number(&metadata).hash(hasher);
+}
+
+/// Sends [`Trigger::FilesChanged`] once the files have changed and come to rest. Ends when the
+/// handle is dropped.
+pub(super) fn watch(sources: Sources, triggers: mpsc::Sender<Trigger>) -> Watching {
+    let woken = Arc::new(Notify::new());
+    Watching(tokio::spawn(async move {
+        let mut state = look(&sources).await;
+        loop {
+            let _watcher = system_watcher(&sources, &woken);
+            // Woken by the system, or after a while by nobody.
+            let _ = timeout(LOOK_ANYWAY, woken.notified()).await;
+            let changed = look(&sources).await;
+            if changed == state {
+                continue;
+            }
+            state = at_rest(&sources, changed).await;
+            if triggers.send(Trigger::FilesChanged).await.is_err() {
+                return;
+            }
+        }
+    }))
+}
+
+/// Watches until dropped.
+pub(super) struct Watching(JoinHandle<()>);
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Waits until nothing has changed for a moment: a certificate and its key are written one after
+/// the other.
+async fn at_rest(sources: &Sources, mut state: u64) -> u64 {
+    for _ in 0..MOST_MOMENTS {
+        sleep(MOMENT).await;
+        let now = look(sources).await;
+        if now == state {
+            break;
+        }
+        state = now;
+    }
+    state
+}
+
+async fn look(sources: &Sources) -> u64 {
+    let sources = sources.clone();
+    tokio::task::spawn_blocking(move || sources.state())
+        .await
+        .unwrap_or_default()
+}
+
+/// Made anew after each change, because a replaced folder is another folder.
+fn system_watcher(sources: &Sources, woken: &Arc<Notify>) -> Option<RecommendedWatcher> {
+    let wake = Arc::clone(woken);
+    let watcher = notify::recommended_watcher(move |_event| wake.notify_one());
+    let mut watcher = watcher
+        .inspect_err(|error| {
+            warn!(
+                "files are looked at every {} s only: {error}",
+                LOOK_ANYWAY.as_secs()
+            );
+        })
+        .ok()?;
+    for folder in sources.folders() {
+        // A folder that does not exist yet is looked for again after `LOOK_ANYWAY`.
+        let _ = watcher.watch(&folder, RecursiveMode::NonRecursive);
+    }
+    Some(watcher)
+}
+
+/// How long files must rest before they are read, and how often that is waited for.
+const MOMENT: Duration = Duration::from_millis(500);
+const MOST_MOMENTS: u32 = 20;
+
+const LOOK_ANYWAY: Duration = Duration::from_secs(15);

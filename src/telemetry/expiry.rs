@@ -1,0 +1,106 @@
+//! Warnings before a certificate expires, while the daemon runs.
+
+use std::collections::HashMap;
+
+use tracing::{error, warn};
+
+use crate::pki::Timestamp;
+use crate::publication::{Expiry, Publication};
+
+/// Remembers which warnings have been given, so that each is given once.
+#[derive(Debug, Default)]
+pub struct ExpiryWatch {
+    /// The last threshold that was passed, by fingerprint.
+    passed: HashMap<String, i64>,
+}
+
+impl ExpiryWatch {
+    /// Logs every certificate that has come nearer to its end than a threshold since the last
+    /// look. Takes the clock anew each time: it may have been set.
+    pub fn look(&mut self, publication: &Publication, now: Timestamp) {
+        for expiry in publication.expiries() {
+            if let Some(days) = self.due(expiry, now) {
+                report(expiry, days);
+            }
+        }
+        let current: Vec<_> = publication
+            .expiries()
+            .iter()
+            .map(|expiry| &expiry.fingerprint)
+            .collect();
+        self.passed
+            .retain(|fingerprint, _| current.contains(&fingerprint));
+    }
+
+    /// Days left, if a warning is due.
+    fn due(&mut self, expiry: &Expiry, now: Timestamp) -> Option<i64> {
+        let days = expiry.not_after.days_since(now);
+        let threshold = *THRESHOLD_DAYS
+            .iter()
+            .find(|threshold| days <= **threshold)?;
+        let last = self.passed.insert(expiry.fingerprint.clone(), threshold);
+        last.is_none_or(|last| threshold < last).then_some(days)
+    }
+}
+
+fn report(expiry: &Expiry, days: i64) {
+    let Expiry {
+        role,
+        subject,
+        not_after,
+        ..
+    } = expiry;
+    if days < 0 {
+        error!(
+            days,
+            certificate.role = role,
+            certificate.subject = subject,
+            "{role} certificate `{subject}` expired at {not_after}: devices refuse it; issue a new one now",
+        );
+    } else {
+        warn!(
+            days,
+            certificate.role = role,
+            certificate.subject = subject,
+            "{role} certificate `{subject}` expires in {days} days, at {not_after}",
+        );
+    }
+}
+
+/// Days before the end at which to warn, nearest first; -1 is expired.
+const THRESHOLD_DAYS: [i64; 6] = [-1, 1, 7, 14, 30, 90];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_threshold_warns_once_as_the_end_comes_nearer() {
+        let end = Timestamp::from_unix(1_800_000_000);
+        let expiry = Expiry {
+            role: "server".into(),
+            subject: "CN=a".into(),
+            not_after: end,
+            fingerprint: "AA".into(),
+        };
+        let mut watch = ExpiryWatch::default();
+        let warned: Vec<_> = (-120..=3)
+            .filter_map(|day| watch.due(&expiry, end.plus_days(day)))
+            .collect();
+        assert_eq!(warned, [90, 30, 14, 7, 1, -1]);
+    }
+
+    #[test]
+    fn a_start_within_several_thresholds_warns_once() {
+        let end = Timestamp::from_unix(1_800_000_000);
+        let expiry = Expiry {
+            role: "root".into(),
+            subject: "CN=a".into(),
+            not_after: end,
+            fingerprint: "AA".into(),
+        };
+        let mut watch = ExpiryWatch::default();
+        assert_eq!(watch.due(&expiry, end.plus_days(-3)), Some(3));
+        assert_eq!(watch.due(&expiry, end.plus_days(-2)), None);
+    }
+}

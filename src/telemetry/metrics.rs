@@ -1,0 +1,325 @@
+//! What is counted, in the Prometheus text format.
+
+use std::fmt;
+use std::time::Duration;
+
+use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::{Registry, Unit};
+
+use crate::connection::ListenerKind;
+use crate::publication::Publication;
+
+/// Every metric of the daemon. Names carry units; no label holds a device or a secret.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    requests: Family<RequestLabels, Counter>,
+    request_duration: Family<ListenerLabels, Histogram>,
+    announcements: Family<ListenerLabels, Counter>,
+    open_connections: Family<ListenerLabels, Gauge>,
+    refused: Family<RefusalLabels, Counter>,
+    accept_errors: Family<ListenerLabels, Counter>,
+    handshakes: Family<HandshakeLabels, Counter>,
+    handshake_failures: Family<FailureLabels, Counter>,
+    handshake_duration: Histogram,
+    reloads: Family<ReloadLabels, Counter>,
+    reload_duration: Histogram,
+    last_reload: Gauge,
+    not_after: Family<CertificateLabels, Gauge>,
+    chain_size: Gauge,
+}
+
+impl Metrics {
+    /// Registers everything, at zero.
+    #[must_use]
+    pub fn new() -> Self {
+        let mut metrics = Self {
+            registry: Registry::with_prefix("engage_host"),
+            requests: Family::default(),
+            request_duration: Family::new_with_constructor(|| Histogram::new(LATENCY_SECONDS)),
+            announcements: Family::default(),
+            open_connections: Family::default(),
+            refused: Family::default(),
+            accept_errors: Family::default(),
+            handshakes: Family::default(),
+            handshake_failures: Family::default(),
+            handshake_duration: Histogram::new(LATENCY_SECONDS),
+            reloads: Family::default(),
+            reload_duration: Histogram::new(LATENCY_SECONDS),
+            last_reload: Gauge::default(),
+            not_after: Family::default(),
+            chain_size: Gauge::default(),
+        };
+        metrics.register_traffic();
+        metrics.register_publication();
+        metrics
+    }
+
+    /// A request was answered.
+    pub fn answered(&self, listener: ListenerKind, route: Route, status: u16, duration: Duration) {
+        self.requests
+            .get_or_create(&RequestLabels {
+                route,
+                listener,
+                status,
+            })
+            .inc();
+        let listener = ListenerLabels { listener };
+        self.request_duration
+            .get_or_create(&listener)
+            .observe(duration.as_secs_f64());
+        if route == Route::Announcement && status == 200 {
+            self.announcements.get_or_create(&listener).inc();
+        }
+    }
+
+    /// A connection was let in; it is open until the value is dropped.
+    #[must_use]
+    pub fn opened(&self, listener: ListenerKind) -> OpenConnection {
+        let gauge = self
+            .open_connections
+            .get_or_create(&ListenerLabels { listener })
+            .clone();
+        gauge.inc();
+        OpenConnection(gauge)
+    }
+
+    /// A connection or caller was refused by a limit or a list, named as in the configuration.
+    pub fn refused(&self, listener: ListenerKind, limit: &'static str) {
+        self.refused
+            .get_or_create(&RefusalLabels { listener, limit })
+            .inc();
+    }
+
+    /// The listener could not accept a connection.
+    pub fn accept_failed(&self, listener: ListenerKind) {
+        self.accept_errors
+            .get_or_create(&ListenerLabels { listener })
+            .inc();
+    }
+
+    /// A handshake succeeded.
+    pub fn shook_hands(&self, version: &'static str, cipher: &'static str, duration: Duration) {
+        self.handshakes
+            .get_or_create(&HandshakeLabels { version, cipher })
+            .inc();
+        self.handshake_duration.observe(duration.as_secs_f64());
+    }
+
+    /// A handshake failed.
+    pub fn handshake_failed(&self, reason: &'static str) {
+        self.handshake_failures
+            .get_or_create(&FailureLabels { reason })
+            .inc();
+    }
+
+    /// A reload ended at `unix_seconds`.
+    pub fn reloaded(&self, succeeded: bool, duration: Duration, unix_seconds: i64) {
+        let result = if succeeded { "success" } else { "failure" };
+        self.reloads.get_or_create(&ReloadLabels { result }).inc();
+        self.reload_duration.observe(duration.as_secs_f64());
+        if succeeded {
+            self.last_reload.set(unix_seconds);
+        }
+    }
+
+    /// Shows the publication that is now in force.
+    pub fn published(&self, publication: &Publication) {
+        self.not_after.clear();
+        for expiry in publication.expiries() {
+            let labels = CertificateLabels {
+                role: expiry.role.clone(),
+                subject: expiry.subject.clone(),
+            };
+            self.not_after
+                .get_or_create(&labels)
+                .set(expiry.not_after.unix());
+        }
+        self.chain_size
+            .set(i64::try_from(publication.chain_bytes()).unwrap_or(i64::MAX));
+    }
+
+    /// The whole text, as `/metrics` answers it.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        // Writing to a string cannot fail; an encoder's own error would show as a cut-off text,
+        // which the parser in the tests refuses.
+        let _ = encode(&mut text, &self.registry);
+        text
+    }
+
+    fn register_traffic(&mut self) {
+        let registry = &mut self.registry;
+        registry.register("requests", "Requests answered", self.requests.clone());
+        registry.register_with_unit(
+            "request_duration",
+            "Time from the end of a request's head to its answer",
+            Unit::Seconds,
+            self.request_duration.clone(),
+        );
+        registry.register(
+            "announcement_fetches",
+            "Announcements handed out",
+            self.announcements.clone(),
+        );
+        registry.register(
+            "open_connections",
+            "Connections open now",
+            self.open_connections.clone(),
+        );
+        registry.register(
+            "refusals",
+            "Connections and callers refused, by the limit or list that refused them",
+            self.refused.clone(),
+        );
+        registry.register(
+            "accept_errors",
+            "Failures of the operating system to accept a connection",
+            self.accept_errors.clone(),
+        );
+        registry.register(
+            "tls_handshakes",
+            "Handshakes completed",
+            self.handshakes.clone(),
+        );
+        registry.register(
+            "tls_handshake_failures",
+            "Handshakes failed, by reason (docs/LOGGING.md)",
+            self.handshake_failures.clone(),
+        );
+        registry.register_with_unit(
+            "tls_handshake_duration",
+            "Time of completed handshakes, waiting for the device included",
+            Unit::Seconds,
+            self.handshake_duration.clone(),
+        );
+    }
+
+    fn register_publication(&mut self) {
+        let registry = &mut self.registry;
+        registry.register("reloads", "Reloads, by result", self.reloads.clone());
+        registry.register_with_unit(
+            "reload_duration",
+            "Time to read, prove and swap in",
+            Unit::Seconds,
+            self.reload_duration.clone(),
+        );
+        registry.register(
+            "last_reload_timestamp_seconds",
+            "Unix time of the last successful reload; 0 before the first",
+            self.last_reload.clone(),
+        );
+        registry.register(
+            "certificate_not_after_timestamp_seconds",
+            "Unix time of a certificate's last valid second",
+            self.not_after.clone(),
+        );
+        registry.register_with_unit(
+            "chain_size",
+            "Largest DER total of server, intermediates and root that a device counts",
+            Unit::Bytes,
+            self.chain_size.clone(),
+        );
+        registry.register(
+            "build",
+            "What is running",
+            Info::new([("version", env!("CARGO_PKG_VERSION"))]),
+        );
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Counts a connection as open until it is dropped.
+#[derive(Debug)]
+pub struct OpenConnection(Gauge);
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+/// What a request asked for. Not its path, which is the caller's to choose.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Route {
+    /// The announcement.
+    Announcement,
+    /// A certificate file.
+    Certificate,
+    /// Anything else.
+    Unknown,
+}
+
+impl EncodeLabelValue for Route {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
+        match self {
+            Self::Announcement => "announcement",
+            Self::Certificate => "certificate",
+            Self::Unknown => "unknown",
+        }
+        .encode(encoder)
+    }
+}
+
+impl EncodeLabelValue for ListenerKind {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
+        self.name().encode(encoder)
+    }
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct RequestLabels {
+    route: Route,
+    listener: ListenerKind,
+    status: u16,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct ListenerLabels {
+    listener: ListenerKind,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct RefusalLabels {
+    listener: ListenerKind,
+    limit: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct HandshakeLabels {
+    version: &'static str,
+    cipher: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct FailureLabels {
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct ReloadLabels {
+    result: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct CertificateLabels {
+    role: String,
+    subject: String,
+}
+
+/// From a look-up (tens of microseconds) to a handshake over bad Wi-Fi.
+const LATENCY_SECONDS: [f64; 12] = [
+    0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.005, 0.025, 0.1, 0.5, 2.0, 5.0, 15.0,
+];

@@ -3,11 +3,10 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 
 use super::limits::LimitsSection;
-use super::{Access, BaseUrl, LogConfig};
+use super::{Access, AdminConfig, BaseUrl, LogConfig};
 use crate::site::{HostName, SiteName};
 
 #[derive(Debug, Deserialize)]
@@ -66,30 +65,11 @@ pub(super) struct SiteSection {
     pub(super) hosts: Vec<HostName>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct AdminSection {
-    #[serde(default = "default_admin_listen", deserialize_with = "address_or_off")]
-    pub(super) listen: Option<SocketAddr>,
-}
-
-impl Default for AdminSection {
-    fn default() -> Self {
-        Self {
-            listen: default_admin_listen(),
-        }
-    }
-}
-
-/// An address; the empty string switches the listener off.
-fn address_or_off<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<SocketAddr>, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    if text.is_empty() {
-        return Ok(None);
-    }
-    text.parse().map(Some).map_err(D::Error::custom)
+    #[serde(default)]
+    pub(super) listen: AdminConfig,
 }
 
 fn default_static_dir() -> PathBuf {
@@ -102,13 +82,4 @@ fn default_http_listen() -> SocketAddr {
 
 fn default_https_listen() -> SocketAddr {
     (Ipv4Addr::UNSPECIFIED, 443).into()
-}
-
-/// Only this computer: metrics name devices, and nothing here asks for a password.
-#[expect(
-    clippy::unnecessary_wraps,
-    reason = "a serde default has the field's type"
-)]
-fn default_admin_listen() -> Option<SocketAddr> {
-    Some((Ipv4Addr::LOCALHOST, 9480).into())
 }

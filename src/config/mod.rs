@@ -1,6 +1,7 @@
 //! `config.toml`, read and made absolute, without binding a socket or reading a secret.
 
 mod access;
+mod admin;
 mod base_url;
 mod error;
 mod file;
@@ -15,6 +16,7 @@ use crate::site::{HostName, SiteName};
 use file::{AdminSection, ConfigFile, HttpSection, HttpsSection, SiteSection};
 
 pub use access::{Access, Network, NetworkError, canonical};
+pub use admin::AdminConfig;
 pub use base_url::{BaseUrl, BaseUrlError, primary_ipv4};
 pub use error::ConfigError;
 pub use limits::{Limits, PerAddress};
@@ -42,8 +44,8 @@ pub struct Config {
     pub limits: Limits,
     /// Who may call.
     pub access: Access,
-    /// Address of the admin listener, if it is on; port 0 lets the operating system choose.
-    pub admin: Option<SocketAddr>,
+    /// Health and metrics; port 0 lets the operating system choose.
+    pub admin: AdminConfig,
     /// How events are logged.
     pub log: LogConfig,
 }

@@ -5,10 +5,11 @@ use std::net::{SocketAddr, TcpListener};
 
 use listenfd::ListenFd;
 use tokio::net::TcpSocket;
+use tracing::warn;
 
-use crate::config::Config;
+use crate::config::{AdminConfig, Config};
 use crate::platform::raise_descriptor_limit;
-use crate::report::Explain;
+use crate::report::{Explain, one_line};
 
 /// All listening sockets. Connections queue in the kernel until [`super::run`] accepts them.
 #[derive(Debug)]
@@ -32,10 +33,13 @@ impl Bound {
         Ok(Self {
             http: take(0, "http", config.http.listen)?,
             https: take(1, "https", config.https.listen)?,
-            admin: config
-                .admin
-                .map(|address| listen("admin", address))
-                .transpose()?,
+            admin: match config.admin {
+                AdminConfig::Default => listen("admin", AdminConfig::DEFAULT_ADDRESS.into())
+                    .inspect_err(|error| warn!("no admin listener: {}", one_line(error)))
+                    .ok(),
+                AdminConfig::Listen(address) => Some(listen("admin", address)?),
+                AdminConfig::Off => None,
+            },
             descriptors: raise_descriptor_limit(),
         })
     }

@@ -26,8 +26,6 @@ pub(super) struct NewServer {
     pub(super) not_after: Timestamp,
     /// Of server certificate, intermediate and root.
     pub(super) chain_bytes: usize,
-    /// Devices must install another root than before.
-    pub(super) has_new_root: bool,
 }
 
 /// Issues what the configuration needs and does not find, from the authorities that exist.
@@ -48,7 +46,6 @@ pub(super) fn missing(
     let Authorities {
         mut files,
         root,
-        has_new_root,
         intermediate,
     } = Authorities::found_or_new(layout, lifetimes)?;
     let server = intermediate
@@ -70,7 +67,6 @@ pub(super) fn missing(
             hosts: hosts.to_vec(),
             not_after: server.certificate().validity().not_after,
             chain_bytes,
-            has_new_root,
         }),
     })
 }
@@ -80,7 +76,6 @@ struct Authorities {
     files: Vec<NewFile>,
     /// Not known where only the intermediate is announced.
     root: Option<Certificate>,
-    has_new_root: bool,
     intermediate: Issued,
 }
 
@@ -89,7 +84,6 @@ impl Authorities {
         if pair_exists(&layout.intermediate, &layout.intermediate_key)? {
             return Self::renewing(layout);
         }
-        let has_new_root = existing_root(layout)?.is_none();
         let (root, mut files) = root(layout, lifetimes)?;
         let intermediate = root
             .issue_intermediate(lifetimes)
@@ -105,7 +99,6 @@ impl Authorities {
         Ok(Self {
             files,
             root: Some(root.certificate().clone()),
-            has_new_root,
             intermediate,
         })
     }
@@ -116,7 +109,6 @@ impl Authorities {
         Ok(Self {
             files: missing_anchors(layout, &layout.intermediate)?,
             root: root.transpose()?,
-            has_new_root: false,
             intermediate: adopt(&layout.intermediate, &layout.intermediate_key)?,
         })
     }

@@ -20,6 +20,9 @@ pub(super) enum InitError {
         below.display()
     )]
     AnchorLost { anchor: PathBuf, below: PathBuf },
+    /// Another one is at work.
+    #[error("another `engage-host init` is at work in `{}`", folder.display())]
+    Busy { folder: PathBuf },
     /// The configuration that exists cannot be used.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -113,6 +116,7 @@ impl Explain for InitError {
     fn code(&self) -> &'static str {
         match self {
             Self::AnchorLost { .. } => "anchor-lost",
+            Self::Busy { .. } => "busy",
             Self::Config(error) => error.code(),
             Self::File { .. } => "unusable-file",
             Self::HalfPair { .. } => "half-pair",
@@ -135,6 +139,7 @@ impl Explain for InitError {
                  on every device, move away `{}` and every other key and certificate beside it",
                 below.display()
             ),
+            Self::Busy { .. } => "wait for it, then run this again".into(),
             Self::Config(error) => error.hint(),
             Self::File { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
                 "run this as the user that owns the folder and that will run the daemon".into()

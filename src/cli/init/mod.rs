@@ -108,7 +108,10 @@ struct Request<'a> {
 
 impl Request<'_> {
     fn carry_out(&self) -> Result<Outcome, InitError> {
-        let (config, new_config) = self.config()?;
+        let path =
+            std::path::absolute(self.config_path).unwrap_or_else(|_| self.config_path.to_owned());
+        let _alone = new_file::lock_folder(layout::folder(&path))?;
+        let (config, new_config) = self.config(path)?;
         let layout = Layout::of(&config);
         let existing = layout.existing_files()?;
         let lifetimes = Lifetimes::starting(Timestamp::now(), self.server_days);
@@ -141,9 +144,7 @@ impl Request<'_> {
     }
 
     /// The configuration as it is or as it will be, and the file if it has to be written.
-    fn config(&self) -> Result<(Config, Option<NewFile>), InitError> {
-        let path =
-            std::path::absolute(self.config_path).unwrap_or_else(|_| self.config_path.to_owned());
+    fn config(&self, path: PathBuf) -> Result<(Config, Option<NewFile>), InitError> {
         if layout::exists(&path)? {
             let mut config = Config::load(&path)?;
             self.listen.apply(&mut config);

@@ -1,5 +1,6 @@
 //! Files that did not exist: written whole or not at all, and never over another.
 
+use std::fs::TryLockError;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -61,6 +62,25 @@ pub(super) fn create_dir(path: &Path) -> Result<bool, InitError> {
     let is_missing = !super::layout::exists(path)?;
     fs_err::create_dir_all(path).map_err(|source| InitError::file("create", path, source))?;
     Ok(is_missing)
+}
+
+/// Holds off another `init` in the same folder until dropped: two that interleave could build on
+/// each other's unfinished work.
+///
+/// The folder itself is locked, which leaves no file behind. Where folders cannot be opened or
+/// locked, there is no lock, and still nothing is ever overwritten.
+pub(super) fn lock_folder(folder: &Path) -> Result<Option<File>, InitError> {
+    create_dir(folder)?;
+    let Ok(handle) = File::open(folder) else {
+        return Ok(None);
+    };
+    match handle.file().try_lock() {
+        Ok(()) => Ok(Some(handle)),
+        Err(TryLockError::WouldBlock) => Err(InitError::Busy {
+            folder: folder.to_owned(),
+        }),
+        Err(TryLockError::Error(_)) => Ok(None),
+    }
 }
 
 fn create_folder_of(file: &NewFile) -> io::Result<()> {

@@ -29,6 +29,13 @@ impl Outcome {
         self.made.iter().any(|(made, _)| made == path)
     }
 
+    fn made_an_anchor(&self) -> bool {
+        self.config
+            .sites
+            .iter()
+            .any(|site| self.made(&site.certificate))
+    }
+
     fn next_steps(&self) -> Vec<String> {
         let config = &self.config;
         let mut steps = Vec::new();
@@ -37,16 +44,12 @@ impl Outcome {
         }
         let start = format!("engage-host serve --config {}", config.path.display());
         steps.push(format!("start the daemon (or restart it): {start}"));
-        match &self.server {
-            Some(NewServer {
-                has_new_root: false,
-                ..
-            }) => {
-                steps.push("nothing to do on devices: they keep the root that they have".into());
-            }
-            _ => steps
-                .push(DEVICES.replace("URL", &config.base_url_at(config.http.listen).to_string())),
-        }
+        // Only a server certificate of issuers that devices already trust spares them.
+        steps.push(if self.server.is_some() && !self.made_an_anchor() {
+            "nothing to do on devices: they keep what they trust".to_owned()
+        } else {
+            DEVICES.replace("SERVER", &address_of(config))
+        });
         if self.made(&self.layout.root_key) {
             steps.push(OFFLINE.replace("FILE", &self.layout.root_key.display().to_string()));
         }
@@ -83,7 +86,6 @@ impl fmt::Display for NewServer {
             hosts,
             not_after,
             chain_bytes,
-            has_new_root: _,
         } = self;
         let hosts: Vec<_> = hosts.iter().map(HostName::to_string).collect();
         writeln!(f, "server certificate for {}", hosts.join(", "))?;
@@ -92,6 +94,15 @@ impl fmt::Display for NewServer {
             "valid until {not_after}; {chain_bytes} bytes with its issuers, of {MAX_CHAIN_BYTES} that a device accepts"
         )
     }
+}
+
+/// The address for devices; with port 0 only the running daemon knows it.
+fn address_of(config: &Config) -> String {
+    let listen = config.http.listen;
+    if config.base_url.is_none() && listen.port() == 0 {
+        return "the address that the daemon logs".to_owned();
+    }
+    config.base_url_at(listen).to_string()
 }
 
 fn shown(paths: &[PathBuf]) -> String {
@@ -107,8 +118,8 @@ const SITE_KEY: &str = "create the ENGAGE site with the site key in FILES.
    into this file now, before the first device is commissioned";
 
 const DEVICES: &str =
-    "in the ENGAGE mobile app (or through its API) set the site's server to URL, commission the
-   locks, and trigger the certificate update: each lock then fetches the new root";
+    "in the ENGAGE mobile app (or through its API) set the site's server to SERVER, commission the
+   locks, and trigger the certificate update: each lock then fetches the new certificate";
 
 const OFFLINE: &str = "move FILE to a place that is offline:
    it is only needed to issue another intermediate";

@@ -152,7 +152,7 @@ pub enum IssueError {
     #[error("the certificate library failed")]
     Library(#[from] rcgen::Error),
     /// The library cannot sign with such a key.
-    #[error("its algorithm cannot be used for signing; allowed: RSA")]
+    #[error("its algorithm cannot be used for signing; allowed: RSA or ECDSA")]
     UnusableKey,
 }
 

@@ -100,10 +100,7 @@ impl InitError {
         Self::File {
             action,
             path: path.to_owned(),
-            // The operating system's own error: `fs_err` names the path again.
-            source: source
-                .raw_os_error()
-                .map_or(source, io::Error::from_raw_os_error),
+            source: without_path(source),
         }
     }
 
@@ -180,4 +177,13 @@ impl Explain for InitError {
             Self::WhichSite { .. } => "copy the key to the file of the site that it belongs to".into(),
         }
     }
+}
+
+/// The operating system's own error: `fs_err` names the path again, and here a temporary one.
+fn without_path(error: io::Error) -> io::Error {
+    let inner = error.get_ref().and_then(std::error::Error::source);
+    inner
+        .and_then(|inner| inner.downcast_ref::<io::Error>())
+        .and_then(io::Error::raw_os_error)
+        .map_or(error, io::Error::from_raw_os_error)
 }

@@ -6,7 +6,7 @@
 
 mod certificate;
 mod chain;
-
+pub mod issue;
 pub mod limits;
 mod load;
 mod public_key;

@@ -1,0 +1,125 @@
+//! What was made, and what to do next: the texts.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use super::certificates::NewServer;
+use super::layout::Layout;
+use crate::config::Config;
+use crate::pki::limits::MAX_CHAIN_BYTES;
+use crate::site::HostName;
+
+/// The result of a run, for the person at the console.
+pub(super) struct Outcome {
+    /// Each new file or folder, and what it is.
+    pub(super) made: Vec<(PathBuf, &'static str)>,
+    pub(super) existing: Vec<PathBuf>,
+    pub(super) server: Option<NewServer>,
+    pub(super) made_site_key: bool,
+    pub(super) layout: Layout,
+    pub(super) config: Config,
+}
+
+impl Outcome {
+    pub(super) fn made_something(&self) -> bool {
+        !self.made.is_empty()
+    }
+
+    fn made(&self, path: &Path) -> bool {
+        self.made.iter().any(|(made, _)| made == path)
+    }
+
+    fn made_an_anchor(&self) -> bool {
+        self.config
+            .sites
+            .iter()
+            .any(|site| self.made(&site.certificate))
+    }
+
+    fn next_steps(&self) -> Vec<String> {
+        let config = &self.config;
+        let mut steps = Vec::new();
+        if self.made_site_key {
+            steps.push(SITE_KEY.replace("FILES", &shown(&self.layout.site_keys)));
+        }
+        let start = format!("engage-host serve --config {}", config.path.display());
+        steps.push(format!("start the daemon (or restart it): {start}"));
+        // Only a server certificate of issuers that devices already trust spares them.
+        steps.push(if self.server.is_some() && !self.made_an_anchor() {
+            "nothing to do on devices: they keep what they trust".to_owned()
+        } else {
+            DEVICES.replace("SERVER", &address_of(config))
+        });
+        if self.made(&self.layout.root_key) {
+            steps.push(OFFLINE.replace("FILE", &self.layout.root_key.display().to_string()));
+        }
+        steps
+    }
+}
+
+impl fmt::Display for Outcome {
+    /// Ends without a line break.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (path, what) in &self.made {
+            writeln!(f, "made    {}  ({what})", path.display())?;
+        }
+        for path in &self.existing {
+            writeln!(f, "exists  {}", path.display())?;
+        }
+        if let Some(server) = &self.server {
+            write!(f, "\n{server}")?;
+        }
+        if !self.made_something() {
+            return f.write_str("\nnothing is missing, nothing was changed");
+        }
+        f.write_str("\nnext:")?;
+        for (at, step) in self.next_steps().iter().enumerate() {
+            write!(f, "\n{}. {step}", at + 1)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for NewServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            hosts,
+            not_after,
+            chain_bytes,
+        } = self;
+        let hosts: Vec<_> = hosts.iter().map(HostName::to_string).collect();
+        writeln!(f, "server certificate for {}", hosts.join(", "))?;
+        writeln!(
+            f,
+            "valid until {not_after}; {chain_bytes} bytes with its issuers, of {MAX_CHAIN_BYTES} that a device accepts"
+        )
+    }
+}
+
+/// The address for devices; with port 0 only the running daemon knows it.
+fn address_of(config: &Config) -> String {
+    let listen = config.http.listen;
+    if config.base_url.is_none() && listen.port() == 0 {
+        return "the address that the daemon logs".to_owned();
+    }
+    config.base_url_at(listen).to_string()
+}
+
+fn shown(paths: &[PathBuf]) -> String {
+    let paths: Vec<_> = paths
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
+    paths.join(", ")
+}
+
+const SITE_KEY: &str = "create the ENGAGE site with the site key in FILES.
+   A site key can never be changed once its site exists: if the site exists already, put ITS key
+   into this file now, before the first device is commissioned";
+
+const DEVICES: &str =
+    "in the ENGAGE mobile app (or through its API) set the site's server to SERVER, commission the
+   locks, and trigger the certificate update: each lock then fetches the new certificate";
+
+const OFFLINE: &str = "move FILE to a place that is offline:
+   it is only needed to issue another intermediate";

@@ -1,0 +1,85 @@
+//! Site keys: made, or taken over from an existing ENGAGE site.
+
+use std::path::Path;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use zeroize::Zeroizing;
+
+use super::error::InitError;
+use super::layout::{Layout, exists};
+use super::new_file::NewFile;
+use crate::pki::issue::random_bytes;
+use crate::site::{AnnouncementHash, KeyFileError, SiteKey};
+
+/// The key files that are named but do not exist.
+pub(super) fn missing(layout: &Layout, given: Option<&Path>) -> Result<Vec<NewFile>, InitError> {
+    let given = given.map(|given| Given::read(given, layout)).transpose()?;
+    let mut files = Vec::new();
+    for path in &layout.site_keys {
+        if exists(path)? {
+            if let Some(given) = &given {
+                given.must_equal(path)?;
+            }
+            continue;
+        }
+        let contents = match &given {
+            Some(given) => given.contents.clone(),
+            None => new_key()?,
+        };
+        files.push(NewFile::private(path.clone(), contents, "site key"));
+    }
+    Ok(files)
+}
+
+/// The key named by `--site-key-file`, as it was written.
+struct Given<'a> {
+    path: &'a Path,
+    contents: Zeroizing<Vec<u8>>,
+}
+
+impl<'a> Given<'a> {
+    fn read(path: &'a Path, layout: &Layout) -> Result<Self, InitError> {
+        // Refuses what is no key, and what is too large to be one, before it is copied.
+        SiteKey::load(path)?;
+        if layout.site_keys.len() > 1 {
+            return Err(InitError::WhichSite {
+                given: path.to_owned(),
+                key_files: layout.site_keys.len(),
+            });
+        }
+        let contents =
+            fs_err::read(path).map_err(|source| InitError::file("read", path, source))?;
+        Ok(Self {
+            path,
+            contents: Zeroizing::new(contents),
+        })
+    }
+
+    /// A given key that is silently not used would be found out at the first device.
+    fn must_equal(&self, existing: &Path) -> Result<(), InitError> {
+        if fingerprint(self.path)? == fingerprint(existing)? {
+            return Ok(());
+        }
+        Err(InitError::OtherSiteKey {
+            given: self.path.to_owned(),
+            existing: existing.to_owned(),
+        })
+    }
+}
+
+/// Two keys are the same if they make the same hash, whatever form they are written in.
+fn fingerprint(path: &Path) -> Result<AnnouncementHash, KeyFileError> {
+    Ok(SiteKey::load(path)?.announcement_hash(b""))
+}
+
+/// In Base64, the form in which the ENGAGE API takes it.
+fn new_key() -> Result<Zeroizing<Vec<u8>>, InitError> {
+    let key = random_bytes::<{ SiteKey::BYTES }>().map_err(|source| InitError::Issue {
+        what: "a site key",
+        source,
+    })?;
+    let mut text = Zeroizing::new(STANDARD.encode(key.as_slice()));
+    text.push('\n');
+    Ok(Zeroizing::new(text.as_bytes().to_vec()))
+}

@@ -1,0 +1,119 @@
+//! How long new certificates are valid.
+
+use crate::pki::{Timestamp, Validity};
+
+/// The validity periods of certificates that are issued together.
+#[derive(Clone, Copy, Debug)]
+pub struct Lifetimes {
+    now: Timestamp,
+    server_days: ServerDays,
+}
+
+/// How many days a server certificate is valid.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ServerDays {
+    /// Ten years, but not beyond what 32-bit clocks can tell.
+    Default,
+    /// Exactly so many, as the operator asked.
+    Exactly(u32),
+}
+
+impl Lifetimes {
+    /// Periods that begin one day before `now`.
+    #[must_use]
+    pub fn starting(now: Timestamp, server_days: ServerDays) -> Self {
+        Self { now, server_days }
+    }
+
+    /// The moment of issue.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// Of a server certificate.
+    #[must_use]
+    pub fn server(&self) -> Validity {
+        self.lasting(0)
+    }
+
+    /// Of a root or an intermediate.
+    #[must_use]
+    pub fn authority(&self) -> Validity {
+        self.lasting(AUTHORITY_EXTRA_DAYS)
+    }
+
+    fn lasting(&self, extra_days: i64) -> Validity {
+        let not_after = match self.server_days {
+            ServerDays::Exactly(days) => self.now.plus_days(i64::from(days) + extra_days),
+            ServerDays::Default => {
+                let wanted = self.now.plus_days(DEFAULT_SERVER_DAYS + extra_days);
+                if LAST_32_BIT_SECOND.days_since(self.now) < MIN_CLAMPED_DAYS {
+                    wanted
+                } else {
+                    wanted.min(LAST_32_BIT_SECOND)
+                }
+            }
+        };
+        Validity {
+            not_before: self.now.plus_days(-BACK_DATED_DAYS),
+            not_after,
+        }
+    }
+}
+
+/// Ten years: a lock outlives most certificates, and nobody watches its expiry at night.
+const DEFAULT_SERVER_DAYS: i64 = 3650;
+
+/// How much longer a root and an intermediate last: a server certificate can be renewed once for
+/// a year at its end, in peace, before every device needs another root.
+const AUTHORITY_EXTRA_DAYS: i64 = 400;
+
+/// Device clocks drift, and some start without a time zone.
+const BACK_DATED_DAYS: i64 = 1;
+
+/// 2038-01-19T03:14:07Z: the clock of an embedded device may not be able to tell a later time,
+/// and reads it as 1901: long expired.
+const LAST_32_BIT_SECOND: Timestamp = Timestamp::from_unix(i32::MAX as i64);
+
+/// Below this the bound above would give certificates that are useless for every device, for
+/// the sake of some.
+const MIN_CLAMPED_DAYS: i64 = 366;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOVEMBER_2026: Timestamp = Timestamp::from_unix(1_795_392_000);
+
+    #[test]
+    fn a_server_certificate_lasts_ten_years_and_its_issuers_400_days_longer() {
+        let lifetimes = Lifetimes::starting(NOVEMBER_2026, ServerDays::Default);
+        assert_eq!(lifetimes.server().days_left(NOVEMBER_2026), 3650);
+        assert_eq!(lifetimes.authority().days_left(NOVEMBER_2026), 4050);
+        for validity in [lifetimes.server(), lifetimes.authority()] {
+            assert_eq!(NOVEMBER_2026.days_since(validity.not_before), 1);
+        }
+    }
+
+    #[test]
+    fn nothing_ends_after_2038_unless_the_operator_asked_for_days() {
+        let in_2030 = NOVEMBER_2026.plus_days(1200);
+        let default = Lifetimes::starting(in_2030, ServerDays::Default);
+        for validity in [default.server(), default.authority()] {
+            assert_eq!(validity.not_after.to_string(), "2038-01-19T03:14:07Z");
+        }
+        let asked = Lifetimes::starting(in_2030, ServerDays::Exactly(3650));
+        assert_eq!(asked.server().days_left(in_2030), 3650);
+        assert_eq!(asked.authority().days_left(in_2030), 4050);
+    }
+
+    #[test]
+    fn the_bound_is_given_up_where_it_would_leave_less_than_a_year() {
+        for days in [3800, 4100, 5000] {
+            let late = NOVEMBER_2026.plus_days(days);
+            let validity = Lifetimes::starting(late, ServerDays::Default).server();
+            assert!(validity.days_left(late) >= 366, "{days}");
+        }
+    }
+}

@@ -1,0 +1,173 @@
+use std::sync::OnceLock;
+
+use super::*;
+use crate::pki::limits::TIGHT_CHAIN_BYTES;
+use crate::pki::{KeyUse, PublicKey, ServerChain, SubjectAltName};
+
+const NOW: Timestamp = Timestamp::from_unix(1_795_392_000);
+
+/// Making keys is slow: one root and intermediate for all tests.
+fn authorities() -> &'static (Issued, Issued) {
+    static AUTHORITIES: OnceLock<(Issued, Issued)> = OnceLock::new();
+    AUTHORITIES.get_or_init(|| {
+        let root = Issued::root(&lifetimes()).unwrap();
+        let intermediate = root.issue_intermediate(&lifetimes()).unwrap();
+        (root, intermediate)
+    })
+}
+
+fn lifetimes() -> Lifetimes {
+    Lifetimes::starting(NOW, ServerDays::Default)
+}
+
+fn hosts(names: &[&str]) -> Vec<HostName> {
+    names.iter().map(|name| name.parse().unwrap()).collect()
+}
+
+#[test]
+fn a_device_that_trusts_the_root_accepts_a_server_with_five_hosts() {
+    let (root, intermediate) = authorities();
+    let hosts = hosts(&[
+        "a-rather-long-host-name.building-7.campus.example.com",
+        "10.44.68.128",
+        "2001:db8::1",
+        "localhost",
+        "127.0.0.1",
+    ]);
+    let server = intermediate.issue_server(&hosts, &lifetimes()).unwrap();
+    let chain = ServerChain::parse(vec![
+        server.certificate().clone(),
+        intermediate.certificate().clone(),
+    ])
+    .unwrap();
+    let path = chain.device_path(root.certificate(), None).unwrap();
+    assert!(path.size() < TIGHT_CHAIN_BYTES, "{}", path.size());
+    for (_, certificate) in path.roles() {
+        assert_eq!(*certificate.key(), PublicKey::Rsa { bits: 2048 });
+        assert_eq!(certificate.weak_signature(), None);
+    }
+    assert_eq!(
+        server.certificate().alt_names(),
+        [
+            SubjectAltName::Dns(hosts[0].to_string()),
+            SubjectAltName::Ip([10, 44, 68, 128].into()),
+            SubjectAltName::Ip("2001:db8::1".parse().unwrap()),
+            SubjectAltName::Dns("localhost".into()),
+            SubjectAltName::Ip([127, 0, 0, 1].into()),
+        ]
+    );
+}
+
+#[test]
+fn names_and_key_uses_are_what_strict_clients_expect() {
+    let (root, intermediate) = authorities();
+    let server = intermediate
+        .issue_server(&hosts(&["10.44.68.128"]), &lifetimes())
+        .unwrap();
+    let subject = |name| format!("O=ENGAGE partner host, CN={name}");
+    let authority = KeyUse {
+        is_ca: Some(true),
+        server_auth: None,
+        digital_signature: Some(false),
+        certificate_sign: Some(true),
+        has_subject_key_id: true,
+        has_authority_key_id: true,
+    };
+    for (issued, name, key_use) in [
+        (
+            root,
+            "partner_CA",
+            KeyUse {
+                has_authority_key_id: false,
+                ..authority.clone()
+            },
+        ),
+        (intermediate, "partner_intermediate", authority),
+        (
+            &server,
+            "10.44.68.128",
+            KeyUse {
+                is_ca: Some(false),
+                server_auth: Some(true),
+                digital_signature: Some(true),
+                certificate_sign: Some(false),
+                has_subject_key_id: true,
+                has_authority_key_id: true,
+            },
+        ),
+    ] {
+        assert_eq!(issued.certificate().subject(), subject(name));
+        assert_eq!(*issued.certificate().key_use(), key_use);
+    }
+    assert!(root.certificate().is_self_signed());
+}
+
+#[test]
+fn nothing_outlives_its_issuer_whatever_was_asked_for() {
+    let (root, intermediate) = authorities();
+    let asked = Lifetimes::starting(NOW, ServerDays::Exactly(36_500));
+    let server = intermediate
+        .issue_server(&hosts(&["a.example"]), &asked)
+        .unwrap();
+    let end = |issued: &Issued| issued.certificate().validity().not_after;
+    assert_eq!(end(&server), end(intermediate));
+    assert!(end(intermediate) <= end(root));
+}
+
+#[test]
+fn an_expired_issuer_issues_nothing() {
+    let (_, intermediate) = authorities();
+    let late = Lifetimes::starting(NOW.plus_days(4051), ServerDays::Exactly(10));
+    let refused = intermediate.issue_server(&hosts(&["a.example"]), &late);
+    assert!(matches!(refused, Err(IssueError::IssuerExpired { .. })));
+}
+
+#[test]
+fn an_authority_can_be_taken_up_again_with_its_own_key_only() {
+    let (root, intermediate) = authorities();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("intermediate.key");
+    fs_err::write(&path, intermediate.key_pem().as_bytes()).unwrap();
+    let adopt = |issued: &Issued| {
+        Issued::adopt(
+            issued.certificate().clone(),
+            PrivateKey::load(&path).unwrap(),
+        )
+    };
+    assert!(matches!(adopt(root), Err(IssueError::ForeignKey { .. })));
+    let server = adopt(intermediate)
+        .unwrap()
+        .issue_server(&hosts(&["a.example"]), &lifetimes())
+        .unwrap();
+    assert_eq!(
+        server
+            .certificate()
+            .verify_issued_by(intermediate.certificate()),
+        Ok(())
+    );
+}
+
+#[test]
+fn a_name_too_long_for_a_subject_still_stands_in_subject_alt_name() {
+    let (_, intermediate) = authorities();
+    let long = format!("{}.{}.example", "a".repeat(40), "b".repeat(40));
+    let server = intermediate
+        .issue_server(&hosts(&[&long]), &lifetimes())
+        .unwrap();
+    assert_eq!(
+        server.certificate().subject(),
+        "O=ENGAGE partner host, CN=partner_server"
+    );
+    assert_eq!(
+        server.certificate().alt_names(),
+        [SubjectAltName::Dns(long)]
+    );
+}
+
+#[test]
+fn keys_cannot_be_printed() {
+    let (root, _) = authorities();
+    let pem = root.key_pem();
+    let line = pem.lines().nth(1).unwrap();
+    assert!(!format!("{root:?}").contains(line));
+}

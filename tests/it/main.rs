@@ -1,1 +1,3 @@
 //! Behaviour of the real binary over real sockets.
+
+mod doctor;

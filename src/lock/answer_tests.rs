@@ -142,7 +142,8 @@ proptest! {
         headers in prop::collection::vec(("X-[A-Za-z]{1,12}", "[!-~]{0,12}"), 0..5),
         body: Vec<u8>,
     ) {
-        let lines: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let lines: Vec<_> = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let lines = lines.concat();
         let mut bytes = format!(
             "HTTP/1.1 {status} R\r\n{lines}Content-Length: {}\r\n\r\n", body.len()
         ).into_bytes();

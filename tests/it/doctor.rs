@@ -1,5 +1,10 @@
 //! `engage-host doctor` against the real daemon, and against hosts that commit one sin each.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a failed expectation is what a test reports"
+)]
+
 mod ill;
 mod openssl;
 
@@ -322,6 +327,12 @@ fn each_sin_is_told_at_its_own_step() {
         ),
         (Sin::ClosedTls, "tls", "fail", "nothing listens there"),
         (Sin::PlainTls, "tls", "fail", "does not speak TLS"),
+        (
+            Sin::WrongTlsKey,
+            "tls",
+            "fail",
+            "does not have the private key",
+        ),
         (
             Sin::OtherOverTls,
             "announcement-over-tls",

@@ -64,8 +64,14 @@ impl Host {
         match sin {
             Sin::ClosedTls => drop(secure),
             Sin::PlainTls => {
-                threads.push(serve(secure, &stop, move |stream| {
-                    content.answer(stream, true)
+                threads.push(serve(secure, &stop, |mut stream| {
+                    let _ = stream.read(&mut [0; 4096]);
+                    let _ = stream.write_all(
+                        b"HTTP/1.1 400 Bad Request
+Content-Length: 0
+
+",
+                    );
                 }));
             }
             _ => threads.push(serve(secure, &stop, move |stream| {

@@ -162,12 +162,13 @@ impl Examination {
                     judge_chain(findings, served, client.anchor(), &subject.https.host);
                 });
             }
-            None => self.skip("chain", NO_SESSION).unwrap_or_default(),
+            None => {
+                self.skip::<()>("chain", NO_SESSION);
+            }
         }
         let Some(mut session) = session else {
-            return self
-                .skip("announcement-over-tls", NO_SESSION)
-                .unwrap_or_default();
+            self.skip::<()>("announcement-over-tls", NO_SESSION);
+            return;
         };
         let mut findings = Findings::new();
         let url = self

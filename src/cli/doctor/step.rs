@@ -95,8 +95,8 @@ impl Findings {
             number,
             name,
             outcome: self.outcome,
-            detail: self.details.join("; "),
-            hint: (!self.hints.is_empty()).then(|| self.hints.join("; ")),
+            detail: harmless(&self.details.join("; ")),
+            hint: (!self.hints.is_empty()).then(|| harmless(&self.hints.join("; "))),
         }
     }
 
@@ -107,6 +107,19 @@ impl Findings {
             self.hints.push(hint);
         }
     }
+}
+
+/// Certificate subjects are foreign text too: none may move the cursor.
+fn harmless(text: &str) -> String {
+    text.chars()
+        .map(|character| {
+            if character.is_control() {
+                '?'
+            } else {
+                character
+            }
+        })
+        .collect()
 }
 
 /// The last line.

@@ -28,6 +28,7 @@
 pub mod cli;
 pub mod config;
 pub mod connection;
+pub mod lock;
 
 pub mod pki;
 pub mod platform;

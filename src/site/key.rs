@@ -88,11 +88,38 @@ impl SiteKey {
     /// HMAC-SHA1 over the exact bytes that are served (RFC 2104; PROTOCOL.md section 1).
     #[must_use]
     pub fn announcement_hash(&self, der: &[u8]) -> AnnouncementHash {
-        let Ok(mut hmac) = Hmac::<Sha1>::new_from_slice(&self.0) else {
-            unreachable!("HMAC takes keys of any length");
-        };
-        hmac.update(der);
-        AnnouncementHash::from_bytes(hmac.finalize().into_bytes().into())
+        hmac_sha1(&self.0, der)
+    }
+
+    /// The hash as the classic mistake makes it: keyed with the *text* of the key.
+    ///
+    /// Only for telling an operator that a foreign host makes this mistake.
+    #[must_use]
+    pub fn mistaken_hashes(&self, der: &[u8]) -> Vec<(&'static str, AnnouncementHash)> {
+        let base64 = Zeroizing::new(STANDARD.encode(self.0));
+        let hex = Zeroizing::new(self.0.iter().fold(
+            String::with_capacity(HEX_DIGITS),
+            |mut text, byte| {
+                for digit in [byte >> 4, byte & 0xf] {
+                    text.extend(char::from_digit(digit.into(), 16));
+                }
+                text
+            },
+        ));
+        let upper_hex = Zeroizing::new(hex.to_uppercase());
+        let texts = [
+            ("Base64", base64),
+            ("hexadecimal", hex),
+            ("hexadecimal", upper_hex),
+        ];
+        let line_ends = ["", "\n", "\r\n"];
+        texts
+            .iter()
+            .flat_map(|(form, text)| {
+                line_ends.map(|end| (*form, Zeroizing::new(text.to_string() + end)))
+            })
+            .map(|(form, text)| (form, hmac_sha1(text.as_bytes(), der)))
+            .collect()
     }
 }
 
@@ -165,6 +192,14 @@ impl Explain for KeyFileError {
             Self::Unreadable { .. } => "the user that runs engage-host needs read permission".into(),
         }
     }
+}
+
+fn hmac_sha1(key: &[u8], message: &[u8]) -> AnnouncementHash {
+    let Ok(mut hmac) = Hmac::<Sha1>::new_from_slice(key) else {
+        unreachable!("HMAC takes keys of any length");
+    };
+    hmac.update(message);
+    AnnouncementHash::from_bytes(hmac.finalize().into_bytes().into())
 }
 
 fn decode_hex(text: &[u8], key: &mut [u8; SiteKey::BYTES]) -> Result<(), KeyTextError> {

@@ -1,3 +1,4 @@
 //! Behaviour of the real binary over real sockets.
 
+mod doctor;
 mod init;

@@ -1,0 +1,157 @@
+//! Steps 2 to 5 and 10: what is fetched, and how it is answered.
+
+use super::examination::SERVER_LOG;
+use super::step::Findings;
+use crate::lock::{Announced, Answer, Examined, ExchangeError, HostUrl, Received, Scheme, excerpt};
+use crate::report::causes;
+
+/// Judges the answer to a request for the announcement; the body, if there is one to read.
+pub(super) fn read_announcement(
+    findings: &mut Findings,
+    exchanged: Result<Received, ExchangeError>,
+) -> Option<Vec<u8>> {
+    match exchanged {
+        Ok(received) => read(
+            findings,
+            &received,
+            "application/json",
+            "a device gets no announcement: is this an ENGAGE host, and does the Host header select a site?",
+        ),
+        Err(error) => {
+            findings.fail(causes(&error), SERVER_LOG);
+            None
+        }
+    }
+}
+
+/// Judges the answer to a request for the certificate.
+pub(super) fn read_certificate(findings: &mut Findings, received: &Received) -> Option<Vec<u8>> {
+    let hint = "cert_url must name the exact file, in the case in which the server serves it";
+    let der = read(findings, received, "application/octet-stream", hint)?;
+    if der.is_empty() {
+        findings.fail("the file is empty", "put the DER certificate there");
+        return None;
+    }
+    Some(der)
+}
+
+pub(super) fn judge_form(findings: &mut Findings, body: &[u8]) -> Option<Announced> {
+    let announced = match Announced::parse(body) {
+        Ok(announced) => announced,
+        Err(error) => {
+            findings.fail(error.to_string(), error.hint());
+            return None;
+        }
+    };
+    for deviation in announced.deviations() {
+        findings.warn(
+            deviation.to_string(),
+            "switch off sorting and pretty-printing of JSON: devices are only known to read the documented form",
+        );
+    }
+    if announced.deviations().is_empty() {
+        findings.note("minified, `cert_url` before `hash`");
+    }
+    Some(announced)
+}
+
+pub(super) fn judge_cert_url(
+    findings: &mut Findings,
+    announced: &Announced,
+    asked: &HostUrl,
+) -> Option<HostUrl> {
+    let shown = excerpt(announced.cert_url().as_bytes());
+    let url = match announced.certificate_url() {
+        Ok(url) => url,
+        Err(error) => {
+            findings.fail(causes(&error), error.hint());
+            return None;
+        }
+    };
+    if url.scheme() == Scheme::Https {
+        findings.fail(
+            format!("{shown} is https; allowed: http"),
+            "a device that does not trust the host yet cannot fetch it: announce an `http://` URL",
+        );
+        return None;
+    }
+    findings.note(format!(
+        "{shown}, {} characters of 256",
+        announced.cert_url().len()
+    ));
+    if url.host() != asked.host() {
+        findings.warn(
+            format!(
+                "it names the host `{}`, the announcement came from `{}`",
+                url.host(),
+                asked.host()
+            ),
+            "make sure that devices reach that host from their own network",
+        );
+    }
+    Some(url)
+}
+
+/// Both listeners must tell the same.
+pub(super) fn same_announcement(findings: &mut Findings, plain: &[u8], secure: &[u8]) {
+    if plain == secure {
+        findings.note("the same as over HTTP");
+    } else {
+        findings.fail(
+            format!("over TLS {}, over HTTP {}", excerpt(secure), excerpt(plain)),
+            "two servers answer, with two configurations: restart both, or serve both ports from one process",
+        );
+    }
+}
+
+/// Judges one answer: its framing, status and type.
+fn read(
+    findings: &mut Findings,
+    received: &Received,
+    content_type: &str,
+    status_hint: &str,
+) -> Option<Vec<u8>> {
+    let Examined { answer, faults } = match received.examine() {
+        Ok(examined) => examined,
+        Err(fault) => {
+            findings.fail(fault.to_string(), fault.hint());
+            return None;
+        }
+    };
+    if answer.status() != 200 {
+        let line = excerpt(answer.status_line().as_bytes());
+        findings.fail(
+            format!("the status line is {line}; allowed: 200"),
+            status_hint,
+        );
+    }
+    for fault in &faults {
+        findings.fail(fault.to_string(), fault.hint());
+    }
+    if answer.status() != 200 || faults.iter().any(crate::lock::AnswerError::hides_body) {
+        return None;
+    }
+    judge_type(findings, &answer, content_type);
+    if faults.is_empty() {
+        findings.note(format!(
+            "HTTP/1.1 200, Content-Length: {}",
+            answer.body().len()
+        ));
+    }
+    Some(answer.body().to_vec())
+}
+
+/// A warning only: the vendor's own sample sends `text/html`, and devices work with it.
+fn judge_type(findings: &mut Findings, answer: &Answer, wanted: &str) {
+    let found = answer.header("Content-Type");
+    let media_type = found
+        .and_then(|value| value.split(';').next())
+        .unwrap_or_default();
+    if !media_type.trim().eq_ignore_ascii_case(wanted) {
+        let found = found.map_or_else(|| "missing".to_owned(), |value| excerpt(value.as_bytes()));
+        findings.warn(
+            format!("Content-Type is {found}; documented: `{wanted}`"),
+            format!("set the header `Content-Type: {wanted}`"),
+        );
+    }
+}

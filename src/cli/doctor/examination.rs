@@ -1,0 +1,217 @@
+//! The order of the steps, and what each hands to the next.
+
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+
+use super::announcement::{
+    judge_cert_url, judge_form, read_announcement, read_certificate, same_announcement,
+};
+use super::certificate::{judge_certificate, judge_hash};
+use super::leak::seek_private_key;
+use super::session::{judge_chain, open_session};
+use super::step::{Findings, Step};
+use super::subject::Subject;
+use crate::cli::output::print;
+use crate::lock::{Announced, Received, Request, Scheme, TlsClient, connect, exchange};
+use crate::report::causes;
+
+/// An examination under way.
+pub(super) struct Examination {
+    pub(super) subject: Subject,
+    end: Instant,
+    /// Print each step as it ends: a person waits.
+    is_live: bool,
+    steps: Vec<Step>,
+}
+
+impl Examination {
+    /// `total` bounds all steps together.
+    pub(super) fn new(subject: Subject, total: Duration, is_live: bool) -> Self {
+        Self {
+            subject,
+            end: Instant::now() + total,
+            is_live,
+            steps: Vec::new(),
+        }
+    }
+
+    /// All steps, in a device's order.
+    pub(super) async fn run(mut self) -> Vec<Step> {
+        let stream = self.connect().await;
+        let is_reachable = stream.is_some();
+        let body = match stream {
+            Some(stream) => self.announcement(stream).await,
+            None => self.skip("announcement", NO_CONNECTION),
+        };
+        let announced = match &body {
+            Some(body) => self.record("announcement-form", |findings, _| {
+                judge_form(findings, body)
+            }),
+            None => self.skip("announcement-form", NO_ANNOUNCEMENT),
+        };
+        let der = self.fetch(announced.as_ref()).await;
+        let client = self.judge(announced.as_ref(), der.as_deref());
+        self.speak_tls(client.as_ref(), body.as_deref()).await;
+        let mut findings = Findings::skipped(NO_CONNECTION);
+        if is_reachable {
+            findings =
+                seek_private_key(&self, announced.as_ref(), der.as_deref(), client.as_ref()).await;
+        }
+        self.end_step("private-key", findings);
+        self.steps
+    }
+
+    /// Until when the next operation may take.
+    pub(super) fn deadline(&self) -> Instant {
+        self.end.min(Instant::now() + EACH)
+    }
+
+    async fn connect(&mut self) -> Option<TcpStream> {
+        let mut findings = Findings::new();
+        let address = self.subject.url.address();
+        let stream = match connect(&address, self.deadline()).await {
+            Ok(stream) => {
+                let peer = stream
+                    .peer_addr()
+                    .map_or_else(|_| address.to_string(), |peer| peer.to_string());
+                findings.note(format!("{peer} accepts connections"));
+                Some(stream)
+            }
+            Err(error) => {
+                findings.fail(causes(&error), error.hint());
+                None
+            }
+        };
+        self.end_step("connect", findings);
+        stream
+    }
+
+    async fn announcement(&mut self, mut stream: TcpStream) -> Option<Vec<u8>> {
+        let mut findings = Findings::new();
+        let request = Request::get(&self.subject.url);
+        let exchanged = exchange(&mut stream, &request, self.deadline()).await;
+        let body = read_announcement(&mut findings, exchanged);
+        self.end_step("announcement", findings);
+        body
+    }
+
+    /// Steps 4 and 5: the DER file.
+    async fn fetch(&mut self, announced: Option<&Announced>) -> Option<Vec<u8>> {
+        let url = match announced {
+            Some(announced) => self.record("cert-url", |findings, subject| {
+                judge_cert_url(findings, announced, &subject.url)
+            }),
+            None => self.skip("cert-url", NO_ANNOUNCEMENT),
+        };
+        let Some(url) = url else {
+            return self.skip(
+                "certificate-download",
+                "no cert_url that a device can fetch",
+            );
+        };
+        let mut findings = Findings::new();
+        let fetched = async {
+            let mut stream = connect(&url.address(), self.deadline())
+                .await
+                .map_err(|error| (causes(&error), error.hint()))?;
+            exchange(&mut stream, &Request::get(&url), self.deadline())
+                .await
+                .map_err(|error| (causes(&error), SERVER_LOG.to_owned()))
+        };
+        let der = match fetched.await {
+            Ok::<Received, _>(received) => read_certificate(&mut findings, &received),
+            Err((detail, hint)) => {
+                findings.fail(detail, hint);
+                None
+            }
+        };
+        self.end_step("certificate-download", findings);
+        der
+    }
+
+    /// Steps 6 and 7: what a device does before it installs the file.
+    fn judge(&mut self, announced: Option<&Announced>, der: Option<&[u8]>) -> Option<TlsClient> {
+        let (Some(announced), Some(der)) = (announced, der) else {
+            self.skip::<()>("hash", NO_CERTIFICATE);
+            return self.skip("certificate", NO_CERTIFICATE);
+        };
+        self.record("hash", |findings, subject| {
+            judge_hash(findings, announced, &subject.key, der);
+        });
+        self.record("certificate", |findings, _| {
+            judge_certificate(findings, der)
+        })
+    }
+
+    /// Steps 8 to 10: under TLS, trusting only what was announced.
+    async fn speak_tls(&mut self, client: Option<&TlsClient>, body: Option<&[u8]>) {
+        let Some(client) = client else {
+            for name in ["tls", "chain", "announcement-over-tls"] {
+                self.skip::<()>(name, "no certificate to trust");
+            }
+            return;
+        };
+        let mut findings = Findings::new();
+        let (session, served) = open_session(self, &mut findings, client).await;
+        self.end_step("tls", findings);
+        match &served {
+            Some(served) => {
+                self.record("chain", |findings, subject| {
+                    judge_chain(findings, served, client.anchor(), &subject.https.host);
+                });
+            }
+            None => {
+                self.skip::<()>("chain", NO_SESSION);
+            }
+        }
+        let Some(mut session) = session else {
+            self.skip::<()>("announcement-over-tls", NO_SESSION);
+            return;
+        };
+        let mut findings = Findings::new();
+        let url = self
+            .subject
+            .url
+            .with_scheme(Scheme::Https, self.subject.https.port);
+        let exchanged = exchange(&mut session.stream, &Request::get(&url), self.deadline()).await;
+        if let (Some(secure), Some(body)) = (read_announcement(&mut findings, exchanged), body) {
+            same_announcement(&mut findings, body, &secure);
+        }
+        self.end_step("announcement-over-tls", findings);
+    }
+
+    fn record<T>(
+        &mut self,
+        name: &'static str,
+        judge: impl FnOnce(&mut Findings, &Subject) -> T,
+    ) -> T {
+        let mut findings = Findings::new();
+        let judged = judge(&mut findings, &self.subject);
+        self.end_step(name, findings);
+        judged
+    }
+
+    fn skip<T>(&mut self, name: &'static str, because: &str) -> Option<T> {
+        self.end_step(name, Findings::skipped(because));
+        None
+    }
+
+    fn end_step(&mut self, name: &'static str, findings: Findings) {
+        let step = findings.into_step(self.steps.len() + 1, name);
+        if self.is_live {
+            print(step.text());
+        }
+        self.steps.push(step);
+    }
+}
+
+/// How long one operation may take; a device's own patience is not documented.
+const EACH: Duration = Duration::from_secs(10);
+
+pub(super) const SERVER_LOG: &str = "see the server's log for its side of the story";
+const NO_ANNOUNCEMENT: &str = "no announcement to read";
+const NO_CERTIFICATE: &str = "no certificate was downloaded";
+const NO_CONNECTION: &str = "no connection";
+const NO_SESSION: &str = "no TLS session";

@@ -1,0 +1,151 @@
+//! Step 11: tries to download the private key, which must fail.
+
+use rustls::pki_types::PrivateKeyDer;
+
+use super::examination::Examination;
+use super::step::Findings;
+use crate::lock::{Announced, HostUrl, Received, Request, Scheme, TlsClient, connect, exchange};
+use crate::site::SiteKey;
+
+/// Asks for every likely place of a key, over HTTP and, with a `client`, over TLS.
+pub(super) async fn seek_private_key(
+    examination: &Examination,
+    announced: Option<&Announced>,
+    der: Option<&[u8]>,
+    client: Option<&TlsClient>,
+) -> Findings {
+    let mut findings = Findings::new();
+    let hunt = Hunt { examination, der };
+    let paths = likely_paths(announced, examination.subject.private_key.as_deref());
+    let mut asked = 0;
+    for client in std::iter::once(None).chain(client.map(Some)) {
+        let mut unanswered = 0;
+        for path in &paths {
+            let Some(received) = hunt.ask(path, client).await else {
+                unanswered += 1;
+                if unanswered < PATIENCE {
+                    continue;
+                }
+                findings.warn(
+                    format!("requests over {} stay without an answer", way(client)),
+                    "the places that were not asked for are unknown: run doctor again once the host answers",
+                );
+                break;
+            };
+            asked += 1;
+            if let Some(kind) = hunt.key_in(&received) {
+                findings.fail(
+                    format!("{kind} can be downloaded over {} from `{path}`", way(client)),
+                    "anyone on the network can have it: move it out of the served folder at once, and issue a new one",
+                );
+            }
+        }
+    }
+    findings.note(match client {
+        Some(_) => format!("{asked} requests over HTTP and TLS"),
+        None => format!("{asked} requests over HTTP; none over TLS, which is not up"),
+    });
+    findings
+}
+
+struct Hunt<'a> {
+    examination: &'a Examination,
+    der: Option<&'a [u8]>,
+}
+
+impl Hunt<'_> {
+    async fn ask(&self, path: &str, client: Option<&TlsClient>) -> Option<Received> {
+        let deadline = self.examination.deadline();
+        let subject = &self.examination.subject;
+        let url = subject.url.with_target(path);
+        match client {
+            None => {
+                let mut stream = connect(&url.address(), deadline).await.ok()?;
+                exchange(&mut stream, &Request::get(&url), deadline)
+                    .await
+                    .ok()
+            }
+            Some(client) => {
+                let url = url.with_scheme(Scheme::Https, subject.https.port);
+                let mut session = client.connect(&subject.https, deadline).await.ok()?;
+                exchange(&mut session.stream, &Request::get(&url), deadline)
+                    .await
+                    .ok()
+            }
+        }
+    }
+
+    /// The raw bytes are searched: a key that is badly framed is still a key.
+    fn key_in(&self, received: &Received) -> Option<&'static str> {
+        let bytes = received.bytes();
+        let answer = received.examine().ok();
+        let body = answer
+            .as_ref()
+            .map_or(bytes, |examined| examined.answer.body());
+        let is_pem = bytes
+            .windows(PEM_MARKER.len())
+            .any(|window| window == PEM_MARKER);
+        if is_pem || PrivateKeyDer::try_from(body).is_ok() {
+            return Some("a private key");
+        }
+        // Two keys are the same if their hashes of the same bytes are.
+        let der = self.der.unwrap_or_default();
+        let own = self.examination.subject.key.announcement_hash(der);
+        SiteKey::parse(body)
+            .is_ok_and(|key| key.announcement_hash(der) == own)
+            .then_some("the site key")
+    }
+}
+
+/// The sample's layout, ours, the announced file's neighbours, and ways around a static folder.
+fn likely_paths(announced: Option<&Announced>, private_key: Option<&str>) -> Vec<String> {
+    let announced_folder = announced
+        .and_then(|announced| announced.cert_url().parse::<HostUrl>().ok())
+        .and_then(|url| Some(url.target().rsplit_once('/')?.0.to_owned() + "/"))
+        .filter(|folder| folder != STATIC);
+    let names = NAMES
+        .iter()
+        .copied()
+        .chain(private_key.filter(|name| !NAMES.contains(name)));
+    let mut paths: Vec<String> = Vec::new();
+    for name in names {
+        for folder in std::iter::once(STATIC).chain(announced_folder.as_deref()) {
+            paths.push(format!("{folder}{name}"));
+        }
+    }
+    for name in [private_key.unwrap_or(NAMES[0]), "site.key"] {
+        paths.extend(ROUNDABOUT.iter().map(|folder| format!("{folder}{name}")));
+    }
+    paths
+}
+
+fn way(client: Option<&TlsClient>) -> &'static str {
+    client.map_or("HTTP", |_| "TLS")
+}
+
+const STATIC: &str = "/static/Device_Certificates/";
+
+const NAMES: [&str; 6] = [
+    "partner_server.key",
+    "partner_server.pem",
+    "partner_CA.key",
+    "partner_intermediate.key",
+    // What a key renamed to pass a filter is called.
+    "partner_server.der",
+    "site.key",
+];
+
+/// From the static folder to `pki/` beside it, in spellings that careless servers decode late.
+const ROUNDABOUT: [&str; 6] = [
+    "/",
+    "/pki/",
+    "/static/../pki/",
+    "/static/Device_Certificates/../../pki/",
+    "/static/Device_Certificates/%2e%2e/%2e%2e/pki/",
+    "/static/Device_Certificates/..%2f..%2fpki%2f",
+];
+
+const PEM_MARKER: &[u8] = b"PRIVATE KEY-----";
+
+/// Requests without an answer before a way is given up.
+const PATIENCE: usize = 3;

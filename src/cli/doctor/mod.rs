@@ -1,0 +1,89 @@
+//! `engage-host doctor`: behaves as a device against a running daemon.
+
+mod announcement;
+mod certificate;
+mod examination;
+mod leak;
+mod session;
+mod step;
+mod subject;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::output::{Failure, print, print_json};
+use crate::lock::{HostPort, HostUrl};
+use examination::Examination;
+use step::{Outcome, Step};
+use subject::Subject;
+
+/// Behave as a device against a running daemon, ours or any other host.
+///
+/// Fetches the announcement and the certificate in clear text, checks hash and limits, opens TLS
+/// trusting only that certificate, and tries to download the private key.
+/// Exit code 0 when a device would be content, 1 when not, 2 when it could not be tried.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Examples:\n  engage-host doctor\n  engage-host doctor http://10.44.68.128 --site-key-file pki/site.key\n  engage-host doctor http://127.0.0.1:8080 --https 127.0.0.1:8443 --json"
+)]
+pub(super) struct Doctor {
+    /// The host, as `http://HOST[:PORT]`; without it, the configuration's `base_url`
+    url: Option<HostUrl>,
+    /// Configuration file: names the site keys, and the host if no URL is given
+    #[arg(long, value_name = "FILE", default_value = "config.toml")]
+    config: PathBuf,
+    /// Site key: Base64, hex or raw; no configuration is read then
+    #[arg(long, value_name = "FILE", requires = "url", conflicts_with = "config")]
+    site_key_file: Option<PathBuf>,
+    /// Site of the configuration whose key to use; without it, the one that the URL's host selects
+    #[arg(long, value_name = "NAME", conflicts_with = "site_key_file")]
+    site: Option<String>,
+    /// Where TLS is spoken; without it, the URL's host at the configured port or 443
+    #[arg(long, value_name = "HOST:PORT")]
+    https: Option<HostPort>,
+    /// Print a JSON array of the steps
+    #[arg(long)]
+    json: bool,
+}
+
+impl Doctor {
+    pub(super) fn run(self) -> ExitCode {
+        let json = self.json;
+        let steps = match self.examine() {
+            Ok(steps) => steps,
+            Err(failure) => {
+                failure.report();
+                return ExitCode::from(USAGE);
+            }
+        };
+        if json {
+            print_json(&steps);
+        } else {
+            print(step::summary(&steps));
+        }
+        let failed = steps.iter().any(|step| step.outcome == Outcome::Fail);
+        ExitCode::from(u8::from(failed))
+    }
+
+    fn examine(self) -> Result<Vec<Step>, Failure> {
+        let is_live = !self.json;
+        let subject = Subject::of(self)?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| Failure::new(format_args!("failed to start the runtime: {error}")))?;
+        let steps = runtime.block_on(Examination::new(subject, TOTAL, is_live).run());
+        // A name service that does not answer must not delay the end.
+        runtime.shutdown_background();
+        Ok(steps)
+    }
+}
+
+/// Exit code of an examination that could not begin.
+const USAGE: u8 = 2;
+
+/// How long the whole examination may take.
+const TOTAL: Duration = Duration::from_mins(1);

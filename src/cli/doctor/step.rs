@@ -1,0 +1,136 @@
+//! One step of an examination, in words.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+/// A step's result; serialises as an element of `doctor --json`.
+#[derive(Debug, Serialize)]
+pub(super) struct Step {
+    #[serde(rename = "step")]
+    pub(super) number: usize,
+    pub(super) name: &'static str,
+    pub(super) outcome: Outcome,
+    pub(super) detail: String,
+    pub(super) hint: Option<String>,
+}
+
+/// How a step ended; the worst comes last.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Outcome {
+    Pass,
+    /// An earlier failure makes it impossible.
+    Skip,
+    /// A device may tolerate it.
+    Warn,
+    Fail,
+}
+
+impl Outcome {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Skip => "skip",
+            Self::Warn => "warn",
+            Self::Fail => "FAIL",
+        }
+    }
+}
+
+impl Step {
+    pub(super) fn text(&self) -> String {
+        let mut text = format!(
+            "{:>2} {} {:<21} {}",
+            self.number,
+            self.outcome.word(),
+            self.name,
+            self.detail
+        );
+        if let Some(hint) = &self.hint {
+            let _ = write!(text, "\n        hint: {hint}");
+        }
+        text
+    }
+}
+
+/// What is found during one step: the worst of it is the outcome, all of it is told.
+pub(super) struct Findings {
+    outcome: Outcome,
+    details: Vec<String>,
+    hints: Vec<String>,
+}
+
+impl Findings {
+    /// Nothing yet, which passes.
+    pub(super) fn new() -> Self {
+        Self {
+            outcome: Outcome::Pass,
+            details: Vec::new(),
+            hints: Vec::new(),
+        }
+    }
+
+    pub(super) fn skipped(because: &str) -> Self {
+        let mut findings = Self::new();
+        findings.outcome = Outcome::Skip;
+        findings.note(because);
+        findings
+    }
+
+    pub(super) fn note(&mut self, detail: impl Into<String>) {
+        self.details.push(detail.into());
+    }
+
+    pub(super) fn warn(&mut self, detail: impl Into<String>, hint: impl Into<String>) {
+        self.add(Outcome::Warn, detail.into(), hint.into());
+    }
+
+    pub(super) fn fail(&mut self, detail: impl Into<String>, hint: impl Into<String>) {
+        self.add(Outcome::Fail, detail.into(), hint.into());
+    }
+
+    pub(super) fn into_step(self, number: usize, name: &'static str) -> Step {
+        Step {
+            number,
+            name,
+            outcome: self.outcome,
+            detail: harmless(&self.details.join("; ")),
+            hint: (!self.hints.is_empty()).then(|| harmless(&self.hints.join("; "))),
+        }
+    }
+
+    fn add(&mut self, outcome: Outcome, detail: String, hint: String) {
+        self.outcome = self.outcome.max(outcome);
+        self.details.push(detail);
+        if !self.hints.contains(&hint) {
+            self.hints.push(hint);
+        }
+    }
+}
+
+/// Certificate subjects are foreign text too: none may move the cursor.
+fn harmless(text: &str) -> String {
+    text.chars()
+        .map(|character| {
+            if character.is_control() {
+                '?'
+            } else {
+                character
+            }
+        })
+        .collect()
+}
+
+/// The last line.
+pub(super) fn summary(steps: &[Step]) -> String {
+    let count = |outcome| steps.iter().filter(|step| step.outcome == outcome).count();
+    let failed = count(Outcome::Fail);
+    format!(
+        "{}: {} passed, {failed} failed, {} warnings, {} skipped",
+        if failed == 0 { "healthy" } else { "ill" },
+        count(Outcome::Pass),
+        count(Outcome::Warn),
+        count(Outcome::Skip),
+    )
+}

@@ -1,0 +1,439 @@
+//! `engage-host doctor` against the real daemon, and against hosts that commit one sin each.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a failed expectation is what a test reports"
+)]
+
+mod ill;
+mod openssl;
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, ChildStderr, Command, Output, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use engage_host::lock::{TlsClient, TlsVersions};
+use engage_host::pki::Certificate;
+use serde_json::Value;
+
+use ill::{Host, Sin};
+use openssl::Pki;
+
+/// The daemon, ended with its handle.
+struct Daemon {
+    child: Child,
+    http: String,
+    https: String,
+}
+
+impl Daemon {
+    fn start(config: &Path) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_engage-host"))
+            .args(["serve", "--config"])
+            .arg(config)
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = lines_of(child.stderr.take().unwrap());
+        let mut daemon = Self {
+            child,
+            http: String::new(),
+            https: String::new(),
+        };
+        let end = Instant::now() + PATIENCE;
+        while daemon.http.is_empty() || daemon.https.is_empty() {
+            let line = lines
+                .recv_timeout(end.saturating_duration_since(Instant::now()))
+                .expect("the daemon says where it listens");
+            let address = |scheme: &str| {
+                let (_, address) = line.split_once(&format!("listening on {scheme}://"))?;
+                let is_part = |c: char| c.is_ascii_digit() || c == '.' || c == ':';
+                Some(address.split(|c| !is_part(c)).next()?.to_owned())
+            };
+            daemon.http = address("http").unwrap_or(daemon.http.clone());
+            daemon.https = address("https").unwrap_or(daemon.https.clone());
+        }
+        daemon
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Keeps reading until the end, so that the daemon never waits for a full pipe.
+fn lines_of(stderr: ChildStderr) -> Receiver<String> {
+    let (sender, receiver) = channel();
+    thread::spawn(move || {
+        for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+            let _ = sender.send(line);
+        }
+    });
+    receiver
+}
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn doctor(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_engage-host"))
+        .arg("doctor")
+        .args(arguments)
+        .output()
+        .unwrap()
+}
+
+/// The steps of one examination, by name.
+struct Diagnosis {
+    exit_code: Option<i32>,
+    steps: Vec<Value>,
+}
+
+impl Diagnosis {
+    fn of(arguments: &[&str]) -> Self {
+        let output = doctor(&[arguments, &["--json"]].concat());
+        Self {
+            exit_code: output.status.code(),
+            steps: serde_json::from_slice(&output.stdout)
+                .unwrap_or_else(|error| panic!("{error}: {output:?}")),
+        }
+    }
+
+    fn of_ill_host(pki: &Pki, sin: Sin) -> Self {
+        let host = Host::start(pki, sin);
+        let key = pki.path("site.key");
+        Self::of(&[
+            &host.url(),
+            "--site-key-file",
+            &key,
+            "--https",
+            &host.https(),
+        ])
+    }
+
+    fn outcome(&self, name: &str) -> &str {
+        self.step(name)["outcome"].as_str().unwrap()
+    }
+
+    /// Detail and hint.
+    fn words(&self, name: &str) -> String {
+        let step = self.step(name);
+        format!(
+            "{} | {}",
+            step["detail"].as_str().unwrap(),
+            step["hint"].as_str().unwrap_or_default()
+        )
+    }
+
+    fn step(&self, name: &str) -> &Value {
+        self.steps
+            .iter()
+            .find(|step| step["name"] == name)
+            .unwrap_or_else(|| panic!("no step {name}"))
+    }
+
+    #[track_caller]
+    fn assert_outcomes(&self, wanted: &[&str]) {
+        let found: Vec<_> = self
+            .steps
+            .iter()
+            .map(|step| step["outcome"].as_str().unwrap())
+            .collect();
+        assert_eq!(found, wanted, "{:#?}", self.steps);
+        let is_ill = wanted.contains(&"fail");
+        assert_eq!(self.exit_code, Some(i32::from(is_ill)));
+    }
+}
+
+#[test]
+fn our_daemon_passes_every_step() {
+    let pki = Pki::vendor_like();
+    let daemon = Daemon::start(&pki.config());
+    let url = format!("http://{}", daemon.http);
+    let diagnosis = Diagnosis::of(&[
+        &url,
+        "--config",
+        pki.config().to_str().unwrap(),
+        "--https",
+        &daemon.https,
+    ]);
+    diagnosis.assert_outcomes(&["pass"; 11]);
+    let tls = diagnosis.words("tls");
+    assert!(tls.contains("TLS 1.2 TLS_ECDHE_RSA_WITH_"), "{tls}");
+    let chain = diagnosis.words("chain");
+    assert!(
+        chain.contains("server ") && chain.contains("root "),
+        "{chain}"
+    );
+    assert!(chain.contains("names: 127.0.0.1, localhost"), "{chain}");
+}
+
+#[test]
+fn the_text_has_one_line_for_each_step_and_a_summary() {
+    let pki = Pki::vendor_like();
+    let daemon = Daemon::start(&pki.config());
+    let url = format!("http://{}", daemon.http);
+    let key = pki.path("site.key");
+    let output = doctor(&[&url, "--site-key-file", &key, "--https", &daemon.https]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    let lines: Vec<_> = text.lines().collect();
+    assert_eq!(lines.len(), 12, "{text}");
+    assert!(lines[0].starts_with(" 1 pass connect "), "{text}");
+    assert_eq!(
+        lines[11],
+        "healthy: 11 passed, 0 failed, 0 warnings, 0 skipped"
+    );
+    assert!(!text.contains('\x1b'), "{text}");
+}
+
+#[test]
+fn version_1_certificates_pass_as_they_do_with_devices() {
+    let pki = Pki::without_extensions();
+    let daemon = Daemon::start(&pki.config());
+    let url = format!("http://{}", daemon.http);
+    let key = pki.path("site.key");
+    let diagnosis = Diagnosis::of(&[&url, "--site-key-file", &key, "--https", &daemon.https]);
+    assert_eq!(
+        diagnosis.outcome("tls"),
+        "pass",
+        "{}",
+        diagnosis.words("tls")
+    );
+    // No subjectAltName.
+    assert_eq!(diagnosis.outcome("chain"), "warn");
+    assert_eq!(diagnosis.exit_code, Some(0));
+}
+
+#[test]
+fn an_examination_that_cannot_begin_exits_with_2_and_says_why() {
+    let pki = Pki::vendor_like();
+    let config = pki.config();
+    let config = config.to_str().unwrap();
+    for (arguments, wanted) in [
+        (
+            vec!["--config", config],
+            "port 0 of `[http] listen` is another at each start",
+        ),
+        (
+            vec!["--config", "absent.toml"],
+            "failed to read configuration file",
+        ),
+        (
+            vec!["https://127.0.0.1", "--config", config],
+            "a device asks in clear text first",
+        ),
+        (
+            vec!["http://127.0.0.1/x", "--config", config],
+            "it has a path",
+        ),
+        (
+            vec!["127.0.0.1", "--config", config],
+            "it must start with `http://`",
+        ),
+        (
+            vec!["http://127.0.0.1", "--config", config, "--site", "Annex"],
+            "has no site named `Annex`; it has `Main Office`",
+        ),
+    ] {
+        let output = doctor(&arguments);
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{stderr}");
+        assert!(stderr.contains(wanted), "{stderr}");
+    }
+}
+
+#[test]
+fn a_closed_port_fails_the_first_step_and_skips_the_rest() {
+    let pki = Pki::vendor_like();
+    let url = format!("http://{}", ill::closed_port());
+    let key = pki.path("site.key");
+    let diagnosis = Diagnosis::of(&[&url, "--site-key-file", &key]);
+    let mut wanted = ["skip"; 11];
+    wanted[0] = "fail";
+    diagnosis.assert_outcomes(&wanted);
+    assert!(diagnosis.words("connect").contains("nothing listens there"));
+}
+
+#[test]
+fn a_host_without_a_sin_passes() {
+    let pki = Pki::vendor_like();
+    Diagnosis::of_ill_host(&pki, Sin::None).assert_outcomes(&["pass"; 11]);
+}
+
+#[test]
+fn each_sin_is_told_at_its_own_step() {
+    let pki = Pki::vendor_like();
+    for (sin, step, outcome, words) in [
+        (
+            Sin::LowerCaseLength,
+            "announcement",
+            "fail",
+            "is spelled `content-length:`",
+        ),
+        (
+            Sin::Http10,
+            "announcement",
+            "fail",
+            "says `HTTP/1.0`; allowed: `HTTP/1.1`",
+        ),
+        (
+            Sin::Chunked,
+            "announcement",
+            "fail",
+            "`Transfer-Encoding: chunked`",
+        ),
+        (
+            Sin::HtmlType,
+            "announcement",
+            "warn",
+            "Content-Type is `text/html",
+        ),
+        (
+            Sin::KeyOrder,
+            "announcement-form",
+            "warn",
+            "`hash` stands before `cert_url`",
+        ),
+        (
+            Sin::HttpsCertUrl,
+            "cert-url",
+            "fail",
+            "is https; allowed: http",
+        ),
+        (
+            Sin::MissingFile,
+            "certificate-download",
+            "fail",
+            "`HTTP/1.1 404",
+        ),
+        (Sin::WrongHash, "hash", "fail", "another site key"),
+        (
+            Sin::TextKeyHash,
+            "hash",
+            "fail",
+            "decode the Base64 text to 32 bytes",
+        ),
+        (
+            Sin::Pem,
+            "certificate",
+            "fail",
+            "the file is PEM; allowed: DER",
+        ),
+        (Sin::ClosedTls, "tls", "fail", "nothing listens there"),
+        (Sin::PlainTls, "tls", "fail", "does not speak TLS"),
+        (
+            Sin::WrongTlsKey,
+            "tls",
+            "fail",
+            "does not have the private key",
+        ),
+        (
+            Sin::OtherOverTls,
+            "announcement-over-tls",
+            "fail",
+            "two servers answer",
+        ),
+        (
+            Sin::LeaksKey,
+            "private-key",
+            "fail",
+            "a private key can be downloaded over HTTP",
+        ),
+        (
+            Sin::LeaksKeyBesidePki,
+            "private-key",
+            "fail",
+            "/static/Device_Certificates/../../pki/",
+        ),
+        (
+            Sin::LeaksSiteKey,
+            "private-key",
+            "fail",
+            "the site key can be downloaded",
+        ),
+    ] {
+        let diagnosis = Diagnosis::of_ill_host(&pki, sin);
+        let told = diagnosis.words(step);
+        assert!(told.contains(words), "{sin:?}: {told}");
+        assert_eq!(diagnosis.outcome(step), outcome, "{sin:?}: {told}");
+        let exit_code = i32::from(outcome == "fail");
+        assert_eq!(diagnosis.exit_code, Some(exit_code), "{sin:?}");
+    }
+}
+
+#[test]
+fn a_chain_of_another_authority_is_refused_and_still_counted() {
+    let pki = Pki::vendor_like();
+    let foreign = Pki::vendor_like();
+    let daemon = Daemon::start(&foreign.config());
+    let host = Host::start(&pki, Sin::None);
+    let key = pki.path("site.key");
+    let diagnosis = Diagnosis::of(&[
+        &host.url(),
+        "--site-key-file",
+        &key,
+        "--https",
+        &daemon.https,
+    ]);
+    assert_eq!(diagnosis.outcome("tls"), "fail");
+    let told = diagnosis.words("tls");
+    assert!(
+        told.contains("the announced file belongs to another issue"),
+        "{told}"
+    );
+    assert!(diagnosis.words("chain").contains(" of 4096 bytes"));
+    assert_eq!(diagnosis.outcome("announcement-over-tls"), "skip");
+    assert_eq!(diagnosis.exit_code, Some(1));
+}
+
+#[tokio::test]
+async fn a_server_without_the_private_key_of_its_certificate_is_refused_in_both_versions() {
+    for pki in [Pki::vendor_like(), Pki::without_extensions()] {
+        let anchor = pki.read("static/Device_Certificates/partner_CA.der");
+        let anchor = Certificate::parse(anchor).unwrap();
+        for versions in [TlsVersions::Any, TlsVersions::Device] {
+            let client = TlsClient::trusting_only(anchor.clone(), versions);
+            for (sin, is_trusted) in [(Sin::None, true), (Sin::WrongTlsKey, false)] {
+                let host = Host::start(&pki, sin);
+                let deadline = tokio::time::Instant::now() + PATIENCE;
+                let address = host.https().parse().unwrap();
+                match client.connect(&address, deadline).await {
+                    Ok(_) => assert!(is_trusted, "{versions}"),
+                    Err(error) => {
+                        assert!(!is_trusted, "{versions}: {error:?}");
+                        let hint = error.hint();
+                        assert!(hint.contains("does not have the private key"), "{hint}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn no_key_shows_in_any_diagnosis() {
+    let pki = Pki::vendor_like();
+    for sin in [Sin::LeaksKey, Sin::LeaksSiteKey, Sin::TextKeyHash] {
+        let host = Host::start(&pki, sin);
+        let key = pki.path("site.key");
+        let output = doctor(&[
+            &host.url(),
+            "--site-key-file",
+            &key,
+            "--https",
+            &host.https(),
+        ]);
+        let all = [output.stdout, output.stderr].concat();
+        let all = String::from_utf8(all).unwrap();
+        assert!(all.contains("private-key"), "{all}");
+        assert!(!all.contains(openssl::SITE_KEY), "{all}");
+        assert!(!all.contains("0102030405"), "{all}");
+        assert!(!all.contains("BEGIN"), "{all}");
+    }
+}

@@ -1,0 +1,35 @@
+//! A TLS client that trusts one certificate and nothing else.
+
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+
+use engage_host::tls::crypto_provider;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{
+    ClientConfig, ClientConnection, RootCertStore, StreamOwned, SupportedProtocolVersion,
+};
+
+use super::connect;
+
+pub(crate) type TlsClient = StreamOwned<ClientConnection, TcpStream>;
+
+/// Trusts only `anchor`, and speaks only `versions`.
+pub(crate) fn client_config(
+    anchor: &[u8],
+    versions: &[&'static SupportedProtocolVersion],
+) -> Arc<ClientConfig> {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from(anchor.to_vec())).unwrap();
+    let config = ClientConfig::builder_with_provider(crypto_provider())
+        .with_protocol_versions(versions)
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Arc::new(config)
+}
+
+/// Connects; the handshake happens with the first byte.
+pub(crate) fn tls_connect(address: SocketAddr, config: &Arc<ClientConfig>) -> TlsClient {
+    let session = ClientConnection::new(Arc::clone(config), ServerName::from(address.ip()));
+    StreamOwned::new(session.unwrap(), connect(address))
+}

@@ -7,6 +7,7 @@ pub(crate) fn shown(installation: &Installation, text: &str) -> String {
     let folder = installation.folder().to_str().unwrap();
     let text = text.replace(folder, "[folder]");
     let text = replace_shape(&text, "dddd-dd-ddTdd:dd:ddZ", "[time]");
+    let text = replace_shape(&text, "dddd-dd-ddTdd:dd:dd.ddddddZ", "[time]");
     let text = replace_shape(&text, &["XX"; 32].join(":"), "[fingerprint]");
     replace_shape(&text, "bbbbbbbbbbbbbbbbbbbbbbbbbbb=", "[hash]")
 }

@@ -1,5 +1,6 @@
 //! A TLS client that trusts one certificate and nothing else.
 
+use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use rustls::{
     ClientConfig, ClientConnection, RootCertStore, StreamOwned, SupportedProtocolVersion,
 };
 
-use super::connect;
+use super::{Answer, connect, read_to_end};
 
 pub(crate) type TlsClient = StreamOwned<ClientConnection, TcpStream>;
 
@@ -32,4 +33,12 @@ pub(crate) fn client_config(
 pub(crate) fn tls_connect(address: SocketAddr, config: &Arc<ClientConfig>) -> TlsClient {
     let session = ClientConnection::new(Arc::clone(config), ServerName::from(address.ip()));
     StreamOwned::new(session.unwrap(), connect(address))
+}
+
+/// `GET target` over TLS, and the answer.
+pub(crate) fn tls_get(address: SocketAddr, config: &Arc<ClientConfig>, target: &str) -> Answer {
+    let mut stream = tls_connect(address, config);
+    let request = format!("GET {target} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    Answer::parse(&read_to_end(&mut stream))
 }

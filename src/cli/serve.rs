@@ -82,7 +82,9 @@ impl Serve {
                 "{}; hint: {}", warning.message, warning.hint
             );
         }
-        let publication = proof.verdict.map_err(Failure::new)?;
+        let publication = proof
+            .verdict
+            .map_err(|refusals| Failure::refused(&refusals))?;
         let shutdown = async {
             match platform::shutdown_requested().await {
                 Ok(reason) => reason,

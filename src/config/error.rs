@@ -55,9 +55,7 @@ impl ConfigError {
     pub(super) fn unreadable(path: &Path, source: io::Error) -> Self {
         Self::Unreadable {
             path: path.to_owned(),
-            source: source
-                .raw_os_error()
-                .map_or(source, io::Error::from_raw_os_error),
+            source,
         }
     }
 
@@ -104,6 +102,9 @@ impl Explain for ConfigError {
                 "add `[[site]]` with `name`, `key_file` and `certificate`; README.md shows a whole file".into()
             }
             Self::Syntax { suggestion: Some(key), .. } => format!("did you mean `{key}`?"),
+            Self::Syntax { source, .. } if source.message().contains("socket address") => {
+                "an address is `IP:PORT`, such as `0.0.0.0:80`; names are not looked up".into()
+            }
             Self::Syntax { .. } => "README.md lists every key with its allowed values".into(),
             Self::Unreadable { source, .. } if source.kind() == io::ErrorKind::NotFound => {
                 "name the file with `--config FILE`, or make one with `engage-host init`".into()

@@ -5,6 +5,8 @@ mod error;
 mod file;
 
 use std::collections::HashMap;
+use std::fs::File;
+use std::io::Read;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -72,7 +74,10 @@ impl Config {
     /// Reads and checks a configuration file.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-        let text = fs_err::read_to_string(&path)
+        // `fs_err` would name the path again, which our message has said.
+        let mut text = String::new();
+        File::open(&path)
+            .and_then(|mut file| file.read_to_string(&mut text))
             .map_err(|source| ConfigError::unreadable(&path, source))?;
         Self::parse(&path, &text)
     }

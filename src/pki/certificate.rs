@@ -343,7 +343,10 @@ fn reason(error: &x509_parser::nom::Err<X509Error>) -> String {
     match error {
         x509_parser::nom::Err::Incomplete(_) => "it ends too early".to_owned(),
         x509_parser::nom::Err::Error(error) | x509_parser::nom::Err::Failure(error) => {
-            error.to_string()
+            match error {
+                X509Error::Der(_) | X509Error::NomError(_) => "its DER encoding is broken".into(),
+                error => error.to_string(),
+            }
         }
     }
 }

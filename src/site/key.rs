@@ -1,12 +1,12 @@
 //! The site key: 32 secret bytes that every device of a site knows.
 
 use std::fmt;
+use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use fs_err::File;
 use hmac::{Hmac, KeyInit, Mac};
 use sha1::Sha1;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
@@ -54,12 +54,11 @@ impl SiteKey {
     pub fn load(path: &Path) -> Result<Self, KeyFileError> {
         let unreadable = |source: io::Error| KeyFileError::Unreadable {
             path: path.to_owned(),
-            source: source
-                .raw_os_error()
-                .map_or(source, io::Error::from_raw_os_error),
+            source,
         };
+        // `fs_err` would name the path again, which our message has said.
         // Looked at before it is opened: opening a pipe would wait for its writer.
-        if !fs_err::metadata(path).map_err(unreadable)?.is_file() {
+        if !fs::metadata(path).map_err(unreadable)?.is_file() {
             return Err(unreadable(io::Error::other("not a regular file")));
         }
         let mut contents = Zeroizing::new(Vec::with_capacity(MAX_KEY_FILE_BYTES));

@@ -64,7 +64,15 @@ fn the_certificate_is_the_bytes_of_the_file() {
 fn query_parameters_change_nothing() {
     let daemon = daemon();
     let plain = get(daemon.http, ANNOUNCEMENT);
-    for query in ["sn=ASNFZ4mrze8%3D", "SN=x", "?", "", "a=b&a=c&%00", "sn=%", "serialNumber=1+2"] {
+    for query in [
+        "sn=ASNFZ4mrze8%3D",
+        "SN=x",
+        "?",
+        "",
+        "a=b&a=c&%00",
+        "sn=%",
+        "serialNumber=1+2",
+    ] {
         let asked = get(daemon.http, &format!("{ANNOUNCEMENT}?{query}"));
         assert_eq!(asked.status(), 200, "{query}");
         assert_eq!(asked.body, plain.body, "{query}");
@@ -86,7 +94,11 @@ fn unknown_paths_are_not_found() {
     let daemon = daemon();
     insta::assert_snapshot!(answer(&daemon, &request("GET", "/")));
     let unknown = answer(&daemon, &request("GET", "/"));
-    for target in ["/swordfish", "/static/Device_Certificates/none.der", "/favicon.ico?x"] {
+    for target in [
+        "/swordfish",
+        "/static/Device_Certificates/none.der",
+        "/favicon.ico?x",
+    ] {
         assert_eq!(answer(&daemon, &request("GET", target)), unknown);
     }
 }
@@ -98,7 +110,11 @@ fn other_methods_are_not_allowed() {
     let refused = answer(&daemon, &request("DELETE", ANNOUNCEMENT));
     for method in ["PUT", "PATCH", "OPTIONS", "TRACE", "BREW"] {
         for target in [ANNOUNCEMENT, CERTIFICATE] {
-            assert_eq!(answer(&daemon, &request(method, target)), refused, "{method}");
+            assert_eq!(
+                answer(&daemon, &request(method, target)),
+                refused,
+                "{method}"
+            );
         }
     }
 }
@@ -117,11 +133,26 @@ fn requests_that_are_not_http_are_refused_with_a_length() {
     let daemon = daemon();
     for (name, request) in [
         ("garbage", "hello\r\n\r\n".to_owned()),
-        ("two_spaces", format!("GET  {ANNOUNCEMENT} HTTP/1.1\r\nHost: a\r\n\r\n")),
-        ("long_uri", format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "x".repeat(70_000))),
-        ("large_head", format!("GET / HTTP/1.1\r\nX: {}\r\n\r\n", "x".repeat(70_000))),
-        ("many_headers", format!("GET / HTTP/1.1\r\n{}\r\n", "X: y\r\n".repeat(200))),
-        ("bad_header", "GET / HTTP/1.1\r\nHo st: a\r\n\r\n".to_owned()),
+        (
+            "two_spaces",
+            format!("GET  {ANNOUNCEMENT} HTTP/1.1\r\nHost: a\r\n\r\n"),
+        ),
+        (
+            "long_uri",
+            format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "x".repeat(70_000)),
+        ),
+        (
+            "large_head",
+            format!("GET / HTTP/1.1\r\nX: {}\r\n\r\n", "x".repeat(70_000)),
+        ),
+        (
+            "many_headers",
+            format!("GET / HTTP/1.1\r\n{}\r\n", "X: y\r\n".repeat(200)),
+        ),
+        (
+            "bad_header",
+            "GET / HTTP/1.1\r\nHo st: a\r\n\r\n".to_owned(),
+        ),
     ] {
         insta::assert_snapshot!(name, answer(&daemon, &request));
     }
@@ -142,7 +173,10 @@ fn unusual_forms_of_a_request_are_answered() {
         ("http_1_0", format!("GET {ANNOUNCEMENT} HTTP/1.0\r\n\r\n")),
         ("options_asterisk", request("OPTIONS", "*")),
         ("connect_authority", request("CONNECT", "10.44.68.128:443")),
-        ("absolute_form", request("GET", &format!("http://10.44.68.128{ANNOUNCEMENT}"))),
+        (
+            "absolute_form",
+            request("GET", &format!("http://10.44.68.128{ANNOUNCEMENT}")),
+        ),
     ] {
         insta::assert_snapshot!(name, answer(&daemon, &request));
     }
@@ -158,18 +192,35 @@ fn every_answer_states_its_length_and_none_is_chunked() {
             [ANNOUNCEMENT, CERTIFICATE, "/", "*", "a:1", long.as_str()]
                 .map(|target| request(method, target))
         })
-        .chain(["\r\n\r\nx\r\n\r\n".to_owned(), "GET / HTTP/3\r\n\r\n".to_owned()]);
+        .chain([
+            "\r\n\r\nx\r\n\r\n".to_owned(),
+            "GET / HTTP/3\r\n\r\n".to_owned(),
+        ]);
     for request in requests {
         let answered = exchange(daemon.http, &request);
         let answer = Answer::parse(&answered);
         let shown = &request[..request.len().min(60)];
-        assert!(answer.head.starts_with("HTTP/1.1 "), "{shown}: {}", answer.head);
+        assert!(
+            answer.head.starts_with("HTTP/1.1 "),
+            "{shown}: {}",
+            answer.head
+        );
         let length = answer.header("Content-Length");
         assert!(length.is_some(), "{shown}: {}", answer.head);
         if !request.starts_with("HEAD") {
-            assert_eq!(length, Some(answer.body.len().to_string().as_str()), "{shown}");
+            assert_eq!(
+                length,
+                Some(answer.body.len().to_string().as_str()),
+                "{shown}"
+            );
         }
-        assert!(!answer.head.to_ascii_lowercase().contains("transfer-encoding"), "{shown}");
+        assert!(
+            !answer
+                .head
+                .to_ascii_lowercase()
+                .contains("transfer-encoding"),
+            "{shown}"
+        );
     }
 }
 
@@ -178,7 +229,11 @@ fn pipelined_requests_are_answered_in_order_on_one_connection() {
     let daemon = daemon();
     let mut stream = connect(daemon.http);
     let head = "HTTP/1.1\r\nHost: a\r\n";
-    write!(stream, "GET {ANNOUNCEMENT} {head}\r\nGET {CERTIFICATE} {head}\r\n").unwrap();
+    write!(
+        stream,
+        "GET {ANNOUNCEMENT} {head}\r\nGET {CERTIFICATE} {head}\r\n"
+    )
+    .unwrap();
     let first = read_answer(&mut stream);
     assert_eq!(first.header("Content-Type"), Some("application/json"));
     assert_eq!(first.json("hash"), hash(&daemon));

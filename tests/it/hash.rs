@@ -20,14 +20,26 @@ const OTHER_KEY_HEX: &str = "00112233445566778899aabbccddeeff0011223344556677889
 /// RFC 2202 section 3: key, data and digest of each HMAC-SHA1 test case.
 fn rfc_2202() -> [(Vec<u8>, Vec<u8>, &'static str); 7] {
     [
-        (vec![0x0b; 20], b"Hi There".to_vec(), "b617318655057264e28bc0b6fb378c8ef146be00"),
+        (
+            vec![0x0b; 20],
+            b"Hi There".to_vec(),
+            "b617318655057264e28bc0b6fb378c8ef146be00",
+        ),
         (
             b"Jefe".to_vec(),
             b"what do ya want for nothing?".to_vec(),
             "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79",
         ),
-        (vec![0xaa; 20], vec![0xdd; 50], "125d7342b9ac11cd91a39af48aa17b4f63f175d3"),
-        ((1..=25).collect(), vec![0xcd; 50], "4c9007f4026250c6bc8414f9bf50c86c2d7235da"),
+        (
+            vec![0xaa; 20],
+            vec![0xdd; 50],
+            "125d7342b9ac11cd91a39af48aa17b4f63f175d3",
+        ),
+        (
+            (1..=25).collect(),
+            vec![0xcd; 50],
+            "4c9007f4026250c6bc8414f9bf50c86c2d7235da",
+        ),
         (
             vec![0x0c; 20],
             b"Test With Truncation".to_vec(),
@@ -65,10 +77,16 @@ fn openssl_as_a_judge_passes_the_cases_of_rfc_2202_too() {
 #[test]
 fn the_announced_hash_is_what_openssl_computes_for_both_published_keys() {
     let der = &standard().root.der;
-    for (key, hex) in [(SITE_KEY_BASE64, SITE_KEY_HEX), (OTHER_KEY_BASE64, OTHER_KEY_HEX)] {
+    for (key, hex) in [
+        (SITE_KEY_BASE64, SITE_KEY_HEX),
+        (OTHER_KEY_BASE64, OTHER_KEY_HEX),
+    ] {
         let judged = STANDARD.encode(openssl_hmac(hex, der));
         let key: [u8; 32] = STANDARD.decode(key).unwrap().try_into().unwrap();
-        assert_eq!(SiteKey::from_bytes(key).announcement_hash(der).to_string(), judged);
+        assert_eq!(
+            SiteKey::from_bytes(key).announcement_hash(der).to_string(),
+            judged
+        );
     }
 }
 
@@ -131,7 +149,9 @@ fn openssl_hmac(key_hex: &str, data: &[u8]) -> Vec<u8> {
     let path = file.path().to_str().unwrap();
     openssl(
         Path::new("/"),
-        ["dgst", "-sha1", "-mac", "HMAC", "-macopt", &key, "-binary", path],
+        [
+            "dgst", "-sha1", "-mac", "HMAC", "-macopt", &key, "-binary", path,
+        ],
     )
 }
 

@@ -25,7 +25,11 @@ fn a_chain_of_4096_bytes_is_served() {
     let checked = installation.check_json();
     assert_eq!(checked["sites"][0]["chain_bytes"], 4096);
     Daemon::start(&installation);
-    assert!(installation.warning_codes().contains(&"chain-tight".to_owned()));
+    assert!(
+        installation
+            .warning_codes()
+            .contains(&"chain-tight".to_owned())
+    );
 }
 
 #[test]
@@ -48,7 +52,11 @@ fn the_root_counts_once_whether_or_not_it_is_sent() {
     assert_eq!(checked["sites"][0]["chain_bytes"], 4096);
     // Three certificates in the message: 4096 + 7 + 3 * 3.
     assert_eq!(checked["certificate_message_bytes"], 4112);
-    assert!(installation.warning_codes().contains(&"tls-message-large".to_owned()));
+    assert!(
+        installation
+            .warning_codes()
+            .contains(&"tls-message-large".to_owned())
+    );
     Daemon::start(&installation);
 }
 
@@ -59,15 +67,26 @@ fn a_root_named_apart_counts_above_an_announced_intermediate() {
     announce(&installation, &chain.intermediate);
     // Without the root it fits, and the daemon says what it does not know.
     assert_eq!(installation.refusal_codes(), [""; 0]);
-    assert!(installation.warning_codes().contains(&"root-not-counted".to_owned()));
+    assert!(
+        installation
+            .warning_codes()
+            .contains(&"root-not-counted".to_owned())
+    );
     installation.write("pki/partner_CA.pem", &chain.root.pem);
     installation.edit("[https]", "[https]\nroot = \"pki/partner_CA.pem\"");
     assert_eq!(installation.refusal_codes(), ["chain-too-large"]);
-    assert!(!installation.warning_codes().contains(&"root-not-counted".to_owned()));
+    assert!(
+        !installation
+            .warning_codes()
+            .contains(&"root-not-counted".to_owned())
+    );
 }
 
 fn announce(installation: &Installation, certificate: &Certificate) {
-    installation.write("static/Device_Certificates/partner_CA.der", &certificate.der);
+    installation.write(
+        "static/Device_Certificates/partner_CA.der",
+        &certificate.der,
+    );
 }
 
 #[test]
@@ -77,11 +96,14 @@ fn keys_of_other_sizes_are_refused_at_each_position() {
             let chain = Chain::issue(|requests| requests[at].key = Key::Rsa(bits));
             let installation = Installation::new(&chain);
             let codes = installation.refusal_codes();
-            assert!(codes.contains(&"key-size".to_owned()), "{bits} {role}: {codes:?}");
+            assert!(
+                codes.contains(&"key-size".to_owned()),
+                "{bits} {role}: {codes:?}"
+            );
             let refused = installation.serve_refused();
             assert_eq!(refused.code, Some(1), "{bits} {role}");
             if bits == 3072 {
-                let stderr = shown(&installation, &refused.stderr_text());
+                let stderr = shown(&installation, &refused.errors());
                 insta::assert_snapshot!(format!("rsa_3072_{role}"), stderr);
             }
         }

@@ -10,8 +10,8 @@
 
 mod answers;
 mod chains;
-mod hash;
 mod harness;
+mod hash;
 mod https;
 mod limits;
 mod load;

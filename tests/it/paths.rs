@@ -10,7 +10,8 @@ const FOLDER: &str = "static/Device_Certificates";
 fn tempting() -> Installation {
     let chain = standard();
     let installation = Installation::new(chain);
-    let put = |name: &str, contents: &[u8]| installation.write(&format!("{FOLDER}/{name}"), contents);
+    let put =
+        |name: &str, contents: &[u8]| installation.write(&format!("{FOLDER}/{name}"), contents);
     put("partner_server.key", Key::Server.pem().as_bytes());
     put("partner_server.pem", chain.pem().as_bytes());
     put("renamed_key.der", Key::Server.pem().as_bytes());
@@ -18,7 +19,10 @@ fn tempting() -> Installation {
     let to_der = ["pkey", "-in", key.to_str().unwrap(), "-outform", "der"];
     put("binary_key.der", &openssl(installation.folder(), to_der));
     put("renamed_pem.der", chain.pem().as_bytes());
-    put("two.der", &[chain.root.der.as_slice(), &chain.intermediate.der].concat());
+    put(
+        "two.der",
+        &[chain.root.der.as_slice(), &chain.intermediate.der].concat(),
+    );
     put("trailing.der", &[chain.root.der.as_slice(), b"\n"].concat());
     put("empty.der", b"");
     put(".hidden.der", &chain.intermediate.der);
@@ -134,7 +138,11 @@ fn no_malformed_target_reaches_a_file() {
     let daemon = Daemon::start(&installation);
     for target in MALFORMED {
         let answer = get(daemon.http, target);
-        assert!(matches!(answer.status(), 400 | 404), "{target}: {}", answer.head);
+        assert!(
+            matches!(answer.status(), 400 | 404),
+            "{target}: {}",
+            answer.head
+        );
         assert!(answer.body.len() < 64, "{target}");
     }
 }
@@ -157,7 +165,10 @@ fn what_is_a_certificate_inside_the_directory_is_served() {
     let served = |name: &str| get(daemon.http, &format!("/{FOLDER}/{name}"));
     assert_eq!(served("partner_CA.der").body, standard().root.der);
     assert_eq!(served("link_inside.der").body, standard().intermediate.der);
-    assert_eq!(served("partner_CA.der?../../pki/site.key").body, standard().root.der);
+    assert_eq!(
+        served("partner_CA.der?../../pki/site.key").body,
+        standard().root.der
+    );
 }
 
 #[test]
@@ -176,10 +187,16 @@ fn the_samples_layout_is_served_and_warned_about() {
 fn a_pipe_named_as_a_certificate_does_not_hold_up_the_start() {
     let installation = Installation::new(standard());
     let pipe = installation.path(&format!("{FOLDER}/pipe.der"));
-    let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+    let made = std::process::Command::new("mkfifo")
+        .arg(&pipe)
+        .status()
+        .unwrap();
     assert!(made.success());
     let daemon = Daemon::start(&installation);
-    assert_eq!(get(daemon.http, &format!("/{FOLDER}/pipe.der")).status(), 404);
+    assert_eq!(
+        get(daemon.http, &format!("/{FOLDER}/pipe.der")).status(),
+        404
+    );
 }
 
 #[test]
@@ -190,5 +207,8 @@ fn an_unusual_file_name_is_served_by_its_one_encoded_spelling() {
     let daemon = Daemon::start(&installation);
     let served = get(daemon.http, &format!("/{FOLDER}/B%C3%BCro%201%25.der"));
     assert_eq!(served.body, standard().intermediate.der);
-    assert_eq!(get(daemon.http, &format!("/{FOLDER}/B%c3%bcro%201%25.der")).status(), 404);
+    assert_eq!(
+        get(daemon.http, &format!("/{FOLDER}/B%c3%bcro%201%25.der")).status(),
+        404
+    );
 }

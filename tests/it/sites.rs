@@ -33,13 +33,35 @@ fn the_host_header_selects_the_site_and_the_default_takes_the_rest() {
     let daemon = Daemon::start(&two_sites(""));
     let main = announced(&daemon, "Host: anything.example.com\r\n");
     assert!(main.json("cert_url").ends_with("/partner_CA.der"));
-    for host in ["annex.example.com", "ANNEX.example.com:80", "10.0.0.2:8080", "[::1]:80"] {
+    for host in [
+        "annex.example.com",
+        "ANNEX.example.com:80",
+        "10.0.0.2:8080",
+        "[::1]:80",
+    ] {
         let annex = announced(&daemon, &format!("Host: {host}\r\n"));
-        assert!(annex.json("cert_url").ends_with("/partner_intermediate.der"), "{host}");
+        assert!(
+            annex
+                .json("cert_url")
+                .ends_with("/partner_intermediate.der"),
+            "{host}"
+        );
         assert_ne!(annex.json("hash"), main.json("hash"), "{host}");
     }
-    for host in ["10.0.0.3", "annex.example.com.evil", "", "  ", "a b", ":80", "[::1"] {
-        assert_eq!(announced(&daemon, &format!("Host: {host}\r\n")).body, main.body, "{host}");
+    for host in [
+        "10.0.0.3",
+        "annex.example.com.evil",
+        "",
+        "  ",
+        "a b",
+        ":80",
+        "[::1",
+    ] {
+        assert_eq!(
+            announced(&daemon, &format!("Host: {host}\r\n")).body,
+            main.body,
+            "{host}"
+        );
     }
     assert_eq!(announced(&daemon, "").body, main.body);
 }
@@ -47,9 +69,18 @@ fn the_host_header_selects_the_site_and_the_default_takes_the_rest() {
 #[test]
 fn an_unknown_host_without_a_default_site_is_not_found() {
     let daemon = Daemon::start(&two_sites("hosts = [\"main.example.com\"]"));
-    assert_eq!(announced(&daemon, "Host: main.example.com\r\n").status(), 200);
-    assert_eq!(announced(&daemon, "Host: annex.example.com\r\n").status(), 200);
-    assert_eq!(announced(&daemon, "Host: other.example.com\r\n").status(), 404);
+    assert_eq!(
+        announced(&daemon, "Host: main.example.com\r\n").status(),
+        200
+    );
+    assert_eq!(
+        announced(&daemon, "Host: annex.example.com\r\n").status(),
+        200
+    );
+    assert_eq!(
+        announced(&daemon, "Host: other.example.com\r\n").status(),
+        404
+    );
     assert_eq!(announced(&daemon, "").status(), 404);
 }
 
@@ -59,5 +90,9 @@ fn an_absolute_target_names_the_site_before_the_host_header_does() {
     let request = "GET http://annex.example.com/swordfish/lock/certificates/current HTTP/1.1\r\n\
                    Host: other.example.com\r\nConnection: close\r\n\r\n";
     let answer = Answer::parse(&exchange(daemon.http, request));
-    assert!(answer.json("cert_url").ends_with("/partner_intermediate.der"));
+    assert!(
+        answer
+            .json("cert_url")
+            .ends_with("/partner_intermediate.der")
+    );
 }

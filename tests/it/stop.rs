@@ -13,7 +13,8 @@ fn sigterm_drains_and_ends_with_success() {
     assert_eq!(get(http, "/").status(), 404);
     // Idle, kept-alive: it must not hold up the end.
     let mut idle = connect(http);
-    idle.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    idle.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        .unwrap();
     assert_eq!(read_answer(&mut idle).status(), 404);
     daemon.terminate();
     let (code, log) = daemon.finish();
@@ -40,7 +41,10 @@ fn a_port_in_use_is_refused_with_the_option_that_helps() {
         assert_eq!(refused.code, Some(1));
         let stderr = refused.stderr_text();
         assert!(stderr.contains(&address), "{stderr}");
-        assert!(stderr.contains("hint: another program has port"), "{stderr}");
+        assert!(
+            stderr.contains("hint: another program has port"),
+            "{stderr}"
+        );
         assert!(stderr.contains(option), "{stderr}");
     }
 }
@@ -59,7 +63,12 @@ fn addresses_on_the_command_line_override_the_file() {
 
 #[test]
 fn a_mistyped_option_is_a_usage_error() {
-    for args in [&["serve", "--htps", "x"][..], &["check", "--json", "extra"], &["wombat"], &[]] {
+    for args in [
+        &["serve", "--htps", "x"][..],
+        &["check", "--json", "extra"],
+        &["wombat"],
+        &[],
+    ] {
         let refused = crate::harness::run(crate::harness::program().args(args));
         assert_eq!(refused.code, Some(2), "{args:?}");
     }

@@ -36,7 +36,10 @@ fn a_well_made_chain_gives_no_warning() {
 
 #[test]
 fn expiry_within_30_days() {
-    assert_warned("expires-soon", &installed(|[server, ..]| server.days = (-1, 30)));
+    assert_warned(
+        "expires-soon",
+        &installed(|[server, ..]| server.days = (-1, 30)),
+    );
     let later = installed(|[server, ..]| server.days = (-1, 31));
     assert_eq!(later.warning_codes(), [""; 0]);
 }
@@ -44,7 +47,8 @@ fn expiry_within_30_days() {
 #[test]
 fn names_that_are_missing() {
     let without = |line: &str| SERVER.replace(line, "");
-    let names = "subjectAltName = IP:127.0.0.1, IP:10.44.68.128, DNS:localhost, DNS:server.example.com\n";
+    let names =
+        "subjectAltName = IP:127.0.0.1, IP:10.44.68.128, DNS:localhost, DNS:server.example.com\n";
     assert_warned(
         "name-missing",
         &installed(|[server, ..]| server.extensions = without(names)),
@@ -163,7 +167,11 @@ fn base_urls_that_devices_cannot_use() {
 fn a_daemon_that_is_warned_about_starts_and_says_so() {
     let installation = installed(|[server, ..]| server.days = (-1, 3));
     let mut daemon = crate::harness::Daemon::start(&installation);
-    assert!(daemon.wait_for("expires in 3 days").contains("expires-soon"));
+    assert!(
+        daemon
+            .wait_for("expires in 3 days")
+            .contains("expires-soon")
+    );
 }
 
 #[test]

@@ -106,15 +106,37 @@ impl Request {
         openssl(
             folder.path(),
             [
-                "req", "-new", "-config", "openssl.cnf", "-key", &key, "-subj", subject, "-out",
+                "req",
+                "-new",
+                "-config",
+                "openssl.cnf",
+                "-key",
+                &key,
+                "-subj",
+                subject,
+                "-out",
                 "request.pem",
             ],
         );
         let (start, end) = (day(self.days.0), day(self.days.1));
         let issuer_key = issuer.map_or(self.key, |issuer| issuer.key).path();
         let mut args = vec![
-            "ca", "-batch", "-notext", "-config", "openssl.cnf", "-in", "request.pem", "-out",
-            "issued.pem", "-md", self.digest, "-startdate", &start, "-enddate", &end, "-keyfile",
+            "ca",
+            "-batch",
+            "-notext",
+            "-config",
+            "openssl.cnf",
+            "-in",
+            "request.pem",
+            "-out",
+            "issued.pem",
+            "-md",
+            self.digest,
+            "-startdate",
+            &start,
+            "-enddate",
+            &end,
+            "-keyfile",
             issuer_key.to_str().unwrap(),
         ];
         if let Some(issuer) = issuer {

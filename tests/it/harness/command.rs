@@ -24,6 +24,14 @@ impl Finished {
     pub(crate) fn stderr_text(&self) -> String {
         String::from_utf8_lossy(&self.stderr).into_owned()
     }
+
+    /// Standard error from its first error on: without the log and its warnings.
+    pub(crate) fn errors(&self) -> String {
+        self.stderr_text()
+            .split_inclusive('\n')
+            .skip_while(|line| !line.starts_with("error: "))
+            .collect()
+    }
 }
 
 /// The program under test, without the caller's logging settings.
@@ -34,7 +42,10 @@ pub(crate) fn program() -> Command {
 }
 
 /// Runs `openssl` in `folder` and fails the test if it fails.
-pub(crate) fn openssl<A: AsRef<OsStr>>(folder: &Path, args: impl IntoIterator<Item = A>) -> Vec<u8> {
+pub(crate) fn openssl<A: AsRef<OsStr>>(
+    folder: &Path,
+    args: impl IntoIterator<Item = A>,
+) -> Vec<u8> {
     let mut command = Command::new("openssl");
     command.args(args).current_dir(folder);
     let finished = run(&mut command);

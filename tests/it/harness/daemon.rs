@@ -48,7 +48,10 @@ impl Daemon {
         let reader = thread::spawn(move || {
             let mut stderr = BufReader::new(stderr);
             let mut line = Vec::new();
-            while stderr.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
+            while stderr
+                .read_until(b'\n', &mut line)
+                .is_ok_and(|read| read > 0)
+            {
                 let _ = sender.send(String::from_utf8_lossy(&line).into_owned());
                 line.clear();
             }
@@ -87,7 +90,12 @@ impl Daemon {
     /// Asks the daemon to stop, as a service supervisor does.
     pub(crate) fn terminate(&self) {
         let sent = Command::new("sh")
-            .args(["-c", "kill -TERM \"$1\"", "sh", &self.child.id().to_string()])
+            .args([
+                "-c",
+                "kill -TERM \"$1\"",
+                "sh",
+                &self.child.id().to_string(),
+            ])
             .status()
             .unwrap();
         assert!(sent.success());

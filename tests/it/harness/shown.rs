@@ -41,12 +41,15 @@ pub(crate) fn wire_text(bytes: &[u8]) -> String {
 fn replace_shape(text: &str, shape: &str, name: &str) -> String {
     let fits = |at: &str| {
         at.len() >= shape.len()
-            && at.bytes().zip(shape.bytes()).all(|(found, wanted)| match wanted {
-                b'd' => found.is_ascii_digit(),
-                b'X' => found.is_ascii_digit() || (b'A'..=b'F').contains(&found),
-                b'b' => found.is_ascii_alphanumeric() || b"+/".contains(&found),
-                _ => found == wanted,
-            })
+            && at
+                .bytes()
+                .zip(shape.bytes())
+                .all(|(found, wanted)| match wanted {
+                    b'd' => found.is_ascii_digit(),
+                    b'X' => found.is_ascii_digit() || (b'A'..=b'F').contains(&found),
+                    b'b' => found.is_ascii_alphanumeric() || b"+/".contains(&found),
+                    _ => found == wanted,
+                })
     };
     let mut replaced = String::new();
     let mut rest = text;

@@ -6,13 +6,14 @@ use std::sync::Arc;
 
 use engage_host::tls::crypto_provider;
 use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::version::{TLS12, TLS13};
 use rustls::{
     ClientConfig, ClientConnection, RootCertStore, StreamOwned, SupportedProtocolVersion,
 };
 
 use super::{Answer, connect, read_to_end};
 
-pub(crate) type TlsClient = StreamOwned<ClientConnection, TcpStream>;
+type TlsClient = StreamOwned<ClientConnection, TcpStream>;
 
 /// Trusts only `anchor`, and speaks only `versions`.
 pub(crate) fn client_config(
@@ -27,6 +28,11 @@ pub(crate) fn client_config(
         .with_root_certificates(roots)
         .with_no_client_auth();
     Arc::new(config)
+}
+
+/// Trusts only `anchor`, and speaks TLS 1.2 and 1.3.
+pub(crate) fn trusting(anchor: &[u8]) -> Arc<ClientConfig> {
+    client_config(anchor, &[&TLS13, &TLS12])
 }
 
 /// Connects; the handshake happens with the first byte.

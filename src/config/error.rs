@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::report::Explain;
-use crate::site::{HostName, SiteName};
+use crate::site::{HostName, SiteKey, SiteName};
 
 /// Why a configuration file cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +24,15 @@ pub enum ConfigError {
         one: SiteName,
         /// The site named later.
         other: SiteName,
+    },
+    /// A key stands in it, or it is a key file: whatever is wrong, it cannot be quoted.
+    #[error(
+        "configuration file `{}` contains a key, so nothing of it is shown; allowed: the path of a key's file",
+        path.display()
+    )]
+    HoldsKey {
+        /// The file.
+        path: PathBuf,
     },
     /// No `[[site]]` at all.
     #[error("configuration file `{}` names no site; at least one `[[site]]` is needed", path.display())]
@@ -59,11 +68,21 @@ impl ConfigError {
         }
     }
 
-    pub(super) fn syntax(path: &Path, source: toml::de::Error) -> Self {
+    /// `text` is the file's.
+    pub(super) fn syntax(path: &Path, text: &str, source: toml::de::Error) -> Self {
+        if SiteKey::is_written_in(text) {
+            return Self::holds_key(path);
+        }
         Self::Syntax {
             path: path.to_owned(),
             suggestion: nearest_known_key(source.message()),
             source: Box::new(source),
+        }
+    }
+
+    pub(super) fn holds_key(path: &Path) -> Self {
+        Self::HoldsKey {
+            path: path.to_owned(),
         }
     }
 
@@ -86,6 +105,7 @@ impl Explain for ConfigError {
     fn code(&self) -> &'static str {
         match self {
             Self::AmbiguousHost { .. } => "ambiguous-host",
+            Self::HoldsKey { .. } => "key-in-config",
             Self::NoSite { .. } => "no-site",
             Self::Syntax { .. } => "config-syntax",
             Self::Unreadable { .. } => "unreadable-file",
@@ -98,6 +118,10 @@ impl Explain for ConfigError {
                 "the one site without `hosts` is the default; give the other its Host header values".into()
             }
             Self::AmbiguousHost { .. } => "remove the host from one of them".into(),
+            Self::HoldsKey { .. } => {
+                "is this the right file? a key belongs into a file of its own, which `key_file` or `private_key` names"
+                    .into()
+            }
             Self::NoSite { .. } => {
                 "add `[[site]]` with `name`, `key_file` and `certificate`; README.md shows a whole file".into()
             }

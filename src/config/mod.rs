@@ -10,7 +10,7 @@ use std::io::Read;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use crate::site::{HostName, SiteName};
+use crate::site::{HostName, SiteKey, SiteName};
 use file::{ConfigFile, HttpSection, HttpsSection, SiteSection};
 
 pub use base_url::{BaseUrl, BaseUrlError, primary_ipv4};
@@ -84,8 +84,11 @@ impl Config {
 
     /// Checks a configuration's text; `path` is where its relative paths start from.
     pub fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
+        if text.contains("PRIVATE KEY-----") {
+            return Err(ConfigError::holds_key(path));
+        }
         let file: ConfigFile =
-            toml::from_str(text).map_err(|source| ConfigError::syntax(path, source))?;
+            toml::from_str(text).map_err(|source| ConfigError::syntax(path, text, source))?;
         let ConfigFile {
             base_url,
             static_dir,
@@ -139,6 +142,9 @@ fn sites(
             path: path.to_owned(),
         });
     }
+    if sections.iter().any(|site| is_key(&site.key_file)) {
+        return Err(ConfigError::holds_key(path));
+    }
     let mut owners: HashMap<Option<HostName>, SiteName> = HashMap::new();
     for SiteSection { name, hosts, .. } in &sections {
         let selectors: Vec<Option<HostName>> = match hosts.as_slice() {
@@ -163,4 +169,12 @@ fn sites(
         hosts,
     };
     Ok(sections.into_iter().map(absolute).collect())
+}
+
+/// Whether a key stands in place of its path: the message that there is no such file would quote
+/// it.
+fn is_key(key_file: &Path) -> bool {
+    key_file
+        .to_str()
+        .is_some_and(|text| matches!(text.len(), 44 | 64) && SiteKey::is_written_in(text))
 }

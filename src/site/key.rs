@@ -74,6 +74,18 @@ impl SiteKey {
         })
     }
 
+    /// Whether `text` contains what looks like the Base64 or hexadecimal form of a key, so that it
+    /// must not be quoted.
+    #[must_use]
+    pub fn is_written_in(text: &str) -> bool {
+        let is_base64 = |it: char| it.is_ascii_alphanumeric() || it == '+' || it == '/';
+        text.split(|it| !is_base64(it)).any(|word| {
+            (word.len() == HEX_DIGITS && word.bytes().all(|it| it.is_ascii_hexdigit()))
+                // Base64 of 32 bytes ends in one `=`, which TOML may take for its own.
+                || word.len() == BASE64_CHARACTERS - 1
+        })
+    }
+
     /// Whether the bytes are all printable text: 32 random bytes never are, so the file probably
     /// holds half of a hexadecimal key or a pass phrase.
     #[must_use]
@@ -219,6 +231,19 @@ mod tests {
         ] {
             assert_eq!(SiteKey::parse(form).unwrap().0, COUNTING);
         }
+    }
+
+    #[test]
+    fn keys_are_recognised_inside_other_text() {
+        for text in [
+            "key_file = \"AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=\"",
+            "AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=",
+            "x=AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=",
+            &format!("[site]\nkey = '{}'", hex(&COUNTING)),
+        ] {
+            assert!(SiteKey::is_written_in(text), "{text}");
+        }
+        assert!(!SiteKey::is_written_in("key_file = \"pki/site.key\""));
     }
 
     #[test]

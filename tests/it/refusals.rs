@@ -3,7 +3,7 @@
 use std::os::unix::fs::symlink;
 
 use crate::harness::{
-    CA, Chain, Installation, Key, Request, openssl, program, run, shown, standard,
+    CA, Chain, Installation, Key, Request, SITE_KEY_BASE64, openssl, program, run, shown, standard,
 };
 
 const CERTIFICATE: &str = "pki/partner_server.pem";
@@ -281,6 +281,9 @@ fn configurations_that_cannot_be_understood() {
     assert_refused("not_toml", syntax, |it| it.edit("[http]", "[http"));
     assert_refused("bad_address", syntax, |it| {
         it.edit("127.0.0.1:0", "localhost:80")
+    });
+    assert_refused("key_in_configuration", &["key-in-config"], |it| {
+        it.edit("pki/site.key", SITE_KEY_BASE64);
     });
     assert_refused("missing_key", syntax, |it| {
         it.edit("name = \"Main Office\"\n", "")

@@ -131,7 +131,8 @@ fn a_daemon_at_trace_level_shows_no_key() {
     daemon.terminate();
     let (code, log) = daemon.finish();
     assert_eq!(code, Some(0));
-    assert!(log.contains("TRACE"), "the log is at trace level");
+    assert!(log.contains("certificates/current -> 200"), "{log}");
+    assert!(log.contains("https connection from"), "{log}");
     let secrets = Secrets::new();
     secrets.assert_absent("the log", log.as_bytes());
     secrets.assert_absent("the answers", &answers.concat());
@@ -176,6 +177,7 @@ fn refusals_at_trace_level_show_no_key() {
     let hex: String = SITE_KEY.iter().map(|byte| format!("{byte:02x}")).collect();
     let base64 = STANDARD.encode(SITE_KEY);
     let key = Key::Server.pem();
+    let config = fs_err::read_to_string(installation().path("config.toml")).unwrap();
     for (file, contents) in [
         // One character too many, too few, or of another alphabet.
         ("pki/site.key", format!("{base64}=")),
@@ -188,10 +190,23 @@ fn refusals_at_trace_level_show_no_key() {
         ("pki/partner_server.key", base64.clone()),
         ("pki/partner_server.pem", key.clone()),
         ("static/Device_Certificates/partner_CA.der", key.clone()),
+        // Keys in place of their paths, in a wrong place, or as the whole file.
+        ("config.toml", config.replace("pki/site.key", &base64)),
+        ("config.toml", config.replace("pki/site.key", &hex)),
         (
             "config.toml",
-            format!("site_key = \"{base64}\"\n").replace(&base64, "x"),
+            config.replace("key_file = \"pki/", &format!("key = \"{base64}")),
         ),
+        (
+            "config.toml",
+            config.replace("key_file = \"pki/site.key\"", &format!("key={hex}")),
+        ),
+        (
+            "config.toml",
+            config.replace("\"pki/partner_server.key\"", &format!("'''{key}'''")),
+        ),
+        ("config.toml", format!("{base64}\n")),
+        ("config.toml", key.clone()),
     ] {
         let installation = installation();
         installation.write(file, contents);

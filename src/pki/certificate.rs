@@ -3,19 +3,14 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use aws_lc_rs::signature::{
-    RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY, RSA_PKCS1_1024_8192_SHA512_FOR_LEGACY_USE_ONLY,
-    UnparsedPublicKey,
-};
 use rustls::pki_types::CertificateDer;
 use sha2::{Digest, Sha256};
 use x509_parser::error::X509Error;
 use x509_parser::extensions::{GeneralName, ParsedExtension};
-use x509_parser::oid_registry::{
-    OID_PKCS1_SHA1WITHRSA, OID_PKCS1_SHA256WITHRSA, OID_PKCS1_SHA512WITHRSA, OID_SHA1_WITH_RSA,
-};
-use x509_parser::prelude::{FromDer, SubjectPublicKeyInfo, X509Certificate};
+use x509_parser::oid_registry::{OID_PKCS1_SHA1WITHRSA, OID_SHA1_WITH_RSA};
+use x509_parser::prelude::{FromDer, X509Certificate};
 
+use super::signature::verify_signature;
 use super::{PublicKey, Timestamp, Validity};
 
 /// Exactly one well-formed X.509 certificate.
@@ -270,41 +265,6 @@ impl fmt::Debug for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
-}
-
-fn verify_signature(
-    certificate: &X509Certificate<'_>,
-    issuer: &SubjectPublicKeyInfo<'_>,
-) -> Result<(), LinkError> {
-    certificate
-        .verify_signature(Some(issuer))
-        .or_else(|error| match error {
-            X509Error::SignatureUnsupportedAlgorithm => Err(LinkError::Unsupported),
-            _ if verifies_under_short_key(certificate, issuer) => Ok(()),
-            _ => Err(LinkError::Signature),
-        })
-}
-
-/// The parser takes every signature of an RSA key below 2048 bits for a wrong one. Such a key is
-/// refused for its size, and the reader must not be told that it is another key.
-fn verifies_under_short_key(
-    certificate: &X509Certificate<'_>,
-    issuer: &SubjectPublicKeyInfo<'_>,
-) -> bool {
-    let algorithm = &certificate.signature_algorithm.algorithm;
-    let verification = if *algorithm == OID_PKCS1_SHA256WITHRSA {
-        &RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY
-    } else if *algorithm == OID_PKCS1_SHA512WITHRSA {
-        &RSA_PKCS1_1024_8192_SHA512_FOR_LEGACY_USE_ONLY
-    } else {
-        return false;
-    };
-    UnparsedPublicKey::new(verification, &issuer.subject_public_key.data)
-        .verify(
-            certificate.tbs_certificate.as_ref(),
-            &certificate.signature_value.data,
-        )
-        .is_ok()
 }
 
 fn alt_names(certificate: &X509Certificate<'_>) -> Vec<SubjectAltName> {

@@ -10,6 +10,7 @@ mod chain;
 pub mod limits;
 mod load;
 mod public_key;
+mod signature;
 mod validity;
 
 pub use certificate::{

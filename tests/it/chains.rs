@@ -1,6 +1,6 @@
 //! Chains that openssl made, each proven by a TLS client that trusts only what is announced.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::harness::{
     CA, Certificate, Chain, Daemon, Installation, Key, Request, SERVER, get, openssl, standard,
@@ -117,7 +117,7 @@ fn a_sec1_key_with_its_parameters_in_front() {
 
 /// The vendor page's commands, run with openssl's own configuration file: the intermediate and
 /// the server certificate come out with `usr_cert`, so as no authorities and without names.
-fn vendor_chain(folder: &Path) -> (PathBuf, Chain) {
+fn vendor_chain(folder: &Path) -> Chain {
     for name in ["demoCA/newcerts", "demoCA/private"] {
         fs_err::create_dir_all(folder.join(name)).unwrap();
     }
@@ -147,7 +147,7 @@ fn vendor_chain(folder: &Path) -> (PathBuf, Chain) {
         ("partner_server", "partner_intermediate"),
     ] {
         run(
-            &format!("req -new -key {name}.key -out {name}.csr -days 365"),
+            &format!("req -new -extensions v3_ca -key {name}.key -out {name}.csr -days 365"),
             Some(&subject(name)),
         );
         run(
@@ -162,18 +162,17 @@ fn vendor_chain(folder: &Path) -> (PathBuf, Chain) {
         let pem = fs_err::read_to_string(folder.join(format!("{name}.crt"))).unwrap();
         Certificate::from_pem(key, pem)
     };
-    let chain = Chain {
+    Chain {
         server: read("partner_server", Key::Server),
         intermediate: read("partner_intermediate", Key::Intermediate),
         root: read("partner_CA", Key::Root),
-    };
-    (folder.join("partner_CA.crt"), chain)
+    }
 }
 
 #[test]
 fn the_vendors_own_commands_make_a_chain_that_starts_with_warnings() {
     let folder = tempfile::tempdir().unwrap();
-    let (_, chain) = vendor_chain(folder.path());
+    let chain = vendor_chain(folder.path());
     let installation = Installation::new(&chain);
     installation.set_base_url("http://10.44.68.128");
     assert_eq!(installation.refusal_codes(), [""; 0]);

@@ -9,7 +9,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha1::Sha1;
 
 use crate::harness::{
-    Daemon, Finished, Installation, SITE_KEY_BASE64, SITE_KEY_HEX, get, openssl, program, run,
+    Daemon, Finished, Installation, SITE_KEY_BASE64, SITE_KEY_HEX, get, hex, openssl, program, run,
     standard,
 };
 
@@ -77,11 +77,11 @@ fn openssl_as_a_judge_passes_the_cases_of_rfc_2202_too() {
 #[test]
 fn the_announced_hash_is_what_openssl_computes_for_both_published_keys() {
     let der = &standard().root.der;
-    for (key, hex) in [
+    for (key, digits) in [
         (SITE_KEY_BASE64, SITE_KEY_HEX),
         (OTHER_KEY_BASE64, OTHER_KEY_HEX),
     ] {
-        let judged = STANDARD.encode(openssl_hmac(hex, der));
+        let judged = STANDARD.encode(openssl_hmac(digits, der));
         let key: [u8; 32] = STANDARD.decode(key).unwrap().try_into().unwrap();
         assert_eq!(
             SiteKey::from_bytes(key).announcement_hash(der).to_string(),
@@ -153,8 +153,4 @@ fn openssl_hmac(key_hex: &str, data: &[u8]) -> Vec<u8> {
             "dgst", "-sha1", "-mac", "HMAC", "-macopt", &key, "-binary", path,
         ],
     )
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

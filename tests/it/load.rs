@@ -97,4 +97,4 @@ fn connections_at_once() -> usize {
     (files / 4).clamp(50, CLIENTS)
 }
 
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_mins(1);

@@ -40,16 +40,16 @@ fn assert_chain_refused(
 #[test]
 fn files_that_cannot_be_read() {
     assert_refused("absent_certificate", &["unreadable-file"], |it| {
-        it.remove(CERTIFICATE)
+        it.remove(CERTIFICATE);
     });
     assert_refused("absent_private_key", &["unreadable-file"], |it| {
-        it.remove(PRIVATE_KEY)
+        it.remove(PRIVATE_KEY);
     });
     assert_refused("absent_site_key", &["unreadable-file"], |it| {
-        it.remove(SITE_KEY)
+        it.remove(SITE_KEY);
     });
     assert_refused("absent_announced", &["unreadable-file"], |it| {
-        it.remove(ANNOUNCED)
+        it.remove(ANNOUNCED);
     });
     assert_refused("folder_as_certificate", &["unreadable-file"], |it| {
         it.edit("\"pki/partner_server.pem\"", "\"pki\"");
@@ -66,16 +66,16 @@ fn files_that_cannot_be_read() {
 #[test]
 fn files_that_are_empty() {
     assert_refused("empty_certificate", &["empty-file"], |it| {
-        it.write(CERTIFICATE, "")
+        it.write(CERTIFICATE, "");
     });
     assert_refused("empty_private_key", &["empty-file"], |it| {
-        it.write(PRIVATE_KEY, "")
+        it.write(PRIVATE_KEY, "");
     });
     assert_refused("empty_announced", &["empty-file"], |it| {
-        it.write(ANNOUNCED, "")
+        it.write(ANNOUNCED, "");
     });
     assert_refused("empty_site_key", &["malformed-site-key"], |it| {
-        it.write(SITE_KEY, "\n")
+        it.write(SITE_KEY, "\n");
     });
 }
 
@@ -88,7 +88,7 @@ fn files_of_another_form() {
         it.write(PRIVATE_KEY, standard().pem());
     });
     assert_refused("text_as_certificate", &["not-pem"], |it| {
-        it.write(CERTIFICATE, "hello")
+        it.write(CERTIFICATE, "hello");
     });
     assert_refused("der_as_pem", &["not-pem"], |it| {
         it.write(CERTIFICATE, &standard().server.der);
@@ -97,7 +97,7 @@ fn files_of_another_form() {
         it.write(ANNOUNCED, &standard().root.pem);
     });
     assert_refused("text_as_der", &["malformed-certificate"], |it| {
-        it.write(ANNOUNCED, "hello")
+        it.write(ANNOUNCED, "hello");
     });
     assert_refused("two_in_der", &["malformed-certificate"], |it| {
         it.write(
@@ -180,7 +180,7 @@ fn chains_that_are_none() {
 fn announced_certificates_above_no_chain() {
     let other = Request::new("Other CA", Key::Foreign, CA).self_signed();
     assert_refused("not_anchored", &["not-anchored"], |it| {
-        it.write(ANNOUNCED, &other.der)
+        it.write(ANNOUNCED, &other.der);
     });
     let namesake = Request::new("Partner CA", Key::Foreign, CA).self_signed();
     assert_refused("namesake_announced", &["not-anchored"], |it| {
@@ -207,10 +207,10 @@ fn certificates_out_of_their_time() {
 fn site_keys_that_are_none() {
     let malformed = &["malformed-site-key"];
     assert_refused("site_key_length", malformed, |it| {
-        it.write(SITE_KEY, "A".repeat(43))
+        it.write(SITE_KEY, "A".repeat(43));
     });
     assert_refused("site_key_hex", malformed, |it| {
-        it.write(SITE_KEY, "x".repeat(64))
+        it.write(SITE_KEY, "x".repeat(64));
     });
     assert_refused("site_key_base64", malformed, |it| {
         it.write(SITE_KEY, "AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHy-_");
@@ -267,7 +267,7 @@ fn urls_that_no_device_could_fetch() {
         );
     });
     assert_refused("ftp_base_url", &["config-syntax"], |it| {
-        it.edit("http://10", "ftp://10")
+        it.edit("http://10", "ftp://10");
     });
 }
 
@@ -275,21 +275,21 @@ fn urls_that_no_device_could_fetch() {
 fn configurations_that_cannot_be_understood() {
     let syntax = &["config-syntax"];
     assert_refused("unknown_key", syntax, |it| {
-        it.edit("private_key", "privat_key")
+        it.edit("private_key", "privat_key");
     });
     assert_refused("unknown_section", syntax, |it| it.edit("[https]", "[htps]"));
     assert_refused("not_toml", syntax, |it| it.edit("[http]", "[http"));
     assert_refused("bad_address", syntax, |it| {
-        it.edit("127.0.0.1:0", "localhost:80")
+        it.edit("127.0.0.1:0", "localhost:80");
     });
     assert_refused("key_in_configuration", &["key-in-config"], |it| {
         it.edit("pki/site.key", SITE_KEY_BASE64);
     });
     assert_refused("missing_key", syntax, |it| {
-        it.edit("name = \"Main Office\"\n", "")
+        it.edit("name = \"Main Office\"\n", "");
     });
     assert_refused("absent_configuration", &["unreadable-file"], |it| {
-        it.remove("config.toml")
+        it.remove("config.toml");
     });
 }
 

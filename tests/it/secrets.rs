@@ -1,14 +1,15 @@
 //! The key material never shows, not even at trace level.
 
+use std::io::Write;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::version::{TLS12, TLS13};
-use std::io::Write;
 
 use crate::harness::{
-    CA, Daemon, Finished, Installation, Key, Request, client_config, connect, exchange, get,
+    CA, Daemon, Finished, Installation, Key, Request, client_config, connect, exchange, get, hex,
     program, run, standard, tls_connect, tls_get,
 };
 
@@ -25,7 +26,7 @@ struct Secrets(Vec<(&'static str, Vec<u8>)>);
 
 impl Secrets {
     fn new() -> Self {
-        let hex: String = SITE_KEY.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = hex(&SITE_KEY);
         let pem = Key::Server.pem();
         let der = PrivateKeyDer::from_pem_slice(pem.as_bytes()).unwrap();
         let decimal = format!("{SITE_KEY:?}");
@@ -174,7 +175,7 @@ fn commands_at_trace_level_show_no_key() {
 #[test]
 fn refusals_at_trace_level_show_no_key() {
     let secrets = Secrets::new();
-    let hex: String = SITE_KEY.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = hex(&SITE_KEY);
     let base64 = STANDARD.encode(SITE_KEY);
     let key = Key::Server.pem();
     let config = fs_err::read_to_string(installation().path("config.toml")).unwrap();

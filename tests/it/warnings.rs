@@ -1,8 +1,6 @@
 //! Each warning: devices accept it, so the daemon starts, but somebody is told.
 
-use crate::harness::{
-    CA, Chain, INTERMEDIATE, Installation, Key, Request, SERVER, shown, standard,
-};
+use crate::harness::{Chain, INTERMEDIATE, Installation, Key, Request, SERVER, shown, standard};
 
 /// Checks that there is exactly one warning of `code`, that nothing is refused, and what it says.
 fn assert_warned(code: &str, installation: &Installation) {
@@ -172,15 +170,4 @@ fn a_daemon_that_is_warned_about_starts_and_says_so() {
             .wait_for("expires in 3 days")
             .contains("expires-soon")
     );
-}
-
-#[test]
-fn a_self_signed_server_certificate_needs_no_other() {
-    let installation = Installation::new(standard());
-    let extensions = format!("{SERVER}{}", "").replace("authorityKeyIdentifier = keyid\n", "");
-    let alone = Request::new("server.example.com", Key::Server, &extensions).self_signed();
-    installation.write("pki/partner_server.pem", &alone.pem);
-    installation.write("static/Device_Certificates/partner_CA.der", &alone.der);
-    assert_eq!(installation.refusal_codes(), [""; 0]);
-    assert!(CA.contains("CA:TRUE"));
 }

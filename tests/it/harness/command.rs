@@ -96,4 +96,4 @@ pub(crate) fn run_with_input(command: &mut Command, input: &[u8]) -> Finished {
     }
 }
 
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_mins(1);

@@ -29,11 +29,14 @@ pub(crate) fn wire_text(bytes: &[u8]) -> String {
             None => text.push_str(&line.replace("\r\n", "\\r\\n\n")),
         }
     }
-    match std::str::from_utf8(body) {
-        Ok(body) => text.push_str(body),
-        Err(_) => text.push_str(&format!("[{} bytes]", body.len())),
-    }
-    text
+    text + &String::from_utf8(body.to_vec()).unwrap_or_else(|_| format!("[{} bytes]", body.len()))
+}
+
+/// Lower-case hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes
+        .iter()
+        .fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
 }
 
 /// Replaces every run of characters that fits `shape`: `d` a digit, `X` an upper-case

@@ -37,7 +37,8 @@ pub fn causes<E: Error + ?Sized>(error: &E) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
-        let _ = write!(text, ": {cause}");
+        // The TOML parser ends its report with an empty line.
+        let _ = write!(text, ": {}", cause.to_string().trim_end());
         source = cause.source();
     }
     text

@@ -6,27 +6,35 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
+use crate::publication::Refusals;
 use crate::report::{Explain, explained};
 
 /// A failure that has been put into words for the person at the console.
 #[derive(Debug)]
-pub(super) struct Failure(String);
+pub(super) struct Failure(Vec<String>);
 
 impl Failure {
     pub(super) fn new(text: impl Display) -> Self {
-        Self(text.to_string())
+        Self(vec![text.to_string()])
+    }
+
+    /// Everything that a proof refused.
+    pub(super) fn refused(refusals: &Refusals) -> Self {
+        Self(refusals.iter().map(|it| explained(it)).collect())
     }
 
     /// Prints it to standard error, each part starting with "error: ".
     pub(super) fn report(&self) -> ExitCode {
-        eprintln!("error: {}", self.0);
+        for part in &self.0 {
+            eprintln!("error: {part}");
+        }
         ExitCode::FAILURE
     }
 }
 
 impl<E: Explain> From<E> for Failure {
     fn from(error: E) -> Self {
-        Self(explained(&error))
+        Self(vec![explained(&error)])
     }
 }
 

@@ -85,7 +85,9 @@ impl Serve {
                 "{}; hint: {}", warning.message, warning.hint
             );
         }
-        let publication = proof.verdict.map_err(Failure::new)?;
+        let publication = proof
+            .verdict
+            .map_err(|refusals| Failure::refused(&refusals))?;
         server::run(bound, config, publication, shutdown())
             .await
             .map_err(|error| Failure::new(format_args!("failed to serve: {error}")))

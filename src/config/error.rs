@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::report::Explain;
-use crate::site::{HostName, SiteName};
+use crate::site::{HostName, SiteKey, SiteName};
 
 /// Why a configuration file cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +24,15 @@ pub enum ConfigError {
         one: SiteName,
         /// The site named later.
         other: SiteName,
+    },
+    /// A key stands in it, or it is a key file: whatever is wrong, it cannot be quoted.
+    #[error(
+        "configuration file `{}` contains a key, so nothing of it is shown; allowed: the path of a key's file",
+        path.display()
+    )]
+    HoldsKey {
+        /// The file.
+        path: PathBuf,
     },
     /// No `[[site]]` at all.
     #[error("configuration file `{}` names no site; at least one `[[site]]` is needed", path.display())]
@@ -55,17 +64,25 @@ impl ConfigError {
     pub(super) fn unreadable(path: &Path, source: io::Error) -> Self {
         Self::Unreadable {
             path: path.to_owned(),
-            source: source
-                .raw_os_error()
-                .map_or(source, io::Error::from_raw_os_error),
+            source,
         }
     }
 
-    pub(super) fn syntax(path: &Path, source: toml::de::Error) -> Self {
+    /// `text` is the file's.
+    pub(super) fn syntax(path: &Path, text: &str, source: toml::de::Error) -> Self {
+        if SiteKey::is_written_in(text) {
+            return Self::holds_key(path);
+        }
         Self::Syntax {
             path: path.to_owned(),
             suggestion: nearest_known_key(source.message()),
             source: Box::new(source),
+        }
+    }
+
+    pub(super) fn holds_key(path: &Path) -> Self {
+        Self::HoldsKey {
+            path: path.to_owned(),
         }
     }
 
@@ -88,6 +105,7 @@ impl Explain for ConfigError {
     fn code(&self) -> &'static str {
         match self {
             Self::AmbiguousHost { .. } => "ambiguous-host",
+            Self::HoldsKey { .. } => "key-in-config",
             Self::NoSite { .. } => "no-site",
             Self::Syntax { .. } => "config-syntax",
             Self::Unreadable { .. } => "unreadable-file",
@@ -100,10 +118,17 @@ impl Explain for ConfigError {
                 "the one site without `hosts` is the default; give the other its Host header values".into()
             }
             Self::AmbiguousHost { .. } => "remove the host from one of them".into(),
+            Self::HoldsKey { .. } => {
+                "is this the right file? a key belongs into a file of its own, which `key_file` or `private_key` names"
+                    .into()
+            }
             Self::NoSite { .. } => {
                 "add `[[site]]` with `name`, `key_file` and `certificate`; README.md shows a whole file".into()
             }
             Self::Syntax { suggestion: Some(key), .. } => format!("did you mean `{key}`?"),
+            Self::Syntax { source, .. } if source.message().contains("socket address") => {
+                "an address is `IP:PORT`, such as `0.0.0.0:80`; names are not looked up".into()
+            }
             Self::Syntax { .. } => "README.md lists every key with its allowed values".into(),
             Self::Unreadable { source, .. } if source.kind() == io::ErrorKind::NotFound => {
                 "name the file with `--config FILE`, or make one with `engage-host init`".into()

@@ -9,10 +9,12 @@ mod limits;
 mod log;
 
 use std::collections::HashMap;
+use std::fs::File;
+use std::io::Read;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use crate::site::{HostName, SiteName};
+use crate::site::{HostName, SiteKey, SiteName};
 use file::{AdminSection, ConfigFile, HttpSection, HttpsSection, SiteSection};
 
 pub use access::{Access, Network, NetworkError, canonical};
@@ -88,15 +90,21 @@ impl Config {
     /// Reads and checks a configuration file.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-        let text = fs_err::read_to_string(&path)
+        // `fs_err` would name the path again, which our message has said.
+        let mut text = String::new();
+        File::open(&path)
+            .and_then(|mut file| file.read_to_string(&mut text))
             .map_err(|source| ConfigError::unreadable(&path, source))?;
         Self::parse(&path, &text)
     }
 
     /// Checks a configuration's text; `path` is where its relative paths start from.
     pub fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
+        if text.contains("PRIVATE KEY-----") {
+            return Err(ConfigError::holds_key(path));
+        }
         let file: ConfigFile =
-            toml::from_str(text).map_err(|source| ConfigError::syntax(path, source))?;
+            toml::from_str(text).map_err(|source| ConfigError::syntax(path, text, source))?;
         let ConfigFile {
             base_url,
             static_dir,
@@ -158,6 +166,9 @@ fn sites(
             path: path.to_owned(),
         });
     }
+    if sections.iter().any(|site| is_key(&site.key_file)) {
+        return Err(ConfigError::holds_key(path));
+    }
     let mut owners: HashMap<Option<HostName>, SiteName> = HashMap::new();
     for SiteSection { name, hosts, .. } in &sections {
         let selectors: Vec<Option<HostName>> = match hosts.as_slice() {
@@ -182,4 +193,12 @@ fn sites(
         hosts,
     };
     Ok(sections.into_iter().map(absolute).collect())
+}
+
+/// Whether a key stands in place of its path: the message that there is no such file would quote
+/// it.
+fn is_key(key_file: &Path) -> bool {
+    key_file
+        .to_str()
+        .is_some_and(|text| matches!(text.len(), 44 | 64) && SiteKey::is_written_in(text))
 }

@@ -10,6 +10,7 @@ use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::oid_registry::{OID_PKCS1_SHA1WITHRSA, OID_SHA1_WITH_RSA};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
+use super::signature::verify_signature;
 use super::{PublicKey, Timestamp, Validity};
 
 /// Exactly one well-formed X.509 certificate.
@@ -42,7 +43,7 @@ impl Certificate {
             return Err(MalformedCertificate::TrailingBytes(rest.len()));
         }
         let signed_by_itself = parsed.subject().as_raw() == parsed.issuer().as_raw()
-            && parsed.verify_signature(None).is_ok();
+            && verify_signature(&parsed, parsed.public_key()).is_ok();
         Ok(Self {
             subject: parsed.subject().to_string(),
             issuer: parsed.issuer().to_string(),
@@ -148,11 +149,7 @@ impl Certificate {
         ) else {
             return Err(LinkError::Signature);
         };
-        own.verify_signature(Some(issuer.public_key()))
-            .map_err(|error| match error {
-                X509Error::SignatureUnsupportedAlgorithm => LinkError::Unsupported,
-                _ => LinkError::Signature,
-            })
+        verify_signature(&own, issuer.public_key())
     }
 }
 
@@ -306,7 +303,10 @@ fn reason(error: &x509_parser::nom::Err<X509Error>) -> String {
     match error {
         x509_parser::nom::Err::Incomplete(_) => "it ends too early".to_owned(),
         x509_parser::nom::Err::Error(error) | x509_parser::nom::Err::Failure(error) => {
-            error.to_string()
+            match error {
+                X509Error::Der(_) | X509Error::NomError(_) => "its DER encoding is broken".into(),
+                error => error.to_string(),
+            }
         }
     }
 }

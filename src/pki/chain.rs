@@ -57,31 +57,32 @@ impl ServerChain {
                 anchor: anchor.subject().to_owned(),
                 topmost: self.topmost().subject().to_owned(),
                 topmost_issuer: self.topmost().issuer().to_owned(),
-                same_name: self.0.iter().any(|own| own.subject() == anchor.subject()),
+                same_name: self
+                    .0
+                    .iter()
+                    .any(|own| [own.subject(), own.issuer()].contains(&anchor.subject())),
             });
         }
         let mut certificates = self.0.clone();
-        for above in std::iter::once(anchor).chain(root) {
-            if !certificates.contains(above) {
-                certificates.push(above.clone());
-            }
+        if !certificates.contains(anchor) {
+            certificates.push(anchor.clone());
         }
-        let path = DevicePath(certificates);
-        match root {
-            Some(root)
-                if !path
-                    .0
-                    .iter()
-                    .any(|below| below.verify_issued_by(root).is_ok()) =>
-            {
-                Err(ChainError::ForeignRoot {
+        if let Some(root) = root
+            && !certificates.contains(root)
+        {
+            let issued = |below: &Certificate| below.verify_issued_by(root).is_ok();
+            if !certificates.iter().any(issued) {
+                // Never empty: it starts with the leaf.
+                let topmost = &certificates[certificates.len() - 1];
+                return Err(ChainError::ForeignRoot {
                     root: root.subject().to_owned(),
-                    topmost: path.topmost().subject().to_owned(),
-                    topmost_issuer: path.topmost().issuer().to_owned(),
-                })
+                    topmost: topmost.subject().to_owned(),
+                    topmost_issuer: topmost.issuer().to_owned(),
+                });
             }
-            _ => Ok(path),
+            certificates.push(root.clone());
         }
+        Ok(DevicePath(certificates))
     }
 
     fn topmost(&self) -> &Certificate {
@@ -212,7 +213,7 @@ pub enum ChainError {
         topmost: String,
         /// Its issuer's name.
         topmost_issuer: String,
-        /// The chain has a certificate of the anchor's name, but with another key.
+        /// The chain has or names a certificate of the anchor's name, but with another key.
         same_name: bool,
     },
 }

@@ -1,10 +1,10 @@
 //! Reading certificates and keys from files, with refusals that name the file.
 
 use std::fmt;
+use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use fs_err::File;
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use zeroize::Zeroizing;
@@ -301,7 +301,7 @@ impl Explain for LoadError {
                 io::ErrorKind::PermissionDenied => {
                     "the user that runs engage-host needs read permission".into()
                 }
-                _ => "is it a regular file?".into(),
+                _ => "name the file itself, not a folder or a pipe".into(),
             },
         }
     }
@@ -313,10 +313,11 @@ fn read(what: &'static str, path: &Path) -> Result<Zeroizing<Vec<u8>>, LoadError
     let unreadable = |source| LoadError::Unreadable {
         what,
         path: path.to_owned(),
-        source: without_path(source),
+        source,
     };
+    // `fs_err` would name the path again, which our message has said.
     // Looked at before it is opened: opening a pipe would wait for its writer.
-    let metadata = fs_err::metadata(path).map_err(unreadable)?;
+    let metadata = fs::metadata(path).map_err(unreadable)?;
     if !metadata.is_file() {
         return Err(unreadable(io::Error::other("not a regular file")));
     }
@@ -337,13 +338,6 @@ fn read(what: &'static str, path: &Path) -> Result<Zeroizing<Vec<u8>>, LoadError
         });
     }
     Ok(bytes)
-}
-
-/// The operating system's own error: `fs_err` names the path again, which our message has said.
-fn without_path(error: io::Error) -> io::Error {
-    error
-        .raw_os_error()
-        .map_or(error, io::Error::from_raw_os_error)
 }
 
 fn looks_like_pem(bytes: &[u8]) -> bool {

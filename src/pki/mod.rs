@@ -10,6 +10,7 @@ pub mod issue;
 pub mod limits;
 mod load;
 mod public_key;
+mod signature;
 mod validity;
 
 pub use certificate::{

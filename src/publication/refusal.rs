@@ -192,9 +192,10 @@ impl Explain for Refusal {
             Self::Expired { role: Role::Server, .. } => {
                 "issue a new server certificate; devices need not be touched while the announced one stays".into()
             }
-            Self::Expired { .. } => {
-                "issue it again; devices must then install the new announced certificate".into()
+            Self::Expired { role: Role::Intermediate, .. } => {
+                "issue it again; only if it is the announced certificate must devices install it".into()
             }
+            Self::Expired { .. } => "issue it again; devices must then install it".into(),
             Self::Key { source, .. } => source.hint(),
             Self::KeySize { .. } | Self::UnsupportedKey { .. } => {
                 "make the key again with `openssl genrsa 2048`, and the certificates that depend on it".into()

@@ -47,10 +47,10 @@ impl Shelf {
         };
         match path.canonicalize() {
             Ok(target) if !target.starts_with(home) => {
-                self.warnings.push(Warning::not_served(
-                    path,
-                    "it is a link to the outside of the static directory",
-                ));
+                self.warnings.push(Warning::not_served(&format!(
+                    "`{}` is a link to the outside of the static directory",
+                    path.display()
+                )));
                 return;
             }
             Ok(target) if target.is_dir() => return,
@@ -61,9 +61,7 @@ impl Shelf {
                 self.certificates
                     .insert(name, (path.to_owned(), certificate));
             }
-            Err(error) => self
-                .warnings
-                .push(Warning::not_served(path, &causes(&error))),
+            Err(error) => self.warnings.push(Warning::not_served(&causes(&error))),
         }
     }
 }

@@ -182,10 +182,11 @@ impl Warning {
         )
     }
 
-    pub(super) fn not_served(path: &Path, reason: &str) -> Self {
+    /// `reason` is a sentence that names the file.
+    pub(super) fn not_served(reason: &str) -> Self {
         Self::new(
             "not-served",
-            format!("`{}` is not served: {reason}", path.display()),
+            format!("{reason}; it is not served"),
             "only files that are exactly one DER certificate are served; remove it or convert it",
         )
     }

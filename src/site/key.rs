@@ -1,12 +1,12 @@
 //! The site key: 32 secret bytes that every device of a site knows.
 
 use std::fmt;
+use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use fs_err::File;
 use hmac::{Hmac, KeyInit, Mac};
 use sha1::Sha1;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
@@ -54,12 +54,11 @@ impl SiteKey {
     pub fn load(path: &Path) -> Result<Self, KeyFileError> {
         let unreadable = |source: io::Error| KeyFileError::Unreadable {
             path: path.to_owned(),
-            source: source
-                .raw_os_error()
-                .map_or(source, io::Error::from_raw_os_error),
+            source,
         };
+        // `fs_err` would name the path again, which our message has said.
         // Looked at before it is opened: opening a pipe would wait for its writer.
-        if !fs_err::metadata(path).map_err(unreadable)?.is_file() {
+        if !fs::metadata(path).map_err(unreadable)?.is_file() {
             return Err(unreadable(io::Error::other("not a regular file")));
         }
         let mut contents = Zeroizing::new(Vec::with_capacity(MAX_KEY_FILE_BYTES));
@@ -72,6 +71,18 @@ impl SiteKey {
         Self::parse(&contents).map_err(|source| KeyFileError::Malformed {
             path: path.to_owned(),
             source,
+        })
+    }
+
+    /// Whether `text` contains what looks like the Base64 or hexadecimal form of a key, so that it
+    /// must not be quoted.
+    #[must_use]
+    pub fn is_written_in(text: &str) -> bool {
+        let is_base64 = |it: char| it.is_ascii_alphanumeric() || it == '+' || it == '/';
+        text.split(|it| !is_base64(it)).any(|word| {
+            (word.len() == HEX_DIGITS && word.bytes().all(|it| it.is_ascii_hexdigit()))
+                // Base64 of 32 bytes ends in one `=`, which TOML may take for its own.
+                || word.len() == BASE64_CHARACTERS - 1
         })
     }
 
@@ -255,6 +266,19 @@ mod tests {
         ] {
             assert_eq!(SiteKey::parse(form).unwrap().0, COUNTING);
         }
+    }
+
+    #[test]
+    fn keys_are_recognised_inside_other_text() {
+        for text in [
+            "key_file = \"AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=\"",
+            "AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=",
+            "x=AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=",
+            &format!("[site]\nkey = '{}'", hex(&COUNTING)),
+        ] {
+            assert!(SiteKey::is_written_in(text), "{text}");
+        }
+        assert!(!SiteKey::is_written_in("key_file = \"pki/site.key\""));
     }
 
     #[test]

@@ -16,7 +16,7 @@ pub fn crypto_provider() -> Arc<CryptoProvider> {
     Arc::new(aws_lc_rs::default_provider())
 }
 
-/// How the TLS listener speaks: TLS 1.2 and 1.3, HTTP/1.1 only, the same identity for every name.
+/// How the TLS listener speaks: TLS 1.2 and 1.3, HTTP/1 only, the same identity for every name.
 ///
 /// Devices are told bare IP addresses, so most send no SNI (PROTOCOL.md section 2).
 fn server_config(identity: CertifiedKey) -> Arc<ServerConfig> {
@@ -28,7 +28,8 @@ fn server_config(identity: CertifiedKey) -> Arc<ServerConfig> {
     let mut config = builder
         .with_no_client_auth()
         .with_cert_resolver(Arc::new(SingleCertAndKey::from(identity)));
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    // HTTP/1.0 is spoken too, and a client that offers only that must not fail its handshake.
+    config.alpn_protocols = vec![b"http/1.1".to_vec(), b"http/1.0".to_vec()];
     // One ticket, not two and not none: a TLS 1.3 client with Nagle's algorithm on stalls until
     // our delayed ACK if nothing follows its Finished (RUST-FACTS.md: 44 ms instead of 0.75).
     config.send_tls13_tickets = 1;

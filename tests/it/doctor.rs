@@ -1,10 +1,5 @@
 //! `engage-host doctor` against the real daemon, and against hosts that commit one sin each.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a failed expectation is what a test reports"
-)]
-
 mod ill;
 mod openssl;
 

@@ -1,10 +1,5 @@
 //! `init`: what it makes, what it keeps, what it refuses.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a failed expectation is what a test reports"
-)]
-
 mod kept;
 mod made;
 mod refused;

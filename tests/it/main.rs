@@ -1,4 +1,26 @@
 //! Behaviour of the real binary over real sockets.
+//!
+//! Every daemon listens on port 0 of the loopback interface; every certificate is made by the
+//! openssl command line, and openssl and curl judge the answers beside our own clients.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test reports a failed expectation by panicking"
+)]
+
+mod answers;
+mod chains;
 mod doctor;
+mod harness;
+mod hash;
+mod https;
 mod init;
+mod limits;
+mod load;
+mod paths;
+mod refusals;
+mod secrets;
+mod sites;
+mod stop;
+mod trouble;
+mod warnings;

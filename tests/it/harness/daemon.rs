@@ -1,0 +1,144 @@
+//! The daemon itself: started, listened to, and stopped with the test.
+
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use super::{Installation, program};
+
+/// A running `engage-host serve`.
+pub(crate) struct Daemon {
+    child: Child,
+    pub(crate) http: SocketAddr,
+    pub(crate) https: SocketAddr,
+    lines: Receiver<String>,
+    seen: Vec<String>,
+    reader: Option<JoinHandle<()>>,
+}
+
+impl Daemon {
+    /// Starts the daemon and waits until both listeners have said where they listen.
+    pub(crate) fn start(installation: &Installation) -> Self {
+        Self::start_with(installation, |_| {})
+    }
+
+    /// As [`Daemon::start`], with further arguments or environment.
+    pub(crate) fn start_with(
+        installation: &Installation,
+        change: impl FnOnce(&mut Command),
+    ) -> Self {
+        let mut command = program();
+        command
+            .arg("serve")
+            .arg("--config")
+            .arg(installation.path("config.toml"));
+        change(&mut command);
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let stderr = child.stderr.take().unwrap();
+        let (sender, lines) = mpsc::channel();
+        // Drains to the end even if nobody asks: a full pipe would stop the daemon.
+        let reader = thread::spawn(move || {
+            let mut stderr = BufReader::new(stderr);
+            let mut line = Vec::new();
+            while stderr
+                .read_until(b'\n', &mut line)
+                .is_ok_and(|read| read > 0)
+            {
+                let _ = sender.send(String::from_utf8_lossy(&line).into_owned());
+                line.clear();
+            }
+        });
+        let mut daemon = Self {
+            child,
+            http: ([127, 0, 0, 1], 0).into(),
+            https: ([127, 0, 0, 1], 0).into(),
+            lines,
+            seen: Vec::new(),
+            reader: Some(reader),
+        };
+        daemon.http = daemon.address_after("listening on http://");
+        daemon.https = daemon.address_after("listening on https://");
+        daemon
+    }
+
+    /// Waits for a line of the log that contains `text`; one seen before counts.
+    pub(crate) fn wait_for(&mut self, text: &str) -> String {
+        if let Some(line) = self.seen.iter().find(|line| line.contains(text)) {
+            return line.clone();
+        }
+        let deadline = Instant::now() + DEADLINE;
+        while let Ok(line) = self
+            .lines
+            .recv_timeout(deadline.saturating_duration_since(Instant::now()))
+        {
+            self.seen.push(line.clone());
+            if line.contains(text) {
+                return line;
+            }
+        }
+        panic!("the log does not say `{text}`:\n{}", self.seen.concat());
+    }
+
+    /// Asks the daemon to stop, as a service supervisor does.
+    pub(crate) fn terminate(&self) {
+        let sent = Command::new("sh")
+            .args([
+                "-c",
+                "kill -TERM \"$1\"",
+                "sh",
+                &self.child.id().to_string(),
+            ])
+            .status()
+            .unwrap();
+        assert!(sent.success());
+    }
+
+    /// Waits for the end that [`Daemon::terminate`] brings: exit code and the whole log.
+    pub(crate) fn finish(mut self) -> (Option<i32>, String) {
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            match self
+                .lines
+                .recv_timeout(deadline.saturating_duration_since(Instant::now()))
+            {
+                Ok(line) => self.seen.push(line),
+                // Its standard error is closed: it has ended.
+                Err(mpsc::RecvTimeoutError::Disconnected) => break,
+                Err(mpsc::RecvTimeoutError::Timeout) => {
+                    panic!("the daemon did not stop:\n{}", self.seen.concat())
+                }
+            }
+        }
+        (self.child.wait().unwrap().code(), self.seen.concat())
+    }
+
+    fn address_after(&mut self, text: &str) -> SocketAddr {
+        let line = self.wait_for(text);
+        let (_, rest) = line.split_once(text).unwrap();
+        let end = rest
+            .find(|it: char| !(it.is_ascii_hexdigit() || ".:[]".contains(it)))
+            .unwrap_or(rest.len());
+        rest[..end].parse().unwrap()
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if let Some(reader) = self.reader.take() {
+            let _ = reader.join();
+        }
+    }
+}
+
+/// Longer than the daemon's own drain of 20 s.
+const DEADLINE: Duration = Duration::from_secs(40);

@@ -1,0 +1,75 @@
+//! How the daemon ends, and what keeps it from starting.
+
+use std::io::Write;
+use std::net::TcpStream;
+
+use crate::harness::{Daemon, Installation, connect, get, read_answer, standard};
+
+#[test]
+fn sigterm_drains_and_ends_with_success() {
+    let installation = Installation::new(standard());
+    let daemon = Daemon::start(&installation);
+    let (http, https) = (daemon.http, daemon.https);
+    assert_eq!(get(http, "/").status(), 404);
+    // Idle, kept-alive: it must not hold up the end.
+    let mut idle = connect(http);
+    idle.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        .unwrap();
+    assert_eq!(read_answer(&mut idle).status(), 404);
+    daemon.terminate();
+    let (code, log) = daemon.finish();
+    assert_eq!(code, Some(0), "{log}");
+    assert!(log.contains("received SIGTERM"), "{log}");
+    assert!(log.contains("stopped"), "{log}");
+    for address in [http, https] {
+        let refused = TcpStream::connect(address).unwrap_err();
+        assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
+    }
+}
+
+#[test]
+fn a_port_in_use_is_refused_with_the_option_that_helps() {
+    for (section, option) in [("[http]", "--http ADDR"), ("[https]", "--https ADDR")] {
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = taken.local_addr().unwrap().to_string();
+        let installation = Installation::new(standard());
+        installation.edit(
+            &format!("{section}\nlisten = \"127.0.0.1:0\""),
+            &format!("{section}\nlisten = \"{address}\""),
+        );
+        let refused = installation.serve_refused();
+        assert_eq!(refused.code, Some(1));
+        let stderr = refused.stderr_text();
+        assert!(stderr.contains(&address), "{stderr}");
+        assert!(
+            stderr.contains("hint: another program has port"),
+            "{stderr}"
+        );
+        assert!(stderr.contains(option), "{stderr}");
+    }
+}
+
+#[test]
+fn addresses_on_the_command_line_override_the_file() {
+    let installation = Installation::new(standard());
+    installation.edit("127.0.0.1:0", "192.0.2.1:80");
+    installation.edit("127.0.0.1:0", "192.0.2.1:443");
+    let daemon = Daemon::start_with(&installation, |command| {
+        command.args(["--http", "127.0.0.1:0", "--https", "127.0.0.1:0"]);
+    });
+    assert_eq!(get(daemon.http, "/").status(), 404);
+    assert!(daemon.https.ip().is_loopback());
+}
+
+#[test]
+fn a_mistyped_option_is_a_usage_error() {
+    for args in [
+        &["serve", "--htps", "x"][..],
+        &["check", "--json", "extra"],
+        &["wombat"],
+        &[],
+    ] {
+        let refused = crate::harness::run(crate::harness::program().args(args));
+        assert_eq!(refused.code, Some(2), "{args:?}");
+    }
+}

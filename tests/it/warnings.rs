@@ -1,0 +1,173 @@
+//! Each warning: devices accept it, so the daemon starts, but somebody is told.
+
+use crate::harness::{Chain, INTERMEDIATE, Installation, Key, Request, SERVER, shown, standard};
+
+/// Checks that there is exactly one warning of `code`, that nothing is refused, and what it says.
+fn assert_warned(code: &str, installation: &Installation) {
+    let report = installation.check_json();
+    assert_eq!(report["ok"], true, "{code}: {report}");
+    let warnings: Vec<_> = report["warnings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|warning| warning["code"] == code)
+        .collect();
+    let [warning] = warnings[..] else {
+        panic!("{code}: {report}");
+    };
+    let [message, hint] = ["message", "hint"].map(|part| warning[part].as_str().unwrap());
+    let told = format!("warning[{code}]: {message}\n  hint: {hint}");
+    insta::assert_snapshot!(code, shown(installation, &told));
+    assert_eq!(installation.check(&["--strict"]).code, Some(1), "{code}");
+}
+
+fn installed(change: impl FnOnce(&mut [Request; 3])) -> Installation {
+    let installation = Installation::new(&Chain::issue(change));
+    installation.set_base_url("http://10.44.68.128");
+    installation
+}
+
+#[test]
+fn a_well_made_chain_gives_no_warning() {
+    assert_eq!(installed(|_| {}).warning_codes(), [""; 0]);
+}
+
+#[test]
+fn expiry_within_30_days() {
+    assert_warned(
+        "expires-soon",
+        &installed(|[server, ..]| server.days = (-1, 30)),
+    );
+    let later = installed(|[server, ..]| server.days = (-1, 31));
+    assert_eq!(later.warning_codes(), [""; 0]);
+}
+
+#[test]
+fn names_that_are_missing() {
+    let without = |line: &str| SERVER.replace(line, "");
+    let names =
+        "subjectAltName = IP:127.0.0.1, IP:10.44.68.128, DNS:localhost, DNS:server.example.com\n";
+    assert_warned(
+        "name-missing",
+        &installed(|[server, ..]| server.extensions = without(names)),
+    );
+    assert_warned(
+        "only-ip-names",
+        &installed(|[server, ..]| {
+            server.extensions = without(", DNS:localhost, DNS:server.example.com");
+        }),
+    );
+}
+
+#[test]
+fn extensions_that_strict_clients_want() {
+    assert_warned(
+        "server-is-ca",
+        &installed(|[server, ..]| server.extensions = SERVER.replace("CA:FALSE", "CA:TRUE")),
+    );
+    let names = "subjectAltName = IP:10.44.68.128, DNS:localhost\n\
+                 subjectKeyIdentifier = none\nauthorityKeyIdentifier = none\n";
+    assert_warned(
+        "missing-extensions",
+        &installed(|[server, ..]| server.extensions = names.to_owned()),
+    );
+    assert_warned(
+        "wrong-key-use",
+        &installed(|[server, ..]| {
+            server.extensions = SERVER.replace("serverAuth", "clientAuth");
+        }),
+    );
+    assert_warned(
+        "issuer-not-ca",
+        &installed(|[_, intermediate, _]| {
+            intermediate.extensions = INTERMEDIATE.replace("CA:TRUE, pathlen:0", "CA:FALSE");
+        }),
+    );
+}
+
+#[test]
+fn algorithms_that_devices_may_not_like() {
+    assert_warned(
+        "weak-signature",
+        &installed(|[server, ..]| server.digest = "sha1"),
+    );
+    assert_warned("ecdsa-key", &installed(|[server, ..]| server.key = Key::Ec));
+}
+
+#[test]
+fn a_root_signed_with_sha_1_is_trusted_all_the_same() {
+    let installation = installed(|[.., root]| root.digest = "sha1");
+    assert_eq!(installation.warning_codes(), [""; 0]);
+}
+
+#[test]
+fn sizes_close_to_the_limit() {
+    let comment = |length| format!("nsComment = \"{}\"\n", "x".repeat(length));
+    let tight = installed(|[server, ..]| server.extensions.push_str(&comment(1000)));
+    assert_warned("chain-tight", &tight);
+    let chain = Chain::issue(|[server, ..]| server.extensions.push_str(&comment(1000)));
+    let filling = 1000 + 4094 - chain.total_bytes();
+    let chain = Chain::issue(|[server, ..]| server.extensions.push_str(&comment(filling)));
+    let installation = Installation::new(&chain);
+    installation.write("pki/partner_server.pem", chain.pem() + &chain.root.pem);
+    assert_warned("tls-message-large", &installation);
+}
+
+#[test]
+fn keys_that_others_can_read() {
+    let installation = installed(|_| {});
+    installation.chmod("pki/partner_server.key", 0o644);
+    assert_warned("key-readable-by-others", &installation);
+    let installation = installed(|_| {});
+    installation.chmod("pki/site.key", 0o604);
+    assert_eq!(installation.warning_codes(), ["key-readable-by-others"]);
+    installation.chmod("pki/site.key", 0o640);
+    assert_eq!(installation.warning_codes(), [""; 0]);
+}
+
+#[test]
+fn what_lies_in_the_static_directory() {
+    let installation = installed(|_| {});
+    installation.write("static/partner_server.key", Key::Server.pem());
+    assert_warned("key-in-static-dir", &installation);
+    let installation = installed(|_| {});
+    installation.write("static/Device_Certificates/notes.der", "hello");
+    assert_warned("not-served", &installation);
+}
+
+#[test]
+fn a_root_that_is_not_known() {
+    let installation = installed(|_| {});
+    installation.write(
+        "static/Device_Certificates/partner_CA.der",
+        &standard().intermediate.der,
+    );
+    installation.write("pki/partner_server.pem", standard().pem());
+    assert_warned("root-not-counted", &installation);
+}
+
+#[test]
+fn a_site_key_that_looks_like_half_a_key() {
+    let installation = installed(|_| {});
+    installation.write("pki/site.key", "0123456789abcdef0123456789abcdef");
+    assert_warned("site-key-is-text", &installation);
+}
+
+#[test]
+fn base_urls_that_devices_cannot_use() {
+    assert_warned("loopback-base-url", &Installation::new(standard()));
+    let installation = Installation::new(standard());
+    installation.set_base_url("https://10.44.68.128");
+    assert_warned("https-base-url", &installation);
+}
+
+#[test]
+fn a_daemon_that_is_warned_about_starts_and_says_so() {
+    let installation = installed(|[server, ..]| server.days = (-1, 3));
+    let mut daemon = crate::harness::Daemon::start(&installation);
+    assert!(
+        daemon
+            .wait_for("expires in 3 days")
+            .contains("expires-soon")
+    );
+}

@@ -20,15 +20,23 @@ pub fn certificate_pem_chain(
     what: &'static str,
     path: &Path,
 ) -> Result<Vec<Certificate>, LoadError> {
-    let text = read(what, path)?;
-    if !looks_like_pem(&text) {
+    parse_certificate_pem_chain(what, path, &read(what, path)?)
+}
+
+/// Parses the PEM text of one or more certificates; `path` is only named in refusals.
+pub fn parse_certificate_pem_chain(
+    what: &'static str,
+    path: &Path,
+    text: &[u8],
+) -> Result<Vec<Certificate>, LoadError> {
+    if !looks_like_pem(text) {
         return Err(LoadError::NotPem {
             what,
             path: path.to_owned(),
             is_der: Certificate::parse(text.to_vec()).is_ok(),
         });
     }
-    let certificates = CertificateDer::pem_slice_iter(&text)
+    let certificates = CertificateDer::pem_slice_iter(text)
         .enumerate()
         .map(|(at, der)| {
             let der = der.map_err(|error| LoadError::BrokenPem {
@@ -48,7 +56,7 @@ pub fn certificate_pem_chain(
         return Err(LoadError::NoCertificate {
             what,
             path: path.to_owned(),
-            has_key: contains(&text, b"PRIVATE KEY-----"),
+            has_key: contains(text, b"PRIVATE KEY-----"),
         });
     }
     Ok(certificates)
@@ -56,8 +64,16 @@ pub fn certificate_pem_chain(
 
 /// Reads a file that is exactly one DER certificate: the form in which devices fetch it.
 pub fn certificate_der(what: &'static str, path: &Path) -> Result<Certificate, LoadError> {
-    let der = read(what, path)?;
-    if looks_like_pem(&der) {
+    parse_certificate_der(what, path, &read(what, path)?)
+}
+
+/// Parses exactly one DER certificate; `path` is only named in refusals.
+pub fn parse_certificate_der(
+    what: &'static str,
+    path: &Path,
+    der: &[u8],
+) -> Result<Certificate, LoadError> {
+    if looks_like_pem(der) {
         return Err(LoadError::NotDer {
             what,
             path: path.to_owned(),
@@ -86,24 +102,27 @@ pub struct PrivateKey(PrivateKeyDer<'static>);
 impl PrivateKey {
     /// Reads the first PKCS#1, PKCS#8 or SEC1 key of a PEM file.
     pub fn load(path: &Path) -> Result<Self, LoadError> {
-        const WHAT: &str = "private key";
-        let text = read(WHAT, path)?;
-        if !looks_like_pem(&text) {
+        Self::parse(path, &read(PRIVATE_KEY, path)?)
+    }
+
+    /// Parses PEM text as [`PrivateKey::load`] does; `path` is only named in refusals.
+    pub fn parse(path: &Path, text: &[u8]) -> Result<Self, LoadError> {
+        if !looks_like_pem(text) {
             return Err(LoadError::NotPem {
-                what: WHAT,
+                what: PRIVATE_KEY,
                 path: path.to_owned(),
-                is_der: PrivateKeyDer::try_from(text.as_slice()).is_ok(),
+                is_der: PrivateKeyDer::try_from(text).is_ok(),
             });
         }
-        PrivateKeyDer::from_pem_slice(&text)
+        PrivateKeyDer::from_pem_slice(text)
             .map(Self)
             .map_err(|error| match error {
                 pem::Error::NoItemsFound => LoadError::NoKey {
                     path: path.to_owned(),
-                    encrypted: contains(&text, b"ENCRYPTED"),
+                    encrypted: contains(text, b"ENCRYPTED"),
                 },
                 other => LoadError::BrokenPem {
-                    what: WHAT,
+                    what: PRIVATE_KEY,
                     path: path.to_owned(),
                     reason: pem_reason(&other),
                 },
@@ -280,7 +299,7 @@ impl Explain for LoadError {
                 what,
                 path,
                 is_der: true,
-            } if *what == "private key" => format!(
+            } if *what == PRIVATE_KEY => format!(
                 "convert it: `openssl pkey -inform der -in {} -out FILE.key`",
                 path.display()
             ),
@@ -363,3 +382,6 @@ fn pem_reason(error: &pem::Error) -> String {
         _ => "it cannot be read".into(),
     }
 }
+
+/// How messages call the key's file.
+const PRIVATE_KEY: &str = "private key";

@@ -19,7 +19,7 @@ pub use certificate::{
 pub use chain::{ChainError, DevicePath, Role, ServerChain};
 pub use load::{
     LoadError, PrivateKey, certificate_der, certificate_of_any_form, certificate_pem_chain,
-    holds_private_key,
+    holds_private_key, parse_certificate_der, parse_certificate_pem_chain,
 };
 pub use public_key::PublicKey;
 pub use validity::{Timestamp, Validity};

@@ -8,13 +8,14 @@ use rustls::crypto::aws_lc_rs::sign::any_supported_type;
 use rustls::sign::{CertifiedKey, SigningKey};
 use x509_parser::prelude::{FromDer, SubjectPublicKeyInfo};
 
-use super::server_config;
+use super::{Repertoire, server_config};
 use crate::pki::{PrivateKey, ServerChain};
 
 /// A chain with the private key that belongs to its leaf, ready to shake hands.
 #[derive(Clone)]
 pub struct TlsIdentity {
     certificates: usize,
+    repertoire: Arc<Repertoire>,
     server_config: Arc<ServerConfig>,
 }
 
@@ -42,10 +43,22 @@ impl TlsIdentity {
             .iter()
             .map(|own| own.der().clone())
             .collect();
-        Ok(Self {
-            certificates: certificates.len(),
-            server_config: server_config(CertifiedKey::new(certificates, key)),
-        })
+        Ok(Self::of(&CertifiedKey::new(certificates, key)))
+    }
+
+    fn of(identity: &CertifiedKey) -> Self {
+        let server_config = server_config(identity.clone());
+        Self {
+            certificates: identity.cert.len(),
+            repertoire: Arc::new(Repertoire::of(&server_config, identity)),
+            server_config,
+        }
+    }
+
+    /// What can be agreed on with a client: for the diagnosis of a failed handshake.
+    #[must_use]
+    pub fn repertoire(&self) -> &Repertoire {
+        &self.repertoire
     }
 
     /// The form in which the TLS listener takes it.

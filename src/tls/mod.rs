@@ -1,6 +1,10 @@
 //! TLS on the server's side: the identity it proves, and how it speaks.
 
+mod diagnosis;
+pub mod hello;
 mod identity;
+mod incompatibility;
+mod repertoire;
 
 use std::sync::Arc;
 
@@ -8,7 +12,9 @@ use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ServerConfig, version};
 
+pub use diagnosis::{Diagnosis, FailureReason, diagnose};
 pub use identity::{KeyMismatch, TlsIdentity};
+pub use repertoire::Repertoire;
 
 /// The one crypto provider; nothing depends on a process-wide default.
 #[must_use]

@@ -1,0 +1,254 @@
+//! Why a handshake failed, in one sentence for the person who has to mend it.
+
+use std::io;
+
+use rustls::AlertDescription;
+
+use super::Repertoire;
+use super::hello::{ClientHello, HELLO_BYTES, HelloError};
+use super::incompatibility::{incompatibility, version_name};
+use crate::report::causes;
+
+/// Why a handshake failed.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Diagnosis {
+    /// For counting.
+    pub reason: FailureReason,
+    /// For reading, with the client as its subject: "offers only TLS 1.0".
+    pub sentence: String,
+}
+
+/// Decides why a handshake failed: from what the client offers, else from the alert that it sent,
+/// else from where it left.
+///
+/// `hello` is what the server read, `failure` how the handshake ended, `written` how many bytes the
+/// server had sent by then. The TLS library's own error comes last: it misleads (a client with
+/// RSA key exchange only has "no group in common", one with TLS 1.0 only "no signature algorithms").
+#[must_use]
+pub fn diagnose(
+    repertoire: &Repertoire,
+    hello: Result<&ClientHello, &HelloError>,
+    failure: &io::Error,
+    written: usize,
+) -> Diagnosis {
+    let hello = match hello {
+        Ok(hello) => hello,
+        Err(error) => return without_hello(error, failure),
+    };
+    let certificate_sent = written >= repertoire.chain_bytes();
+    // Once the certificate is out, something was in common.
+    let incompatible = (!certificate_sent).then(|| incompatibility(repertoire, hello));
+    if let Some(diagnosis) = incompatible.flatten() {
+        return diagnosis;
+    }
+    if let Some(alert) = alert_received(failure) {
+        return from_alert(alert);
+    }
+    match (ending(failure), certificate_sent) {
+        (Ending::TimedOut, true) => FailureReason::TimedOut.because(
+            "went silent after our certificate: does it wait for something, or has it lost the network?",
+        ),
+        (Ending::TimedOut, false) => {
+            FailureReason::TimedOut.because("went silent before our certificate was sent")
+        }
+        (Ending::Closed, true) => FailureReason::ClosedAfterCertificate
+            .because("closed after our certificate: chain too large for it?"),
+        (Ending::Closed, false) => FailureReason::ClosedBeforeCertificate
+            .because("closed after its hello, before our certificate was sent"),
+        (Ending::Other, _) => other(failure),
+    }
+}
+
+/// The kinds of failure, few and stable: they label a metric.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum FailureReason {
+    /// Alert `bad_certificate`, `unsupported_certificate`, `certificate_unknown` or
+    /// `certificate_revoked`.
+    BadCertificate,
+    /// Alert `certificate_expired`: the client's clock counts.
+    CertificateExpired,
+    /// Closed once the certificate was sent, without saying why.
+    ClosedAfterCertificate,
+    /// Closed between its hello and our certificate.
+    ClosedBeforeCertificate,
+    /// Closed without a complete hello.
+    ClosedBeforeHello,
+    /// TLS by the look of it, but unreadable.
+    MalformedHello,
+    /// No cipher suite in common.
+    NoCommonCipher,
+    /// No key exchange group in common.
+    NoCommonGroup,
+    /// No application protocol in common.
+    NoCommonProtocol,
+    /// It cannot check a signature by the certificate's kind of key.
+    NoCommonSignature,
+    /// Not TLS.
+    NotTls,
+    /// Anything else.
+    Other,
+    /// Any other alert.
+    OtherAlert,
+    /// Offers nothing but RSA key exchange.
+    RsaKeyExchangeOnly,
+    /// The time for a handshake ran out.
+    TimedOut,
+    /// No version in common.
+    TlsVersion,
+    /// Alert `unknown_ca`.
+    UnknownCa,
+}
+
+impl FailureReason {
+    /// Every reason, so that a metric can start each at zero.
+    pub const ALL: [Self; 17] = [
+        Self::BadCertificate,
+        Self::CertificateExpired,
+        Self::ClosedAfterCertificate,
+        Self::ClosedBeforeCertificate,
+        Self::ClosedBeforeHello,
+        Self::MalformedHello,
+        Self::NoCommonCipher,
+        Self::NoCommonGroup,
+        Self::NoCommonProtocol,
+        Self::NoCommonSignature,
+        Self::NotTls,
+        Self::Other,
+        Self::OtherAlert,
+        Self::RsaKeyExchangeOnly,
+        Self::TimedOut,
+        Self::TlsVersion,
+        Self::UnknownCa,
+    ];
+
+    /// Stable, kebab-case name.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::BadCertificate => "bad-certificate",
+            Self::CertificateExpired => "certificate-expired",
+            Self::ClosedAfterCertificate => "closed-after-certificate",
+            Self::ClosedBeforeCertificate => "closed-before-certificate",
+            Self::ClosedBeforeHello => "closed-before-hello",
+            Self::MalformedHello => "malformed-hello",
+            Self::NoCommonCipher => "no-common-cipher",
+            Self::NoCommonGroup => "no-common-group",
+            Self::NoCommonProtocol => "no-common-protocol",
+            Self::NoCommonSignature => "no-common-signature",
+            Self::NotTls => "not-tls",
+            Self::Other => "other",
+            Self::OtherAlert => "other-alert",
+            Self::RsaKeyExchangeOnly => "rsa-key-exchange-only",
+            Self::TimedOut => "timed-out",
+            Self::TlsVersion => "tls-version",
+            Self::UnknownCa => "unknown-ca",
+        }
+    }
+
+    pub(super) fn because(self, sentence: impl Into<String>) -> Diagnosis {
+        Diagnosis {
+            reason: self,
+            sentence: sentence.into(),
+        }
+    }
+}
+
+fn without_hello(error: &HelloError, failure: &io::Error) -> Diagnosis {
+    if let Some(alert) = alert_received(failure) {
+        return from_alert(alert);
+    }
+    let late = ending(failure) == Ending::TimedOut;
+    match error {
+        // Longer than what was kept: nothing is known of it, and the client is not at fault.
+        HelloError::Truncated { bytes } if *bytes >= HELLO_BYTES => other(failure),
+        HelloError::NotTls(what) => FailureReason::NotTls.because(what.to_string()),
+        HelloError::Ssl2 { highest } => FailureReason::TlsVersion.because(format!(
+            "sent a hello in the form of SSL 2.0, offering at most {}",
+            version_name(*highest)
+        )),
+        HelloError::Malformed(_) => FailureReason::MalformedHello.because(error.to_string()),
+        HelloError::Empty if late => {
+            FailureReason::TimedOut.because("connected and sent nothing in the time allowed")
+        }
+        HelloError::Empty => {
+            FailureReason::ClosedBeforeHello.because("closed before sending anything")
+        }
+        HelloError::Truncated { .. } if late => {
+            FailureReason::TimedOut.because(format!("{error} in the time allowed"))
+        }
+        HelloError::Truncated { .. } => {
+            FailureReason::ClosedBeforeHello.because(format!("{error}, then closed"))
+        }
+    }
+}
+
+fn from_alert(alert: AlertDescription) -> Diagnosis {
+    let name = alert_name(alert);
+    match alert {
+        AlertDescription::UnknownCA => FailureReason::UnknownCa
+            .because(format!("does not trust the served chain: alert {name}")),
+        AlertDescription::CertificateExpired => FailureReason::CertificateExpired.because(format!(
+            "holds the served chain for expired or not yet valid: alert {name}; is its clock right?"
+        )),
+        AlertDescription::BadCertificate
+        | AlertDescription::UnsupportedCertificate
+        | AlertDescription::CertificateRevoked
+        | AlertDescription::CertificateUnknown => FailureReason::BadCertificate
+            .because(format!("does not accept the served chain: alert {name}")),
+        _ => FailureReason::OtherAlert.because(format!("broke off the handshake: alert {name}")),
+    }
+}
+
+/// In the spelling of RFC 8446 section 6: `unknown_ca`.
+fn alert_name(alert: AlertDescription) -> String {
+    let Some(name) = alert.as_str() else {
+        return format!("number {}", u8::from(alert));
+    };
+    let mut snake = String::new();
+    let mut after_lower_case = false;
+    for letter in name.chars() {
+        if letter.is_ascii_uppercase() && after_lower_case {
+            snake.push('_');
+        }
+        after_lower_case = letter.is_ascii_lowercase();
+        snake.push(letter.to_ascii_lowercase());
+    }
+    snake
+}
+
+fn other(failure: &io::Error) -> Diagnosis {
+    FailureReason::Other.because(format!("handshake failed: {}", causes(failure)))
+}
+
+fn alert_received(failure: &io::Error) -> Option<AlertDescription> {
+    match tls_error(failure)? {
+        rustls::Error::AlertReceived(alert) => Some(*alert),
+        _ => None,
+    }
+}
+
+fn tls_error(failure: &io::Error) -> Option<&rustls::Error> {
+    failure.get_ref()?.downcast_ref()
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Ending {
+    Closed,
+    Other,
+    TimedOut,
+}
+
+fn ending(failure: &io::Error) -> Ending {
+    match failure.kind() {
+        io::ErrorKind::TimedOut => Ending::TimedOut,
+        io::ErrorKind::UnexpectedEof
+        | io::ErrorKind::BrokenPipe
+        | io::ErrorKind::ConnectionAborted
+        | io::ErrorKind::ConnectionReset
+        | io::ErrorKind::NotConnected => Ending::Closed,
+        _ => Ending::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -85,15 +85,9 @@ impl Serve {
         let publication = proof
             .verdict
             .map_err(|refusals| Failure::refused(&refusals))?;
-        let shutdown = async {
-            match platform::shutdown_requested().await {
-                Ok(reason) => reason,
-                Err(error) => {
-                    warn!("signals cannot be received, so only SIGKILL stops the daemon: {error}");
-                    std::future::pending().await
-                }
-            }
-        };
+        let shutdown = platform::shutdown_requested().map_err(|error| {
+            Failure::new(format_args!("failed to listen for stop signals: {error}"))
+        })?;
         server::run(bound, Published::new(publication), shutdown)
             .await
             .map_err(|error| Failure::new(format_args!("failed to serve: {error}")))

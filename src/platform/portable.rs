@@ -21,8 +21,12 @@ pub fn create_private_dir(path: &Path) -> io::Result<()> {
     fs_err::create_dir_all(path)
 }
 
-/// Completes on Ctrl-C.
-pub async fn shutdown_requested() -> io::Result<&'static str> {
-    tokio::signal::ctrl_c().await?;
-    Ok("Ctrl-C")
+/// A future that completes on Ctrl-C.
+pub fn shutdown_requested() -> io::Result<impl Future<Output = &'static str>> {
+    Ok(async {
+        match tokio::signal::ctrl_c().await {
+            Ok(()) => "Ctrl-C",
+            Err(_) => std::future::pending().await,
+        }
+    })
 }

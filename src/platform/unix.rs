@@ -36,12 +36,18 @@ pub fn create_private_dir(path: &Path) -> io::Result<()> {
         .create(path)
 }
 
-/// Completes on SIGTERM or SIGINT, with the signal's name.
-pub async fn shutdown_requested() -> io::Result<&'static str> {
+/// A future that completes on SIGTERM or SIGINT, with the signal's name.
+///
+/// The signals are caught from the call on, not only once the future is polled: a daemon that has
+/// said that it listens must not die of a SIGTERM without draining. Must be called inside the
+/// runtime.
+pub fn shutdown_requested() -> io::Result<impl Future<Output = &'static str>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    Ok(tokio::select! {
-        _ = terminate.recv() => "SIGTERM",
-        _ = interrupt.recv() => "SIGINT",
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
+        }
     })
 }

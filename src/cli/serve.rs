@@ -88,18 +88,11 @@ impl Serve {
         let publication = proof
             .verdict
             .map_err(|refusals| Failure::refused(&refusals))?;
-        server::run(bound, config, publication, shutdown())
+        let shutdown = platform::shutdown_requested().map_err(|error| {
+            Failure::new(format_args!("failed to listen for stop signals: {error}"))
+        })?;
+        server::run(bound, config, publication, shutdown)
             .await
             .map_err(|error| Failure::new(format_args!("failed to serve: {error}")))
-    }
-}
-
-async fn shutdown() -> &'static str {
-    match platform::shutdown_requested().await {
-        Ok(reason) => reason,
-        Err(error) => {
-            warn!("signals cannot be received, so only SIGKILL stops the daemon: {error}");
-            std::future::pending().await
-        }
     }
 }

@@ -35,7 +35,9 @@ pub fn file_number(_metadata: &Metadata) -> u64 {
 }
 
 /// There is no such signal here; files are watched all the same.
-pub async fn forward_reload_signals(_reload: impl Fn()) {}
+pub fn forward_reload_signals(_reload: impl Fn()) -> io::Result<impl Future<Output = ()>> {
+    Ok(async {})
+}
 
 /// No service manager is told anything here.
 pub mod service_manager {
@@ -56,8 +58,12 @@ pub mod service_manager {
     }
 }
 
-/// Completes on Ctrl-C.
-pub async fn shutdown_requested() -> io::Result<&'static str> {
-    tokio::signal::ctrl_c().await?;
-    Ok("Ctrl-C")
+/// A future that completes on Ctrl-C.
+pub fn shutdown_requested() -> io::Result<impl Future<Output = &'static str>> {
+    Ok(async {
+        match tokio::signal::ctrl_c().await {
+            Ok(()) => "Ctrl-C",
+            Err(_) => std::future::pending().await,
+        }
+    })
 }

@@ -9,7 +9,6 @@ use fs_err::os::unix::fs::OpenOptionsExt;
 use fs_err::{File, OpenOptions};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
-use tracing::warn;
 
 /// The permission bits of `path` if anybody but its owner and its group can read it.
 ///
@@ -63,24 +62,29 @@ pub fn file_number(metadata: &Metadata) -> u64 {
     metadata.ino()
 }
 
-/// Calls `reload` at each SIGHUP.
-pub async fn forward_reload_signals(reload: impl Fn()) {
-    match signal(SignalKind::hangup()) {
-        Ok(mut hangup) => {
-            while hangup.recv().await.is_some() {
-                reload();
-            }
+/// A future that calls `reload` at each SIGHUP. From the call of this function on, SIGHUP no longer
+/// ends the process.
+pub fn forward_reload_signals(reload: impl Fn()) -> io::Result<impl Future<Output = ()>> {
+    let mut hangup = signal(SignalKind::hangup())?;
+    Ok(async move {
+        while hangup.recv().await.is_some() {
+            reload();
         }
-        Err(error) => warn!("SIGHUP cannot be received; files are still watched: {error}"),
-    }
+    })
 }
 
-/// Completes on SIGTERM or SIGINT, with the signal's name.
-pub async fn shutdown_requested() -> io::Result<&'static str> {
+/// A future that completes on SIGTERM or SIGINT, with the signal's name.
+///
+/// The signals are caught from the call on, not only once the future is polled: a daemon that has
+/// said that it listens must not die of a SIGTERM without draining. Must be called inside the
+/// runtime.
+pub fn shutdown_requested() -> io::Result<impl Future<Output = &'static str>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    Ok(tokio::select! {
-        _ = terminate.recv() => "SIGTERM",
-        _ = interrupt.recv() => "SIGINT",
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
+        }
     })
 }

@@ -73,11 +73,12 @@ pub async fn run(
         config,
     };
     let watchdog = service_manager::keep_alive(reloader.http);
+    let reloads = reloader.run(expiry)?;
     let drain = doorway.limits().drain;
     let stop = async {
         tokio::select! {
             reason = shutdown => info!("received {reason}; draining for at most {} s", drain.as_secs()),
-            () = reloader.run(expiry) => {}
+            () = reloads => {}
             () = watchdog => {}
         }
         service_manager::stopping();

@@ -17,6 +17,7 @@ use super::admission::Permit;
 use crate::config::Limits;
 use crate::connection::{ListenerKind, Pacing, Phase};
 use crate::telemetry::{Metrics, OpenConnection};
+use crate::tls::hello::HELLO_BYTES;
 
 /// An accepted connection whose every wait ends.
 pub(super) struct Paced {
@@ -47,18 +48,15 @@ pub(super) struct Visit {
 /// What went over the socket before the handshake was done, to explain its failure.
 #[derive(Debug, Default)]
 pub(super) struct Record {
-    /// The first bytes received, at most [`Record::MOST`].
+    /// The first bytes received, at most [`HELLO_BYTES`].
     pub(super) received: Vec<u8>,
     /// How many bytes were sent.
     pub(super) sent: usize,
 }
 
 impl Record {
-    /// Enough for any ClientHello; a larger one is diagnosed by its beginning.
-    const MOST: usize = 4096;
-
     fn receive(&mut self, bytes: &[u8]) {
-        let room = Self::MOST - self.received.len();
+        let room = HELLO_BYTES - self.received.len();
         self.received
             .extend_from_slice(&bytes[..bytes.len().min(room)]);
     }

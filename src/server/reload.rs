@@ -3,6 +3,7 @@
 //! Everything new is read and proven first; only then is it swapped in, as one value. Anything
 //! wrong leaves the old state in force and says why (DESIGN.md, promise 4).
 
+use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -39,30 +40,34 @@ pub(super) enum Trigger {
 }
 
 impl Reloader {
-    /// Serves triggers until the daemon stops, and looks for expiring certificates in between.
-    pub(super) async fn run(self, mut expiry: ExpiryWatch) {
+    /// A future that serves triggers until the daemon stops, and looks for expiring certificates
+    /// in between. Signals are caught from the call of this function on.
+    pub(super) fn run(self, mut expiry: ExpiryWatch) -> io::Result<impl Future<Output = ()>> {
         let (triggers, mut triggered) = mpsc::channel(1);
-        let mut sources = Sources::of(&self.config);
-        let mut _watching = watch(sources.clone(), triggers.clone());
         let on_signal = triggers.clone();
-        tokio::spawn(forward_reload_signals(move || {
+        let signals = forward_reload_signals(move || {
             // A reload that is already waiting will read what this one would.
             let _ = on_signal.try_send(Trigger::Signal);
-        }));
-        let mut expiry_timer = tokio::time::interval(EXPIRY_LOOK);
-        loop {
-            tokio::select! {
-                Some(trigger) = triggered.recv() => {
-                    let new_sources = self.reload(trigger).await.filter(|new| *new != sources);
-                    if let Some(new_sources) = new_sources {
-                        sources = new_sources;
-                        _watching = watch(sources.clone(), triggers.clone());
+        })?;
+        Ok(async move {
+            tokio::spawn(signals);
+            let mut sources = Sources::of(&self.config);
+            let mut _watching = watch(sources.clone(), triggers.clone());
+            let mut expiry_timer = tokio::time::interval(EXPIRY_LOOK);
+            loop {
+                tokio::select! {
+                    Some(trigger) = triggered.recv() => {
+                        let new = self.reload(trigger).await.filter(|new| *new != sources);
+                        if let Some(new) = new {
+                            sources = new;
+                            _watching = watch(sources.clone(), triggers.clone());
+                        }
                     }
+                    _ = expiry_timer.tick() => {}
                 }
-                _ = expiry_timer.tick() => {}
+                expiry.look(&self.published.current(), Timestamp::now());
             }
-            expiry.look(&self.published.current(), Timestamp::now());
-        }
+        })
     }
 
     /// The sources of the new publication, if it is in force now.

@@ -17,6 +17,8 @@ use super::service::ForConnection;
 use crate::connection::{Connection, Phase, TlsSession};
 use crate::publication::Published;
 use crate::telemetry::MismatchWatch;
+use crate::tls::hello::ClientHello;
+use crate::tls::{Diagnosis, FailureReason, Repertoire, diagnose};
 
 /// Shakes hands with the identity that is in force when the connection arrives.
 ///
@@ -50,14 +52,18 @@ impl TlsAcceptor {
         let connection = &mut service.connection;
         let mut stream = self.doorway.enter(stream, connection).await?;
         stream.start_record();
-        let config = self.published.current().identity().server_config();
-        let handshake = tokio_rustls::TlsAcceptor::from(config)
-            .accept(stream)
-            .into_fallible();
+        let identity = self.published.current().identity().clone();
+        let acceptor = tokio_rustls::TlsAcceptor::from(identity.server_config());
+        let handshake = acceptor.accept(stream).into_fallible();
         let mut stream = match handshake.await {
             Ok(stream) => stream,
             Err((error, mut stream)) => {
-                self.explain(connection, &error, &stream.take_record());
+                self.explain(
+                    connection,
+                    identity.repertoire(),
+                    &error,
+                    &stream.take_record(),
+                );
                 return Err(error);
             }
         };
@@ -73,15 +79,37 @@ impl TlsAcceptor {
         Ok((stream, service))
     }
 
-    /// Logs one event that says why the handshake failed.
-    fn explain(&self, connection: &Connection, error: &io::Error, record: &Record) {
+    /// Logs one event that says why the handshake failed, and counts it.
+    fn explain(
+        &self,
+        connection: &Connection,
+        repertoire: &Repertoire,
+        error: &io::Error,
+        record: &Record,
+    ) {
         let Connection { listener, peer, .. } = connection;
+        let hello = ClientHello::parse(&record.received);
+        let Diagnosis { reason, sentence } =
+            diagnose(repertoire, hello.as_ref(), error, record.sent);
+        self.doorway.metrics().handshake_failed(reason.label());
         // Port scans and a balancer's health checks: nobody tried to speak TLS.
-        if record.received.is_empty() && error.kind() == io::ErrorKind::UnexpectedEof {
-            debug!(%listener, %peer, "{peer} closed before it sent anything");
+        if record.received.is_empty() && reason == FailureReason::ClosedBeforeHello {
+            debug!(%listener, %peer, reason = reason.label(), "{peer} closed before it sent anything");
             return;
         }
-        warn!(%listener, %peer, "TLS handshake with {peer} failed: {error}");
+        let hello = hello.as_ref().ok();
+        warn!(
+            %listener,
+            %peer,
+            reason = reason.label(),
+            sni = hello.and_then(|hello| hello.server_name.as_deref()),
+            offered.versions = hello.map(|hello| display(hello.versions())),
+            offered.ciphers = hello.map(|hello| display(&hello.cipher_suites)),
+            offered.groups = hello.map(|hello| display(&hello.named_groups)),
+            offered.signatures = hello.map(|hello| display(&hello.signature_schemes)),
+            error = %error,
+            "TLS handshake with {peer} failed: it {sentence}",
+        );
     }
 }
 

@@ -30,7 +30,7 @@ pub(super) fn version_name(version: ProtocolVersion) -> String {
 /// cannot be meant (RFC 8446 section 4.2.1).
 fn acceptable_versions(hello: &ClientHello) -> Vec<ProtocolVersion> {
     if !hello.supported_versions.is_empty() {
-        return hello.versions();
+        return hello.versions().iter().collect();
     }
     let highest = u16::from(hello.legacy_version);
     if highest >= u16::from(ProtocolVersion::TLSv1_2) {
@@ -43,7 +43,7 @@ fn acceptable_versions(hello: &ClientHello) -> Vec<ProtocolVersion> {
 fn offers_only_versions(hello: &ClientHello) -> String {
     let names: Vec<_> = hello
         .versions()
-        .into_iter()
+        .iter()
         .take(MAX_VERSIONS)
         .map(version_name)
         .collect();

@@ -133,7 +133,7 @@ fn a_daemon_at_trace_level_shows_no_key() {
     let (code, log) = daemon.finish();
     assert_eq!(code, Some(0));
     assert!(log.contains("certificates/current -> 200"), "{log}");
-    assert!(log.contains("https connection from"), "{log}");
+    assert!(log.contains("TLS handshake with"), "{log}");
     let secrets = Secrets::new();
     secrets.assert_absent("the log", log.as_bytes());
     secrets.assert_absent("the answers", &answers.concat());

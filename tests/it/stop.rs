@@ -73,3 +73,14 @@ fn a_mistyped_option_is_a_usage_error() {
         assert_eq!(refused.code, Some(2), "{args:?}");
     }
 }
+
+#[test]
+fn sigterm_right_after_the_start_ends_with_success_too() {
+    let installation = Installation::new(standard());
+    for _ in 0..10 {
+        let daemon = Daemon::start(&installation);
+        daemon.terminate();
+        let (code, log) = daemon.finish();
+        assert_eq!(code, Some(0), "{log}");
+    }
+}

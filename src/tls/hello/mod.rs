@@ -61,11 +61,11 @@ impl ClientHello {
 
     /// The versions offered, as a list: by extension, or else only the highest is known.
     #[must_use]
-    pub fn versions(&self) -> Vec<ProtocolVersion> {
+    pub fn versions(&self) -> Offered<ProtocolVersion> {
         if self.supported_versions.is_empty() {
-            vec![self.legacy_version]
+            Offered::one(self.legacy_version)
         } else {
-            self.supported_versions.iter().collect()
+            self.supported_versions.clone()
         }
     }
 

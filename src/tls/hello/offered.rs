@@ -29,6 +29,11 @@ impl<T: CodePoint> Offered<T> {
         self.0.contains(&value)
     }
 
+    /// An offer of nothing else.
+    pub(super) fn one(value: T) -> Self {
+        Self(vec![value])
+    }
+
     /// Reads `list` as 16-bit code points; `None` if half of one is left over.
     pub(super) fn read(mut list: Cursor<'_>) -> Option<Self> {
         let mut offered = Vec::new();

@@ -7,7 +7,7 @@ use super::*;
 fn everything_that_a_tls_1_2_client_offers_is_read() {
     let hello = ClientHello::parse(&bytes(TLS_1_2)).unwrap();
     assert_eq!(hello.legacy_version, ProtocolVersion::TLSv1_2);
-    assert_eq!(hello.versions(), [ProtocolVersion::TLSv1_2]);
+    assert_eq!(hello.versions(), Offered::one(ProtocolVersion::TLSv1_2));
     assert_eq!(
         hello.cipher_suites.to_string(),
         "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256 TLS_EMPTY_RENEGOTIATION_INFO_SCSV"

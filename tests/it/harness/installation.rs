@@ -131,4 +131,7 @@ private_key = "pki/partner_server.key"
 name = "Main Office"
 key_file = "pki/site.key"
 certificate = "static/Device_Certificates/partner_CA.der"
+
+[admin]
+listen = ""
 "#;

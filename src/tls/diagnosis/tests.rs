@@ -80,7 +80,7 @@ fn a_client_without_groups_and_one_with_a_foreign_protocol_are_told_apart() {
     ));
     assert_eq!(
         diagnosis.sentence,
-        "offers only the application protocol http/1.2, not http/1.1"
+        "offers only the application protocol http/1.2, not http/1.1 or http/1.0"
     );
 }
 

@@ -104,14 +104,10 @@ pub struct DevicePath(Vec<Certificate>);
 impl DevicePath {
     /// The certificates with their roles, server first.
     pub fn roles(&self) -> impl Iterator<Item = (Role, &Certificate)> {
-        self.0.iter().enumerate().map(|(at, certificate)| {
-            let role = match at {
-                0 => Role::Server,
-                _ if certificate.is_self_signed() => Role::Root,
-                _ => Role::Intermediate,
-            };
-            (role, certificate)
-        })
+        self.0
+            .iter()
+            .enumerate()
+            .map(|(at, certificate)| (Role::at(at, certificate), certificate))
     }
 
     /// Sum of the DER lengths in bytes: what a device compares with its limit.
@@ -153,6 +149,18 @@ pub enum Role {
     Root,
     /// The one that the server presents as its own.
     Server,
+}
+
+impl Role {
+    /// The role of the certificate at `position`, from 0, of a chain.
+    #[must_use]
+    pub fn at(position: usize, certificate: &Certificate) -> Self {
+        match position {
+            0 => Self::Server,
+            _ if certificate.is_self_signed() => Self::Root,
+            _ => Self::Intermediate,
+        }
+    }
 }
 
 impl fmt::Display for Role {

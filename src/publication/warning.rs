@@ -9,7 +9,7 @@ use crate::pki::{Certificate, Role, Timestamp};
 use crate::site::{HostName, SiteName};
 
 /// One thing to look at. Serialises for `check --json`.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq, Serialize)]
 pub struct Warning {
     /// Stable, kebab-case name for scripts.
     pub code: &'static str,

@@ -1,0 +1,221 @@
+//! What one site announces, and whether its devices can build a path to it.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::Prover;
+use crate::config::SiteConfig;
+use crate::pki::limits::{MAX_CHAIN_BYTES, TIGHT_CHAIN_BYTES};
+use crate::pki::{Certificate, DevicePath, Role, ServerChain, certificate_der};
+use crate::publication::inventory::{CertificateEntry, SiteEntry};
+use crate::publication::shelf::FileName;
+use crate::publication::{Expiry, Refusal, Warning};
+use crate::site::{Announcement, CertUrl, HostName, SiteKey};
+
+/// An announced certificate, and the path that a device builds to it.
+pub(super) struct Anchor {
+    certificate: Certificate,
+    /// Absent when the server's chain itself was refused.
+    path_bytes: Option<usize>,
+}
+
+/// What a site's devices are told.
+pub(super) struct ProvenSite {
+    pub(super) hosts: Vec<HostName>,
+    pub(super) announcement: Announcement,
+}
+
+impl Prover<'_> {
+    pub(super) fn site(
+        &mut self,
+        site: &SiteConfig,
+        chain: Option<&ServerChain>,
+        root: Option<&Certificate>,
+    ) -> Option<ProvenSite> {
+        let anchor = self.anchor(site, chain, root);
+        let key = self.site_key(site);
+        let cert_url = self.cert_url(site, anchor.as_deref());
+        let announcement = match (&anchor, key, cert_url) {
+            (Some(anchor), Some(key), Some(url)) => {
+                let hash = key.announcement_hash(anchor.certificate.der());
+                Some(Announcement::new(url, hash))
+            }
+            _ => None,
+        };
+        self.inventory.sites.push(SiteEntry {
+            name: site.name.to_string(),
+            hosts: site.hosts.iter().map(HostName::to_string).collect(),
+            cert_url: announcement.as_ref().map(|it| it.cert_url().to_string()),
+            hash: announcement.as_ref().map(|it| it.hash().to_string()),
+            fingerprint_sha256: anchor
+                .as_ref()
+                .map(|it| it.certificate.fingerprint().to_string()),
+            chain_bytes: anchor.as_ref().and_then(|it| it.path_bytes),
+        });
+        Some(ProvenSite {
+            hosts: site.hosts.clone(),
+            announcement: announcement?,
+        })
+    }
+
+    fn site_key(&mut self, site: &SiteConfig) -> Option<SiteKey> {
+        let SiteConfig { name, key_file, .. } = site;
+        let key = SiteKey::load(key_file).map_err(|source| Refusal::SiteKey {
+            site: name.clone(),
+            source,
+        });
+        let key = self.findings.accept(key)?;
+        self.findings.judge_secrecy(key_file);
+        if key.looks_like_text() {
+            self.findings.warn(Warning::site_key_text(name, key_file));
+        }
+        Some(key)
+    }
+
+    /// Where devices fetch the announced certificate, which is served there.
+    fn cert_url(&mut self, site: &SiteConfig, anchor: Option<&Anchor>) -> Option<CertUrl> {
+        let SiteConfig {
+            name, certificate, ..
+        } = site;
+        let file_name = FileName::of(certificate).ok_or_else(|| Refusal::NotDerName {
+            site: name.clone(),
+            path: certificate.clone(),
+        });
+        let file_name = self.findings.accept(file_name)?;
+        let url = CertUrl::new(format!("{}{}", self.base_url, file_name.request_path()));
+        if let Some(anchor) = anchor {
+            self.serve(file_name, certificate, &anchor.certificate);
+        }
+        self.findings.accept(url.map_err(|source| Refusal::CertUrl {
+            site: name.clone(),
+            source,
+        }))
+    }
+
+    /// Serves an announced certificate by its file name, from the bytes that are hashed.
+    fn serve(&mut self, name: FileName, path: &Path, certificate: &Certificate) {
+        match self.served.get(&name) {
+            Some((other, shelved)) if shelved != certificate => {
+                self.findings.refuse(Refusal::SameName {
+                    name: name.to_string(),
+                    one: path.to_owned(),
+                    other: other.clone(),
+                });
+            }
+            _ => {
+                self.served
+                    .insert(name, (path.to_owned(), certificate.clone()));
+            }
+        }
+    }
+
+    /// The announced certificate of a site, proven once for each distinct file.
+    fn anchor(
+        &mut self,
+        site: &SiteConfig,
+        chain: Option<&ServerChain>,
+        root: Option<&Certificate>,
+    ) -> Option<Arc<Anchor>> {
+        if let Some(known) = self.anchors.get(&site.certificate) {
+            return known.clone();
+        }
+        let certificate = certificate_der("announced certificate", &site.certificate);
+        let anchor = self.findings.accept(certificate).map(|certificate| {
+            let path = chain.and_then(|chain| self.device_path(site, chain, &certificate, root));
+            Arc::new(Anchor {
+                path_bytes: path.map(|path| path.size()),
+                certificate,
+            })
+        });
+        self.anchors
+            .insert(site.certificate.clone(), anchor.clone());
+        anchor
+    }
+
+    /// What a device that trusts only `anchor` makes of the chain, within its limits.
+    fn device_path(
+        &mut self,
+        site: &SiteConfig,
+        chain: &ServerChain,
+        anchor: &Certificate,
+        root: Option<&Certificate>,
+    ) -> Option<DevicePath> {
+        let chain_file = &self.config.https.certificate;
+        if !chain.certificates().contains(anchor) {
+            let role = if anchor.is_self_signed() {
+                Role::Root
+            } else {
+                Role::Intermediate
+            };
+            self.findings
+                .judge_certificate(role, anchor, &site.certificate);
+        }
+        let path = chain
+            .device_path(anchor, root)
+            .map_err(|source| Refusal::Chain {
+                path: chain_file.clone(),
+                site: Some(site.name.clone()),
+                source,
+            });
+        let path = self.findings.accept(path)?;
+        self.note(&path);
+        self.judge_size(site, &path);
+        if path.lacks_root() {
+            self.findings
+                .warn(Warning::root_not_counted(chain_file, path.topmost()));
+        }
+        for (role, issuer) in path.roles().skip(1) {
+            let file = if issuer == anchor {
+                &site.certificate
+            } else {
+                chain_file
+            };
+            self.findings.judge_issuer(role, issuer, file);
+        }
+        Some(path)
+    }
+
+    fn judge_size(&mut self, site: &SiteConfig, path: &DevicePath) {
+        let file = &self.config.https.certificate;
+        match path.size() {
+            found if found > MAX_CHAIN_BYTES => self.findings.refuse(Refusal::ChainTooLarge {
+                path: file.clone(),
+                site: site.name.clone(),
+                found,
+                sum: path.sum_text(),
+            }),
+            found if found > TIGHT_CHAIN_BYTES => self.findings.warn(Warning::tight(file, found)),
+            _ => {}
+        }
+    }
+
+    /// Adds the certificates of a path to the inventory, each once.
+    fn note(&mut self, path: &DevicePath) {
+        for (role, certificate) in path.roles() {
+            let fingerprint = certificate.fingerprint().to_string();
+            if self
+                .expiries
+                .iter()
+                .any(|known| known.fingerprint == fingerprint)
+            {
+                continue;
+            }
+            let validity = certificate.validity();
+            self.expiries.push(Expiry {
+                role: role.to_string(),
+                subject: certificate.subject().to_owned(),
+                not_after: validity.not_after,
+                fingerprint: fingerprint.clone(),
+            });
+            self.inventory.certificates.push(CertificateEntry {
+                role: role.to_string(),
+                subject: certificate.subject().to_owned(),
+                size_bytes: certificate.size(),
+                key: certificate.key().to_string(),
+                not_after: validity.not_after.to_string(),
+                days_left: validity.days_left(self.findings.now),
+                fingerprint_sha256: fingerprint,
+            });
+        }
+    }
+}

@@ -146,10 +146,10 @@ impl Report {
         }
         let _ = write!(
             text,
-            "{}: {} errors, {} warnings",
+            "{}: {}, {}",
             if self.ok { "ok" } else { "refused" },
-            self.refusals.len(),
-            self.warnings.len()
+            counted(self.refusals.len(), "error"),
+            counted(self.warnings.len(), "warning")
         );
         text
     }
@@ -200,6 +200,10 @@ impl Report {
             "served"
         );
     }
+}
+
+fn counted(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
 fn write_site(text: &mut String, site: &SiteEntry) {

@@ -43,38 +43,26 @@ pub async fn run(
     publication: Publication,
     shutdown: impl Future<Output = &'static str>,
 ) -> io::Result<()> {
-    let metrics = Arc::new(Metrics::new());
-    metrics.published(&publication);
     let mut expiry = ExpiryWatch::default();
     expiry.look(&publication, Timestamp::now());
+    let metrics = Arc::new(Metrics::new());
+    metrics.published(&publication);
     let app = App {
         published: Published::new(publication),
         metrics: Arc::clone(&metrics),
         mismatches: Arc::new(MismatchWatch::default()),
     };
-    let admission = Admission::new(&config.limits, bound.descriptors);
-    info!(
-        connections = admission.most(),
-        "at most {} connections at a time",
-        admission.most()
-    );
-    let doorway = Doorway::new(
-        config.access.clone(),
-        config.limits.clone(),
-        admission,
-        Arc::clone(&metrics),
-    );
-
-    let handles = Handles::default();
+    let doorway = doorway(&config, bound.descriptors, &metrics);
     let reloader = Reloader {
         http: bound.http_address()?,
         published: app.published.clone(),
-        metrics: Arc::clone(&metrics),
+        metrics,
         config,
     };
+    let handles = Handles::default();
+    let drain = doorway.limits().drain;
     let watchdog = service_manager::keep_alive(reloader.http);
     let reloads = reloader.run(expiry)?;
-    let drain = doorway.limits().drain;
     let stop = async {
         tokio::select! {
             reason = shutdown => info!("received {reason}; draining for at most {} s", drain.as_secs()),
@@ -90,6 +78,19 @@ pub async fn run(
     tokio::try_join!(serving, stop)?;
     info!("stopped");
     Ok(())
+}
+
+fn doorway(config: &Config, descriptors: usize, metrics: &Arc<Metrics>) -> Doorway {
+    let Config { access, limits, .. } = config;
+    let admission = Admission::new(limits, descriptors);
+    let most = admission.most();
+    info!(connections = most, "at most {most} connections at a time");
+    Doorway::new(
+        access.clone(),
+        limits.clone(),
+        admission,
+        Arc::clone(metrics),
+    )
 }
 
 /// What tells each listener to stop.

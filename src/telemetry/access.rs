@@ -8,8 +8,8 @@ use axum::middleware::Next;
 use axum::response::Response;
 use tracing::info;
 
-use super::SerialNumber;
 use crate::connection::Connection;
+use crate::devices::SerialNumber;
 
 /// Middleware that logs a request once its answer is known.
 pub async fn log_access(request: Request, next: Next) -> Response {

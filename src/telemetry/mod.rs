@@ -1,14 +1,12 @@
 //! Logs: one line an event, to standard error.
 
 mod access;
-mod serial;
 
 use std::io::IsTerminal;
 
 use tracing_subscriber::EnvFilter;
 
 pub use access::log_access;
-pub use serial::SerialNumber;
 
 /// Starts logging. `RUST_LOG` overrides the level.
 ///

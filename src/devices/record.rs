@@ -118,6 +118,16 @@ impl EventBatch {
         }
     }
 
+    /// About what it takes in memory.
+    pub(super) fn weight_kib(&self) -> u32 {
+        let records: usize = self
+            .events
+            .iter()
+            .map(|event| event.record.get().len() + 256)
+            .sum();
+        u32::try_from(records / 1024 + 1).unwrap_or(u32::MAX)
+    }
+
     /// The same for the same content of the same device, so that a batch that arrives twice is
     /// known.
     pub(super) fn id(&self, device: &DeviceId) -> BatchId {

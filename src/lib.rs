@@ -20,6 +20,7 @@
 //! - [`server`]: sockets, TLS, the one HTTP/1 profile, shutdown.
 //! - [`routes`]: what is answered; the middleware stack in one place.
 //! - [`publication`]: everything that the certificate routes serve, and its proof.
+//! - [`devices`]: what devices deliver in their call-in, and its files; what they are answered.
 //! - [`lock`]: a device, simulated: what `doctor` and the tests speak with.
 //! - [`config`], [`site`], [`tls`], [`pki`]: configuration, site keys and announcements, what the
 //!   server proves itself with, certificates.
@@ -28,6 +29,7 @@
 pub mod cli;
 pub mod config;
 pub mod connection;
+pub mod devices;
 pub mod lock;
 
 pub mod pki;

@@ -9,8 +9,9 @@ use axum::middleware::Next;
 use axum::response::Response;
 use tracing::info;
 
-use super::{Metrics, Route, SerialNumber};
+use super::{Metrics, Route};
 use crate::connection::{Connection, Phase};
+use crate::devices::SerialNumber;
 
 /// Middleware around everything: tells the socket where a request begins and ends, counts it, and
 /// logs it once its answer is known.

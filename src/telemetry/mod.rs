@@ -5,7 +5,6 @@ mod burst;
 mod expiry;
 mod metrics;
 mod mismatch;
-mod serial;
 
 use std::io::{IsTerminal, stderr};
 
@@ -18,7 +17,6 @@ pub use burst::Burst;
 pub use expiry::ExpiryWatch;
 pub use metrics::{Metrics, OpenConnection, Route};
 pub use mismatch::MismatchWatch;
-pub use serial::SerialNumber;
 
 /// Starts logging as configured. `RUST_LOG` overrides the level.
 pub fn start_logging(log: &LogConfig) -> Result<(), LogLevelError> {

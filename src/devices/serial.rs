@@ -7,7 +7,7 @@ use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 /// A device's serial number: 8 bytes (short) or 16 bytes (long). Displayed as upper-case hex.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct SerialNumber {
     bytes: [u8; 16],
     length: usize,
@@ -50,7 +50,20 @@ impl SerialNumber {
         })
     }
 
-    fn from_hex(text: &[u8]) -> Option<Self> {
+    /// Reads the user name of HTTP Basic credentials: hexadecimal digits, or padded Base64 of the
+    /// bytes.
+    ///
+    /// Stricter than [`parse`](Self::parse): a person's user name of eleven letters is Base64 of
+    /// eight bytes too, and must not become a device.
+    #[must_use]
+    pub fn from_user_name(name: &str) -> Option<Self> {
+        Self::from_hex(name.as_bytes())
+            .or_else(|| name.ends_with('=').then(|| Self::parse(name)).flatten())
+    }
+
+    /// Reads 16 or 32 hexadecimal digits, of any case.
+    #[must_use]
+    pub fn from_hex(text: &[u8]) -> Option<Self> {
         // `from_str_radix` would take a sign for a digit.
         if !matches!(text.len(), 16 | 32) || !text.iter().all(u8::is_ascii_hexdigit) {
             return None;
@@ -108,6 +121,17 @@ mod tests {
         ] {
             let serial = SerialNumber::from_query(query).map(|serial| serial.to_string());
             assert_eq!(serial.as_deref(), Some("0123456789ABCDEF"), "{query}");
+        }
+    }
+
+    #[test]
+    fn a_user_name_is_a_serial_number_only_in_hex_or_padded_base64() {
+        for name in ["0123456789abcdef", "0123456789ABCDEF", "ASNFZ4mrze8="] {
+            let serial = SerialNumber::from_user_name(name).map(|serial| serial.to_string());
+            assert_eq!(serial.as_deref(), Some("0123456789ABCDEF"), "{name}");
+        }
+        for name in ["", "swordfishes", "ASNFZ4mrze8", "admin"] {
+            assert_eq!(SerialNumber::from_user_name(name), None, "{name}");
         }
     }
 

@@ -1,0 +1,126 @@
+//! The file system, as far as the store writes to it: a seam for tests that inject faults.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use atomic_write_file::AtomicWriteFile;
+use fs_err::{File, OpenOptions};
+
+/// What can fail.
+pub(super) trait Disk: Send + Sync + 'static {
+    /// Opens a file at its end, and creates it if need be.
+    fn open(&self, path: &Path) -> io::Result<Box<dyn Tail>>;
+
+    /// Creates a directory, unless it exists.
+    fn create_dir(&self, path: &Path) -> io::Result<()>;
+
+    /// Makes a directory's entries durable.
+    fn sync_dir(&self, path: &Path) -> io::Result<()>;
+
+    /// Replaces a file as one step, durably.
+    fn replace(&self, path: &Path, contents: &[u8]) -> io::Result<()>;
+}
+
+/// A file that grows, or shrinks back when that failed.
+pub(super) trait Tail: Send {
+    fn len(&self) -> io::Result<u64>;
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()>;
+    fn truncate(&mut self, len: u64) -> io::Result<()>;
+    fn sync(&mut self) -> io::Result<()>;
+}
+
+/// The operating system's.
+pub(super) struct RealDisk;
+
+impl Disk for RealDisk {
+    fn open(&self, path: &Path) -> io::Result<Box<dyn Tail>> {
+        let mut options = OpenOptions::new();
+        options.append(true).create(true);
+        mode::of_file(&mut options);
+        Ok(Box::new(options.open(path)?))
+    }
+
+    fn create_dir(&self, path: &Path) -> io::Result<()> {
+        mode::create_dir(path)
+    }
+
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        mode::sync_dir(path)
+    }
+
+    fn replace(&self, path: &Path, contents: &[u8]) -> io::Result<()> {
+        let mut options = AtomicWriteFile::options();
+        mode::of_replacement(&mut options);
+        let mut file = options.open(path)?;
+        file.write_all(contents)?;
+        file.commit()
+    }
+}
+
+impl Tail for File {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.metadata()?.len())
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.write_all(bytes)
+    }
+
+    fn truncate(&mut self, len: u64) -> io::Result<()> {
+        self.set_len(len)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        // Times of access may lag; contents and length do not (fdatasync(2)).
+        self.sync_data()
+    }
+}
+
+/// Files 0640 and directories 0750 at most: what devices send is nobody else's business.
+#[cfg(unix)]
+pub(super) mod mode {
+    use std::io;
+    use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt as _};
+    use std::path::Path;
+
+    use atomic_write_file::unix::OpenOptionsExt as _;
+    use fs_err::os::unix::fs::OpenOptionsExt as _;
+
+    pub(in super::super) fn of_file(options: &mut fs_err::OpenOptions) {
+        options.mode(0o640);
+    }
+
+    pub(super) fn of_replacement(options: &mut atomic_write_file::OpenOptions) {
+        options.preserve_mode(false).mode(0o640);
+    }
+
+    pub(in super::super) fn create_dir(path: &Path) -> io::Result<()> {
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o750)
+            .create(path)
+    }
+
+    pub(super) fn sync_dir(path: &Path) -> io::Result<()> {
+        fs_err::File::open(path)?.sync_all()
+    }
+}
+
+/// Elsewhere there are no modes, and directories cannot be opened to be synchronised.
+#[cfg(not(unix))]
+pub(super) mod mode {
+    use std::io;
+    use std::path::Path;
+
+    pub(in super::super) fn of_file(_options: &mut fs_err::OpenOptions) {}
+
+    pub(super) fn of_replacement(_options: &mut atomic_write_file::OpenOptions) {}
+
+    pub(in super::super) fn create_dir(path: &Path) -> io::Result<()> {
+        fs_err::create_dir_all(path)
+    }
+
+    pub(super) fn sync_dir(_path: &Path) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,70 @@
+//! The ledger of devices as files, for people and scripts to read.
+//!
+//! # On disk
+//!
+//! ```text
+//! Engage_Data/
+//!   .lock                        held by the one process that writes; says its id
+//!   0123456789ABCDEF/            a device: its serial number, or addr-10.44.0.7
+//!     device.json                what is known of it; a few seconds late
+//!     config.json                its last upload, byte for byte: may hold Wi-Fi credentials
+//!     db.json                    dropped by the integrator; only ever read
+//!     .db-last-good.json         the last db.json that passed its check
+//!     audits-2026-11.jsonl       one event a line, by the month (UTC) in which it arrived
+//!     alerts-2026-11.jsonl       the same
+//!     audits-2026-11.jsonl.torn  what a crash left half-written, if ever
+//!   quarantine/                  bodies that were refused: the newest 256, 1 MiB each
+//! ```
+//!
+//! Files are 0640 and directories 0750 at most. A line, wrapped here (see [`Line`]):
+//!
+//! ```text
+//! {"received_at":"2026-11-23T02:13:05Z","event":"0B040001","time":"20261123021259",
+//!  "code":"0B040001","name":"host connected or disconnected","at":"2026-11-23T02:12:59",
+//!  "batch":"8f0c..","line":1,"of":3}
+//! ```
+//!
+//! # Guarantees
+//!
+//! - **Acknowledged is durable.** The lines, and the directory entries that lead to them, are
+//!   synchronised before the answer. One thread takes all batches that wait, writes them, and
+//!   synchronises each file once, side by side.
+//! - **Whole batches only.** Each line says how many its batch has. A write that fails is cut back;
+//!   what a crash leaves of a batch is set aside at the next start and reported. Where cutting
+//!   back fails too, the file takes nothing until that has been repeated with success.
+//! - **Once.** A batch is named by a hash over device and content. The names in the two newest
+//!   months of a log are known, and so survive a restart and the turn of a month.
+//! - **Replaced files** are written beside, synchronised, renamed, and the directory synchronised.
+//! - **A failing disk** acknowledges nothing and turns [`health`](DeviceStore::health); it is
+//!   tried every few seconds until it takes a write.
+//! - **Bounded.** No file stays open; the queue holds 64 MiB of bodies, the memory of batches a
+//!   million names, the directory 250,000 devices.
+
+mod archive;
+mod database;
+mod directories;
+mod disk;
+mod error;
+mod health;
+mod line;
+mod lock;
+mod month;
+mod notes;
+mod quarantine;
+mod recent;
+mod retention;
+mod store;
+#[cfg(test)]
+mod tests;
+mod torn;
+mod writer;
+
+pub use archive::Archive;
+pub use error::OpenError;
+pub use line::{Line, StoredEvent};
+pub use retention::{KeepDays, KeepDaysError};
+pub use store::FileStore;
+pub use torn::TornTail;
+
+#[expect(unused_imports, reason = "the guarantees above name it")]
+use super::DeviceStore;

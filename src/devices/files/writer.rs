@@ -1,0 +1,338 @@
+//! The one thread that appends: it takes all batches that wait, writes them, synchronises each
+//! touched file once, and answers them all.
+
+use std::collections::{HashMap, HashSet};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tracing::{error, info, warn};
+
+use super::directories::Directories;
+use super::disk::{Disk, Tail};
+use super::health::HealthFlag;
+use super::line::lines;
+use super::month::Month;
+use super::recent::Recent;
+use super::retention::Retention;
+use super::torn;
+use crate::devices::record::{BatchId, EventBatch};
+use crate::devices::{Acknowledged, DeviceId, Log, StoreError};
+
+/// A batch that waits to be stored.
+pub(super) struct Append {
+    pub(super) device: DeviceId,
+    pub(super) log: Log,
+    pub(super) batch: EventBatch,
+    pub(super) received_at: Timestamp,
+    pub(super) answer: oneshot::Sender<Result<Acknowledged, StoreError>>,
+    /// Its share of the queue's memory, given back when it is answered.
+    pub(super) room: OwnedSemaphorePermit,
+}
+
+pub(super) struct Writer {
+    pub(super) directories: Arc<Directories>,
+    pub(super) disk: Arc<dyn Disk>,
+    pub(super) health: Arc<HealthFlag>,
+    pub(super) retention: Retention,
+    recent: Recent,
+    /// Files that could not be brought back to their last whole batch.
+    poisoned: HashSet<PathBuf>,
+}
+
+impl Writer {
+    pub(super) fn new(
+        directories: Arc<Directories>,
+        disk: Arc<dyn Disk>,
+        health: Arc<HealthFlag>,
+        retention: Retention,
+    ) -> Self {
+        Self {
+            directories,
+            disk,
+            health,
+            retention,
+            recent: Recent::default(),
+            poisoned: HashSet::new(),
+        }
+    }
+
+    /// Works until every sender is gone.
+    pub(super) fn run(mut self, queue: &Receiver<Append>) {
+        loop {
+            self.retention.apply_if_due(Timestamp::now());
+            match queue.recv_timeout(IDLE) {
+                Ok(first) => {
+                    let waiting = queue.try_iter().take(MAX_GROUP - 1);
+                    self.commit(std::iter::once(first).chain(waiting).collect());
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    self.health.probe(self.directories.root(), &*self.disk);
+                }
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+
+    /// Stores a group, and answers each of its batches.
+    pub(super) fn commit(&mut self, group: Vec<Append>) {
+        let mut touched: HashMap<PathBuf, Touched> = HashMap::new();
+        for append in group {
+            match self.write(&append, &mut touched) {
+                Ok(Written::Nothing) => answer(append.answer, Ok(Acknowledged::Updated)),
+                Ok(Written::In(path, acknowledged)) => {
+                    if let Some(touched) = touched.get_mut(&path) {
+                        touched.waiting.push((append, acknowledged));
+                    }
+                }
+                Err(error) => {
+                    self.health.note(&error);
+                    answer(append.answer, Err(error));
+                }
+            }
+        }
+        let outcomes = synchronise(&mut touched, &*self.disk);
+        for (path, touched) in touched {
+            let outcome = outcomes.get(&path).cloned().unwrap_or(Ok(()));
+            self.finish(path, touched, outcome);
+        }
+        self.recent.shrink();
+    }
+
+    fn write(
+        &mut self,
+        append: &Append,
+        touched: &mut HashMap<PathBuf, Touched>,
+    ) -> Result<Written, StoreError> {
+        let Append {
+            device, log, batch, ..
+        } = append;
+        if batch.events.is_empty() {
+            return Ok(Written::Nothing);
+        }
+        let key = (*device, *log);
+        let month = Month::of(append.received_at);
+        let directory = self.directories.ensure(*device)?;
+        let path = directory.join(month.file_name(*log));
+        let failed = |source| StoreError::unavailable(&path, source);
+        self.heal(&path, key)?;
+        let recent = self.recent.log(&directory, key, month).map_err(failed)?;
+        let tail = match touched.get_mut(&path) {
+            Some(tail) => tail,
+            None => {
+                let linked = recent.linked.contains(&month);
+                let tail = Touched::open(&*self.disk, &path, directory, key, month, linked);
+                touched.entry(path.clone()).or_insert(tail.map_err(failed)?)
+            }
+        };
+        let id = batch.id(device);
+        if recent.batches.contains(&id) {
+            // Perhaps an earlier process wrote it and died before it was durable.
+            for file in &recent.unsynced {
+                self.disk
+                    .open(file)
+                    .and_then(|mut file| file.sync())
+                    .map_err(failed)?;
+            }
+            if !recent.unsynced.is_empty() {
+                self.disk.sync_dir(&tail.directory).map_err(failed)?;
+                recent.unsynced.clear();
+            }
+            return Ok(Written::In(path, Acknowledged::Updated));
+        }
+        if tail.is_broken {
+            return Err(failed(io::Error::other(
+                "an earlier write could not be undone",
+            )));
+        }
+        tail.append(&lines(batch, id, append.received_at))
+            .map_err(failed)?;
+        recent.batches.insert(id);
+        tail.written.push(id);
+        let is_first = std::mem::take(&mut recent.is_new);
+        tail.was_new |= is_first;
+        let acknowledged = if is_first {
+            Acknowledged::Created
+        } else {
+            Acknowledged::Updated
+        };
+        Ok(Written::In(path, acknowledged))
+    }
+
+    /// Brings a poisoned file back to its last whole batch, as at start.
+    fn heal(&mut self, path: &Path, key: (DeviceId, Log)) -> Result<(), StoreError> {
+        if self.poisoned.contains(path) {
+            let torn =
+                torn::set_aside(path).map_err(|source| StoreError::unavailable(path, source))?;
+            self.recent.forget(key);
+            self.poisoned.remove(path);
+            info!(path = %path.display(), torn = torn.is_some(), "file is usable again");
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self, path: PathBuf, mut touched: Touched, outcome: Result<(), StoreError>) {
+        let outcome = outcome.and_then(|()| {
+            if touched.is_broken {
+                let broken = io::Error::other("an earlier write could not be undone");
+                return Err(StoreError::unavailable(&path, broken));
+            }
+            Ok(())
+        });
+        let recent = self.recent.known(touched.key);
+        match &outcome {
+            Ok(()) => {
+                if let Some(recent) = recent {
+                    recent.linked.insert(touched.month);
+                }
+                if !touched.written.is_empty() {
+                    self.health.recovered();
+                }
+            }
+            Err(error) => {
+                self.health.note(error);
+                if let Some(recent) = recent {
+                    recent.is_new |= touched.was_new;
+                    for id in &touched.written {
+                        recent.batches.remove(id);
+                    }
+                }
+                if let Err(source) = touched.undo() {
+                    error!(path = %path.display(), error = %source, "failed to undo a write");
+                    self.poisoned.insert(path);
+                }
+            }
+        }
+        for (append, acknowledged) in touched.waiting {
+            answer(append.answer, outcome.clone().map(|()| acknowledged));
+        }
+    }
+}
+
+enum Written {
+    /// The batch was empty.
+    Nothing,
+    /// Its fate is that of the file.
+    In(PathBuf, Acknowledged),
+}
+
+/// A file that a group appends to.
+struct Touched {
+    tail: Box<dyn Tail>,
+    directory: PathBuf,
+    key: (DeviceId, Log),
+    month: Month,
+    /// Its directory entry is durable.
+    linked: bool,
+    /// The length to which everybody was acknowledged.
+    acknowledged_len: u64,
+    len: u64,
+    is_broken: bool,
+    was_new: bool,
+    written: Vec<BatchId>,
+    waiting: Vec<(Append, Acknowledged)>,
+}
+
+impl Touched {
+    fn open(
+        disk: &dyn Disk,
+        path: &Path,
+        directory: PathBuf,
+        key: (DeviceId, Log),
+        month: Month,
+        linked: bool,
+    ) -> io::Result<Self> {
+        let tail = disk.open(path)?;
+        let len = tail.len()?;
+        Ok(Self {
+            tail,
+            directory,
+            key,
+            month,
+            linked,
+            acknowledged_len: len,
+            len,
+            is_broken: false,
+            was_new: false,
+            written: Vec::new(),
+            waiting: Vec::new(),
+        })
+    }
+
+    /// Appends a batch, or leaves the file as it was: never half a batch.
+    fn append(&mut self, lines: &[u8]) -> io::Result<()> {
+        match self.tail.append(lines) {
+            Ok(()) => {
+                self.len += lines.len() as u64;
+                Ok(())
+            }
+            Err(error) => {
+                self.is_broken = self.tail.truncate(self.len).is_err();
+                Err(error)
+            }
+        }
+    }
+
+    fn undo(&mut self) -> io::Result<()> {
+        self.tail.truncate(self.acknowledged_len)?;
+        self.tail.sync()
+    }
+}
+
+/// Makes every touched file durable, side by side: a journalling file system makes one commit of
+/// what several threads ask for at once.
+fn synchronise(
+    touched: &mut HashMap<PathBuf, Touched>,
+    disk: &dyn Disk,
+) -> HashMap<PathBuf, Result<(), StoreError>> {
+    let mut files: Vec<(&PathBuf, &mut Touched)> = touched
+        .iter_mut()
+        .filter(|(_, touched)| !touched.waiting.is_empty())
+        .collect();
+    let share = files.len().div_ceil(MAX_SYNC_THREADS).max(1);
+    let sync = |(path, touched): &mut (&PathBuf, &mut Touched)| {
+        let synced = touched.tail.sync().and_then(|()| {
+            if touched.linked {
+                return Ok(());
+            }
+            disk.sync_dir(&touched.directory)
+        });
+        let outcome = synced.map_err(|source| StoreError::unavailable(path, source));
+        (path.clone(), outcome)
+    };
+    if files.len() == 1 {
+        return files.iter_mut().map(sync).collect();
+    }
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = files
+            .chunks_mut(share)
+            .map(|files| scope.spawn(|| files.iter_mut().map(sync).collect::<Vec<_>>()))
+            .collect();
+        threads
+            .into_iter()
+            .flat_map(|thread| thread.join().unwrap_or_default())
+            .collect()
+    })
+}
+
+/// The caller may have gone; what it sent is stored all the same.
+fn answer(
+    waiting: oneshot::Sender<Result<Acknowledged, StoreError>>,
+    outcome: Result<Acknowledged, StoreError>,
+) {
+    if waiting.send(outcome).is_err() {
+        warn!("a device did not wait for its acknowledgement; it will deliver again");
+    }
+}
+
+/// How often a failing disk is tried, and how late retention may be.
+const IDLE: Duration = Duration::from_secs(5);
+
+/// Batches that are answered together, so that the first does not wait for the last of a flood.
+const MAX_GROUP: usize = 512;
+
+const MAX_SYNC_THREADS: usize = 8;

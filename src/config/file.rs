@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
+use super::devices::DevicesSection;
 use super::limits::LimitsSection;
+use super::webhook::WebhookSection;
 use super::{Access, AdminConfig, BaseUrl, LogConfig};
 use crate::site::{HostName, SiteName};
 
@@ -28,6 +30,9 @@ pub(super) struct ConfigFile {
     pub(super) admin: AdminSection,
     #[serde(default)]
     pub(super) log: LogConfig,
+    #[serde(default)]
+    pub(super) devices: DevicesSection,
+    pub(super) webhook: Option<WebhookSection>,
 }
 
 #[derive(Debug, Deserialize)]

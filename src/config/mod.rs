@@ -3,10 +3,12 @@
 mod access;
 mod admin;
 mod base_url;
+mod devices;
 mod error;
 mod file;
 mod limits;
 mod log;
+mod webhook;
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -20,9 +22,11 @@ use file::{AdminSection, ConfigFile, HttpSection, HttpsSection, SiteSection};
 pub use access::{Access, Network, NetworkError, canonical};
 pub use admin::AdminConfig;
 pub use base_url::{BaseUrl, BaseUrlError, primary_ipv4};
+pub use devices::{DevicesConfig, DevicesDirectory};
 pub use error::ConfigError;
 pub use limits::{Limits, PerAddress};
 pub use log::{LogConfig, LogFormat};
+pub use webhook::WebhookConfig;
 
 /// A configuration whose values are each well-formed and consistent with each other.
 ///
@@ -50,6 +54,10 @@ pub struct Config {
     pub admin: AdminConfig,
     /// How events are logged.
     pub log: LogConfig,
+    /// How the nightly call-in is answered.
+    pub devices: DevicesConfig,
+    /// Where stored events are delivered to, if anywhere.
+    pub webhook: Option<WebhookConfig>,
 }
 
 /// The plain listener.
@@ -117,6 +125,8 @@ impl Config {
             access,
             admin: AdminSection { listen: admin },
             log,
+            devices,
+            webhook,
         } = file;
         let HttpsSection {
             listen: https_listen,
@@ -143,6 +153,8 @@ impl Config {
             access,
             admin,
             log,
+            devices: devices.in_folder(folder),
+            webhook: webhook.map(|webhook| webhook.in_folder(folder)),
         })
     }
 

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use tokio::sync::{Semaphore, oneshot};
 use tracing::warn;
 
-use super::archive::{Archive, CONFIG_FILE};
+use super::archive::{Archive, CONFIG_FILE, DEVICE_FILE};
 use super::directories::{Directories, existing};
 use super::disk::{Disk, RealDisk};
 use super::error::OpenError;
@@ -136,7 +136,7 @@ impl FileStore {
             batch,
             received_at,
             answer,
-            room,
+            _room: room,
         };
         let queue = self.appends.as_ref().ok_or(StoreError::Closed)?;
         queue.send(append).map_err(|_| StoreError::Closed)?;
@@ -348,6 +348,7 @@ fn set_aside_all(directory: &Path) -> Result<Vec<TornTail>, OpenError> {
     let mut torn = Vec::new();
     for device in existing(directory).map_err(|source| OpenError::unusable(directory, source))? {
         let path = directory.join(device.to_string());
+        remove_leftovers(&path);
         for log in [Log::Audits, Log::Alerts] {
             let files = months(&path, log).map_err(|source| OpenError::unusable(&path, source))?;
             for (_, file) in files.iter().rev().take(2) {
@@ -367,6 +368,21 @@ fn set_aside_all(directory: &Path) -> Result<Vec<TornTail>, OpenError> {
     Ok(torn)
 }
 
+/// Replacements that a crash kept from being renamed: `.device.json.` and a few letters.
+fn remove_leftovers(directory: &Path) {
+    for entry in fs_err::read_dir(directory).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if REPLACED
+            .iter()
+            .any(|file| name.starts_with(&format!(".{file}.")))
+        {
+            // Harmless if it stays.
+            let _ = fs_err::remove_file(entry.path());
+        }
+    }
+}
+
 fn spawn(
     name: &str,
     work: impl FnOnce() + Send + 'static,
@@ -378,3 +394,5 @@ fn spawn(
 const QUEUE_KIB: u32 = 64 * 1024;
 
 const MAX_NOTES: usize = 4096;
+
+const REPLACED: [&str; 3] = [CONFIG_FILE, DEVICE_FILE, database::LAST_GOOD];

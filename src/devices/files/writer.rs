@@ -17,7 +17,7 @@ use super::disk::{Disk, Tail};
 use super::health::HealthFlag;
 use super::line::lines;
 use super::month::Month;
-use super::recent::Recent;
+use super::recent::{Recent, RecentLog};
 use super::retention::Retention;
 use super::torn;
 use crate::devices::record::{BatchId, EventBatch};
@@ -30,8 +30,8 @@ pub(super) struct Append {
     pub(super) batch: EventBatch,
     pub(super) received_at: Timestamp,
     pub(super) answer: oneshot::Sender<Result<Acknowledged, StoreError>>,
-    /// Its share of the queue's memory, given back when it is answered.
-    pub(super) room: OwnedSemaphorePermit,
+    /// Its share of the queue's memory, given back when it is dropped.
+    pub(super) _room: OwnedSemaphorePermit,
 }
 
 pub(super) struct Writer {
@@ -83,7 +83,7 @@ impl Writer {
         let mut touched: HashMap<PathBuf, Touched> = HashMap::new();
         for append in group {
             match self.write(&append, &mut touched) {
-                Ok(Written::Nothing) => answer(append.answer, Ok(Acknowledged::Updated)),
+                Ok(Written::Before) => answer(append.answer, Ok(Acknowledged::Updated)),
                 Ok(Written::In(path, acknowledged)) => {
                     if let Some(touched) = touched.get_mut(&path) {
                         touched.waiting.push((append, acknowledged));
@@ -112,7 +112,7 @@ impl Writer {
             device, log, batch, ..
         } = append;
         if batch.events.is_empty() {
-            return Ok(Written::Nothing);
+            return Ok(Written::Before);
         }
         let key = (*device, *log);
         let month = Month::of(append.received_at);
@@ -121,6 +121,10 @@ impl Writer {
         let failed = |source| StoreError::unavailable(&path, source);
         self.heal(&path, key)?;
         let recent = self.recent.log(&directory, key, month).map_err(failed)?;
+        let id = batch.id(device);
+        if recent.batches.contains(&id) {
+            return repeated(recent, id, key, &directory, touched, &*self.disk);
+        }
         let tail = match touched.get_mut(&path) {
             Some(tail) => tail,
             None => {
@@ -129,26 +133,6 @@ impl Writer {
                 touched.entry(path.clone()).or_insert(tail.map_err(failed)?)
             }
         };
-        let id = batch.id(device);
-        if recent.batches.contains(&id) {
-            // Perhaps an earlier process wrote it and died before it was durable.
-            for file in &recent.unsynced {
-                self.disk
-                    .open(file)
-                    .and_then(|mut file| file.sync())
-                    .map_err(failed)?;
-            }
-            if !recent.unsynced.is_empty() {
-                self.disk.sync_dir(&tail.directory).map_err(failed)?;
-                recent.unsynced.clear();
-            }
-            return Ok(Written::In(path, Acknowledged::Updated));
-        }
-        if tail.is_broken {
-            return Err(failed(io::Error::other(
-                "an earlier write could not be undone",
-            )));
-        }
         tail.append(&lines(batch, id, append.received_at))
             .map_err(failed)?;
         recent.batches.insert(id);
@@ -178,7 +162,7 @@ impl Writer {
     fn finish(&mut self, path: PathBuf, mut touched: Touched, outcome: Result<(), StoreError>) {
         let outcome = outcome.and_then(|()| {
             if touched.is_broken {
-                let broken = io::Error::other("an earlier write could not be undone");
+                let broken = io::Error::other(NOT_UNDONE);
                 return Err(StoreError::unavailable(&path, broken));
             }
             Ok(())
@@ -213,9 +197,38 @@ impl Writer {
     }
 }
 
+/// A batch that arrives again shares the fate of the one in the same group, or is durable.
+fn repeated(
+    recent: &mut RecentLog,
+    id: BatchId,
+    key: (DeviceId, Log),
+    directory: &Path,
+    touched: &HashMap<PathBuf, Touched>,
+    disk: &dyn Disk,
+) -> Result<Written, StoreError> {
+    let same = touched
+        .iter()
+        .find(|(_, touched)| touched.key == key && touched.written.contains(&id));
+    if let Some((path, _)) = same {
+        return Ok(Written::In(path.clone(), Acknowledged::Updated));
+    }
+    // Perhaps an earlier process wrote it, and died before it was durable.
+    for file in &recent.unsynced {
+        disk.open(file)
+            .and_then(|mut file| file.sync())
+            .map_err(|source| StoreError::unavailable(file, source))?;
+    }
+    if !recent.unsynced.is_empty() {
+        disk.sync_dir(directory)
+            .map_err(|source| StoreError::unavailable(directory, source))?;
+        recent.unsynced.clear();
+    }
+    Ok(Written::Before)
+}
+
 enum Written {
-    /// The batch was empty.
-    Nothing,
+    /// The batch is durable already, or empty.
+    Before,
     /// Its fate is that of the file.
     In(PathBuf, Acknowledged),
 }
@@ -265,6 +278,9 @@ impl Touched {
 
     /// Appends a batch, or leaves the file as it was: never half a batch.
     fn append(&mut self, lines: &[u8]) -> io::Result<()> {
+        if self.is_broken {
+            return Err(io::Error::other(NOT_UNDONE));
+        }
         match self.tail.append(lines) {
             Ok(()) => {
                 self.len += lines.len() as u64;
@@ -336,3 +352,5 @@ const IDLE: Duration = Duration::from_secs(5);
 const MAX_GROUP: usize = 512;
 
 const MAX_SYNC_THREADS: usize = 8;
+
+const NOT_UNDONE: &str = "a failed write could not be undone";

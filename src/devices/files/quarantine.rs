@@ -68,7 +68,7 @@ mod tests {
             let body = if second < 3 {
                 &body[..3]
             } else if second == 3 {
-                &body
+                &body[..]
             } else {
                 b"{"
             };

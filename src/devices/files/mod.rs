@@ -52,11 +52,13 @@ mod month;
 mod notes;
 mod quarantine;
 mod recent;
+mod recovery;
 mod retention;
 mod store;
 #[cfg(test)]
 mod tests;
 mod torn;
+mod touched;
 mod writer;
 
 pub use archive::Archive;

@@ -189,6 +189,25 @@ async fn what_cannot_be_synchronised_is_undone_and_still_the_first() {
 }
 
 #[tokio::test]
+async fn what_was_undone_is_not_known_when_it_is_delivered_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let faults = Faults::none();
+    let store = open_faulty(folder.path(), &faults);
+    let upload = ConfigUpload::parse(b"{}").unwrap();
+    store
+        .save_config(device(1), upload, at(NOVEMBER))
+        .await
+        .unwrap();
+    // The directory is there, so that what fails is the new file's entry in it.
+    faults.sync_dir.store(true, SeqCst);
+    deliver(&store, 0).await.unwrap_err();
+    assert!(contents(folder.path()).is_empty());
+    faults.clear();
+    assert_eq!(deliver(&store, 0).await.unwrap(), Acknowledged::Created);
+    assert_eq!(codes(folder.path(), device(1)), codes_of(0, 3));
+}
+
+#[tokio::test]
 async fn a_file_that_cannot_be_cut_back_takes_nothing_until_it_can() {
     let folder = tempfile::tempdir().unwrap();
     let faults = Faults::none();

@@ -2,6 +2,7 @@
 
 mod crash;
 mod faults;
+mod group;
 mod ledger;
 
 use std::path::Path;

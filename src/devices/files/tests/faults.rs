@@ -12,26 +12,26 @@ use crate::devices::{Acknowledged, ConfigUpload, DeviceStore, Health, StoreError
 
 /// A real disk whose next calls fail as told.
 #[derive(Default)]
-struct Faults {
+pub(super) struct Faults {
     /// Bytes that can still be appended.
     room: AtomicU64,
-    sync: AtomicBool,
+    pub(super) sync: AtomicBool,
     sync_dir: AtomicBool,
     truncate: AtomicBool,
-    replace: AtomicBool,
+    pub(super) replace: AtomicBool,
     open: AtomicBool,
     /// What was asked for, in order.
-    calls: Mutex<Vec<&'static str>>,
+    pub(super) calls: Mutex<Vec<&'static str>>,
 }
 
 impl Faults {
-    fn none() -> Arc<Self> {
+    pub(super) fn none() -> Arc<Self> {
         let faults = Self::default();
         faults.room.store(u64::MAX, SeqCst);
         Arc::new(faults)
     }
 
-    fn clear(&self) {
+    pub(super) fn clear(&self) {
         self.room.store(u64::MAX, SeqCst);
         for fault in [
             &self.sync,
@@ -53,7 +53,7 @@ impl Faults {
     }
 }
 
-struct FaultyDisk(Arc<Faults>);
+pub(super) struct FaultyDisk(pub(super) Arc<Faults>);
 
 impl Disk for FaultyDisk {
     fn open(&self, path: &Path) -> io::Result<Box<dyn Tail>> {

@@ -13,10 +13,10 @@ use crate::report::Explain;
 pub(super) fn check(file: &Object<'_>) -> Result<Vec<DbDuplicate>, DbError> {
     let mut check = Check::default();
     let root = Path("$".to_owned());
-    check.known_members(file, &root, &["db", "config", "dbDwnLdTm", "nxtDbVerTS"])?;
+    known_members(file, &root, &["db", "config", "dbDwnLdTm", "nxtDbVerTS"])?;
     let at = root.member("db");
     let db = object(required(file, "db", &root)?, &at)?;
-    check.known_members(
+    known_members(
         &db,
         &at,
         &["usrRcrd", "schedules", "holidays", "autoUnlock"],
@@ -27,7 +27,7 @@ pub(super) fn check(file: &Object<'_>) -> Result<Vec<DbDuplicate>, DbError> {
         return Err(at.member("schedules").refused(DbProblem::NoSchedule));
     }
     for (name, value) in db.members() {
-        check.values(value, &at.member(name), MAX_DEPTH)?;
+        values(value, &at.member(name), MAX_DEPTH)?;
     }
     if let Some(config) = file.get("config") {
         object(config, &root.member("config"))?;
@@ -155,25 +155,13 @@ struct Check {
 }
 
 impl Check {
-    fn known_members(
-        &self,
-        found: &Object<'_>,
-        path: &Path,
-        known: &'static [&'static str],
-    ) -> Result<(), DbError> {
-        match found.members().find(|(name, _)| !known.contains(name)) {
-            Some((name, _)) => Err(path.member(name).refused(DbProblem::Unknown(known))),
-            None => unrepeated(found, path),
-        }
-    }
-
     fn user_records(&mut self, db: &Object<'_>, path: &Path) -> Result<(), DbError> {
         let Some(records) = db.get("usrRcrd") else {
             return Ok(());
         };
         let path = path.member("usrRcrd");
         let records = object(records, &path)?;
-        self.known_members(&records, &path, ORDER)?;
+        known_members(&records, &path, ORDER)?;
         let place = |name: &str| ORDER.iter().position(|known| *known == name);
         let names: Vec<_> = records.members().map(|(name, _)| name).collect();
         if let Some(pair) = names
@@ -220,30 +208,41 @@ impl Check {
             }
         }
     }
+}
 
-    /// Dates and credentials, wherever they are.
-    fn values(&self, value: &RawValue, path: &Path, depth: usize) -> Result<(), DbError> {
-        if depth == 0 {
-            return Err(path.refused(DbProblem::Depth));
-        }
-        if let Ok(object) = Object::parse(value.get()) {
-            unrepeated(&object, path)?;
-            for (name, value) in object.members() {
-                let path = path.member(name);
-                if name.ends_with("DtTm") {
-                    date(value, &path)?;
-                } else if name == "primeCr" {
-                    prime_credential(value, &path)?;
-                }
-                self.values(value, &path, depth - 1)?;
-            }
-        } else if let Some(elements) = elements(value) {
-            for (at, element) in elements.into_iter().enumerate() {
-                self.values(element, &path.element(at), depth - 1)?;
-            }
-        }
-        Ok(())
+fn known_members(
+    found: &Object<'_>,
+    path: &Path,
+    known: &'static [&'static str],
+) -> Result<(), DbError> {
+    match found.members().find(|(name, _)| !known.contains(name)) {
+        Some((name, _)) => Err(path.member(name).refused(DbProblem::Unknown(known))),
+        None => unrepeated(found, path),
     }
+}
+
+/// Dates and credentials, wherever they are.
+fn values(value: &RawValue, path: &Path, depth: usize) -> Result<(), DbError> {
+    if depth == 0 {
+        return Err(path.refused(DbProblem::Depth));
+    }
+    if let Ok(object) = Object::parse(value.get()) {
+        unrepeated(&object, path)?;
+        for (name, value) in object.members() {
+            let path = path.member(name);
+            if name.ends_with("DtTm") {
+                date(value, &path)?;
+            } else if name == "primeCr" {
+                prime_credential(value, &path)?;
+            }
+            values(value, &path, depth - 1)?;
+        }
+    } else if let Some(elements) = elements(value) {
+        for (at, element) in elements.into_iter().enumerate() {
+            values(element, &path.element(at), depth - 1)?;
+        }
+    }
+    Ok(())
 }
 
 fn unrepeated(object: &Object<'_>, path: &Path) -> Result<(), DbError> {
@@ -270,13 +269,11 @@ fn list<'a>(value: &'a RawValue, path: &Path) -> Result<Vec<&'a RawValue>, DbErr
 }
 
 fn date(value: &RawValue, path: &Path) -> Result<(), DbError> {
-    match text_or_number(value).and_then(|text| DeviceTime::parse(&text)) {
-        Some(_) => Ok(()),
-        None => {
-            let found = value.get().chars().take(MAX_SHOWN_CHARS).collect();
-            Err(path.refused(DbProblem::Date(found)))
-        }
+    if text_or_number(value).is_some_and(|text| DeviceTime::parse(&text).is_some()) {
+        return Ok(());
     }
+    let found = value.get().chars().take(MAX_SHOWN_CHARS).collect();
+    Err(path.refused(DbProblem::Date(found)))
 }
 
 fn prime_credential(value: &RawValue, path: &Path) -> Result<(), DbError> {

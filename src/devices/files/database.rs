@@ -75,7 +75,7 @@ fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
 }
 
 const FILE: &str = "db.json";
-const LAST_GOOD: &str = ".db-last-good.json";
+pub(super) const LAST_GOOD: &str = ".db-last-good.json";
 
 /// Thousands of users; a lock holds fewer.
 const MAX_BYTES: u64 = 16 * 1024 * 1024;

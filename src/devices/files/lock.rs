@@ -2,7 +2,7 @@
 
 use std::fs::TryLockError;
 use std::io::{Read, Seek, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use fs_err::{File, OpenOptions};
 
@@ -35,11 +35,11 @@ impl OwnerLock {
     }
 }
 
-fn held(path: &PathBuf, file: &mut File) -> OpenError {
+fn held(path: &Path, file: &mut File) -> OpenError {
     let mut text = String::new();
     let _ = file.take(MAX_PID_CHARS).read_to_string(&mut text);
     OpenError::Held {
-        path: path.clone(),
+        path: path.to_owned(),
         pid: text.trim().parse().ok(),
     }
 }

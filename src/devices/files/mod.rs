@@ -35,7 +35,7 @@
 //! - **Once.** A batch is named by a hash over device and content. The names in the two newest
 //!   months of a log are known, and so survive a restart and the turn of a month.
 //! - **Replaced files** are written beside, synchronised, renamed, and the directory synchronised.
-//! - **A failing disk** acknowledges nothing and turns [`health`](DeviceStore::health); it is
+//! - **A failing disk** acknowledges nothing and turns [`health`](super::DeviceStore::health); it is
 //!   tried every few seconds until it takes a write.
 //! - **Bounded.** No file stays open; the queue holds 64 MiB of bodies, the memory of batches a
 //!   million names, the directory 250,000 devices.
@@ -52,11 +52,13 @@ mod month;
 mod notes;
 mod quarantine;
 mod recent;
+mod recovery;
 mod retention;
 mod store;
 #[cfg(test)]
 mod tests;
 mod torn;
+mod touched;
 mod writer;
 
 pub use archive::Archive;
@@ -65,6 +67,3 @@ pub use line::{Line, StoredEvent};
 pub use retention::{KeepDays, KeepDaysError};
 pub use store::FileStore;
 pub use torn::TornTail;
-
-#[expect(unused_imports, reason = "the guarantees above name it")]
-use super::DeviceStore;

@@ -65,12 +65,10 @@ mod tests {
         let body = vec![b'x'; MAX_BODY_BYTES + 1];
         for second in 0..MAX_BODIES + 3 {
             let at = Timestamp::from_second(i64::try_from(second).unwrap()).unwrap();
-            let body = if second < 3 {
-                &body[..3]
-            } else if second == 3 {
-                &body
-            } else {
-                b"{"
+            let body = match second {
+                0..3 => &body[..3],
+                3 => &body[..],
+                _ => b"{",
             };
             keep(root.path(), &RealDisk, device, Call::Audit, body, at).unwrap();
         }

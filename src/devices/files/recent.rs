@@ -1,6 +1,7 @@
 //! Which batches a device has delivered lately: a batch that arrives twice is stored once.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
+use std::collections::hash_map::{Entry, HashMap};
 use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
@@ -39,12 +40,9 @@ impl Recent {
         month: Month,
     ) -> io::Result<&mut RecentLog> {
         self.clock += 1;
-        if !self.logs.contains_key(&key) {
-            let log = RecentLog::read(directory, key.1, month)?;
-            self.logs.insert(key, log);
-        }
-        let Some(log) = self.logs.get_mut(&key) else {
-            unreachable!("it was inserted above");
+        let log = match self.logs.entry(key) {
+            Entry::Occupied(log) => log.into_mut(),
+            Entry::Vacant(vacant) => vacant.insert(RecentLog::read(directory, key.1, month)?),
         };
         log.used = self.clock;
         Ok(log)

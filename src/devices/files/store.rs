@@ -9,19 +9,18 @@ use std::thread::JoinHandle;
 use bytes::Bytes;
 use jiff::Timestamp;
 use tokio::sync::{Semaphore, oneshot};
-use tracing::warn;
 
 use super::archive::{Archive, CONFIG_FILE};
-use super::directories::{Directories, existing};
+use super::directories::Directories;
 use super::disk::{Disk, RealDisk};
 use super::error::OpenError;
 use super::health::HealthFlag;
 use super::line::StoredEvent;
 use super::lock::OwnerLock;
-use super::month::months;
 use super::notes::{Notebook, Noted};
+use super::recovery::set_aside_all;
 use super::retention::{KeepDays, Retention};
-use super::torn::{TornTail, set_aside};
+use super::torn::TornTail;
 use super::writer::{Append, Writer};
 use super::{database, quarantine};
 use crate::devices::record::EventBatch;
@@ -136,7 +135,7 @@ impl FileStore {
             batch,
             received_at,
             answer,
-            room,
+            _room: room,
         };
         let queue = self.appends.as_ref().ok_or(StoreError::Closed)?;
         queue.send(append).map_err(|_| StoreError::Closed)?;
@@ -341,30 +340,6 @@ impl Shared {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// The two newest months of each log: at the turn of a month both may have been written last.
-fn set_aside_all(directory: &Path) -> Result<Vec<TornTail>, OpenError> {
-    let mut torn = Vec::new();
-    for device in existing(directory).map_err(|source| OpenError::unusable(directory, source))? {
-        let path = directory.join(device.to_string());
-        for log in [Log::Audits, Log::Alerts] {
-            let files = months(&path, log).map_err(|source| OpenError::unusable(&path, source))?;
-            for (_, file) in files.iter().rev().take(2) {
-                let found = set_aside(file).map_err(|source| OpenError::unusable(file, source))?;
-                torn.extend(found);
-            }
-        }
-    }
-    for tail in &torn {
-        warn!(
-            path = %tail.path.display(),
-            kept_in = %tail.kept_in.display(),
-            size_bytes = tail.bytes,
-            "found the rest of an interrupted write; it was never acknowledged, and is set aside"
-        );
-    }
-    Ok(torn)
 }
 
 fn spawn(

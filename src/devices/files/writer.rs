@@ -1,8 +1,8 @@
 //! The one thread that appends: it takes all batches that wait, writes them, synchronises each
 //! touched file once, and answers them all.
 
-use std::collections::{HashMap, HashSet};
-use std::io;
+use std::collections::HashSet;
+use std::collections::hash_map::{Entry, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -13,13 +13,14 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tracing::{error, info, warn};
 
 use super::directories::Directories;
-use super::disk::{Disk, Tail};
+use super::disk::Disk;
 use super::health::HealthFlag;
 use super::line::lines;
 use super::month::Month;
-use super::recent::Recent;
+use super::recent::{Recent, RecentLog};
 use super::retention::Retention;
 use super::torn;
+use super::touched::{Touched, not_undone, synchronise};
 use crate::devices::record::{BatchId, EventBatch};
 use crate::devices::{Acknowledged, DeviceId, Log, StoreError};
 
@@ -30,8 +31,8 @@ pub(super) struct Append {
     pub(super) batch: EventBatch,
     pub(super) received_at: Timestamp,
     pub(super) answer: oneshot::Sender<Result<Acknowledged, StoreError>>,
-    /// Its share of the queue's memory, given back when it is answered.
-    pub(super) room: OwnedSemaphorePermit,
+    /// Its share of the queue's memory, given back when it is dropped.
+    pub(super) _room: OwnedSemaphorePermit,
 }
 
 pub(super) struct Writer {
@@ -83,7 +84,7 @@ impl Writer {
         let mut touched: HashMap<PathBuf, Touched> = HashMap::new();
         for append in group {
             match self.write(&append, &mut touched) {
-                Ok(Written::Nothing) => answer(append.answer, Ok(Acknowledged::Updated)),
+                Ok(Written::Before) => answer(append.answer, Ok(Acknowledged::Updated)),
                 Ok(Written::In(path, acknowledged)) => {
                     if let Some(touched) = touched.get_mut(&path) {
                         touched.waiting.push((append, acknowledged));
@@ -112,7 +113,7 @@ impl Writer {
             device, log, batch, ..
         } = append;
         if batch.events.is_empty() {
-            return Ok(Written::Nothing);
+            return Ok(Written::Before);
         }
         let key = (*device, *log);
         let month = Month::of(append.received_at);
@@ -121,34 +122,18 @@ impl Writer {
         let failed = |source| StoreError::unavailable(&path, source);
         self.heal(&path, key)?;
         let recent = self.recent.log(&directory, key, month).map_err(failed)?;
-        let tail = match touched.get_mut(&path) {
-            Some(tail) => tail,
-            None => {
-                let linked = recent.linked.contains(&month);
-                let tail = Touched::open(&*self.disk, &path, directory, key, month, linked);
-                touched.entry(path.clone()).or_insert(tail.map_err(failed)?)
-            }
-        };
         let id = batch.id(device);
         if recent.batches.contains(&id) {
-            // Perhaps an earlier process wrote it and died before it was durable.
-            for file in &recent.unsynced {
-                self.disk
-                    .open(file)
-                    .and_then(|mut file| file.sync())
-                    .map_err(failed)?;
-            }
-            if !recent.unsynced.is_empty() {
-                self.disk.sync_dir(&tail.directory).map_err(failed)?;
-                recent.unsynced.clear();
-            }
-            return Ok(Written::In(path, Acknowledged::Updated));
+            return repeated(recent, id, key, &directory, touched, &*self.disk);
         }
-        if tail.is_broken {
-            return Err(failed(io::Error::other(
-                "an earlier write could not be undone",
-            )));
-        }
+        let tail = match touched.entry(path.clone()) {
+            Entry::Occupied(tail) => tail.into_mut(),
+            Entry::Vacant(vacant) => {
+                let linked = recent.linked.contains(&month);
+                let tail = Touched::open(&*self.disk, &path, directory, key, month, linked);
+                vacant.insert(tail.map_err(failed)?)
+            }
+        };
         tail.append(&lines(batch, id, append.received_at))
             .map_err(failed)?;
         recent.batches.insert(id);
@@ -178,8 +163,7 @@ impl Writer {
     fn finish(&mut self, path: PathBuf, mut touched: Touched, outcome: Result<(), StoreError>) {
         let outcome = outcome.and_then(|()| {
             if touched.is_broken {
-                let broken = io::Error::other("an earlier write could not be undone");
-                return Err(StoreError::unavailable(&path, broken));
+                return Err(StoreError::unavailable(&path, not_undone()));
             }
             Ok(())
         });
@@ -213,110 +197,40 @@ impl Writer {
     }
 }
 
+/// A batch that arrives again shares the fate of the one in the same group, or is durable.
+fn repeated(
+    recent: &mut RecentLog,
+    id: BatchId,
+    key: (DeviceId, Log),
+    directory: &Path,
+    touched: &HashMap<PathBuf, Touched>,
+    disk: &dyn Disk,
+) -> Result<Written, StoreError> {
+    let same = touched
+        .iter()
+        .find(|(_, touched)| touched.key == key && touched.written.contains(&id));
+    if let Some((path, _)) = same {
+        return Ok(Written::In(path.clone(), Acknowledged::Updated));
+    }
+    // Perhaps an earlier process wrote it, and died before it was durable.
+    for file in &recent.unsynced {
+        disk.open(file)
+            .and_then(|mut file| file.sync())
+            .map_err(|source| StoreError::unavailable(file, source))?;
+    }
+    if !recent.unsynced.is_empty() {
+        disk.sync_dir(directory)
+            .map_err(|source| StoreError::unavailable(directory, source))?;
+        recent.unsynced.clear();
+    }
+    Ok(Written::Before)
+}
+
 enum Written {
-    /// The batch was empty.
-    Nothing,
+    /// The batch is durable already, or empty.
+    Before,
     /// Its fate is that of the file.
     In(PathBuf, Acknowledged),
-}
-
-/// A file that a group appends to.
-struct Touched {
-    tail: Box<dyn Tail>,
-    directory: PathBuf,
-    key: (DeviceId, Log),
-    month: Month,
-    /// Its directory entry is durable.
-    linked: bool,
-    /// The length to which everybody was acknowledged.
-    acknowledged_len: u64,
-    len: u64,
-    is_broken: bool,
-    was_new: bool,
-    written: Vec<BatchId>,
-    waiting: Vec<(Append, Acknowledged)>,
-}
-
-impl Touched {
-    fn open(
-        disk: &dyn Disk,
-        path: &Path,
-        directory: PathBuf,
-        key: (DeviceId, Log),
-        month: Month,
-        linked: bool,
-    ) -> io::Result<Self> {
-        let tail = disk.open(path)?;
-        let len = tail.len()?;
-        Ok(Self {
-            tail,
-            directory,
-            key,
-            month,
-            linked,
-            acknowledged_len: len,
-            len,
-            is_broken: false,
-            was_new: false,
-            written: Vec::new(),
-            waiting: Vec::new(),
-        })
-    }
-
-    /// Appends a batch, or leaves the file as it was: never half a batch.
-    fn append(&mut self, lines: &[u8]) -> io::Result<()> {
-        match self.tail.append(lines) {
-            Ok(()) => {
-                self.len += lines.len() as u64;
-                Ok(())
-            }
-            Err(error) => {
-                self.is_broken = self.tail.truncate(self.len).is_err();
-                Err(error)
-            }
-        }
-    }
-
-    fn undo(&mut self) -> io::Result<()> {
-        self.tail.truncate(self.acknowledged_len)?;
-        self.tail.sync()
-    }
-}
-
-/// Makes every touched file durable, side by side: a journalling file system makes one commit of
-/// what several threads ask for at once.
-fn synchronise(
-    touched: &mut HashMap<PathBuf, Touched>,
-    disk: &dyn Disk,
-) -> HashMap<PathBuf, Result<(), StoreError>> {
-    let mut files: Vec<(&PathBuf, &mut Touched)> = touched
-        .iter_mut()
-        .filter(|(_, touched)| !touched.waiting.is_empty())
-        .collect();
-    let share = files.len().div_ceil(MAX_SYNC_THREADS).max(1);
-    let sync = |(path, touched): &mut (&PathBuf, &mut Touched)| {
-        let synced = touched.tail.sync().and_then(|()| {
-            if touched.linked {
-                return Ok(());
-            }
-            disk.sync_dir(&touched.directory)
-        });
-        let outcome = synced.map_err(|source| StoreError::unavailable(path, source));
-        (path.clone(), outcome)
-    };
-    if files.len() == 1 {
-        return files.iter_mut().map(sync).collect();
-    }
-    std::thread::scope(|scope| {
-        let threads: Vec<_> = files
-            .chunks_mut(share)
-            .map(|files| scope.spawn(|| files.iter_mut().map(sync).collect::<Vec<_>>()))
-            .collect();
-        threads
-            .into_iter()
-            .flat_map(|thread| thread.join().unwrap_or_default())
-            .collect()
-    })
 }
 
 /// The caller may have gone; what it sent is stored all the same.
@@ -334,5 +248,3 @@ const IDLE: Duration = Duration::from_secs(5);
 
 /// Batches that are answered together, so that the first does not wait for the last of a flood.
 const MAX_GROUP: usize = 512;
-
-const MAX_SYNC_THREADS: usize = 8;

@@ -54,6 +54,7 @@ mod quarantine;
 mod recent;
 mod retention;
 mod store;
+mod tail;
 #[cfg(test)]
 mod tests;
 mod torn;
@@ -64,6 +65,7 @@ pub use error::OpenError;
 pub use line::{Line, StoredEvent};
 pub use retention::{KeepDays, KeepDaysError};
 pub use store::FileStore;
+pub use tail::{Tail, Tailed};
 pub use torn::TornTail;
 
 #[expect(unused_imports, reason = "the guarantees above name it")]

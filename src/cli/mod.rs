@@ -1,6 +1,7 @@
 //! The command line: one file per command, and the only place that prints.
 
 mod check;
+mod devices;
 mod doctor;
 mod hash;
 mod init;
@@ -34,6 +35,7 @@ enum Command {
     Init(init::Init),
     Hash(hash::Hash),
     Doctor(doctor::Doctor),
+    Devices(devices::Devices),
 }
 
 impl Cli {
@@ -46,6 +48,7 @@ impl Cli {
             Command::Init(init) => init.run(),
             Command::Hash(hash) => hash.run(),
             Command::Doctor(doctor) => doctor.run(),
+            Command::Devices(devices) => devices.run(),
         }
     }
 }

@@ -6,6 +6,7 @@
 //! whose format and guarantees [`files`] describes. [`Database`] is what an integrator dropped for
 //! a device, and [`CallInWindow`] says when a device is to call next.
 
+mod credentials;
 mod db;
 mod device;
 mod event;
@@ -20,10 +21,11 @@ mod stamp;
 mod store;
 mod upload;
 
-pub use db::{Database, DbDuplicate, DbError, DbProblem, answer};
+pub use credentials::{Credentials, CredentialsError, LineProblem, credential_line};
+pub use db::{Database, DbContents, DbDuplicate, DbError, DbProblem, answer};
 pub use device::{Dated, DeviceRecord, Note};
 pub use event::{DeviceTime, Event, EventCode};
-pub use files::{Archive, FileStore, KeepDays, StoredEvent};
+pub use files::{Archive, FileStore, KeepDays, StoredEvent, Tail, Tailed};
 pub use id::{DeviceId, UnknownDeviceId};
 pub use mask::masked;
 pub use record::{Alert, AuditBatch, BatchId, BodyError};

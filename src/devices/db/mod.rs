@@ -1,6 +1,7 @@
 //! A device's database: what its integrator dropped, and what the device is answered.
 
 mod check;
+mod contents;
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
@@ -10,6 +11,7 @@ use super::schedule::CallTime;
 use super::stamp::DbTimestamp;
 
 pub use check::{DbDuplicate, DbError, DbProblem};
+pub use contents::DbContents;
 
 /// A database that has passed its check, ready to be sent.
 ///

@@ -55,6 +55,7 @@ mod recent;
 mod recovery;
 mod retention;
 mod store;
+mod tail;
 #[cfg(test)]
 mod tests;
 mod torn;
@@ -66,4 +67,5 @@ pub use error::OpenError;
 pub use line::{Line, StoredEvent};
 pub use retention::{KeepDays, KeepDaysError};
 pub use store::FileStore;
+pub use tail::{Tail, Tailed};
 pub use torn::TornTail;

@@ -1,0 +1,190 @@
+//! `engage-host devices audits`: what happened at the doors.
+
+use std::io::{self, BufWriter, StdoutLock, Write};
+use std::thread;
+use std::time::Duration;
+
+use clap::Args;
+use jiff::Timestamp;
+
+use super::super::output::Failure;
+use super::csv::{plain, write_event, write_heading};
+use super::ledger::Ledger;
+use super::since::Since;
+use super::table::{cell, moment};
+use super::{remark, unreadable};
+use crate::devices::files::Line;
+use crate::devices::{DeviceId, Log, Tail, Tailed};
+
+/// Print the audits that devices delivered, or their alerts.
+///
+/// By device, and for each in the order in which they arrived. Times are UTC, except for the
+/// lock's own clock.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Examples:\n  engage-host devices audits 0123456789ABCDEF --since 7d\n  engage-host devices audits --since 2026-11-01 --csv > november.csv\n  engage-host devices audits --alerts --since 0s --follow --json"
+)]
+pub(super) struct Audits {
+    /// Only this device: serial number in hexadecimal, any case, or IP address
+    #[arg(value_name = "SERIAL")]
+    device: Option<DeviceId>,
+    #[command(flatten)]
+    ledger: Ledger,
+    /// Only what arrived since: `24h`, `7d`, or a date or time (UTC)
+    #[arg(long, value_name = "TIME|DURATION")]
+    since: Option<Since>,
+    /// Then go on with new ones until interrupted; looks once a second
+    #[arg(long)]
+    follow: bool,
+    /// Print JSON lines as they are stored, each with its `device`
+    #[arg(long, conflicts_with = "csv")]
+    json: bool,
+    /// Print comma-separated values; what a spreadsheet would run is made text
+    #[arg(long)]
+    csv: bool,
+    /// Alerts instead of audits
+    #[arg(long)]
+    alerts: bool,
+}
+
+impl Audits {
+    pub(super) fn run(self) -> Result<(), Failure> {
+        let Self {
+            device,
+            ledger,
+            since,
+            follow,
+            json,
+            csv,
+            alerts,
+        } = self;
+        let root = match device {
+            Some(device) if !follow => ledger.directory_with(device)?,
+            // One that has not called yet can be waited for.
+            _ => ledger.directory()?,
+        };
+        let log = if alerts { Log::Alerts } else { Log::Audits };
+        let since = since.map(|since| since.before(Timestamp::now()));
+        let mut tail = Tail::new(&root, device, log, since);
+        let format = match (json, csv) {
+            (true, _) => Format::Json,
+            (_, true) => Format::Csv,
+            _ => Format::Text,
+        };
+        let mut printer = Printer::new(format, follow);
+        match printer.print_all(&mut tail) {
+            Ok(()) if printer.events == 0 => {
+                let what = if alerts { "alerts" } else { "audits" };
+                let since =
+                    since.map_or_else(String::new, |since| format!(" since {}", moment(since)));
+                remark("note", format!("no {what}{since} in `{}`", root.display()));
+                Ok(())
+            }
+            // A reader that has gone away (`| head`) is no failure.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            outcome => outcome.map_err(|error| unreadable(&error)),
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Format {
+    Csv,
+    Json,
+    Text,
+}
+
+/// Prints events as they come; keeps none.
+struct Printer {
+    format: Format,
+    follow: bool,
+    out: BufWriter<StdoutLock<'static>>,
+    events: u64,
+}
+
+impl Printer {
+    fn new(format: Format, follow: bool) -> Self {
+        Self {
+            format,
+            follow,
+            out: BufWriter::new(io::stdout().lock()),
+            events: 0,
+        }
+    }
+
+    /// Comes back when all is printed, or, following, when it fails.
+    fn print_all(&mut self, tail: &mut Tail) -> io::Result<()> {
+        self.print_heading()?;
+        loop {
+            tail.read(Timestamp::now(), &mut |found| self.print(&found))?;
+            self.out.flush()?;
+            if !self.follow {
+                return Ok(());
+            }
+            thread::sleep(POLL);
+        }
+    }
+
+    fn print_heading(&mut self) -> io::Result<()> {
+        match self.format {
+            Format::Csv => write_heading(&mut self.out),
+            Format::Json => Ok(()),
+            Format::Text => writeln!(
+                self.out,
+                "{:<20}  {:<19}  {:<8}  {:<MEANING_CHARS$}  DEVICE",
+                "RECEIVED", "BY THE LOCK'S CLOCK", "EVENT", "MEANING"
+            ),
+        }
+    }
+
+    fn print(&mut self, found: &Tailed<'_>) -> io::Result<()> {
+        match found {
+            Tailed::Broken { path, line } => remark(
+                "warning",
+                format!(
+                    "line {line} of `{}` is not an event; passed over",
+                    path.display()
+                ),
+            ),
+            Tailed::Unfinished { .. } if self.follow => {}
+            Tailed::Unfinished { path } => remark(
+                "warning",
+                format!(
+                    "the last line of `{}` is not complete: it is being written, or a crash tore it",
+                    path.display()
+                ),
+            ),
+            Tailed::Event { device, line, text } => {
+                self.events += 1;
+                return self.print_event(*device, line, text);
+            }
+        }
+        Ok(())
+    }
+
+    fn print_event(&mut self, device: DeviceId, line: &Line, text: &str) -> io::Result<()> {
+        match self.format {
+            Format::Csv => write_event(&mut self.out, device, line),
+            Format::Json => {
+                let rest = text.strip_prefix('{').unwrap_or_default();
+                writeln!(self.out, "{{\"device\":\"{device}\",{rest}")
+            }
+            Format::Text => {
+                let [event, time] = [&line.event, &line.time].map(|raw| plain(raw.as_deref()));
+                writeln!(
+                    self.out,
+                    "{:<20}  {:<19}  {:<8}  {:<MEANING_CHARS$}  {device}",
+                    moment(line.received_at),
+                    cell(line.at.as_deref().or(Some(&time))),
+                    cell(line.code.as_deref().or(Some(&event))),
+                    cell(line.name.as_deref()),
+                )
+            }
+        }
+    }
+}
+
+const POLL: Duration = Duration::from_secs(1);
+
+/// The longest that is known.
+const MEANING_CHARS: usize = "host connected or disconnected".len();

@@ -1,0 +1,92 @@
+//! `engage-host devices`: a line for each device.
+
+use clap::Args;
+use jiff::Timestamp;
+
+use super::super::output::{Failure, print, print_json};
+use super::ledger::Ledger;
+use super::table::{cell, moment, table};
+use super::{remark, unreadable};
+use crate::devices::{Archive, Dated, DeviceRecord};
+
+#[derive(Args, Debug)]
+pub(super) struct List {
+    #[command(flatten)]
+    ledger: Ledger,
+    /// Print the devices' `device.json` as one JSON array instead of a table
+    #[arg(long)]
+    json: bool,
+}
+
+impl List {
+    pub(super) fn run(self) -> Result<(), Failure> {
+        let directory = self.ledger.directory()?;
+        let archive = Archive::new(&directory);
+        let devices = archive.devices().map_err(|error| unreadable(&error))?;
+        if devices.is_empty() {
+            remark(
+                "note",
+                format!(
+                    "no device has called yet: `{}` is empty",
+                    directory.display()
+                ),
+            );
+        }
+        let mut records = Vec::with_capacity(devices.len());
+        for device in devices {
+            match archive.show(device) {
+                Ok(Some(record)) => records.push(record),
+                Ok(None) => remark("note", format!("device {device} has no `device.json` yet")),
+                Err(error) => remark(
+                    "warning",
+                    format!("`device.json` of device {device} cannot be read: {error}"),
+                ),
+            }
+        }
+        if self.json {
+            print_json(&records);
+        } else if !records.is_empty() {
+            print(in_table(&records));
+        }
+        Ok(())
+    }
+}
+
+/// The last call that only a call-in makes: anybody asks for the announcement.
+pub(super) fn last_call_in(record: &DeviceRecord) -> Option<Timestamp> {
+    let database = record.database.as_ref().map(|answered| answered.at);
+    [record.config_saved_at, record.audits_stored_at, database]
+        .into_iter()
+        .flatten()
+        .max()
+}
+
+fn in_table(records: &[DeviceRecord]) -> String {
+    let headings = [
+        "DEVICE",
+        "SITE",
+        "MODEL",
+        "FIRMWARE",
+        "LAST CALL-IN",
+        "NEXT",
+        "CERTIFICATE FETCHED",
+        "BATTERY",
+    ];
+    let rows: Vec<_> = records.iter().map(row).collect();
+    table(headings, &rows)
+}
+
+fn row(record: &DeviceRecord) -> [String; 8] {
+    let time = |at: Option<Timestamp>| at.map_or_else(|| "-".to_owned(), moment);
+    let when = |dated: &Option<Dated>| time(dated.as_ref().map(|dated| dated.at));
+    [
+        record.device.to_string(),
+        cell(record.site.as_deref()),
+        cell(record.model.as_deref()),
+        cell(record.firmware.as_deref()),
+        time(last_call_in(record)),
+        when(&record.next_call_in),
+        when(&record.announcement),
+        cell(record.battery.as_deref()),
+    ]
+}

@@ -1,0 +1,161 @@
+//! `engage-host devices show`: everything that is known of one device.
+
+use std::fmt::Write as _;
+
+use clap::Args;
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::super::output::{Failure, print, print_json};
+use super::indented::indented;
+use super::ledger::Ledger;
+use super::list::last_call_in;
+use super::table::{cell, moment, printable};
+use super::{remark, unreadable};
+use crate::devices::{Archive, Dated, DeviceId, DeviceRecord};
+
+/// Show everything that is known of a device, with its last upload.
+///
+/// Passwords and other secrets of the upload are masked.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Examples:\n  engage-host devices show 0123456789abcdef\n  engage-host devices show 10.44.0.7 --json"
+)]
+pub(super) struct Show {
+    /// Serial number in hexadecimal, any case; or the IP address of a device that does not send it
+    #[arg(value_name = "SERIAL")]
+    device: DeviceId,
+    #[command(flatten)]
+    ledger: Ledger,
+    /// Print JSON: `device.json`, and the upload as `config`
+    #[arg(long)]
+    json: bool,
+}
+
+impl Show {
+    pub(super) fn run(self) -> Result<(), Failure> {
+        let Self {
+            device,
+            ledger,
+            json,
+        } = self;
+        let archive = Archive::new(&ledger.directory_with(device)?);
+        let record = archive.show(device).map_err(|error| {
+            Failure::new(format!(
+                "`device.json` of device {device} cannot be read: {error}\n  hint: the daemon writes it anew at the device's next call"
+            ))
+        })?;
+        let config = archive
+            .masked_config(device)
+            .map_err(|error| unreadable(&error))?;
+        if record.is_none() {
+            remark("note", format!("device {device} has no `device.json` yet"));
+        }
+        if json {
+            print_json(&Shown::new(device, record, config));
+        } else {
+            print(text(device, record.as_ref(), config.as_deref()));
+        }
+        Ok(())
+    }
+}
+
+/// Serialises as `devices show --json`.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Shown {
+    Known {
+        #[serde(flatten)]
+        record: Box<DeviceRecord>,
+        config: Option<Box<RawValue>>,
+    },
+    New {
+        device: DeviceId,
+        config: Option<Box<RawValue>>,
+    },
+}
+
+impl Shown {
+    fn new(device: DeviceId, record: Option<DeviceRecord>, config: Option<String>) -> Self {
+        let config = config.and_then(|config| RawValue::from_string(config).ok());
+        match record.map(Box::new) {
+            Some(record) => Self::Known { record, config },
+            None => Self::New { device, config },
+        }
+    }
+}
+
+fn text(device: DeviceId, record: Option<&DeviceRecord>, config: Option<&str>) -> String {
+    let mut text = format!("device {device}\n");
+    if let Some(record) = record {
+        for (label, value) in facts(record) {
+            let _ = writeln!(text, "  {label:<18} {value}");
+        }
+    }
+    match config {
+        Some(config) => {
+            let _ = write!(
+                text,
+                "\nlast upload, secrets masked\n{}",
+                printable_json(config)
+            );
+        }
+        None => text.push_str("\nno upload yet"),
+    }
+    text
+}
+
+fn facts(record: &DeviceRecord) -> [(&'static str, String); 16] {
+    let DeviceRecord {
+        device: _,
+        first_seen,
+        last_seen,
+        address,
+        site,
+        name,
+        model,
+        firmware,
+        battery,
+        announcement,
+        tls,
+        config_saved_at,
+        audits_stored_at,
+        database,
+        database_refused,
+        next_call_in,
+    } = record;
+    let time = |at: Option<jiff::Timestamp>| at.map_or_else(|| "-".to_owned(), moment);
+    let address = address.map(|address| address.to_string());
+    [
+        ("name", cell(name.as_deref())),
+        ("model", cell(model.as_deref())),
+        ("firmware", cell(firmware.as_deref())),
+        ("battery", cell(battery.as_deref())),
+        ("site", cell(site.as_deref())),
+        ("address", cell(address.as_deref())),
+        ("first seen", moment(*first_seen)),
+        ("last seen", moment(*last_seen)),
+        ("last call-in", time(last_call_in(record))),
+        ("next call-in", dated(next_call_in.as_ref(), "told as")),
+        ("certificate", dated(announcement.as_ref(), "fetched")),
+        ("TLS session", dated(tls.as_ref(), "version")),
+        ("uploaded", time(*config_saved_at)),
+        ("audits stored", time(*audits_stored_at)),
+        ("database answered", dated(database.as_ref(), "version")),
+        ("database refused", cell(database_refused.as_deref())),
+    ]
+}
+
+fn dated(value: Option<&Dated>, label: &str) -> String {
+    value.map_or_else(
+        || "-".to_owned(),
+        |Dated { at, value }| format!("{} ({label} {})", moment(*at), printable(value)),
+    )
+}
+
+/// Each line by itself: line breaks are ours.
+fn printable_json(json: &str) -> String {
+    let lines = indented(json);
+    let lines: Vec<_> = lines.lines().map(printable).collect();
+    lines.join("\n")
+}

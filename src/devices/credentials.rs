@@ -1,0 +1,221 @@
+//! Who may make the calls of the call-in, when `[devices] credentials_file` is set.
+//!
+//! **How real devices authenticate in this mode is not public** (PROTOCOL.md section 4: "Device
+//! (210 Mode) and MT20W Authentication"). This module is the whole of our guess: HTTP Basic, the
+//! serial number as user name, a password for each device. Whoever learns better changes it here.
+//!
+//! # The file
+//!
+//! ```text
+//! # the serial number in hexadecimal, any case, and the Argon2id hash of the device's password
+//! 0123456789ABCDEF $argon2id$v=19$m=19456,t=2,p=1$c2FsdA..$aGFzaA..
+//! ```
+//!
+//! One device a line, as `engage-host devices credential SERIAL` prints it. `#` starts a comment.
+//!
+//! # What it costs
+//!
+//! New hashes take 19 MiB, two passes and one lane, which is OWASP's least for Argon2id: some
+//! 20 ms of a core, on purpose, each time that a password is tried. Four calls a night of 100,000
+//! devices would be hours of it, so a password that was right is known for [`REMEMBERED_FOR`] by
+//! its HMAC-SHA256 under a key that this process made up: only the first call of a night pays.
+//! Wrong passwords and unknown devices always pay, and the same, so the time says nothing about
+//! which of them it was. One entry for each device of the file at most is remembered, and reading
+//! the file anew forgets them all.
+
+mod error;
+mod hash;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::io::{self, Read};
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use aws_lc_rs::rand;
+use fs_err::File;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+use zeroize::Zeroizing;
+
+use super::SerialNumber;
+use hash::StoredHash;
+
+pub use error::{CredentialsError, LineProblem};
+
+/// The devices that may call, with the hashes of their passwords. Printed as their number.
+pub struct Credentials {
+    hashes: HashMap<SerialNumber, StoredHash>,
+    /// What the password of an unknown device is compared with.
+    nobody: StoredHash,
+    /// Made up by this process, and never written anywhere.
+    key: Zeroizing<[u8; 32]>,
+    /// Who was right lately, since when, and with what. Only devices of the file.
+    verified: Mutex<HashMap<SerialNumber, (Instant, Tag)>>,
+}
+
+impl Credentials {
+    /// Reads a file of at most 64 MiB. Errors name the line and never quote it.
+    pub fn load(path: &Path) -> Result<Self, CredentialsError> {
+        let contents = read(path)?;
+        Self::parse(path, &contents)
+    }
+
+    /// Reads a file's contents; `path` is for messages.
+    pub fn parse(path: &Path, contents: &[u8]) -> Result<Self, CredentialsError> {
+        let contents = contents.strip_prefix(b"\xef\xbb\xbf").unwrap_or(contents);
+        let mut hashes = HashMap::new();
+        let mut lines = HashMap::new();
+        for (line, text) in (1..).zip(contents.split(|byte| *byte == b'\n')) {
+            let refused = |problem| CredentialsError::line(path, line, problem);
+            let Some((serial, hash)) = credential(text).map_err(refused)? else {
+                continue;
+            };
+            if let Some(first) = lines.insert(serial, line) {
+                return Err(refused(LineProblem::Repeated { first }));
+            }
+            hashes.insert(serial, hash);
+        }
+        Self::of(hashes)
+    }
+
+    fn of(hashes: HashMap<SerialNumber, StoredHash>) -> Result<Self, CredentialsError> {
+        let mut password = Zeroizing::new([0; 32]);
+        let mut key = Zeroizing::new([0; 32]);
+        fill(password.as_mut())?;
+        fill(key.as_mut())?;
+        let nobody = StoredHash::like(hashes.values().next(), password.as_ref())?;
+        Ok(Self {
+            hashes,
+            nobody,
+            key,
+            verified: Mutex::default(),
+        })
+    }
+
+    /// Whether this is the device's password.
+    ///
+    /// Takes the same time for a wrong password as for an unknown device, and a core and 19 MiB
+    /// while it lasts: call it where blocking harms nobody, and only a few at a time.
+    #[must_use]
+    pub fn verify(&self, serial: SerialNumber, password: &[u8]) -> bool {
+        self.verify_at(serial, password, Instant::now())
+    }
+
+    /// Whether [`verify`](Self::verify) would say yes at once, because it has lately.
+    #[must_use]
+    pub fn is_remembered(&self, serial: SerialNumber, password: &[u8]) -> bool {
+        self.remembers(serial, password, Instant::now())
+    }
+
+    /// The number of devices.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.hashes.len()
+    }
+
+    /// Whether no device at all may call.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.hashes.is_empty()
+    }
+
+    fn verify_at(&self, serial: SerialNumber, password: &[u8], now: Instant) -> bool {
+        if self.remembers(serial, password, now) {
+            return true;
+        }
+        let hash = self.hashes.get(&serial);
+        let is_equal = hash.unwrap_or(&self.nobody).is_of(password);
+        let is_right = is_equal && hash.is_some();
+        if is_right {
+            let tag = self.tag(serial, password).finalize().into_bytes().into();
+            self.verified().insert(serial, (now, tag));
+        }
+        is_right
+    }
+
+    fn remembers(&self, serial: SerialNumber, password: &[u8], now: Instant) -> bool {
+        let Some((since, tag)) = self.verified().get(&serial).copied() else {
+            return false;
+        };
+        // `verify_slice` compares in constant time.
+        now.saturating_duration_since(since) < REMEMBERED_FOR
+            && self.tag(serial, password).verify_slice(&tag).is_ok()
+    }
+
+    fn tag(&self, serial: SerialNumber, password: &[u8]) -> Hmac<Sha256> {
+        let Ok(mut tag) = Hmac::<Sha256>::new_from_slice(self.key.as_ref()) else {
+            unreachable!("HMAC takes keys of any length");
+        };
+        tag.update(serial.to_string().as_bytes());
+        tag.update(b":");
+        tag.update(password);
+        tag
+    }
+
+    fn verified(&self) -> std::sync::MutexGuard<'_, HashMap<SerialNumber, (Instant, Tag)>> {
+        self.verified.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Credentials({} devices)", self.len())
+    }
+}
+
+/// The line of a credentials file for a device: its serial number and a new hash of `password`.
+pub fn credential_line(serial: SerialNumber, password: &[u8]) -> Result<String, CredentialsError> {
+    let hash = StoredHash::like(None, password)?;
+    Ok(format!("{serial} {}", hash.as_str()))
+}
+
+/// A line's credential; `None` if it holds none.
+fn credential(line: &[u8]) -> Result<Option<(SerialNumber, StoredHash)>, LineProblem> {
+    let text = std::str::from_utf8(line).map_err(|_| LineProblem::NotText)?;
+    // Neither a serial number nor a hash has a `#`.
+    let text = text.split('#').next().unwrap_or_default();
+    let mut words = text.split_whitespace();
+    let Some(serial) = words.next() else {
+        return Ok(None);
+    };
+    let serial = SerialNumber::from_hex(serial.as_bytes()).ok_or(LineProblem::Serial)?;
+    let hash = StoredHash::parse(words.next().ok_or(LineProblem::NoHash)?)?;
+    match words.next() {
+        Some(_) => Err(LineProblem::More),
+        None => Ok(Some((serial, hash))),
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, CredentialsError> {
+    let unreadable = |source| CredentialsError::unreadable(path, source);
+    // Looked at before it is opened: opening a pipe would wait for its writer.
+    if !fs_err::metadata(path).map_err(unreadable)?.is_file() {
+        let source = io::Error::new(io::ErrorKind::InvalidInput, "it is not a file");
+        return Err(unreadable(source));
+    }
+    let mut contents = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut contents))
+        .map_err(unreadable)?;
+    if contents.len() as u64 > MAX_BYTES {
+        return Err(CredentialsError::too_large(path));
+    }
+    Ok(contents)
+}
+
+fn fill(bytes: &mut [u8]) -> Result<(), CredentialsError> {
+    rand::fill(bytes).map_err(|_| CredentialsError::NoRandomness)
+}
+
+type Tag = [u8; 32];
+
+/// A night, whatever its call-in window.
+const REMEMBERED_FOR: Duration = Duration::from_hours(8);
+
+/// Three times what 250,000 devices need.
+const MAX_BYTES: u64 = 64 * 1024 * 1024;
+
+#[cfg(test)]
+mod tests;

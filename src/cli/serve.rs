@@ -12,7 +12,7 @@ use super::output::Failure;
 use crate::config::Config;
 use crate::pki::Timestamp;
 use crate::platform;
-use crate::publication::prove;
+use crate::publication::{Published, prove};
 use crate::server::{self, Bound};
 use crate::telemetry::start_logging;
 
@@ -88,10 +88,12 @@ impl Serve {
         let publication = proof
             .verdict
             .map_err(|refusals| Failure::refused(&refusals))?;
+        let published = Published::new(publication);
+        let call_in = server::open_call_in(&config, &published)?;
         let shutdown = platform::shutdown_requested().map_err(|error| {
             Failure::new(format_args!("failed to listen for stop signals: {error}"))
         })?;
-        server::run(bound, config, publication, shutdown)
+        server::run(bound, config, published, call_in, shutdown)
             .await
             .map_err(|error| Failure::new(format_args!("failed to serve: {error}")))
     }

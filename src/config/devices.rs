@@ -9,7 +9,7 @@ use serde::de::{Deserializer, Error as _};
 use crate::devices::{CallInWindow, KeepDays};
 
 /// How the call-in is answered.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct DevicesConfig {
     /// Where it is recorded.
     pub directory: DevicesDirectory,

@@ -13,7 +13,7 @@ use super::DeviceId;
 ///
 /// In the configured time zone, whatever the daylight saving time does: a second that a spring
 /// night skips is moved as far as the clock was, one that an autumn night repeats is its first.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct CallInWindow {
     start: Time,
     length_seconds: i64,

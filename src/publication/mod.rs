@@ -15,8 +15,8 @@ use std::sync::Arc;
 use arc_swap::{ArcSwap, Guard};
 use bytes::Bytes;
 
-use crate::pki::Timestamp;
-use crate::site::{Announcement, HostName};
+use crate::pki::{Fingerprint, Timestamp};
+use crate::site::{Announcement, HostName, SiteName};
 use crate::tls::TlsIdentity;
 
 pub use inventory::{CertificateEntry, Inventory, SiteEntry};
@@ -54,12 +54,23 @@ impl Published {
 pub struct Publication {
     /// By the exact path of the request.
     certificates: HashMap<String, Bytes>,
-    announcements: HashMap<HostName, Announcement>,
-    /// Of the one site without `hosts`.
-    default_announcement: Option<Announcement>,
+    sites: HashMap<HostName, Arc<PublishedSite>>,
+    /// The one without `hosts`.
+    default_site: Option<Arc<PublishedSite>>,
     identity: TlsIdentity,
     expiries: Vec<Expiry>,
     chain_bytes: usize,
+}
+
+/// What the devices of one site are told.
+#[derive(Debug)]
+pub struct PublishedSite {
+    /// Its name.
+    pub name: SiteName,
+    /// What they are told.
+    pub announcement: Announcement,
+    /// SHA-256 fingerprint of the announced certificate.
+    pub fingerprint: Fingerprint,
 }
 
 /// When one of the certificates ends.
@@ -82,16 +93,16 @@ impl Publication {
         self.certificates.get(path).cloned()
     }
 
-    /// The announcement of the site that a Host header selects.
+    /// The site that a Host header selects.
     #[must_use]
-    pub fn announcement(&self, host_header: Option<&str>) -> Option<&Announcement> {
-        if self.announcements.is_empty() {
-            return self.default_announcement.as_ref();
-        }
-        host_header
-            .and_then(HostName::from_host_header)
-            .and_then(|host| self.announcements.get(&host))
-            .or(self.default_announcement.as_ref())
+    pub fn site(&self, host_header: Option<&str>) -> Option<&PublishedSite> {
+        let selected = match host_header {
+            Some(host) if !self.sites.is_empty() => {
+                HostName::from_host_header(host).and_then(|host| self.sites.get(&host))
+            }
+            _ => None,
+        };
+        selected.or(self.default_site.as_ref()).map(Arc::as_ref)
     }
 
     /// When each certificate of the chain and above ends, the server's first.

@@ -9,6 +9,19 @@ pub(super) async fn not_found() -> Response {
     error(StatusCode::NOT_FOUND, r#"{"error":"not found"}"#)
 }
 
+/// 400 for a body that is not understood.
+pub(super) fn bad_request() -> Response {
+    error(StatusCode::BAD_REQUEST, r#"{"error":"bad request"}"#)
+}
+
+/// 503: nothing was stored, so nothing is acknowledged.
+pub(super) fn storage_unavailable() -> Response {
+    error(
+        StatusCode::SERVICE_UNAVAILABLE,
+        r#"{"error":"storage unavailable"}"#,
+    )
+}
+
 /// 401 and not 403, after which some firmware stops retrying (PROTOCOL.md section 3).
 pub(super) fn unauthorized() -> Response {
     let mut response = error(StatusCode::UNAUTHORIZED, r#"{"error":"unauthorized"}"#);

@@ -6,12 +6,12 @@ use axum::http::header::{CONTENT_TYPE, HOST};
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, Uri};
 use axum::response::{IntoResponse, Response};
+use jiff::Timestamp;
 
 use super::App;
 use super::answer::not_found;
 use crate::connection::{Connection, ListenerKind};
 use crate::publication::Published;
-use crate::site::Announcement;
 
 /// `GET /swordfish/lock/certificates/current`: what the devices of a site are to install.
 pub(super) async fn announcement(
@@ -20,27 +20,29 @@ pub(super) async fn announcement(
     uri: Uri,
     headers: HeaderMap,
 ) -> Response {
-    let App {
-        published,
-        mismatches,
-        ..
-    } = app;
-    if connection.listener == ListenerKind::Http {
-        mismatches.fetched(connection.peer.ip());
-    }
     // A request for an absolute URI names its host there (RFC 9112 section 3.2.2).
     let host = uri
         .authority()
         .map(Authority::as_str)
         .or_else(|| headers.get(HOST)?.to_str().ok());
-    let body = published
-        .current()
-        .announcement(host)
-        .map(Announcement::body);
-    match body {
-        Some(body) => ([(CONTENT_TYPE, "application/json")], body).into_response(),
-        None => not_found().await,
+    let publication = app.published.current();
+    let Some(site) = publication.site(host) else {
+        return not_found().await;
+    };
+    if connection.listener == ListenerKind::Http {
+        app.mismatches.fetched(connection.peer.ip());
     }
+    if let Some(call_in) = &app.call_in {
+        let fingerprint = site.fingerprint;
+        call_in
+            .sightings
+            .remember(connection.peer.ip(), fingerprint, Timestamp::now());
+    }
+    (
+        [(CONTENT_TYPE, "application/json")],
+        site.announcement.body(),
+    )
+        .into_response()
 }
 
 /// `GET /static/Device_Certificates/<name>.der`: the bytes that were hashed.

@@ -2,6 +2,7 @@
 
 mod access;
 mod answer;
+mod call_in;
 mod certificates;
 
 use std::sync::Arc;
@@ -12,10 +13,12 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::get;
 
 use crate::publication::Published;
-use crate::telemetry::{Metrics, MismatchWatch, observe};
+use crate::telemetry::{Metrics, MismatchWatch, Route, observe};
+
+pub use call_in::{Admittance, CallIn, Sightings};
 
 /// What the routes answer from, and where they leave their traces.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct App {
     /// The publication in force.
     pub published: Published,
@@ -23,6 +26,8 @@ pub struct App {
     pub metrics: Arc<Metrics>,
     /// Who fetches announcements without ever completing a handshake.
     pub mismatches: Arc<MismatchWatch>,
+    /// The nightly call-in, if it is answered.
+    pub call_in: Option<Arc<CallIn>>,
 }
 
 impl FromRef<App> for Published {
@@ -34,12 +39,17 @@ impl FromRef<App> for Published {
 /// The router and its whole middleware stack, outermost last.
 pub fn router(app: App) -> Router {
     let metrics = Arc::clone(&app.metrics);
+    let call_in = app
+        .call_in
+        .clone()
+        .map_or_else(Router::new, call_in::router);
     Router::new()
         .route(ANNOUNCEMENT, get(certificates::announcement))
         .route(CERTIFICATE, get(certificates::certificate))
         .fallback(answer::not_found)
         .method_not_allowed_fallback(answer::method_not_allowed)
         .with_state(app)
+        .merge(call_in)
         .layer(from_fn(access::only_allowed))
         .layer(from_fn_with_state(metrics, observe))
 }
@@ -49,3 +59,17 @@ pub const ANNOUNCEMENT: &str = "/swordfish/lock/certificates/current";
 
 /// Where they fetch it.
 pub const CERTIFICATE: &str = "/static/Device_Certificates/{name}";
+
+/// What a route is counted as, by its template.
+#[must_use]
+pub fn counted_as(template: Option<&str>) -> Route {
+    match template {
+        Some(ANNOUNCEMENT) => Route::Announcement,
+        Some(CERTIFICATE) => Route::Certificate,
+        Some(call_in::CONFIG | call_in::CONFIG_LOWER_CASE) => Route::Config,
+        Some(call_in::DATABASE) => Route::Database,
+        Some(call_in::AUDIT) => Route::Audit,
+        Some(call_in::ALERT) => Route::Alert,
+        _ => Route::Unknown,
+    }
+}

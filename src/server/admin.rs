@@ -14,8 +14,10 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum_server::Handle;
 
+use crate::devices::Health;
 use crate::pki::Timestamp;
 use crate::publication::{Expiry, Published};
+use crate::routes::CallIn;
 use crate::telemetry::Metrics;
 
 /// What the admin listener answers from.
@@ -23,12 +25,7 @@ use crate::telemetry::Metrics;
 pub(super) struct Admin {
     pub(super) published: Published,
     pub(super) metrics: Arc<Metrics>,
-}
-
-impl FromRef<Admin> for Published {
-    fn from_ref(admin: &Admin) -> Self {
-        admin.published.clone()
-    }
+    pub(super) call_in: Option<Arc<CallIn>>,
 }
 
 impl FromRef<Admin> for Arc<Metrics> {
@@ -62,9 +59,9 @@ async fn healthz() -> &'static str {
     "ok\n"
 }
 
-/// Devices would accept what is served now.
-async fn readyz(State(published): State<Published>) -> Response {
-    let publication = published.current();
+/// Devices would accept what is served now, and what they deliver can be stored.
+async fn readyz(State(admin): State<Admin>) -> Response {
+    let publication = admin.published.current();
     let now = Timestamp::now();
     let mut reasons = String::new();
     for Expiry {
@@ -80,6 +77,10 @@ async fn readyz(State(published): State<Published>) -> Response {
                 "not ready: {role} certificate `{subject}` expired at {not_after}"
             );
         }
+    }
+    let health = admin.call_in.and_then(|call_in| call_in.health());
+    if let Some(Health::Failing { reason }) = health {
+        let _ = writeln!(reasons, "not ready: call-ins cannot be stored: {reason}");
     }
     if reasons.is_empty() {
         return "ready\n".into_response();

@@ -3,6 +3,7 @@
 mod admin;
 mod admission;
 mod bound;
+mod call_in;
 mod doorway;
 mod http;
 mod pacing;
@@ -24,14 +25,15 @@ use crate::config::Config;
 use crate::connection::ListenerKind;
 use crate::pki::Timestamp;
 use crate::platform::service_manager;
-use crate::publication::{Publication, Published};
-use crate::routes::{self, App};
+use crate::publication::Published;
+use crate::routes::{self, App, CallIn};
 use crate::telemetry::{Burst, ExpiryWatch, Metrics, MismatchWatch};
 use admission::Admission;
 use doorway::Doorway;
 use reload::Reloader;
 
 pub use bound::{BindError, Bound};
+pub use call_in::{CallInError, open as open_call_in};
 
 /// Serves until `shutdown` completes, then drains: no new connections, requests in flight are
 /// answered, idle connections closed, and what is left after `[limits] drain_seconds` is cut off.
@@ -40,22 +42,25 @@ pub use bound::{BindError, Bound};
 pub async fn run(
     bound: Bound,
     config: Config,
-    publication: Publication,
+    published: Published,
+    call_in: Option<Arc<CallIn>>,
     shutdown: impl Future<Output = &'static str>,
 ) -> io::Result<()> {
     let mut expiry = ExpiryWatch::default();
-    expiry.look(&publication, Timestamp::now());
+    expiry.look(&published.current(), Timestamp::now());
     let metrics = Arc::new(Metrics::new());
-    metrics.published(&publication);
+    metrics.published(&published.current());
     let app = App {
-        published: Published::new(publication),
+        published,
         metrics: Arc::clone(&metrics),
         mismatches: Arc::new(MismatchWatch::default()),
+        call_in,
     };
     let doorway = doorway(&config, bound.descriptors, &metrics);
     let reloader = Reloader {
         http: bound.http_address()?,
         published: app.published.clone(),
+        call_in: app.call_in.clone(),
         metrics,
         config,
     };
@@ -149,6 +154,7 @@ fn serve(
     let admin_app = admin::Admin {
         published: app.published.clone(),
         metrics: Arc::clone(&app.metrics),
+        call_in: app.call_in.clone(),
     };
     let admin_handle = handles.admin.clone();
     let admin_listener = async move {

@@ -14,10 +14,12 @@ use tracing::{error, info, warn};
 
 use super::watch::{Sources, watch};
 use crate::config::Config;
+use crate::devices::Credentials;
 use crate::pki::Timestamp;
 use crate::platform::{forward_reload_signals, service_manager};
 use crate::publication::{Proof, Published, prove};
 use crate::report::{Explain, one_line};
+use crate::routes::CallIn;
 use crate::telemetry::{ExpiryWatch, Metrics};
 
 /// Replaces the publication when its sources change.
@@ -27,6 +29,7 @@ pub(super) struct Reloader {
     /// Where the plain listener is bound: the base URL may depend on it.
     pub(super) http: SocketAddr,
     pub(super) published: Published,
+    pub(super) call_in: Option<Arc<CallIn>>,
     pub(super) metrics: Arc<Metrics>,
 }
 
@@ -82,7 +85,13 @@ impl Reloader {
         let (path, http) = (self.config.path.clone(), self.http);
         let result = tokio::task::spawn_blocking(move || read_and_prove(&path, http)).await;
         let sources = match result {
-            Ok(Ok((config, proof))) => self.swap_in(&config, proof).then(|| Sources::of(&config)),
+            Ok(Ok(New {
+                config,
+                proof,
+                credentials,
+            })) => self
+                .swap_in(&config, proof, credentials)
+                .then(|| Sources::of(&config)),
             Ok(Err(refusal)) => {
                 error!("reload refused, the previous state stays in force: {refusal}");
                 None
@@ -100,7 +109,7 @@ impl Reloader {
     }
 
     /// Whether the new publication is in force now.
-    fn swap_in(&self, config: &Config, proof: Proof) -> bool {
+    fn swap_in(&self, config: &Config, proof: Proof, credentials: Option<Credentials>) -> bool {
         let Proof {
             warnings, verdict, ..
         } = proof;
@@ -126,6 +135,9 @@ impl Reloader {
         self.report_what_needs_a_restart(config);
         self.metrics.published(&publication);
         self.published.replace(publication);
+        if let (Some(call_in), Some(credentials)) = (&self.call_in, credentials) {
+            call_in.admittance.replace_credentials(credentials);
+        }
         info!("reloaded: new connections get the new state");
         true
     }
@@ -139,6 +151,8 @@ impl Reloader {
             (old.limits != new.limits, "[limits]"),
             (old.access != new.access, "[access]"),
             (old.log != new.log, "[log]"),
+            (old.devices != new.devices, "[devices]"),
+            (old.webhook != new.webhook, "[webhook]"),
         ] {
             if changed {
                 warn!(key, "`{key}` has changed; restart the daemon to use it");
@@ -147,10 +161,26 @@ impl Reloader {
     }
 }
 
-fn read_and_prove(path: &Path, http: SocketAddr) -> Result<(Config, Proof), String> {
+/// Everything that a reload reads.
+struct New {
+    config: Config,
+    proof: Proof,
+    credentials: Option<Credentials>,
+}
+
+fn read_and_prove(path: &Path, http: SocketAddr) -> Result<New, String> {
     let config = Config::load(path).map_err(|error| one_line(&error))?;
     let proof = prove(&config, &config.base_url_at(http), Timestamp::now());
-    Ok((config, proof))
+    let credentials = config
+        .devices
+        .credentials_file
+        .as_deref()
+        .map(Credentials::load);
+    Ok(New {
+        credentials: credentials.transpose().map_err(|error| one_line(&error))?,
+        proof,
+        config,
+    })
 }
 
 /// How often certificates are looked at: often enough for a warning on the day it is due.

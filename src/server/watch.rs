@@ -32,6 +32,7 @@ impl Sources {
         let mut files: BTreeSet<_> = [&config.path, &https.certificate, &https.private_key]
             .into_iter()
             .chain(&https.root)
+            .chain(&config.devices.credentials_file)
             .cloned()
             .collect();
         for site in &config.sites {

@@ -9,9 +9,10 @@ use axum::middleware::Next;
 use axum::response::Response;
 use tracing::info;
 
-use super::{Metrics, Route};
+use super::Metrics;
 use crate::connection::{Connection, Phase};
-use crate::devices::SerialNumber;
+use crate::devices::{DeviceId, SerialNumber};
+use crate::routes::counted_as;
 
 /// Middleware around everything: tells the socket where a request begins and ends, counts it, and
 /// logs it once its answer is known.
@@ -36,13 +37,18 @@ pub async fn observe(
         ..
     } = connection;
     let (path, status, duration) = (uri.path(), response.status().as_u16(), started.elapsed());
-    let route = Route::of(route.as_ref().map(MatchedPath::as_str));
+    let route = counted_as(route.as_ref().map(MatchedPath::as_str));
     metrics.answered(listener, route, status, duration);
+    let device = response
+        .extensions()
+        .get::<DeviceId>()
+        .map(DeviceId::to_string);
+    let serial = device.or_else(|| Some(SerialNumber::from_query(uri.query()?)?.to_string()));
     info!(
         target: "access",
         %listener,
         %peer,
-        device.serial = uri.query().and_then(SerialNumber::from_query).map(tracing::field::display),
+        device.serial = serial,
         tls = tls.map(|tls| tls.version),
         status,
         size_bytes = response.body().size_hint().exact(),
@@ -50,14 +56,4 @@ pub async fn observe(
         "{method} {path} -> {status}",
     );
     response
-}
-
-impl Route {
-    fn of(template: Option<&str>) -> Self {
-        match template {
-            Some(crate::routes::ANNOUNCEMENT) => Self::Announcement,
-            Some(crate::routes::CERTIFICATE) => Self::Certificate,
-            _ => Self::Unknown,
-        }
-    }
 }

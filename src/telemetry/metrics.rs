@@ -254,10 +254,18 @@ impl Drop for OpenConnection {
 /// What a request asked for. Not its path, which is the caller's to choose.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Route {
+    /// An alert of the call-in.
+    Alert,
     /// The announcement.
     Announcement,
+    /// Audits of the call-in.
+    Audit,
     /// A certificate file.
     Certificate,
+    /// Parameters of the call-in.
+    Config,
+    /// The database of the call-in.
+    Database,
     /// Anything else.
     Unknown,
 }
@@ -265,8 +273,12 @@ pub enum Route {
 impl EncodeLabelValue for Route {
     fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
         match self {
+            Self::Alert => "alert",
             Self::Announcement => "announcement",
+            Self::Audit => "audit",
             Self::Certificate => "certificate",
+            Self::Config => "config",
+            Self::Database => "database",
             Self::Unknown => "unknown",
         }
         .encode(encoder)

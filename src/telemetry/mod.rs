@@ -1,6 +1,7 @@
 //! Logs and metrics: one event a line to standard error, counts for Prometheus.
 
 mod access;
+mod attempts;
 mod burst;
 mod expiry;
 mod metrics;
@@ -13,6 +14,7 @@ use tracing_subscriber::EnvFilter;
 use crate::config::{LogConfig, LogFormat};
 
 pub use access::observe;
+pub use attempts::Attempts;
 pub use burst::Burst;
 pub use expiry::ExpiryWatch;
 pub use metrics::{Metrics, OpenConnection, Route};

@@ -1,5 +1,6 @@
 //! What a crash left half-written: found, set aside and reported.
 
+use std::fmt;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
@@ -17,6 +18,18 @@ pub struct TornTail {
     pub kept_in: PathBuf,
     /// Its length in bytes.
     pub bytes: u64,
+}
+
+impl fmt::Display for TornTail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} bytes at the end of `{}` were never acknowledged; they are kept in `{}`",
+            self.bytes,
+            self.path.display(),
+            self.kept_in.display()
+        )
+    }
 }
 
 /// Cuts off what follows the last whole batch, and appends it to a `.torn` file beside it.

@@ -118,23 +118,20 @@ impl Prover<'_> {
             .max();
         let mut publication = Publication {
             certificates,
-            announcements: HashMap::new(),
-            default_announcement: None,
+            sites: HashMap::new(),
+            default_site: None,
             identity,
             expiries: std::mem::take(&mut self.expiries),
             chain_bytes: chain_bytes.unwrap_or(0),
         };
-        for ProvenSite {
-            hosts,
-            announcement,
-        } in sites
-        {
+        for ProvenSite { hosts, site } in sites {
+            let site = Arc::new(site);
             if hosts.is_empty() {
-                publication.default_announcement = Some(announcement);
+                publication.default_site = Some(site);
                 continue;
             }
-            let by_host = hosts.into_iter().map(|host| (host, announcement.clone()));
-            publication.announcements.extend(by_host);
+            let by_host = hosts.into_iter().map(|host| (host, Arc::clone(&site)));
+            publication.sites.extend(by_host);
         }
         publication
     }

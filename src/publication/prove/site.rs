@@ -9,7 +9,7 @@ use crate::pki::limits::{MAX_CHAIN_BYTES, TIGHT_CHAIN_BYTES};
 use crate::pki::{Certificate, DevicePath, Role, ServerChain, certificate_der};
 use crate::publication::inventory::{CertificateEntry, SiteEntry};
 use crate::publication::shelf::FileName;
-use crate::publication::{Expiry, Refusal, Warning};
+use crate::publication::{Expiry, PublishedSite, Refusal, Warning};
 use crate::site::{Announcement, CertUrl, HostName, SiteKey};
 
 /// An announced certificate, and the path that a device builds to it.
@@ -22,7 +22,7 @@ pub(super) struct Anchor {
 /// What a site's devices are told.
 pub(super) struct ProvenSite {
     pub(super) hosts: Vec<HostName>,
-    pub(super) announcement: Announcement,
+    pub(super) site: PublishedSite,
 }
 
 impl Prover<'_> {
@@ -54,7 +54,11 @@ impl Prover<'_> {
         });
         Some(ProvenSite {
             hosts: site.hosts.clone(),
-            announcement: announcement?,
+            site: PublishedSite {
+                name: site.name.clone(),
+                announcement: announcement?,
+                fingerprint: anchor?.certificate.fingerprint(),
+            },
         })
     }
 

@@ -1,0 +1,207 @@
+//! Which device is calling, and whether it may.
+//!
+//! How real devices authenticate in this mode is not public (PROTOCOL.md section 4): 401 fits HTTP
+//! Basic, so that is what is understood. This module is the only place that decides it.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use axum::Extension;
+use axum::extract::{Request, State};
+use axum::http::HeaderMap;
+use axum::http::header::{AUTHORIZATION, HOST};
+use axum::middleware::Next;
+use axum::response::Response;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use jiff::Timestamp;
+use tracing::warn;
+use zeroize::Zeroizing;
+
+use super::CallIn;
+use super::sightings::Sighting;
+use crate::connection::{Connection, ListenerKind};
+use crate::devices::{Credentials, DeviceId, Note, SerialNumber};
+use crate::routes::answer;
+use crate::telemetry::{Attempts, Burst};
+
+/// Who may call in, and on which listener.
+#[derive(Debug, Default)]
+pub struct Admittance {
+    /// Whether the call-in is answered in clear text.
+    pub plain_http: bool,
+    /// Who may call; `None` lets every device.
+    pub credentials: Option<ArcSwap<Credentials>>,
+    /// Addresses that keep trying.
+    pub attempts: Attempts,
+    /// Calls in clear text that have been logged.
+    pub in_clear: Burst,
+    /// Refused credentials that have been logged.
+    pub refused: Burst,
+}
+
+/// Middleware: the device that calls, as an extension of request and answer.
+pub(super) async fn identify(
+    State(call_in): State<Arc<CallIn>>,
+    Extension(connection): Extension<Connection>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let Connection { listener, peer, .. } = &connection;
+    if *listener == ListenerKind::Http && !call_in.admittance.plain_http {
+        call_in
+            .admittance
+            .note_in_clear(&connection, request.uri().path());
+        return answer::not_found().await;
+    }
+    let login = Login::of(request.headers());
+    if !call_in.admittance.admits(login.as_ref(), peer.ip()).await {
+        return answer::unauthorized();
+    }
+    let user_name = login.as_ref().map(|login| login.user_name.as_str());
+    let device = DeviceId::of_caller(user_name, request.uri().query(), peer.ip());
+    call_in.note_caller(device, &connection, request.headers());
+    request.extensions_mut().insert(device);
+    let mut response = next.run(request).await;
+    response.extensions_mut().insert(device);
+    response
+}
+
+impl CallIn {
+    /// Writes into the device's record that it called, from where and for which site.
+    fn note_caller(&self, device: DeviceId, connection: &Connection, headers: &HeaderMap) {
+        let Some(store) = &self.store else {
+            return;
+        };
+        let now = Timestamp::now();
+        let address = connection.peer.ip();
+        let host = headers.get(HOST).and_then(|host| host.to_str().ok());
+        let site = self
+            .published
+            .current()
+            .site(host)
+            .map(|site| site.name.to_string());
+        store.note(device, Note::Seen { address, site }, now);
+        if let Some(tls) = connection.tls {
+            store.note_tls(device, tls.version, now);
+        }
+        if let Some(Sighting { fingerprint, at }) = self.sightings.take(address) {
+            store.note_announcement(device, &fingerprint.to_string(), at);
+        }
+    }
+}
+
+impl Admittance {
+    /// Puts a new credentials file in force; without one at start, a restart is needed.
+    pub fn replace_credentials(&self, credentials: Credentials) {
+        if let Some(current) = &self.credentials {
+            current.store(Arc::new(credentials));
+        }
+    }
+
+    /// Whether a login is good; without a credentials file, every one is, and none at all too.
+    async fn admits(&self, login: Option<&Login>, peer: IpAddr) -> bool {
+        let Some(credentials) = &self.credentials else {
+            return true;
+        };
+        let attempt = match login {
+            Some(login) if self.attempts.may_try(peer) => login.clone(),
+            _ => return self.refuse(peer, login),
+        };
+        let credentials = credentials.load_full();
+        // A password hash is slow on purpose: not on a thread that serves connections.
+        let verified = tokio::task::spawn_blocking(move || {
+            let serial = SerialNumber::from_user_name(&attempt.user_name)?;
+            credentials
+                .verify(serial, attempt.password.as_bytes())
+                .then_some(())
+        });
+        if let Ok(Some(())) = verified.await {
+            return true;
+        }
+        self.attempts.note_failure(peer);
+        self.refuse(peer, login)
+    }
+
+    fn refuse(&self, peer: IpAddr, login: Option<&Login>) -> bool {
+        if let Some(others) = self.refused.hit() {
+            let what = if login.is_some() {
+                "unknown or wrong credentials"
+            } else {
+                "no credentials"
+            };
+            warn!(%peer, others, "call-in from {peer} refused: {what}; {others} others since the last such line");
+        }
+        false
+    }
+
+    fn note_in_clear(&self, connection: &Connection, path: &str) {
+        let peer = connection.peer;
+        if let Some(others) = self.in_clear.hit() {
+            warn!(
+                %peer, others,
+                "call-in from {peer} on the plain listener refused ({path}): its credentials and audits would travel in clear; \
+                 install the certificate in the device, or set `[devices] plain_http = true`; {others} others since the last such line",
+            );
+        }
+    }
+}
+
+/// HTTP Basic credentials (RFC 7617). The password is wiped when dropped.
+#[derive(Clone)]
+struct Login {
+    user_name: String,
+    password: Zeroizing<String>,
+}
+
+impl Login {
+    fn of(headers: &HeaderMap) -> Option<Self> {
+        let value = headers.get(AUTHORIZATION)?.to_str().ok()?;
+        let (scheme, encoded) = value.split_once(' ')?;
+        if !scheme.eq_ignore_ascii_case("basic") {
+            return None;
+        }
+        let decoded = Zeroizing::new(STANDARD.decode(encoded.trim()).ok()?);
+        let (user_name, password) = std::str::from_utf8(&decoded).ok()?.split_once(':')?;
+        Some(Self {
+            user_name: user_name.to_owned(),
+            password: Zeroizing::new(password.to_owned()),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    fn login(value: &'static str) -> Option<Login> {
+        Login::of(&HeaderMap::from_iter([(
+            AUTHORIZATION,
+            HeaderValue::from_static(value),
+        )]))
+    }
+
+    #[test]
+    fn basic_credentials_are_read_and_a_password_may_contain_colons() {
+        // 0123456789ABCDEF:a:b
+        let login = login("basic MDEyMzQ1Njc4OUFCQ0RFRjphOmI=").unwrap();
+        assert_eq!(login.user_name, "0123456789ABCDEF");
+        assert_eq!(*login.password, "a:b");
+    }
+
+    #[test]
+    fn other_schemes_and_damaged_values_are_no_login() {
+        for value in [
+            "Bearer abc",
+            "Basic",
+            "Basic !!",
+            "Basic YWJj",
+            "Basic /w==",
+        ] {
+            assert!(login(value).is_none(), "{value}");
+        }
+    }
+}

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 
 use super::watch::{Sources, watch};
-use crate::config::Config;
+use crate::config::{Config, ConfigError};
 use crate::pki::Timestamp;
 use crate::platform::{forward_reload_signals, service_manager};
 use crate::publication::{Proof, Published, prove};
@@ -49,10 +49,10 @@ impl Reloader {
             // A reload that is already waiting will read what this one would.
             let _ = on_signal.try_send(Trigger::Signal);
         })?;
+        let mut sources = Sources::of(&self.config);
+        let mut _watching = watch(sources.clone(), triggers.clone());
         Ok(async move {
             tokio::spawn(signals);
-            let mut sources = Sources::of(&self.config);
-            let mut _watching = watch(sources.clone(), triggers.clone());
             let mut expiry_timer = tokio::time::interval(EXPIRY_LOOK);
             loop {
                 tokio::select! {
@@ -84,7 +84,11 @@ impl Reloader {
         let sources = match result {
             Ok(Ok((config, proof))) => self.swap_in(&config, proof).then(|| Sources::of(&config)),
             Ok(Err(refusal)) => {
-                error!("reload refused, the previous state stays in force: {refusal}");
+                error!(
+                    code = refusal.code(),
+                    "reload refused, the previous state stays in force: {}",
+                    one_line(&refusal)
+                );
                 None
             }
             Err(panic) => {
@@ -147,8 +151,8 @@ impl Reloader {
     }
 }
 
-fn read_and_prove(path: &Path, http: SocketAddr) -> Result<(Config, Proof), String> {
-    let config = Config::load(path).map_err(|error| one_line(&error))?;
+fn read_and_prove(path: &Path, http: SocketAddr) -> Result<(Config, Proof), ConfigError> {
+    let config = Config::load(path)?;
     let proof = prove(&config, &config.base_url_at(http), Timestamp::now());
     Ok((config, proof))
 }

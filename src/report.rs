@@ -25,10 +25,13 @@ pub fn explained(error: &dyn Explain) -> String {
     text
 }
 
-/// The same on one line, for the log.
+/// The same on one line, for the log: without the margin and the caret of the TOML parser.
 #[must_use]
 pub fn one_line(error: &dyn Explain) -> String {
-    format!("{}; hint: {}", causes(error), error.hint())
+    let causes = causes(error);
+    let lines = causes.lines().map(str::trim);
+    let told: Vec<_> = lines.filter(|line| !line.starts_with('|')).collect();
+    format!("{}; hint: {}", told.join(": "), error.hint())
 }
 
 /// The message and those of its sources, joined by colons.

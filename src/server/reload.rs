@@ -52,10 +52,10 @@ impl Reloader {
             // A reload that is already waiting will read what this one would.
             let _ = on_signal.try_send(Trigger::Signal);
         })?;
+        let mut sources = Sources::of(&self.config);
+        let mut _watching = watch(sources.clone(), triggers.clone());
         Ok(async move {
             tokio::spawn(signals);
-            let mut sources = Sources::of(&self.config);
-            let mut _watching = watch(sources.clone(), triggers.clone());
             let mut expiry_timer = tokio::time::interval(EXPIRY_LOOK);
             loop {
                 tokio::select! {
@@ -93,7 +93,11 @@ impl Reloader {
                 .swap_in(&config, proof, credentials)
                 .then(|| Sources::of(&config)),
             Ok(Err(refusal)) => {
-                error!("reload refused, the previous state stays in force: {refusal}");
+                error!(
+                    code = refusal.code(),
+                    "reload refused, the previous state stays in force: {}",
+                    one_line(refusal.as_ref())
+                );
                 None
             }
             Err(panic) => {
@@ -168,8 +172,8 @@ struct New {
     credentials: Option<Credentials>,
 }
 
-fn read_and_prove(path: &Path, http: SocketAddr) -> Result<New, String> {
-    let config = Config::load(path).map_err(|error| one_line(&error))?;
+fn read_and_prove(path: &Path, http: SocketAddr) -> Result<New, Box<dyn Explain + Send>> {
+    let config = Config::load(path).map_err(boxed)?;
     let proof = prove(&config, &config.base_url_at(http), Timestamp::now());
     let credentials = config
         .devices
@@ -177,10 +181,15 @@ fn read_and_prove(path: &Path, http: SocketAddr) -> Result<New, String> {
         .as_deref()
         .map(Credentials::load);
     Ok(New {
-        credentials: credentials.transpose().map_err(|error| one_line(&error))?,
+        credentials: credentials.transpose().map_err(boxed)?,
         proof,
         config,
     })
+}
+
+/// Whatever it is, it is only logged.
+fn boxed<E: Explain + Send + 'static>(error: E) -> Box<dyn Explain + Send> {
+    Box::new(error)
 }
 
 /// How often certificates are looked at: often enough for a warning on the day it is due.

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
@@ -92,17 +92,22 @@ fn hash_file(file: &Path, hasher: &mut DefaultHasher) {
     crate::platform::file_number(&metadata).hash(hasher);
 }
 
-/// Sends [`Trigger::FilesChanged`] once the files have changed and come to rest. Ends when the
-/// handle is dropped.
+/// Sends [`Trigger::FilesChanged`] once the files have changed since this call and come to rest.
+/// Ends when the handle is dropped.
 pub(super) fn watch(sources: Sources, triggers: mpsc::Sender<Trigger>) -> Watching {
     let woken = Arc::new(Notify::new());
+    // At once, or a change that comes before the task runs would not be one.
+    let mut state = sources.state();
     Watching(tokio::spawn(async move {
-        let mut state = look(&sources).await;
         loop {
             let _watcher = system_watcher(&sources, &woken);
-            // Woken by the system, or after a while by nobody.
-            let _ = timeout(LOOK_ANYWAY, woken.notified()).await;
-            let changed = look(&sources).await;
+            // What changed before the watcher was there woke nobody.
+            let mut changed = look(&sources).await;
+            if changed == state {
+                // Woken by the system, or after a while by nobody.
+                let _ = timeout(LOOK_ANYWAY, woken.notified()).await;
+                changed = look(&sources).await;
+            }
             if changed == state {
                 continue;
             }
@@ -147,7 +152,12 @@ async fn look(sources: &Sources) -> u64 {
 /// Made anew after each change, because a replaced folder is another folder.
 fn system_watcher(sources: &Sources, woken: &Arc<Notify>) -> Option<RecommendedWatcher> {
     let wake = Arc::clone(woken);
-    let watcher = notify::recommended_watcher(move |_event| wake.notify_one());
+    let watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
+        // Our own looks open files and folders: woken by that, it would look without end.
+        if !event.is_ok_and(|event| event.kind.is_access()) {
+            wake.notify_one();
+        }
+    });
     let mut watcher = watcher
         .inspect_err(|error| {
             warn!(

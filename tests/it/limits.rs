@@ -3,7 +3,7 @@
 use crate::harness::{Certificate, Chain, Daemon, Installation, Key, shown};
 
 /// A chain whose three certificates have exactly `total` bytes, by a comment in the server's.
-fn chain_of(total: usize) -> Chain {
+pub(crate) fn chain_of(total: usize) -> Chain {
     let mut filling = 1000;
     // The comment changes the length of its own length only once or twice.
     for _ in 0..4 {

@@ -14,6 +14,7 @@ pub(crate) fn spawn(installation: &Installation) -> Outcome<Server> {
     let text = CONFIG
         .replace("{work}", &work.to_string())
         .replace("{http}", &http.to_string())
+        .replace("{announcement}", &String::from_utf8_lossy(&installation.announcement))
         .replace("{https}", &https.to_string());
     let folder = installation.work.join("nginx");
     let file = folder.join("nginx.conf");
@@ -66,7 +67,7 @@ http {
         listen {http} backlog=4096;
         listen {https} ssl backlog=4096;
         root {work}/nginx/root;
-        location = /swordfish/lock/certificates/current { default_type application/json; }
+        location = /swordfish/lock/certificates/current { default_type application/json; return 200 '{announcement}'; }
     }
 }
 ";

@@ -58,7 +58,13 @@ impl Serve {
             .enable_all()
             .build()
             .map_err(|error| Failure::new(format_args!("failed to start the runtime: {error}")))
-            .and_then(|runtime| runtime.block_on(self.serve()));
+            .and_then(|runtime| {
+                // In a task and not in `block_on` itself, whose thread is none of the runtime's
+                // workers: every accepted connection would have to wake one.
+                runtime
+                    .block_on(runtime.spawn(self.serve()))
+                    .unwrap_or_else(|panic| Err(Failure::new(panic)))
+            });
         match served {
             Ok(()) => ExitCode::SUCCESS,
             Err(failure) => failure.report(),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
+use tokio::runtime::Builder;
 use tracing::warn;
 
 use super::init;
@@ -54,17 +55,11 @@ impl Listen {
 
 impl Serve {
     pub(super) fn run(self) -> ExitCode {
-        let served = tokio::runtime::Builder::new_multi_thread()
+        let served = Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(|error| Failure::new(format_args!("failed to start the runtime: {error}")))
-            .and_then(|runtime| {
-                // In a task and not in `block_on` itself, whose thread is none of the runtime's
-                // workers: every accepted connection would have to wake one.
-                runtime
-                    .block_on(runtime.spawn(self.serve()))
-                    .unwrap_or_else(|panic| Err(Failure::new(panic)))
-            });
+            .and_then(|runtime| runtime.block_on(self.serve()));
         match served {
             Ok(()) => ExitCode::SUCCESS,
             Err(failure) => failure.report(),

@@ -100,7 +100,11 @@ pub(super) fn watch(sources: Sources, triggers: mpsc::Sender<Trigger>) -> Watchi
         loop {
             let _watcher = system_watcher(&sources, &woken);
             // Woken by the system, or after a while by nobody.
-            let _ = timeout(LOOK_ANYWAY, woken.notified()).await;
+            if timeout(LOOK_ANYWAY, woken.notified()).await.is_ok() {
+                // In a folder in which somebody keeps writing (a log beside the configuration)
+                // every write wakes: one look stands for all of a moment.
+                sleep(MOMENT).await;
+            }
             let changed = look(&sources).await;
             if changed == state {
                 continue;

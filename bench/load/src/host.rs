@@ -29,4 +29,5 @@ pub(crate) fn spawn(installation: &Installation, config: &Path) -> Outcome<Serve
     Server::spawn(&mut command, http, https)
 }
 
-pub(crate) const LOG: &str = "engage-host.log";
+/// In a folder of its own, as under `/var/log`: the daemon watches the folder of its configuration.
+pub(crate) const LOG: &str = "log/engage-host.log";

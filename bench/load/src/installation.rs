@@ -52,7 +52,7 @@ impl Installation {
         if work.join(MARK).exists() {
             fs::remove_dir_all(work).doing("emptying the work folder")?;
         }
-        fs::create_dir_all(work).doing("making the work folder")?;
+        fs::create_dir_all(work.join("log")).doing("making the work folder")?;
         let work = work.canonicalize()?;
         fs::write(work.join(MARK), "bench/compare empties this folder\n")?;
         let made = Command::new(engage_host)

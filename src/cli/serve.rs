@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
+use tokio::runtime::Builder;
 use tracing::warn;
 
 use super::init;
@@ -54,7 +55,7 @@ impl Listen {
 
 impl Serve {
     pub(super) fn run(self) -> ExitCode {
-        let served = tokio::runtime::Builder::new_multi_thread()
+        let served = Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(|error| Failure::new(format_args!("failed to start the runtime: {error}")))

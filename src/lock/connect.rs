@@ -1,9 +1,9 @@
 //! The TCP connection.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
-use tokio::net::{TcpStream, lookup_host};
+use tokio::net::{TcpSocket, TcpStream, lookup_host};
 use tokio::time::{Instant, timeout_at};
 
 use super::HostPort;
@@ -23,6 +23,27 @@ pub async fn connect(host: &HostPort, deadline: Instant) -> Result<TcpStream, Co
         }
     }
     Err(last.unwrap_or_else(|| ConnectError::NoAddress(host.clone())))
+}
+
+/// Connects to `peer` from an address of this computer, so that one computer can be many devices.
+///
+/// Nagle's algorithm stays on, as embedded stacks have it.
+pub async fn connect_from(
+    source: IpAddr,
+    peer: SocketAddr,
+    deadline: Instant,
+) -> Result<TcpStream, ConnectError> {
+    let refused = |source| ConnectError::Refused { peer, source };
+    let socket = match peer {
+        SocketAddr::V4(_) => TcpSocket::new_v4(),
+        SocketAddr::V6(_) => TcpSocket::new_v6(),
+    }
+    .map_err(refused)?;
+    socket.bind((source, 0).into()).map_err(refused)?;
+    timeout_at(deadline, socket.connect(peer))
+        .await
+        .map_err(|_| ConnectError::Deadline { peer })?
+        .map_err(refused)
 }
 
 /// Why there is no connection.

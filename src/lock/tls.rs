@@ -15,7 +15,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::verifier::DeviceVerifier;
-use super::{ChainRefusal, ConnectError, HostPort, Served, connect};
+use super::{ChainRefusal, ConnectError, HostPort, PreparedClient, Served, connect};
 use crate::pki::Certificate;
 use crate::site::HostName;
 use crate::tls::crypto_provider;
@@ -52,6 +52,12 @@ impl TlsClient {
     #[must_use]
     pub fn anchor(&self) -> &Certificate {
         &self.anchor
+    }
+
+    /// The same client with its configuration made once, for many connections.
+    #[must_use]
+    pub fn prepared(&self) -> PreparedClient {
+        PreparedClient::new(self)
     }
 
     /// Connects and shakes hands; always a full handshake.
@@ -98,7 +104,7 @@ impl TlsClient {
         }
     }
 
-    fn config(&self, served: Arc<OnceLock<Served>>) -> Arc<ClientConfig> {
+    pub(super) fn config(&self, served: Arc<OnceLock<Served>>) -> Arc<ClientConfig> {
         let versions: &[&SupportedProtocolVersion] = match self.versions {
             TlsVersions::Any => &[&version::TLS13, &version::TLS12],
             TlsVersions::Device => &[&version::TLS12],
@@ -228,7 +234,7 @@ impl TlsError {
         }
     }
 
-    fn handshake(peer: String, source: io::Error) -> Self {
+    pub(super) fn handshake(peer: String, source: io::Error) -> Self {
         Self::Handshake { peer, source }
     }
 
@@ -249,7 +255,7 @@ impl fmt::Display for TlsVersions {
     }
 }
 
-fn server_name(name: &HostName) -> ServerName<'static> {
+pub(super) fn server_name(name: &HostName) -> ServerName<'static> {
     let unnamed = ServerName::IpAddress(IpAddr::from([0, 0, 0, 0]).into());
     match name {
         HostName::Ip(address) => ServerName::IpAddress((*address).into()),

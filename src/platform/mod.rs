@@ -8,7 +8,7 @@ pub mod service_manager;
 mod unix;
 #[cfg(unix)]
 pub use unix::{
-    create_private_dir, create_private_file, file_number, forward_reload_signals,
+    create_private_dir, create_private_file, file_number, file_version, forward_reload_signals,
     mode_readable_by_others, raise_descriptor_limit, shutdown_requested,
 };
 
@@ -18,6 +18,6 @@ mod portable;
 pub use portable::service_manager;
 #[cfg(not(unix))]
 pub use portable::{
-    create_private_dir, create_private_file, file_number, forward_reload_signals,
+    create_private_dir, create_private_file, file_number, file_version, forward_reload_signals,
     mode_readable_by_others, raise_descriptor_limit, shutdown_requested,
 };

@@ -28,6 +28,10 @@ pub fn raise_descriptor_limit() -> usize {
     8192
 }
 
+/// Nothing more than size and time is known here.
+#[must_use]
+pub fn file_version(_metadata: &Metadata) {}
+
 /// Files have no number here.
 #[must_use]
 pub fn file_number(_metadata: &Metadata) -> u64 {

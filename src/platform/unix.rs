@@ -56,7 +56,13 @@ pub fn raise_descriptor_limit() -> usize {
     })
 }
 
-/// Tells a file from another of the same path, size and time.
+/// Tells a file from what it was before a change of its contents, owner or mode.
+#[must_use]
+pub fn file_version(metadata: &Metadata) -> (u64, i64, i64) {
+    (metadata.ino(), metadata.ctime(), metadata.ctime_nsec())
+}
+
+/// Tells a file or folder from another of the same path.
 #[must_use]
 pub fn file_number(metadata: &Metadata) -> u64 {
     metadata.ino()

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 use tracing::{error, info, warn};
 
 use super::watch::{Sources, watch};
@@ -60,6 +61,7 @@ impl Reloader {
             loop {
                 tokio::select! {
                     Some(trigger) = triggered.recv() => {
+                        // Of a refused configuration too: its files may be what is mended next.
                         let new = self.reload(trigger).await.filter(|new| *new != sources);
                         if let Some(new) = new {
                             sources = new;
@@ -73,60 +75,59 @@ impl Reloader {
         })
     }
 
-    /// The sources of the new publication, if it is in force now.
+    /// The sources of the configuration that was read, if one was.
     async fn reload(&self, trigger: Trigger) -> Option<Sources> {
         let started = Instant::now();
-        let reason = match trigger {
-            Trigger::FilesChanged => "files changed",
-            Trigger::Signal => "SIGHUP",
-        };
-        info!("reloading: {reason}");
+        info!(
+            "reloading: {}",
+            match trigger {
+                Trigger::FilesChanged => "files changed",
+                Trigger::Signal => "SIGHUP",
+            }
+        );
         service_manager::reloading();
-        let (path, http) = (self.config.path.clone(), self.http);
-        let result = tokio::task::spawn_blocking(move || read_and_prove(&path, http)).await;
-        let sources = match result {
-            Ok(Ok(New {
-                config,
-                proof,
-                credentials,
-            })) => self
-                .swap_in(&config, proof, credentials)
-                .then(|| Sources::of(&config)),
-            Ok(Err(refusal)) => {
-                error!(
-                    code = refusal.code(),
-                    "reload refused, the previous state stays in force: {}",
-                    one_line(refusal.as_ref())
-                );
-                None
-            }
-            Err(panic) => {
-                error!("reload failed, the previous state stays in force: {panic}");
-                None
-            }
-        };
+        let new = self.read().await;
+        let sources = new.as_ref().map(|new| Sources::of(&new.config));
+        let succeeded = new.is_some_and(|new| self.swap_in(new));
         let now = Timestamp::now().unix();
-        self.metrics
-            .reloaded(sources.is_some(), started.elapsed(), now);
+        self.metrics.reloaded(succeeded, started.elapsed(), now);
         service_manager::ready();
         sources
     }
 
+    /// Reads and proves everything on a thread that may block, but not for ever: a file server
+    /// that does not answer must not take SIGHUP and the expiry watch with it.
+    async fn read(&self) -> Option<New> {
+        let (path, http) = (self.config.path.clone(), self.http);
+        let reading = tokio::task::spawn_blocking(move || read_and_prove(&path, http));
+        match timeout(MOST_READING, reading).await {
+            Ok(Ok(Ok(new))) => return Some(new),
+            Ok(Ok(Err(refusal))) => refused(refusal.as_ref()),
+            Ok(Err(panic)) => error!("reload failed, the previous state stays in force: {panic}"),
+            Err(_) => error!(
+                "reload refused, the previous state stays in force: the files could not be read within {} s",
+                MOST_READING.as_secs()
+            ),
+        }
+        None
+    }
+
     /// Whether the new publication is in force now.
-    fn swap_in(&self, config: &Config, proof: Proof, credentials: Option<Credentials>) -> bool {
+    fn swap_in(&self, new: New) -> bool {
+        let New {
+            config,
+            proof,
+            credentials,
+        } = new;
         let Proof {
-            warnings, verdict, ..
+            warnings,
+            verdict,
+            inventory: _,
         } = proof;
         let publication = match verdict {
             Ok(publication) => publication,
             Err(refusals) => {
-                for refusal in refusals.iter() {
-                    error!(
-                        code = refusal.code(),
-                        "reload refused, the previous state stays in force: {}",
-                        one_line(refusal)
-                    );
-                }
+                refusals.iter().for_each(|refusal| refused(refusal));
                 return false;
             }
         };
@@ -136,7 +137,7 @@ impl Reloader {
                 "{}; hint: {}", warning.message, warning.hint
             );
         }
-        self.report_what_needs_a_restart(config);
+        self.report_what_needs_a_restart(&config);
         self.metrics.published(&publication);
         self.published.replace(publication);
         if let (Some(call_in), Some(credentials)) = (&self.call_in, credentials) {
@@ -165,6 +166,14 @@ impl Reloader {
     }
 }
 
+fn refused(refusal: &dyn Explain) {
+    error!(
+        code = refusal.code(),
+        "reload refused, the previous state stays in force: {}",
+        one_line(refusal)
+    );
+}
+
 /// Everything that a reload reads.
 struct New {
     config: Config,
@@ -191,6 +200,9 @@ fn read_and_prove(path: &Path, http: SocketAddr) -> Result<New, Box<dyn Explain 
 fn boxed<E: Explain + Send + 'static>(error: E) -> Box<dyn Explain + Send> {
     Box::new(error)
 }
+
+/// Far longer than any disk takes.
+const MOST_READING: Duration = Duration::from_mins(1);
 
 /// How often certificates are looked at: often enough for a warning on the day it is due.
 const EXPIRY_LOOK: Duration = Duration::from_hours(1);

@@ -18,6 +18,7 @@ use tracing::warn;
 
 use super::reload::Trigger;
 use crate::config::Config;
+use crate::platform;
 
 /// The files and the folder that a publication is made from.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -89,32 +90,32 @@ fn hash_file(file: &Path, hasher: &mut DefaultHasher) {
     };
     metadata.len().hash(hasher);
     metadata.modified().ok().hash(hasher);
-    crate::platform::file_number(&metadata).hash(hasher);
+    platform::file_version(&metadata).hash(hasher);
 }
 
 /// Sends [`Trigger::FilesChanged`] once the files have changed since this call and come to rest.
 /// Ends when the handle is dropped.
 pub(super) fn watch(sources: Sources, triggers: mpsc::Sender<Trigger>) -> Watching {
-    let woken = Arc::new(Notify::new());
     // At once, or a change that comes before the task runs would not be one.
     let mut state = sources.state();
     Watching(tokio::spawn(async move {
+        let woken = Arc::new(Notify::new());
+        let mut watched = Watched::new(&sources, &woken);
         loop {
-            let _watcher = system_watcher(&sources, &woken);
-            // What changed before the watcher was there woke nobody.
-            let mut changed = look(&sources).await;
-            if changed == state {
-                // Woken by the system, or after a while by nobody.
-                let _ = timeout(LOOK_ANYWAY, woken.notified()).await;
-                changed = look(&sources).await;
+            // Woken by the system, or after a while by nobody.
+            if timeout(LOOK_ANYWAY, woken.notified()).await.is_ok() {
+                // In a folder in which somebody keeps writing (a log beside the configuration)
+                // every write wakes: one look stands for all of a moment.
+                sleep(MOMENT).await;
             }
-            if changed == state {
-                continue;
+            let changed = look(&sources).await;
+            if changed != state {
+                state = at_rest(&sources, changed).await;
+                if triggers.send(Trigger::FilesChanged).await.is_err() {
+                    return;
+                }
             }
-            state = at_rest(&sources, changed).await;
-            if triggers.send(Trigger::FilesChanged).await.is_err() {
-                return;
-            }
+            watched.follow(&sources, &woken);
         }
     }))
 }
@@ -149,8 +150,48 @@ async fn look(sources: &Sources) -> u64 {
         .unwrap_or_default()
 }
 
-/// Made anew after each change, because a replaced folder is another folder.
-fn system_watcher(sources: &Sources, woken: &Arc<Notify>) -> Option<RecommendedWatcher> {
+/// What the operating system watches.
+struct Watched {
+    folders: BTreeSet<(PathBuf, Option<u64>)>,
+    _watcher: Option<RecommendedWatcher>,
+}
+
+impl Watched {
+    fn new(sources: &Sources, woken: &Arc<Notify>) -> Self {
+        let folders = numbered(sources.folders());
+        // What happened before the watcher was there woke nobody.
+        woken.notify_one();
+        Self {
+            _watcher: system_watcher(&folders, woken),
+            folders,
+        }
+    }
+
+    /// Watches anew when a folder is there, gone, or another one of the same name.
+    fn follow(&mut self, sources: &Sources, woken: &Arc<Notify>) {
+        if numbered(sources.folders()) != self.folders {
+            *self = Self::new(sources, woken);
+        }
+    }
+}
+
+/// Folders with what tells one from its successor.
+fn numbered(folders: BTreeSet<PathBuf>) -> BTreeSet<(PathBuf, Option<u64>)> {
+    let number = |folder: &Path| {
+        std::fs::metadata(folder)
+            .ok()
+            .map(|it| platform::file_number(&it))
+    };
+    folders
+        .into_iter()
+        .map(|folder| (folder.clone(), number(&folder)))
+        .collect()
+}
+
+fn system_watcher(
+    folders: &BTreeSet<(PathBuf, Option<u64>)>,
+    woken: &Arc<Notify>,
+) -> Option<RecommendedWatcher> {
     let wake = Arc::clone(woken);
     let watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
         // Our own looks open files and folders: woken by that, it would look without end.
@@ -161,14 +202,14 @@ fn system_watcher(sources: &Sources, woken: &Arc<Notify>) -> Option<RecommendedW
     let mut watcher = watcher
         .inspect_err(|error| {
             warn!(
-                "files are looked at every {} s only: {error}",
+                "changed files are noticed only every {} s: {error}",
                 LOOK_ANYWAY.as_secs()
             );
         })
         .ok()?;
-    for folder in sources.folders() {
+    for (folder, _) in folders {
         // A folder that does not exist yet is looked for again after `LOOK_ANYWAY`.
-        let _ = watcher.watch(&folder, RecursiveMode::NonRecursive);
+        let _ = watcher.watch(folder, RecursiveMode::NonRecursive);
     }
     Some(watcher)
 }

@@ -1,0 +1,33 @@
+//! engage-host, as a service runs it: its log goes to a file.
+
+use std::fs::File;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use crate::installation::Installation;
+use crate::process::{Server, free_address};
+use crate::trouble::{Outcome, While};
+
+/// Starts the daemon with `config` on free ports.
+pub(crate) fn spawn(installation: &Installation, config: &Path) -> Outcome<Server> {
+    let log = installation.work.join(LOG);
+    let log = File::options()
+        .create(true)
+        .append(true)
+        .open(log)
+        .doing("opening the daemon's log")?;
+    let (http, https) = (free_address()?, free_address()?);
+    let mut command = Command::new(&installation.engage_host);
+    command
+        .arg("serve")
+        .arg("--config")
+        .arg(config)
+        .args(["--http", &http.to_string(), "--https", &https.to_string()])
+        .env_remove("RUST_LOG")
+        .stdout(Stdio::null())
+        .stderr(log);
+    Server::spawn(&mut command, http, https)
+}
+
+/// In a folder of its own, as under `/var/log`: the daemon watches the folder of its configuration.
+pub(crate) const LOG: &str = "log/engage-host.log";

@@ -1,0 +1,139 @@
+//! One chain, one site key and one set of payloads, used by both servers.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use aws_lc_rs::signature::RsaKeyPair;
+use engage_host::config::Config;
+use engage_host::pki::{Certificate, PrivateKey, Timestamp, certificate_der};
+use engage_host::publication::prove;
+
+use crate::host;
+use crate::nginx;
+use crate::process::Server;
+use crate::trouble::{Outcome, Trouble, While};
+
+#[derive(Debug)]
+pub(crate) struct Installation {
+    pub(crate) engage_host: PathBuf,
+    pub(crate) nginx: PathBuf,
+    /// Absolute.
+    pub(crate) work: PathBuf,
+    /// What devices have installed.
+    pub(crate) anchor: Certificate,
+    /// The announcement, byte for byte.
+    pub(crate) announcement: Arc<[u8]>,
+}
+
+/// One of the two servers that are compared.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Subject {
+    EngageHost,
+    Nginx,
+}
+
+impl Subject {
+    pub(crate) const BOTH: [Self; 2] = [Self::EngageHost, Self::Nginx];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::EngageHost => "engage-host",
+            Self::Nginx => "nginx",
+        }
+    }
+}
+
+impl Installation {
+    /// Makes the chain with `engage-host init`, and the files that nginx serves.
+    pub(crate) fn new(engage_host: &Path, nginx: &Path, work: &Path) -> Outcome<Self> {
+        // Only a folder that an earlier run has made is emptied.
+        if work.join(MARK).exists() {
+            fs::remove_dir_all(work).doing("emptying the work folder")?;
+        }
+        fs::create_dir_all(work.join("log")).doing("making the work folder")?;
+        let work = work.canonicalize()?;
+        fs::write(work.join(MARK), "bench/compare empties this folder\n")?;
+        let made = Command::new(engage_host)
+            .args(["init", "--host", "127.0.0.1", "--http", "127.0.0.1:80"])
+            .args(["--https", "127.0.0.1:443", "--dir"])
+            .arg(&work)
+            .stdout(Stdio::null())
+            .status()
+            .doing("running `engage-host init`")?;
+        if !made.success() {
+            return Err(Trouble::new("`engage-host init` failed"));
+        }
+        let config_file = work.join("config.toml");
+        // The admin listener is on, on a port that nobody else can have.
+        let text = fs::read_to_string(&config_file)?;
+        fs::write(
+            &config_file,
+            format!("{text}\n[admin]\nlisten = \"127.0.0.1:0\"\n"),
+        )?;
+        let config = Config::load(&config_file).doing("reading the configuration")?;
+        let installation = Self {
+            engage_host: engage_host.canonicalize()?,
+            nginx: nginx.to_owned(),
+            anchor: certificate_der("certificate", &config.sites[0].certificate)
+                .doing("reading the root")?,
+            announcement: announcement(&config)?.into(),
+            work,
+        };
+        installation.write_document_root()?;
+        Ok(installation)
+    }
+
+    /// Starts a server with this installation and waits until it listens.
+    pub(crate) fn start(&self, subject: Subject) -> Outcome<Server> {
+        let mut server = self.spawn(subject)?;
+        server.wait_until_listening()?;
+        Ok(server)
+    }
+
+    /// Starts a server and does not wait.
+    pub(crate) fn spawn(&self, subject: Subject) -> Outcome<Server> {
+        match subject {
+            Subject::EngageHost => host::spawn(self, &self.work.join("config.toml")),
+            Subject::Nginx => nginx::spawn(self),
+        }
+    }
+
+    /// The server's key, for the bare cost of its signatures.
+    pub(crate) fn server_key(&self) -> Outcome<RsaKeyPair> {
+        let file = self.work.join("pki/partner_server.key");
+        let key = PrivateKey::load(&file).doing("reading the server's key")?;
+        RsaKeyPair::from_pkcs8(key.into_der().secret_der())
+            .map_err(|error| Trouble::new(format!("the server's key: {error}")))
+    }
+
+    fn write_document_root(&self) -> Outcome<()> {
+        let root = self.work.join("nginx/root");
+        let route = root.join("swordfish/lock/certificates");
+        fs::create_dir_all(&route)?;
+        fs::write(route.join("current"), &self.announcement)?;
+        let shelf = root.join("static/Device_Certificates");
+        fs::create_dir_all(&shelf)?;
+        fs::write(shelf.join("partner_CA.der"), self.anchor.der())?;
+        Ok(())
+    }
+}
+
+/// What devices must be told, from the proof and not from a server.
+fn announcement(config: &Config) -> Outcome<Vec<u8>> {
+    let proof = prove(
+        config,
+        &config.base_url_at(config.http.listen),
+        Timestamp::now(),
+    );
+    let publication = proof
+        .verdict
+        .map_err(|refusals| Trouble::new(format!("the installation is refused: {refusals:?}")))?;
+    publication
+        .announcement(None)
+        .map(|announcement| announcement.body().to_vec())
+        .ok_or_else(|| Trouble::new("there is no default site"))
+}
+
+const MARK: &str = ".bench-compare";

@@ -1,0 +1,68 @@
+//! Load: closed loops for the cost of a request, open ones for its time.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::trouble::{Outcome, Trouble};
+
+/// `callers` callers make `count` calls between them, each the next when its last is answered.
+/// One wrong answer fails all.
+pub(crate) async fn closed<F, C>(callers: usize, count: usize, call: C) -> Outcome<()>
+where
+    C: Fn(usize) -> F + Clone + Send + 'static,
+    F: Future<Output = Outcome<()>> + Send,
+{
+    let next = Arc::new(AtomicUsize::new(0));
+    let mut tasks = JoinSet::new();
+    for _ in 0..callers {
+        let (next, call) = (Arc::clone(&next), call.clone());
+        tasks.spawn(async move {
+            loop {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                if number >= count {
+                    return Ok(());
+                }
+                call(number).await?;
+            }
+        });
+    }
+    all(tasks).await.map(|_| ())
+}
+
+/// Calls start every `interval` for `length`, whatever became of those before. The time of each,
+/// from the moment at which it was due.
+pub(crate) async fn open<F, C>(interval: Duration, length: Duration, call: C) -> Outcome<Vec<Duration>>
+where
+    C: Fn(usize) -> F,
+    F: Future<Output = Outcome<()>> + Send + 'static,
+{
+    let start = Instant::now();
+    let mut tasks = JoinSet::new();
+    let mut due = start;
+    for number in 0.. {
+        if due - start >= length {
+            break;
+        }
+        tokio::time::sleep_until(due).await;
+        let (call, since) = (call(number), due);
+        tasks.spawn(async move {
+            call.await?;
+            Ok(since.elapsed())
+        });
+        due += interval;
+    }
+    all(tasks).await
+}
+
+/// What every task has returned, in the order of their ends.
+pub(crate) async fn all<T: 'static>(mut tasks: JoinSet<Outcome<T>>) -> Outcome<Vec<T>> {
+    let mut results = Vec::with_capacity(tasks.len());
+    while let Some(ended) = tasks.join_next().await {
+        results.push(ended.map_err(|error| Trouble::new(error.to_string()))??);
+    }
+    Ok(results)
+}

@@ -1,0 +1,101 @@
+//! `bench/compare`: engage-host and nginx side by side, in one run.
+
+mod accounting;
+mod crypto;
+mod device;
+mod expected;
+mod host;
+mod idle;
+mod installation;
+mod load;
+mod nginx;
+mod night;
+mod plan;
+mod process;
+mod reload;
+mod report;
+mod requests;
+mod start;
+mod statistics;
+mod trouble;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+use tokio::runtime::Builder;
+
+use installation::Installation;
+use plan::{Part, Plan};
+use report::Report;
+use trouble::Outcome;
+
+/// Compare engage-host with nginx on this computer, over loopback
+#[derive(Debug, Parser)]
+struct Compare {
+    /// The release binary of engage-host
+    #[arg(long, value_name = "FILE")]
+    engage_host: PathBuf,
+    /// The nginx binary
+    #[arg(long, value_name = "FILE", default_value = "nginx")]
+    nginx: PathBuf,
+    /// Folder for chain, configurations and logs; emptied first
+    #[arg(long, value_name = "DIR")]
+    work: PathBuf,
+    /// Where the results go as JSON
+    #[arg(long, value_name = "FILE")]
+    json: PathBuf,
+    /// Fewer and shorter rounds: under a minute, for a first look
+    #[arg(long)]
+    quick: bool,
+    /// Measure only this; repeatable
+    #[arg(long, value_enum, value_name = "PART")]
+    only: Vec<Part>,
+}
+
+fn main() -> ExitCode {
+    let compare = Compare::parse();
+    let runtime = Builder::new_multi_thread().enable_all().build();
+    let done = runtime
+        .map_err(Into::into)
+        .and_then(|runtime| runtime.block_on(run(compare)));
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(trouble) => {
+            eprintln!("error: {trouble}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(compare: Compare) -> Outcome<()> {
+    let Compare {
+        engage_host,
+        nginx,
+        work,
+        json,
+        quick,
+        only,
+    } = compare;
+    let plan = Plan::new(quick, only);
+    process::raise_descriptor_limit();
+    let installation = Installation::new(&engage_host, &nginx, &work)?;
+    let mut report = Report::new(&installation, &plan);
+    if plan.has(Part::Requests) {
+        requests::measure(&installation, &plan, &mut report).await?;
+    }
+    if plan.has(Part::Idle) {
+        idle::measure(&installation, &plan, &mut report).await?;
+    }
+    if plan.has(Part::Start) {
+        start::measure(&installation, &plan, &mut report).await?;
+    }
+    if plan.has(Part::Reload) {
+        reload::measure(&installation, &plan, &mut report).await?;
+    }
+    if plan.has(Part::Night) {
+        night::measure(&installation, &plan, &mut report).await?;
+    }
+    println!("\n{report}");
+    report.write_json(&json)
+}

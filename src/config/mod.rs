@@ -22,7 +22,7 @@ pub use admin::AdminConfig;
 pub use base_url::{BaseUrl, BaseUrlError, primary_ipv4};
 pub use error::ConfigError;
 pub use limits::{Limits, PerAddress};
-pub use log::{LogConfig, LogFormat};
+pub use log::{LogConfig, LogFormat, LogLevel, LogLevelError};
 
 /// A configuration whose values are each well-formed and consistent with each other.
 ///

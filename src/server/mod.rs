@@ -72,7 +72,7 @@ pub async fn run(
         metrics: Arc::clone(&metrics),
         config,
     };
-    let watchdog = service_manager::keep_alive(reloader.http);
+    let watchdog = service_manager::keep_alive(reloader.http, doorway.own_call().clone());
     let reloads = reloader.run(expiry)?;
     let drain = doorway.limits().drain;
     let stop = async {

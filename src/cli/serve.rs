@@ -76,7 +76,7 @@ impl Serve {
             init::create_missing(&path, &listen)?;
         }
         let config = Config::load(&path)?;
-        start_logging(&config.log).map_err(Failure::new)?;
+        start_logging(&config.log);
         let bound = Bound::bind(&listen.applied_to(&config))?;
         let http = bound.http_address().map_err(Failure::new)?;
         let proof = prove(&config, &config.base_url_at(http), Timestamp::now());

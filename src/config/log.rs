@@ -1,6 +1,8 @@
 //! `[log]`: how events are written.
 
 use serde::Deserialize;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 /// How events are logged, to standard error.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
@@ -9,8 +11,44 @@ pub struct LogConfig {
     /// One line of text or one JSON object for each event.
     pub format: LogFormat,
     /// Least level, or `tracing` filter directives; `RUST_LOG` overrides it.
-    pub level: String,
+    pub level: LogLevel,
 }
+
+/// A level, or `tracing` filter directives.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[serde(try_from = "String")]
+pub struct LogLevel(String);
+
+impl LogLevel {
+    /// What it lets through.
+    #[must_use]
+    pub fn filter(&self) -> EnvFilter {
+        EnvFilter::new(&self.0)
+    }
+}
+
+impl TryFrom<String> for LogLevel {
+    type Error = LogLevelError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        // `tracing` takes a word that is no level for the name of a target, and would log nothing
+        // else at all.
+        let is_directive =
+            |part: &str| part.contains(['=', '[']) || part.trim().parse::<LevelFilter>().is_ok();
+        if EnvFilter::try_new(&text).is_ok() && text.split(',').all(is_directive) {
+            Ok(Self(text))
+        } else {
+            Err(LogLevelError(text))
+        }
+    }
+}
+
+/// A `[log] level` that is no level.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error(
+    "`[log] level` is `{0}`; allowed: error, warn, info, debug, trace, or filter directives such as `info,access=warn`"
+)]
+pub struct LogLevelError(String);
 
 /// The form of a logged event.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
@@ -27,7 +65,7 @@ impl Default for LogConfig {
     fn default() -> Self {
         Self {
             format: LogFormat::default(),
-            level: "info".to_owned(),
+            level: LogLevel("info".to_owned()),
         }
     }
 }

@@ -25,7 +25,7 @@ pub use base_url::{BaseUrl, BaseUrlError, primary_ipv4};
 pub use devices::{DevicesConfig, DevicesDirectory};
 pub use error::ConfigError;
 pub use limits::{Limits, PerAddress};
-pub use log::{LogConfig, LogFormat};
+pub use log::{LogConfig, LogFormat, LogLevel, LogLevelError};
 pub use webhook::WebhookConfig;
 
 /// A configuration whose values are each well-formed and consistent with each other.

@@ -3,10 +3,11 @@
 //! Without systemd (`NOTIFY_SOCKET` unset) all of it does nothing.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sd_notify::NotifyState;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpSocket;
 use tokio::time::{sleep, timeout};
 use tracing::{debug, error};
 
@@ -28,22 +29,48 @@ pub fn stopping() {
     tell(&[NotifyState::Stopping]);
 }
 
-/// Feeds the watchdog as long as the daemon answers a request on its own plain listener; where no
-/// watchdog is asked for, waits for ever.
+/// Feeds the watchdog as long as the daemon's own plain listener takes a connection and ends it;
+/// where no watchdog is asked for, waits for ever.
 ///
-/// A daemon whose accept loop or runtime is stuck feeds nobody, and systemd restarts it.
-pub async fn keep_alive(http: SocketAddr) {
+/// A daemon whose accept loop or runtime is stuck feeds nobody, and systemd restarts it. No limit
+/// and no list applies to these connections, or a flood would have a healthy daemon restarted.
+pub async fn keep_alive(http: SocketAddr, own_call: OwnCall) {
     let Some(deadline) = sd_notify::watchdog_enabled() else {
         return std::future::pending().await;
     };
     let pause = deadline / 3;
     loop {
-        match timeout(pause, answers(reachable(http))).await {
+        match timeout(pause, is_taken(reachable(http), &own_call)).await {
             Ok(Ok(())) => tell(&[NotifyState::Watchdog]),
-            Ok(Err(error)) => error!("the plain listener does not answer its own daemon: {error}"),
-            Err(_) => error!("the plain listener has not answered its own daemon for {pause:?}"),
+            Ok(Err(error)) => {
+                error!("the plain listener does not take its own daemon's connection: {error}");
+            }
+            Err(_) => {
+                error!(
+                    "the plain listener has not taken its own daemon's connection for {pause:?}"
+                );
+            }
         }
         sleep(pause).await;
+    }
+}
+
+/// The address from which the daemon is calling itself, shared with its listener.
+///
+/// Nobody else can call from it: while the call lasts, the port belongs to the daemon's own socket.
+#[derive(Clone, Debug, Default)]
+pub struct OwnCall(Arc<Mutex<Option<SocketAddr>>>);
+
+impl OwnCall {
+    /// Whether a connection from `peer` is the daemon's own.
+    #[must_use]
+    pub fn is_from(&self, peer: SocketAddr) -> bool {
+        *self.address() == Some(peer)
+    }
+
+    fn address(&self) -> MutexGuard<'_, Option<SocketAddr>> {
+        // One assignment is all that is ever done to it.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -63,17 +90,18 @@ fn reachable(mut address: SocketAddr) -> SocketAddr {
     address
 }
 
-/// Any answer is a sign of life: an allow list may leave this computer out.
-async fn answers(http: SocketAddr) -> std::io::Result<()> {
-    let mut stream = TcpStream::connect(http).await?;
-    stream
-        .write_all(b"HEAD /alive HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-        .await?;
-    let mut answer = [0; 9];
-    stream.read_exact(&mut answer).await?;
-    if answer == *b"HTTP/1.1 " {
-        Ok(())
+/// Calls the listener, which hangs up on its own daemon at once.
+async fn is_taken(http: SocketAddr, own_call: &OwnCall) -> std::io::Result<()> {
+    let socket = if http.is_ipv4() {
+        TcpSocket::new_v4()
     } else {
-        Err(std::io::ErrorKind::InvalidData.into())
+        TcpSocket::new_v6()
+    }?;
+    socket.bind((http.ip(), 0).into())?;
+    *own_call.address() = Some(socket.local_addr()?);
+    let mut stream = socket.connect(http).await?;
+    match stream.read(&mut [0]).await? {
+        0 => Ok(()),
+        _ => Err(std::io::ErrorKind::InvalidData.into()),
     }
 }

@@ -17,6 +17,7 @@ use super::admission::{Admission, Full};
 use super::pacing::{Paced, Visit};
 use crate::config::{Access, Limits};
 use crate::connection::{Connection, ListenerKind};
+use crate::platform::service_manager::OwnCall;
 use crate::telemetry::{Burst, Metrics};
 
 /// The doorway of both listeners.
@@ -29,6 +30,7 @@ struct Rules {
     limits: Arc<Limits>,
     admission: Arc<Admission>,
     metrics: Arc<Metrics>,
+    own_call: OwnCall,
     full: Burst,
     strangers: Burst,
     bad_headers: Burst,
@@ -46,6 +48,7 @@ impl Doorway {
             limits: Arc::new(limits),
             admission: Arc::new(admission),
             metrics,
+            own_call: OwnCall::default(),
             full: Burst::default(),
             strangers: Burst::default(),
             bad_headers: Burst::default(),
@@ -54,6 +57,11 @@ impl Doorway {
 
     pub(super) fn metrics(&self) -> &Arc<Metrics> {
         &self.0.metrics
+    }
+
+    /// Calls of the daemon to itself, which are ended at once and leave no trace.
+    pub(super) fn own_call(&self) -> &OwnCall {
+        &self.0.own_call
     }
 
     pub(super) fn limits(&self) -> &Arc<Limits> {
@@ -73,8 +81,12 @@ impl Doorway {
             access,
             limits,
             admission,
+            own_call,
             ..
         } = &*self.0;
+        if own_call.is_from(connection.peer) {
+            return Err(turned_away());
+        }
         let mut permit = admission
             .enter()
             .map_err(|full| self.turn_away(connection, full))?;
@@ -157,9 +169,8 @@ async fn read_proxy_header(
             if stream.read_buf(&mut bytes).await? == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
-            let header = HeaderResult::parse(&bytes);
-            if header.is_complete() {
-                let (peer, length) = caller(&header)?;
+            if !is_cut_off(&bytes) {
+                let (peer, length) = caller(&HeaderResult::parse(&bytes))?;
                 let rest = bytes.split_off(length).freeze();
                 return Ok((peer, rest));
             }
@@ -171,6 +182,18 @@ async fn read_proxy_header(
     timeout(deadline, read)
         .await
         .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
+}
+
+/// Whether more bytes could make it a header. Decided here for version 1, because `ppp` takes an
+/// address that has not yet arrived whole for a wrong one.
+fn is_cut_off(bytes: &[u8]) -> bool {
+    let agrees_with = |start: &[u8]| bytes.iter().zip(start).all(|(a, b)| a == b);
+    if agrees_with(v2::PROTOCOL_PREFIX) {
+        return bytes.len() < V2_FIXED_BYTES || HeaderResult::parse(bytes).is_incomplete();
+    }
+    agrees_with(b"PROXY ")
+        && bytes.len() < V1_MOST_BYTES
+        && !bytes.windows(2).any(|pair| pair == b"\r\n")
 }
 
 fn caller(header: &HeaderResult<'_>) -> io::Result<(Option<SocketAddr>, usize)> {
@@ -210,6 +233,10 @@ fn invalid(reason: &str) -> io::Error {
 fn turned_away() -> io::Error {
     io::ErrorKind::ConnectionRefused.into()
 }
+
+/// Sections 2.1 and 2.2 of the PROXY protocol.
+const V1_MOST_BYTES: usize = 107;
+const V2_FIXED_BYTES: usize = 16;
 
 /// Version 2 may carry up to 64 KiB of extensions; balancers send a few hundred bytes.
 const MAX_PROXY_HEADER_BYTES: usize = 4096;

@@ -69,7 +69,7 @@ pub async fn run(
     };
     let handles = Handles::default();
     let drain = doorway.limits().drain;
-    let watchdog = service_manager::keep_alive(reloader.http);
+    let watchdog = service_manager::keep_alive(reloader.http, doorway.own_call().clone());
     let reloads = reloader.run(expiry)?;
     let stop = async {
         tokio::select! {

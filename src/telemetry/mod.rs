@@ -21,12 +21,9 @@ pub use metrics::{Metrics, OpenConnection, Route};
 pub use mismatch::MismatchWatch;
 
 /// Starts logging as configured. `RUST_LOG` overrides the level.
-pub fn start_logging(log: &LogConfig) -> Result<(), LogLevelError> {
+pub fn start_logging(log: &LogConfig) {
     let LogConfig { format, level } = log;
-    let filter = match EnvFilter::try_from_default_env() {
-        Ok(filter) => filter,
-        Err(_) => EnvFilter::try_new(level).map_err(|_| LogLevelError(level.clone()))?,
-    };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| level.filter());
     let logs = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(stderr);
@@ -35,12 +32,4 @@ pub fn start_logging(log: &LogConfig) -> Result<(), LogLevelError> {
         LogFormat::Json => logs.json().flatten_event(true).try_init(),
         LogFormat::Text => logs.with_ansi(stderr().is_terminal()).try_init(),
     };
-    Ok(())
 }
-
-/// A `[log] level` that is no level.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[error(
-    "`[log] level` is `{0}`; allowed: error, warn, info, debug, trace, or filter directives such as `info,access=warn`"
-)]
-pub struct LogLevelError(String);

@@ -8,18 +8,27 @@
     reason = "a test reports a failed expectation by panicking"
 )]
 
+mod access;
+mod admin;
+mod admission;
 mod answers;
 mod chains;
+mod deadlines;
 mod doctor;
+mod expiry;
+mod handshakes;
 mod harness;
 mod hash;
 mod https;
 mod init;
 mod limits;
 mod load;
+mod logs;
 mod paths;
 mod refusals;
+mod reload;
 mod secrets;
+mod service;
 mod sites;
 mod stop;
 mod trouble;

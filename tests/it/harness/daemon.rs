@@ -127,10 +127,6 @@ impl Daemon {
         self.address_after("listening on admin http://")
     }
 
-    pub(crate) fn id(&self) -> u32 {
-        self.child.id()
-    }
-
     /// Asks the daemon to stop, as a service supervisor does.
     pub(crate) fn terminate(&self) {
         self.signal("TERM");

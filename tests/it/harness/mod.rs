@@ -16,7 +16,6 @@ pub(crate) use command::{Finished, openssl, program, run, run_with_input};
 pub(crate) use daemon::Daemon;
 pub(crate) use installation::{Installation, SITE_KEY_BASE64, SITE_KEY_HEX};
 pub(crate) use keys::Key;
-pub(crate) use metrics::Reading;
 pub(crate) use shown::{hex, shown, wire_text};
 pub(crate) use tls::{client_config, tls_connect, tls_get, trusting};
 pub(crate) use wire::{

@@ -92,7 +92,7 @@ fn a_chain_of_4097_bytes() {
 fn deleted_files() {
     for file in [CHAIN, KEY, ANCHOR, "pki/site.key", "config.toml"] {
         assert_refused(file, "No such file", |installation| {
-            installation.remove(file)
+            installation.remove(file);
         });
     }
 }

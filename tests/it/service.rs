@@ -1,0 +1,256 @@
+//! What systemd gives and is told.
+
+use std::ffi::OsStr;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixDatagram;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use crate::harness::{
+    Answer, Daemon, Installation, connect, get, program, read_answer, standard, tls_get, trusting,
+};
+
+const ANNOUNCEMENT: &str = "/swordfish/lock/certificates/current";
+
+/// The socket of a service manager.
+struct Notified(UnixDatagram);
+
+impl Notified {
+    fn new(installation: &Installation) -> Self {
+        let socket = UnixDatagram::bind(installation.path("notify")).unwrap();
+        socket
+            .set_read_timeout(Some(Duration::from_secs(20)))
+            .unwrap();
+        Self(socket)
+    }
+
+    /// The next message that is not about the watchdog.
+    fn next(&self) -> String {
+        loop {
+            let message = self.next_of_any_kind().expect("a message in time");
+            if message != "WATCHDOG=1\n" {
+                return message;
+            }
+        }
+    }
+
+    fn next_of_any_kind(&self) -> Option<String> {
+        let mut bytes = [0; 4096];
+        let length = self.0.recv(&mut bytes).ok()?;
+        Some(String::from_utf8(bytes[..length].to_vec()).unwrap())
+    }
+}
+
+#[test]
+fn readiness_reloads_and_the_end_are_told() {
+    let installation = Installation::new(standard());
+    let manager = Notified::new(&installation);
+    let mut daemon = Daemon::start_with(&installation, |command| {
+        command.env("NOTIFY_SOCKET", installation.path("notify"));
+    });
+    assert_eq!(manager.next().trim(), "READY=1");
+    daemon.hang_up();
+    let reloading = manager.next();
+    let (first, second) = reloading.trim().split_once('\n').unwrap();
+    assert_eq!(first, "RELOADING=1");
+    let since_boot = second.strip_prefix("MONOTONIC_USEC=").unwrap();
+    assert!(since_boot.parse::<u64>().unwrap() > 0);
+    assert_eq!(manager.next().trim(), "READY=1");
+    // A refused reload ends too, or systemd would wait for it.
+    daemon.wait_for("reloaded:");
+    installation.write("pki/partner_server.pem", "");
+    daemon.hang_up();
+    assert!(manager.next().starts_with("RELOADING=1"));
+    assert_eq!(manager.next().trim(), "READY=1");
+    daemon.wait_for("reload refused");
+    daemon.terminate();
+    // The watch may have told of one more reload.
+    let stopping = std::iter::repeat_with(|| manager.next())
+        .take(3)
+        .find(|message| message.trim() == "STOPPING=1");
+    assert!(stopping.is_some());
+    assert_eq!(daemon.finish().0, Some(0));
+}
+
+/// Starts the daemon with a watchdog of `usec` microseconds, which is for its process alone.
+fn start_watched(installation: &Installation, usec: &str) -> Daemon {
+    Daemon::run(
+        Command::new("sh")
+            .args(["-c", "WATCHDOG_PID=$$ exec \"$@\"", "sh"])
+            .arg(program().get_program())
+            .args(["serve", "--config"])
+            .arg(installation.path("config.toml"))
+            .env("NOTIFY_SOCKET", installation.path("notify"))
+            .env("WATCHDOG_USEC", usec)
+            .env("RUST_LOG", "debug"),
+    )
+}
+
+#[test]
+fn the_watchdog_is_fed_while_the_daemon_lives_and_not_when_it_is_stopped() {
+    let installation = Installation::new(standard()).with_admin();
+    let manager = Notified::new(&installation);
+    let mut daemon = start_watched(&installation, "600000");
+    let mut fed = 0;
+    while fed < 3 {
+        let message = manager.next_of_any_kind().expect("a message in time");
+        fed += usize::from(message == "WATCHDOG=1\n");
+    }
+    // Its looks at itself are no device's requests, connections or refusals.
+    let metrics = daemon.metrics();
+    assert_eq!(metrics.sum("requests_total", &[]), 0);
+    assert_eq!(metrics.sum("refusals_total", &[]), 0);
+    assert_eq!(daemon.seen(" access: ").count(), 0);
+    daemon.signal("STOP");
+    manager
+        .0
+        .set_read_timeout(Some(Duration::from_millis(1500)))
+        .unwrap();
+    // What was on its way when it stopped; then nothing for more than two deadlines.
+    let late = std::iter::from_fn(|| manager.next_of_any_kind())
+        .take(3)
+        .count();
+    assert!(late < 3);
+    daemon.signal("CONT");
+    manager
+        .0
+        .set_read_timeout(Some(Duration::from_secs(20)))
+        .unwrap();
+    assert_eq!(manager.next_of_any_kind().as_deref(), Some("WATCHDOG=1\n"));
+}
+
+/// A flood, an allow list or a balancer's address must not make systemd kill a healthy daemon.
+#[test]
+fn the_watchdog_is_fed_whatever_is_refused_to_others() {
+    for (section, lines) in [
+        ("[limits]", "connections = 1"),
+        ("[limits]", "connections_per_address = 1"),
+        ("[access]", "allow = [\"10.0.0.0/8\"]"),
+        ("[access]", "proxy_protocol_from = [\"127.0.0.0/8\"]"),
+    ] {
+        let installation = Installation::new(standard()).with_admin();
+        installation.set(section, lines);
+        let manager = Notified::new(&installation);
+        let mut daemon = start_watched(&installation, "300000");
+        let _held = connect(daemon.http);
+        for _ in 0..5 {
+            let message = std::iter::from_fn(|| manager.next_of_any_kind())
+                .find(|message| message == "WATCHDOG=1\n");
+            assert!(message.is_some(), "{lines}");
+        }
+        // At most the connection that this test holds is refused, none of the watchdog's.
+        assert!(daemon.metrics().sum("refusals_total", &[]) <= 1, "{lines}");
+        daemon.terminate();
+        let (code, log) = daemon.finish();
+        assert_eq!(code, Some(0));
+        assert!(!log.contains("ERROR"), "{log}");
+    }
+}
+
+#[test]
+fn sockets_of_the_service_manager_are_taken_in_their_order() {
+    let installation = Installation::new(standard());
+    // Addresses that cannot be bound: only what is passed can work.
+    installation.edit("listen = \"127.0.0.1:0\"", "listen = \"192.0.2.1:80\"");
+    installation.edit("listen = \"127.0.0.1:0\"", "listen = \"192.0.2.1:443\"");
+    let Some(daemon) = start_activated(&installation) else {
+        return;
+    };
+    assert_eq!(get(daemon.http, ANNOUNCEMENT).status(), 200);
+    let config = trusting(&standard().root.der);
+    assert_eq!(tls_get(daemon.https, &config, ANNOUNCEMENT).status(), 200);
+}
+
+/// Through a few lines of Python, which hand over two bound sockets as systemd does.
+fn start_activated(installation: &Installation) -> Option<Daemon> {
+    const HAND_OVER: &str = "
+import os, socket, sys
+for fd in 3, 4:
+    listener = socket.socket()
+    listener.bind(('127.0.0.1', 0))
+    listener.listen()
+    os.dup2(listener.fileno(), fd + 10)
+for fd in 3, 4:
+    os.dup2(fd + 10, fd)
+    os.set_inheritable(fd, True)
+os.environ['LISTEN_FDS'] = '2'
+os.environ['LISTEN_PID'] = str(os.getpid())
+os.execv(sys.argv[1], sys.argv[1:])
+";
+    if Command::new("python3").arg("--version").output().is_err() {
+        assert!(std::env::var_os("CI").is_none(), "python3 is needed");
+        println!("skipped: python3 is not installed");
+        return None;
+    }
+    let arguments = [OsStr::new("serve"), OsStr::new("--config")];
+    Some(Daemon::run(
+        Command::new("python3")
+            .args(["-c", HAND_OVER])
+            .arg(program().get_program())
+            .args(arguments)
+            .arg(installation.path("config.toml"))
+            .env_remove("RUST_LOG"),
+    ))
+}
+
+#[test]
+fn a_request_whose_head_is_still_arriving_is_answered_before_the_end() {
+    let installation = Installation::new(standard());
+    let mut daemon = Daemon::start(&installation);
+    // A first answer on each connection: the daemon has accepted it.
+    let mut streams: Vec<_> = (0..2).map(|_| connect(daemon.http)).collect();
+    for stream in &mut streams {
+        write!(stream, "GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+        assert_eq!(read_answer(stream).status(), 404);
+        write!(stream, "GET {ANNOUNCEMENT} HTTP/1.1\r\nHo").unwrap();
+    }
+    daemon.terminate();
+    daemon.wait_for("draining for at most 20 s");
+    for mut stream in streams {
+        let _ = stream.write_all(b"st: a\r\n\r\n");
+        let mut said = Vec::new();
+        let _ = stream.read_to_end(&mut said);
+        // Either it was in time, and is whole; or the connection counted as idle.
+        if !said.is_empty() {
+            assert_eq!(Answer::parse(&said).status(), 200);
+        }
+    }
+    assert_eq!(daemon.finish().0, Some(0));
+}
+
+#[test]
+fn an_idle_kept_alive_connection_is_closed_cleanly_at_once() {
+    let installation = Installation::new(standard());
+    let mut daemon = Daemon::start(&installation);
+    let mut stream = connect(daemon.http);
+    write!(stream, "GET {ANNOUNCEMENT} HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    assert_eq!(read_answer(&mut stream).status(), 200);
+    daemon.wait_for(" access: ");
+    let started = Instant::now();
+    daemon.terminate();
+    daemon.wait_for("draining for at most 20 s");
+    let mut rest = Vec::new();
+    stream.read_to_end(&mut rest).unwrap();
+    assert_eq!(rest, b"");
+    assert_eq!(daemon.finish().0, Some(0));
+    assert!(
+        started.elapsed() < Duration::from_secs(15),
+        "{:?}",
+        started.elapsed()
+    );
+}
+
+#[test]
+fn what_is_left_after_the_drain_is_cut_off_and_the_end_is_a_success() {
+    let installation = Installation::new(standard());
+    installation.set("[limits]", "drain_seconds = 1");
+    let mut daemon = Daemon::start(&installation);
+    let mut stream = connect(daemon.https);
+    stream.write_all(b"\x16\x03").unwrap();
+    daemon.terminate();
+    daemon.wait_for("draining for at most 1 s");
+    let started = Instant::now();
+    let (code, log) = daemon.finish();
+    assert_eq!(code, Some(0), "{log}");
+    assert!(started.elapsed() < Duration::from_secs(10));
+}

@@ -10,6 +10,7 @@
 
 mod answers;
 mod chains;
+mod devices_cli;
 mod doctor;
 mod harness;
 mod hash;

@@ -73,8 +73,10 @@ impl Hall {
         hall
     }
 
+    /// Keeps for ever: the retention must not remove a night of 2026 from a test of later years.
     fn store(&self) -> FileStore {
-        FileStore::open(&self.0.path().join("Engage_Data"), KeepDays::default()).unwrap()
+        let keep = KeepDays::new(36_500).unwrap();
+        FileStore::open(&self.0.path().join("Engage_Data"), keep).unwrap()
     }
 
     fn write(&self, name: &str, contents: impl AsRef<[u8]>) {

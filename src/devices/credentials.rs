@@ -20,8 +20,8 @@
 //! devices would be hours of it, so a password that was right is known for eight hours by its
 //! HMAC-SHA256 under a key that this process made up: only the first call of a night pays.
 //! Wrong passwords and unknown devices always pay, and the same, so the time says nothing about
-//! which of them it was, as long as all hashes of the file cost the same. One entry for each device of the file at most is remembered, and reading
-//! the file anew forgets them all.
+//! which of them it was, as long as all hashes of the file cost the same. One entry for each
+//! device of the file at most is remembered, and reading the file anew forgets them all.
 
 mod error;
 mod hash;

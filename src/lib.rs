@@ -21,6 +21,7 @@
 //! - [`routes`]: what is answered; the middleware stack in one place.
 //! - [`publication`]: everything that the certificate routes serve, and its proof.
 //! - [`devices`]: what devices deliver in their call-in, and its files; what they are answered.
+//! - [`devices`]: the nightly call-in and the store that records it.
 //! - [`lock`]: a device, simulated: what `doctor` and the tests speak with.
 //! - [`config`], [`site`], [`tls`], [`pki`]: configuration, site keys and announcements, what the
 //!   server proves itself with, certificates.
@@ -31,7 +32,6 @@ pub mod config;
 pub mod connection;
 pub mod devices;
 pub mod lock;
-
 pub mod pki;
 pub mod platform;
 pub mod publication;

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Args;
 use tokio::runtime::Builder;
@@ -59,7 +60,12 @@ impl Serve {
             .enable_all()
             .build()
             .map_err(|error| Failure::new(format_args!("failed to start the runtime: {error}")))
-            .and_then(|runtime| runtime.block_on(self.serve()));
+            .and_then(|runtime| {
+                let served = runtime.block_on(self.serve());
+                // A read that hangs (a file server that is gone) must not keep a stopped daemon.
+                runtime.shutdown_timeout(Duration::from_secs(1));
+                served
+            });
         match served {
             Ok(()) => ExitCode::SUCCESS,
             Err(failure) => failure.report(),

@@ -90,14 +90,9 @@ pub enum NetworkError {
     Syntax(String),
 }
 
-/// The address itself, where a dual-stack socket shows an IPv4 caller as `::ffff:10.0.0.1`.
-#[must_use]
-pub fn canonical(address: IpAddr) -> IpAddr {
-    address.to_canonical()
-}
-
 fn contains(networks: &[Network], address: IpAddr) -> bool {
-    let address = canonical(address);
+    // A dual-stack socket shows an IPv4 caller as `::ffff:10.0.0.1`.
+    let address = address.to_canonical();
     networks.iter().any(|network| network.0.contains(&address))
 }
 

@@ -44,6 +44,12 @@ impl BaseUrl {
         &self.host
     }
 
+    /// The path that devices put before every other, which this daemon does not answer itself.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
     /// Whether fetching the certificate needs the trust that it is to establish.
     #[must_use]
     pub fn is_https(&self) -> bool {
@@ -72,12 +78,24 @@ impl FromStr for BaseUrl {
         if uri.query().is_some() || text.contains('#') {
             return Err(refuse("it must not contain `?` or `#`"));
         }
+        let host: HostName = authority
+            .host()
+            .parse()
+            .map_err(|_| refuse("its host is neither a name nor an address"))?;
+        if matches!(host, HostName::Ip(ip) if ip.is_unspecified()) {
+            return Err(refuse(
+                "its host is no address that a device can connect to",
+            ));
+        }
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/%".contains(&byte);
+        if !uri.path().bytes().all(is_plain) {
+            return Err(refuse(
+                "its path contains a character that must be percent-encoded",
+            ));
+        }
         Ok(Self {
             scheme,
-            host: authority
-                .host()
-                .parse()
-                .map_err(|_| refuse("its host is neither a name nor an address"))?,
+            host,
             port: port(authority.as_str(), authority.host())
                 .map_err(|()| refuse("its port is not 1 to 65535"))?,
             path: uri.path().trim_end_matches('/').to_owned(),
@@ -183,6 +201,8 @@ mod tests {
             "http://a/#f",
             "http://a b",
             "/static",
+            "http://0.0.0.0",
+            "http://a/\"",
         ] {
             assert!(text.parse::<BaseUrl>().is_err(), "{text}");
         }

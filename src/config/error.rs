@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::report::Explain;
-use crate::site::{HostName, SiteKey, SiteName};
+use crate::site::{HostName, SiteName};
 
 /// Why a configuration file cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -68,11 +68,7 @@ impl ConfigError {
         }
     }
 
-    /// `text` is the file's.
-    pub(super) fn syntax(path: &Path, text: &str, source: toml::de::Error) -> Self {
-        if SiteKey::is_written_in(text) {
-            return Self::holds_key(path);
-        }
+    pub(super) fn syntax(path: &Path, source: toml::de::Error) -> Self {
         Self::Syntax {
             path: path.to_owned(),
             suggestion: nearest_known_key(source.message()),
@@ -133,7 +129,10 @@ impl Explain for ConfigError {
             Self::Unreadable { source, .. } if source.kind() == io::ErrorKind::NotFound => {
                 "name the file with `--config FILE`, or make one with `engage-host init`".into()
             }
-            Self::Unreadable { .. } => "the user that runs engage-host needs read permission".into(),
+            Self::Unreadable { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+                "the user that runs engage-host needs read permission".into()
+            }
+            Self::Unreadable { .. } => "it is a text file in UTF-8; README.md shows a whole one".into(),
         }
     }
 }

@@ -60,9 +60,9 @@ pub(super) struct LimitsSection {
     body_total_seconds: NonZeroU32,
     keep_alive_idle_seconds: NonZeroU32,
     stalled_write_seconds: NonZeroU32,
-    request_head_bytes: RequestHeadBytes,
-    request_headers: NonZeroUsize,
-    body_bytes: NonZeroUsize,
+    request_head_bytes: Bounded<8192, { 1024 * 1024 }>,
+    request_headers: Bounded<1, 1024>,
+    body_bytes: Bounded<1, { 64 * 1024 * 1024 }>,
     connections: Option<NonZeroUsize>,
     connections_per_address: Option<NonZeroUsize>,
     drain_seconds: NonZeroU32,
@@ -73,9 +73,6 @@ impl Default for LimitsSection {
         const fn some(value: u32) -> NonZeroU32 {
             NonZeroU32::new(value).expect("not zero")
         }
-        const fn size(value: usize) -> NonZeroUsize {
-            NonZeroUsize::new(value).expect("not zero")
-        }
         Self {
             tls_handshake_seconds: some(15),
             request_head_seconds: some(15),
@@ -83,9 +80,9 @@ impl Default for LimitsSection {
             body_total_seconds: some(120),
             keep_alive_idle_seconds: some(30),
             stalled_write_seconds: some(30),
-            request_head_bytes: RequestHeadBytes(RequestHeadBytes::LEAST),
-            request_headers: size(64),
-            body_bytes: size(1024 * 1024),
+            request_head_bytes: Bounded(8192),
+            request_headers: Bounded(64),
+            body_bytes: Bounded(1024 * 1024),
             connections: None,
             connections_per_address: None,
             drain_seconds: some(20),
@@ -118,8 +115,8 @@ impl From<LimitsSection> for Limits {
             keep_alive_idle: duration(keep_alive_idle_seconds),
             stalled_write: duration(stalled_write_seconds),
             request_head_bytes: request_head_bytes.0,
-            request_headers: request_headers.get(),
-            body_bytes: body_bytes.get(),
+            request_headers: request_headers.0,
+            body_bytes: body_bytes.0,
             connections: connections.map(NonZeroUsize::get),
             connections_per_address: connections_per_address.map_or(PerAddress::Default, |most| {
                 PerAddress::Configured(most.get())
@@ -129,28 +126,20 @@ impl From<LimitsSection> for Limits {
     }
 }
 
-/// hyper's read buffer cannot be smaller than its first allocation.
+/// A number within bounds: each connection may cost that much memory, and hyper's read buffer
+/// cannot be smaller than 8 KiB.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(try_from = "usize")]
-struct RequestHeadBytes(usize);
+struct Bounded<const LEAST: usize, const MOST: usize>(usize);
 
-impl RequestHeadBytes {
-    const LEAST: usize = 8192;
-    const MOST: usize = 1024 * 1024;
-}
-
-impl TryFrom<usize> for RequestHeadBytes {
+impl<const LEAST: usize, const MOST: usize> TryFrom<usize> for Bounded<LEAST, MOST> {
     type Error = String;
 
-    fn try_from(bytes: usize) -> Result<Self, Self::Error> {
-        if (Self::LEAST..=Self::MOST).contains(&bytes) {
-            Ok(Self(bytes))
+    fn try_from(found: usize) -> Result<Self, Self::Error> {
+        if (LEAST..=MOST).contains(&found) {
+            Ok(Self(found))
         } else {
-            Err(format!(
-                "request_head_bytes is {bytes}; allowed: {} to {}",
-                Self::LEAST,
-                Self::MOST
-            ))
+            Err(format!("it is {found}; allowed: {LEAST} to {MOST}"))
         }
     }
 }

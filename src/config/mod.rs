@@ -12,14 +12,14 @@ mod webhook;
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use crate::site::{HostName, SiteKey, SiteName};
 use file::{AdminSection, ConfigFile, HttpSection, HttpsSection, SiteSection};
 
-pub use access::{Access, Network, NetworkError, canonical};
+pub use access::{Access, Network, NetworkError};
 pub use admin::AdminConfig;
 pub use base_url::{BaseUrl, BaseUrlError, primary_ipv4};
 pub use devices::{DevicesConfig, DevicesDirectory};
@@ -98,21 +98,19 @@ impl Config {
     /// Reads and checks a configuration file.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-        // `fs_err` would name the path again, which our message has said.
-        let mut text = String::new();
-        File::open(&path)
-            .and_then(|mut file| file.read_to_string(&mut text))
-            .map_err(|source| ConfigError::unreadable(&path, source))?;
+        let text = read(&path).map_err(|source| ConfigError::unreadable(&path, source))?;
         Self::parse(&path, &text)
     }
 
     /// Checks a configuration's text; `path` is where its relative paths start from.
     pub fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
-        if text.contains("PRIVATE KEY-----") {
+        // Before anything is quoted: a key in place of its file's path would stand in the message
+        // that there is no such file.
+        if text.contains("PRIVATE KEY-----") || SiteKey::is_written_in(text) {
             return Err(ConfigError::holds_key(path));
         }
         let file: ConfigFile =
-            toml::from_str(text).map_err(|source| ConfigError::syntax(path, text, source))?;
+            toml::from_str(text).map_err(|source| ConfigError::syntax(path, source))?;
         let ConfigFile {
             base_url,
             static_dir,
@@ -167,6 +165,25 @@ impl Config {
     }
 }
 
+/// Reads a configuration file, which is neither a pipe nor endless.
+fn read(path: &Path) -> io::Result<String> {
+    // Looked at before it is opened: opening a pipe would wait for its writer. `fs_err` would name
+    // the path again, which the message has said.
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("not a regular file"));
+    }
+    let mut text = String::new();
+    File::open(path)?
+        .take(MAX_FILE_BYTES + 1)
+        .read_to_string(&mut text)?;
+    if text.len() as u64 > MAX_FILE_BYTES {
+        return Err(io::Error::other(format!(
+            "it is larger than {MAX_FILE_BYTES} bytes"
+        )));
+    }
+    Ok(text)
+}
+
 /// The site that each Host header value selects must be one.
 fn sites(
     path: &Path,
@@ -177,9 +194,6 @@ fn sites(
         return Err(ConfigError::NoSite {
             path: path.to_owned(),
         });
-    }
-    if sections.iter().any(|site| is_key(&site.key_file)) {
-        return Err(ConfigError::holds_key(path));
     }
     let mut owners: HashMap<Option<HostName>, SiteName> = HashMap::new();
     for SiteSection { name, hosts, .. } in &sections {
@@ -207,10 +221,5 @@ fn sites(
     Ok(sections.into_iter().map(absolute).collect())
 }
 
-/// Whether a key stands in place of its path: the message that there is no such file would quote
-/// it.
-fn is_key(key_file: &Path) -> bool {
-    key_file
-        .to_str()
-        .is_some_and(|text| matches!(text.len(), 44 | 64) && SiteKey::is_written_in(text))
-}
+/// Room for 100,000 sites.
+const MAX_FILE_BYTES: u64 = 64 * 1024 * 1024;

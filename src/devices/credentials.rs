@@ -17,11 +17,11 @@
 //!
 //! New hashes take 19 MiB, two passes and one lane, which is OWASP's least for Argon2id: some
 //! 20 ms of a core, on purpose, each time that a password is tried. Four calls a night of 100,000
-//! devices would be hours of it, so a password that was right is known for [`REMEMBERED_FOR`] by
-//! its HMAC-SHA256 under a key that this process made up: only the first call of a night pays.
+//! devices would be hours of it, so a password that was right is known for eight hours by its
+//! HMAC-SHA256 under a key that this process made up: only the first call of a night pays.
 //! Wrong passwords and unknown devices always pay, and the same, so the time says nothing about
-//! which of them it was. One entry for each device of the file at most is remembered, and reading
-//! the file anew forgets them all.
+//! which of them it was, as long as all hashes of the file cost the same. One entry for each
+//! device of the file at most is remembered, and reading the file anew forgets them all.
 
 mod error;
 mod hash;

@@ -4,9 +4,9 @@
 //! Bodies are parsed into [`AuditBatch`], [`Alert`] and [`ConfigUpload`]; a [`DeviceStore`] keeps
 //! them, and says so only when they are durable; [`FileStore`] is the store over `Engage_Data/`,
 //! whose format and guarantees [`files`] describes. [`Database`] is what an integrator dropped for
-//! a device, and [`CallInWindow`] says when a device is to call next.
+//! a device, and [`CallInWindow`] says when a device is to call next. [`Credentials`] says who may.
 
-mod credentials;
+pub mod credentials;
 mod db;
 mod device;
 mod event;

@@ -1,6 +1,6 @@
 //! One X.509 certificate: its exact bytes and what this program needs to know of them.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::net::IpAddr;
 
 use rustls::pki_types::CertificateDer;
@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use x509_parser::error::X509Error;
 use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::oid_registry::{OID_PKCS1_SHA1WITHRSA, OID_SHA1_WITH_RSA};
-use x509_parser::prelude::{FromDer, X509Certificate};
+use x509_parser::prelude::{FromDer, X509Certificate, X509Name};
 
 use super::signature::verify_signature;
 use super::{PublicKey, Timestamp, Validity};
@@ -22,9 +22,10 @@ pub struct Certificate {
     der: CertificateDer<'static>,
     subject: String,
     issuer: String,
-    /// DER of the subject name: names are compared as devices compare them, byte for byte.
-    subject_der: Vec<u8>,
-    issuer_der: Vec<u8>,
+    /// The names as RFC 5280 section 7.1 compares them: another string type, case or spacing is
+    /// the same name.
+    subject_folded: String,
+    issuer_folded: String,
     key: PublicKey,
     key_bits: Vec<u8>,
     validity: Validity,
@@ -42,13 +43,18 @@ impl Certificate {
         if !rest.is_empty() {
             return Err(MalformedCertificate::TrailingBytes(rest.len()));
         }
-        let signed_by_itself = parsed.subject().as_raw() == parsed.issuer().as_raw()
-            && verify_signature(&parsed, parsed.public_key()).is_ok();
+        let (subject_folded, issuer_folded) = (folded(parsed.subject()), folded(parsed.issuer()));
+        // A root's signature proves nothing, so one that cannot be checked is taken on trust.
+        let signed_by_itself = subject_folded == issuer_folded
+            && matches!(
+                verify_signature(&parsed, parsed.public_key()),
+                Ok(()) | Err(LinkError::Unsupported)
+            );
         Ok(Self {
-            subject: parsed.subject().to_string(),
-            issuer: parsed.issuer().to_string(),
-            subject_der: parsed.subject().as_raw().to_vec(),
-            issuer_der: parsed.issuer().as_raw().to_vec(),
+            subject: printable(parsed.subject()),
+            issuer: printable(parsed.issuer()),
+            subject_folded,
+            issuer_folded,
             key: PublicKey::from_spki(parsed.public_key()),
             key_bits: parsed.public_key().subject_public_key.data.to_vec(),
             validity: Validity {
@@ -140,7 +146,7 @@ impl Certificate {
     /// Proves that `issuer` issued this certificate: the names chain and the signature verifies
     /// under the issuer's key (RFC 5280 section 6.1.3 (a) (1) and (4)).
     pub fn verify_issued_by(&self, issuer: &Self) -> Result<(), LinkError> {
-        if self.issuer_der != issuer.subject_der {
+        if self.issuer_folded != issuer.subject_folded {
             return Err(LinkError::Names);
         }
         let (Ok((_, own)), Ok((_, issuer))) = (
@@ -202,6 +208,10 @@ pub enum LinkError {
 pub struct KeyUse {
     /// basicConstraints cA.
     pub is_ca: Option<bool>,
+    /// basicConstraints pathLenConstraint: how many intermediates may follow.
+    pub path_length: Option<u32>,
+    /// A critical extension that is not known here, by its object identifier.
+    pub unknown_critical: Option<String>,
     /// extKeyUsage contains serverAuth or anyExtendedKeyUsage.
     pub server_auth: Option<bool>,
     /// keyUsage is present, and allows digitalSignature (what an ECDHE handshake needs).
@@ -221,6 +231,7 @@ impl KeyUse {
             match extension.parsed_extension() {
                 ParsedExtension::BasicConstraints(constraints) => {
                     key_use.is_ca = Some(constraints.ca);
+                    key_use.path_length = constraints.path_len_constraint;
                 }
                 ParsedExtension::ExtendedKeyUsage(usage) => {
                     key_use.server_auth = Some(usage.server_auth || usage.any);
@@ -231,6 +242,9 @@ impl KeyUse {
                 }
                 ParsedExtension::SubjectKeyIdentifier(_) => key_use.has_subject_key_id = true,
                 ParsedExtension::AuthorityKeyIdentifier(_) => key_use.has_authority_key_id = true,
+                ParsedExtension::UnsupportedExtension { oid } if extension.critical => {
+                    key_use.unknown_critical = Some(oid.to_id_string());
+                }
                 _ => {}
             }
         }
@@ -281,6 +295,43 @@ fn alt_names(certificate: &X509Certificate<'_>) -> Vec<SubjectAltName> {
             _ => None,
         })
         .collect()
+}
+
+/// A name for people: what could steer a terminal is shown as an escape.
+fn printable(name: &X509Name<'_>) -> String {
+    name.to_string()
+        .chars()
+        .flat_map(|it| {
+            let is_safe = !it.is_control();
+            is_safe.then_some(it).into_iter().chain(
+                (!is_safe)
+                    .then(|| it.escape_unicode())
+                    .into_iter()
+                    .flatten(),
+            )
+        })
+        .collect()
+}
+
+/// A name with its strings lower-cased and white space folded, whatever their types; what is no
+/// string stands as its bytes.
+fn folded(name: &X509Name<'_>) -> String {
+    let mut folded = String::new();
+    for relative in name.iter() {
+        for attribute in relative.iter() {
+            let value = match attribute.as_str() {
+                Ok(text) => text
+                    .to_lowercase()
+                    .split_whitespace()
+                    .collect::<Vec<_>>()
+                    .join(" "),
+                Err(_) => format!("{:?}", attribute.as_slice()),
+            };
+            let _ = write!(folded, "+{}={value:?}", attribute.attr_type());
+        }
+        folded.push(',');
+    }
+    folded
 }
 
 fn ip_address(octets: &[u8]) -> Option<IpAddr> {

@@ -57,10 +57,7 @@ impl ServerChain {
                 anchor: anchor.subject().to_owned(),
                 topmost: self.topmost().subject().to_owned(),
                 topmost_issuer: self.topmost().issuer().to_owned(),
-                same_name: self
-                    .0
-                    .iter()
-                    .any(|own| [own.subject(), own.issuer()].contains(&anchor.subject())),
+                near: self.near_link(anchor),
             });
         }
         let mut certificates = self.0.clone();
@@ -68,10 +65,10 @@ impl ServerChain {
             certificates.push(anchor.clone());
         }
         if let Some(root) = root
-            && !certificates.contains(root)
+            && (!certificates.contains(root) || !root.is_self_signed())
         {
             let issued = |below: &Certificate| below.verify_issued_by(root).is_ok();
-            if !certificates.iter().any(issued) {
+            if !root.is_self_signed() || !certificates.iter().any(issued) {
                 // Never empty: it starts with the leaf.
                 let topmost = &certificates[certificates.len() - 1];
                 return Err(ChainError::ForeignRoot {
@@ -94,6 +91,14 @@ impl ServerChain {
         self.0
             .iter()
             .any(|own| own == anchor || own.verify_issued_by(anchor).is_ok())
+    }
+
+    /// What is wrong with the link that has the anchor's name, if one has.
+    fn near_link(&self, anchor: &Certificate) -> Option<LinkError> {
+        self.0
+            .iter()
+            .filter_map(|own| own.verify_issued_by(anchor).err())
+            .find(|error| *error != LinkError::Names)
     }
 }
 
@@ -221,8 +226,8 @@ pub enum ChainError {
         topmost: String,
         /// Its issuer's name.
         topmost_issuer: String,
-        /// The chain has or names a certificate of the anchor's name, but with another key.
-        same_name: bool,
+        /// Why a certificate that names the anchor as its issuer was not issued by it.
+        near: Option<LinkError>,
     },
 }
 
@@ -244,7 +249,10 @@ impl ChainError {
             Self::ForeignRoot { .. } => {
                 "`[https] root` is the self-signed certificate at the top of the same chain".into()
             }
-            Self::NotAnchored { same_name: true, .. } => {
+            Self::NotAnchored { near: Some(LinkError::Unsupported), .. } => {
+                "the names fit, but a signature cannot be checked: sign it again with RSA and SHA-256".into()
+            }
+            Self::NotAnchored { near: Some(_), .. } => {
                 "the names are the same but the keys differ: the announced file belongs to another issue of these certificates".into()
             }
             Self::NotAnchored { topmost, topmost_issuer, .. } if topmost != topmost_issuer => format!(

@@ -32,7 +32,8 @@ impl PublicKey {
                 bits: significant_bits(rsa.modulus),
             },
             Ok(ParsedKey::EC(point)) => Self::Ec {
-                bits: point.key_size(),
+                // The parser counts whole bytes: P-521 has 66 of them.
+                bits: point.key_size().min(521),
             },
             _ => Self::Other {
                 oid: spki.algorithm.algorithm.to_id_string(),

@@ -110,22 +110,19 @@ fn keys_within(folder: &Path) -> Vec<PathBuf> {
     let mut folders = vec![(folder.to_owned(), 0)];
     let mut looked_at = 0;
     while let Some((folder, depth)) = folders.pop() {
-        for path in std::fs::read_dir(folder)
-            .into_iter()
-            .flatten()
-            .flatten()
-            .map(|entry| entry.path())
-        {
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
             looked_at += 1;
             if looked_at > MAX_ENTRIES {
                 return keys;
             }
-            if path.is_dir() {
-                if depth < MAX_DEPTH {
-                    folders.push((path, depth + 1));
-                }
-            } else if crate::pki::holds_private_key(&path) {
-                keys.push(path);
+            // What a link leads to does not lie here, and may lead round in circles.
+            let Ok(kind) = entry.file_type() else {
+                continue;
+            };
+            if kind.is_dir() && depth < MAX_DEPTH {
+                folders.push((entry.path(), depth + 1));
+            } else if kind.is_file() && crate::pki::holds_private_key(&entry.path()) {
+                keys.push(entry.path());
             }
         }
     }

@@ -20,6 +20,68 @@ pub struct Warning {
 }
 
 impl Warning {
+    pub(super) fn base_url_path(base: &str) -> Self {
+        Self::new(
+            "base-url-path",
+            format!(
+                "devices are told URLs that start with `{base}/`, which this daemon does not answer itself"
+            ),
+            "this works only behind a proxy that removes the path; otherwise leave it out of `base_url`",
+        )
+    }
+
+    pub(super) fn no_site_at_base_url(host: &HostName) -> Self {
+        Self::new(
+            "no-site-at-base-url",
+            format!("no site answers at `{host}`, the host of base_url: devices there get 404"),
+            "add it to a site's `hosts`, or leave `hosts` out of one site",
+        )
+    }
+
+    pub(super) fn path_length(
+        role: Role,
+        certificate: &Certificate,
+        path: &Path,
+        allowed: u32,
+        found: usize,
+    ) -> Self {
+        Self::new(
+            "path-length",
+            format!(
+                "{} allows {allowed} intermediates below it (pathLenConstraint); there are {found}",
+                of(role, certificate, path)
+            ),
+            "TLS clients that look at it refuse the chain: issue it without the constraint",
+        )
+    }
+
+    pub(super) fn server_announced(certificate: &Certificate, path: &Path) -> Self {
+        Self::new(
+            "server-announced",
+            format!(
+                "{} is itself what devices are told to install, and another certificate issued it",
+                of(Role::Server, certificate, path)
+            ),
+            "each renewal would have to be installed in every device: announce the root or an intermediate",
+        )
+    }
+
+    pub(super) fn unknown_critical(
+        role: Role,
+        certificate: &Certificate,
+        path: &Path,
+        oid: &str,
+    ) -> Self {
+        Self::new(
+            "unknown-critical-extension",
+            format!(
+                "{} has the critical extension {oid}, which is not known here",
+                of(role, certificate, path)
+            ),
+            "TLS clients that do not know it either refuse the certificate: issue it without",
+        )
+    }
+
     pub(super) fn certificate_message(path: &Path, bytes: usize) -> Self {
         Self::new(
             "tls-message-large",

@@ -40,6 +40,14 @@ impl Admission {
         self.most
     }
 
+    /// The number behind a bound.
+    pub(super) fn bound(&self, full: Full) -> usize {
+        match full {
+            Full::Address => self.most_per_address,
+            Full::Total => self.most,
+        }
+    }
+
     /// A place for one connection, if there is one.
     pub(super) fn enter(self: &Arc<Self>) -> Result<Permit, Full> {
         if self.open.fetch_add(1, Ordering::Relaxed) >= self.most {

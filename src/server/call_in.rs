@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use tracing::{error, warn};
 
 use crate::config::{Config, DevicesConfig, DevicesDirectory};
@@ -59,11 +58,7 @@ pub fn open(config: &Config, published: &Published) -> Result<Option<Arc<CallIn>
     Ok(Some(Arc::new(CallIn {
         store: store(&config.devices)?,
         window: call_in_window.clone(),
-        admittance: Admittance {
-            plain_http: *plain_http,
-            credentials: credentials.map(ArcSwap::from_pointee),
-            ..Admittance::default()
-        },
+        admittance: Admittance::new(*plain_http, credentials),
         body_bytes: config.limits.body_bytes,
         sightings: Arc::new(Sightings::default()),
         published: published.clone(),

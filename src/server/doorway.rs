@@ -91,14 +91,16 @@ impl Doorway {
             .enter()
             .map_err(|full| self.turn_away(connection, full))?;
         let mut ahead = Bytes::new();
+        let mut is_health_check = false;
         if access.is_balancer(connection.peer.ip()) {
             let header = read_proxy_header(&mut stream, limits.request_head).await;
             let (peer, rest) = header.map_err(|error| self.refuse_header(connection, &error))?;
+            is_health_check = peer.is_none();
             connection.peer = peer.unwrap_or(connection.peer);
             ahead = rest;
         }
         connection.peer.set_ip(connection.peer.ip().to_canonical());
-        connection.allowed = access.allows(connection.peer.ip());
+        connection.allowed = is_health_check || access.allows(connection.peer.ip());
         if !connection.allowed {
             self.note_stranger(connection);
             if connection.listener == ListenerKind::Https {
@@ -122,10 +124,10 @@ impl Doorway {
         let Connection { listener, peer, .. } = connection;
         self.0.metrics.refused(*listener, full.name());
         if let Some(others) = self.0.full.hit() {
-            let most = self.0.admission.most();
+            let most = self.0.admission.bound(full);
             warn!(
                 %listener, %peer, limit = full.name(), others,
-                "{listener} connection from {peer} refused: `[limits] {}` is reached ({most} connections in all); {others} others since the last such line",
+                "{listener} connection from {peer} refused: `[limits] {} = {most}` is reached; {others} others since the last such line",
                 full.name(),
             );
         }

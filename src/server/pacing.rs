@@ -158,12 +158,16 @@ impl AsyncRead for Paced {
             .poll_read(context, buffer)?
             .is_pending()
         {
+            if this.write_timer.is_some() {
+                // The client is not idle: it has not taken its answer, which has its own deadline.
+                return Poll::Pending;
+            }
             let deadline = this.deadline();
             ready!(poll_timer(&mut this.read_timer, deadline, context));
             let (limit, what) = match this.seen {
                 Phase::Handshake => ("tls_handshake_seconds", "the TLS handshake did not finish"),
                 Phase::Head => ("request_head_seconds", "the request head did not arrive"),
-                Phase::Request => ("body_seconds", "the request body did not arrive"),
+                Phase::Request => ("body_idle_seconds", "the request body did not arrive"),
                 Phase::Idle => ("keep_alive_idle_seconds", "the next request did not arrive"),
             };
             return Poll::Ready(Err(this.too_slow(limit, what)));

@@ -25,7 +25,7 @@ impl HostName {
             return address
                 .parse::<Ipv6Addr>()
                 .ok()
-                .map(|address| Self::Ip(address.into()));
+                .map(|address| Self::Ip(IpAddr::from(address).to_canonical()));
         }
         let host = value.split_once(':').map_or(value, |(host, _port)| host);
         host.parse().ok()
@@ -40,8 +40,8 @@ impl FromStr for HostName {
             .strip_prefix('[')
             .and_then(|rest| rest.strip_suffix(']'))
             .unwrap_or(text);
-        if let Ok(address) = unbracketed.parse() {
-            return Ok(Self::Ip(address));
+        if let Ok(address) = unbracketed.parse::<IpAddr>() {
+            return Ok(Self::Ip(address.to_canonical()));
         }
         let name = text.strip_suffix('.').unwrap_or(text);
         let is_label = |label: &str| {

@@ -74,15 +74,25 @@ impl SiteKey {
         })
     }
 
-    /// Whether `text` contains what looks like the Base64 or hexadecimal form of a key, so that it
-    /// must not be quoted.
+    /// Whether `text` contains what looks like the Base64 or hexadecimal form of a key, perhaps
+    /// with spaces in it, so that it must not be quoted.
     #[must_use]
     pub fn is_written_in(text: &str) -> bool {
-        let is_base64 = |it: char| it.is_ascii_alphanumeric() || it == '+' || it == '/';
-        text.split(|it| !is_base64(it)).any(|word| {
-            (word.len() == HEX_DIGITS && word.bytes().all(|it| it.is_ascii_hexdigit()))
-                // Base64 of 32 bytes ends in one `=`, which TOML may take for its own.
-                || word.len() == BASE64_CHARACTERS - 1
+        let spaceless: String = text.chars().filter(|it| *it != ' ').collect();
+        [text, &spaceless].into_iter().any(|text| {
+            let is_hex = |word: &str| {
+                word.len() == HEX_DIGITS && word.bytes().all(|it| it.is_ascii_hexdigit())
+            };
+            let is_base64 = |it: char| it.is_ascii_alphanumeric() || it == '+' || it == '/';
+            // Base64 of 32 bytes ends in `=`, which tells it from a long path.
+            text.split(|it: char| !it.is_ascii_alphanumeric())
+                .any(is_hex)
+                || text.split_inclusive('=').any(|piece| {
+                    piece.strip_suffix('=').is_some_and(|before| {
+                        let word = before.rsplit(|it| !is_base64(it)).next();
+                        word.is_some_and(|word| word.len() >= BASE64_CHARACTERS - 1)
+                    })
+                })
         })
     }
 
@@ -274,11 +284,22 @@ mod tests {
             "key_file = \"AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=\"",
             "AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=",
             "x=AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=",
+            "private_key = \"pki/AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=\"",
             &format!("[site]\nkey = '{}'", hex(&COUNTING)),
+            &format!(
+                "name = '{} {}'",
+                &hex(&COUNTING)[..32],
+                &hex(&COUNTING)[32..]
+            ),
         ] {
             assert!(SiteKey::is_written_in(text), "{text}");
         }
-        assert!(!SiteKey::is_written_in("key_file = \"pki/site.key\""));
+        for text in [
+            "key_file = \"pki/site.key\"",
+            "static_dir = \"/opt/company/accesscontrol/installations/engagehost/static\"",
+        ] {
+            assert!(!SiteKey::is_written_in(text), "{text}");
+        }
     }
 
     #[test]

@@ -14,6 +14,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use crate::connection::ListenerKind;
 use crate::publication::Publication;
+use crate::tls::FailureReason;
 
 /// Every metric of the daemon. Names carry units; no label holds a device or a secret.
 #[derive(Debug)]
@@ -58,6 +59,7 @@ impl Metrics {
         };
         metrics.register_traffic();
         metrics.register_publication();
+        metrics.start_at_zero();
         metrics
     }
 
@@ -121,7 +123,7 @@ impl Metrics {
 
     /// A reload ended at `unix_seconds`.
     pub fn reloaded(&self, succeeded: bool, duration: Duration, unix_seconds: i64) {
-        let result = if succeeded { "success" } else { "failure" };
+        let result = RELOAD_RESULTS[usize::from(succeeded)];
         self.reloads.get_or_create(&ReloadLabels { result }).inc();
         self.reload_duration.observe(duration.as_secs_f64());
         if succeeded {
@@ -153,6 +155,25 @@ impl Metrics {
         // which the parser in the tests refuses.
         let _ = encode(&mut text, &self.registry);
         text
+    }
+
+    /// A counter that is not there before its first event cannot be watched for it.
+    fn start_at_zero(&self) {
+        for listener in [ListenerKind::Http, ListenerKind::Https] {
+            let labels = ListenerLabels { listener };
+            let _ = self.announcements.get_or_create(&labels);
+            let _ = self.open_connections.get_or_create(&labels);
+            let _ = self.accept_errors.get_or_create(&labels);
+        }
+        for reason in FailureReason::ALL {
+            let reason = reason.label();
+            let _ = self
+                .handshake_failures
+                .get_or_create(&FailureLabels { reason });
+        }
+        for result in RELOAD_RESULTS {
+            let _ = self.reloads.get_or_create(&ReloadLabels { result });
+        }
     }
 
     fn register_traffic(&mut self) {
@@ -330,6 +351,8 @@ struct CertificateLabels {
     role: String,
     subject: String,
 }
+
+const RELOAD_RESULTS: [&str; 2] = ["failure", "success"];
 
 /// From a look-up (tens of microseconds) to a handshake over bad Wi-Fi.
 const LATENCY_SECONDS: [f64; 12] = [

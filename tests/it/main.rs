@@ -14,6 +14,7 @@ mod admission;
 mod answers;
 mod chains;
 mod deadlines;
+mod devices_cli;
 mod doctor;
 mod expiry;
 mod handshakes;

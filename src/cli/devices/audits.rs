@@ -36,15 +36,22 @@ pub(super) struct Audits {
     /// Then go on with new ones until interrupted; looks once a second
     #[arg(long)]
     follow: bool,
+    #[command(flatten)]
+    form: Form,
+    /// Alerts instead of audits
+    #[arg(long)]
+    alerts: bool,
+}
+
+/// In which form events are printed; in columns if in none of these.
+#[derive(Args, Clone, Copy, Debug)]
+struct Form {
     /// Print JSON lines as they are stored, each with its `device`
     #[arg(long, conflicts_with = "csv")]
     json: bool,
     /// Print comma-separated values; what a spreadsheet would run is made text
     #[arg(long)]
     csv: bool,
-    /// Alerts instead of audits
-    #[arg(long)]
-    alerts: bool,
 }
 
 impl Audits {
@@ -54,8 +61,7 @@ impl Audits {
             ledger,
             since,
             follow,
-            json,
-            csv,
+            form,
             alerts,
         } = self;
         let root = match device {
@@ -66,12 +72,7 @@ impl Audits {
         let log = if alerts { Log::Alerts } else { Log::Audits };
         let since = since.map(|since| since.before(Timestamp::now()));
         let mut tail = Tail::new(&root, device, log, since);
-        let format = match (json, csv) {
-            (true, _) => Format::Json,
-            (_, true) => Format::Csv,
-            _ => Format::Text,
-        };
-        let mut printer = Printer::new(format, follow);
+        let mut printer = Printer::new(form, follow);
         match printer.print_all(&mut tail) {
             Ok(()) if printer.events == 0 => {
                 let what = if alerts { "alerts" } else { "audits" };
@@ -94,6 +95,16 @@ enum Format {
     Text,
 }
 
+impl From<Form> for Format {
+    fn from(Form { json, csv }: Form) -> Self {
+        match (json, csv) {
+            (true, _) => Self::Json,
+            (_, true) => Self::Csv,
+            _ => Self::Text,
+        }
+    }
+}
+
 /// Prints events as they come; keeps none.
 struct Printer {
     format: Format,
@@ -103,9 +114,9 @@ struct Printer {
 }
 
 impl Printer {
-    fn new(format: Format, follow: bool) -> Self {
+    fn new(form: Form, follow: bool) -> Self {
         Self {
-            format,
+            format: form.into(),
             follow,
             out: BufWriter::new(io::stdout().lock()),
             events: 0,

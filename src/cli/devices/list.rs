@@ -8,6 +8,7 @@ use super::ledger::Ledger;
 use super::table::{cell, moment, table};
 use super::{remark, unreadable};
 use crate::devices::{Archive, Dated, DeviceRecord};
+use crate::report::causes;
 
 #[derive(Args, Debug)]
 pub(super) struct List {
@@ -27,7 +28,7 @@ impl List {
             remark(
                 "note",
                 format!(
-                    "no device has called yet: `{}` is empty",
+                    "no device has called yet: `{}` holds no device",
                     directory.display()
                 ),
             );
@@ -39,7 +40,10 @@ impl List {
                 Ok(None) => remark("note", format!("device {device} has no `device.json` yet")),
                 Err(error) => remark(
                     "warning",
-                    format!("`device.json` of device {device} cannot be read: {error}"),
+                    format!(
+                        "`device.json` of device {device} cannot be read: {}",
+                        causes(&error)
+                    ),
                 ),
             }
         }

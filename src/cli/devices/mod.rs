@@ -13,11 +13,14 @@ mod show;
 mod since;
 mod table;
 
+use std::fmt::Display;
+use std::io;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
 use super::output::Failure;
+use crate::report::causes;
 
 /// Show what devices delivered in their call-in.
 ///
@@ -59,13 +62,15 @@ impl Devices {
 }
 
 /// Something that the reader should know, and that is not the result: to standard error.
-fn remark(kind: &str, text: impl std::fmt::Display) {
+fn remark(kind: &str, text: impl Display) {
     eprintln!("{kind}: {text}");
 }
 
 /// `fs_err` has named the path.
-fn unreadable(error: &std::io::Error) -> Failure {
-    Failure::new(format!(
-        "{error}\n  hint: the user that runs this command needs read permission"
-    ))
+fn unreadable(error: &io::Error) -> Failure {
+    let hint = match error.kind() {
+        io::ErrorKind::NotFound => "is the path right?",
+        _ => "the user that runs this command needs read permission",
+    };
+    Failure::new(format!("{}\n  hint: {hint}", causes(error)))
 }

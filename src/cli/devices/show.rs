@@ -13,6 +13,7 @@ use super::list::last_call_in;
 use super::table::{cell, moment, printable};
 use super::{remark, unreadable};
 use crate::devices::{Archive, Dated, DeviceId, DeviceRecord};
+use crate::report::causes;
 
 /// Show everything that is known of a device, with its last upload.
 ///
@@ -42,7 +43,8 @@ impl Show {
         let archive = Archive::new(&ledger.directory_with(device)?);
         let record = archive.show(device).map_err(|error| {
             Failure::new(format!(
-                "`device.json` of device {device} cannot be read: {error}\n  hint: the daemon writes it anew at the device's next call"
+                "`device.json` of device {device} cannot be read: {}\n  hint: the daemon writes it anew at the device's next call",
+                causes(&error)
             ))
         })?;
         let config = archive

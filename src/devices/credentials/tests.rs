@@ -1,5 +1,5 @@
 use super::*;
-use crate::report::explained;
+use crate::report::{Explain as _, explained};
 
 const SERIAL: &str = "0123456789ABCDEF";
 
@@ -157,5 +157,3 @@ impl LowercaseSerial for String {
         self.replace(SERIAL, &SERIAL.to_lowercase())
     }
 }
-
-use crate::report::Explain as _;

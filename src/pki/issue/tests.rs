@@ -67,6 +67,8 @@ fn names_and_key_uses_are_what_strict_clients_expect() {
     let subject = |name| format!("O=ENGAGE partner host, CN={name}");
     let authority = KeyUse {
         is_ca: Some(true),
+        path_length: Some(0),
+        unknown_critical: None,
         server_auth: None,
         digital_signature: Some(false),
         certificate_sign: Some(true),
@@ -78,6 +80,7 @@ fn names_and_key_uses_are_what_strict_clients_expect() {
             root,
             "partner_CA",
             KeyUse {
+                path_length: None,
                 has_authority_key_id: false,
                 ..authority.clone()
             },
@@ -88,6 +91,8 @@ fn names_and_key_uses_are_what_strict_clients_expect() {
             "10.44.68.128",
             KeyUse {
                 is_ca: Some(false),
+                path_length: None,
+                unknown_critical: None,
                 server_auth: Some(true),
                 digital_signature: Some(true),
                 certificate_sign: Some(false),

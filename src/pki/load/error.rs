@@ -159,7 +159,7 @@ impl Explain for LoadError {
                 path, is_der: true, ..
             } => conversion("x509 -inform der", path, "pem"),
             Self::NotPem { .. } => {
-                "PEM starts with a line such as `-----BEGIN CERTIFICATE-----`".into()
+                "is it UTF-16 (Windows PowerShell writes that), or another format? PEM is ASCII text that starts with a line such as `-----BEGIN CERTIFICATE-----`".into()
             }
             Self::TooLarge { .. } => "is this the right file?".into(),
             Self::Unreadable { source, .. } => unreadable_hint(source).into(),

@@ -32,6 +32,7 @@ pub fn parse_certificate_pem_chain(
     path: &Path,
     text: &[u8],
 ) -> Result<Vec<Certificate>, LoadError> {
+    let text = without_mark(text);
     if !looks_like_pem(text) {
         return Err(LoadError::NotPem {
             what,
@@ -60,6 +61,18 @@ pub fn parse_certificate_pem_chain(
             what,
             path: path.to_owned(),
             has_key: contains(text, b"PRIVATE KEY-----"),
+        });
+    }
+    // Left out without a word, a certificate would make the next one look like the server's.
+    let begun = count(text, b"CERTIFICATE-----") / 2;
+    if begun > certificates.len() {
+        return Err(LoadError::BrokenPem {
+            what,
+            path: path.to_owned(),
+            reason: format!(
+                "{begun} certificates begin in it, but only {} start a line with `-----BEGIN CERTIFICATE-----`",
+                certificates.len()
+            ),
         });
     }
     Ok(certificates)
@@ -110,6 +123,7 @@ impl PrivateKey {
 
     /// Parses PEM text as [`PrivateKey::load`] does; `path` is only named in refusals.
     pub fn parse(path: &Path, text: &[u8]) -> Result<Self, LoadError> {
+        let text = without_mark(text);
         if !looks_like_pem(text) {
             return Err(LoadError::NotPem {
                 what: PRIVATE_KEY,
@@ -184,6 +198,18 @@ fn read(what: &'static str, path: &Path) -> Result<Zeroizing<Vec<u8>>, LoadError
         });
     }
     Ok(bytes)
+}
+
+/// Text without the byte order mark that some editors put in front.
+fn without_mark(text: &[u8]) -> &[u8] {
+    text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text)
+}
+
+fn count(haystack: &[u8], needle: &[u8]) -> usize {
+    haystack
+        .windows(needle.len())
+        .filter(|window| *window == needle)
+        .count()
 }
 
 fn looks_like_pem(bytes: &[u8]) -> bool {

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::{Findings, Prover};
+use crate::config::SiteConfig;
 use crate::pki::limits::{MAX_KEY_BITS, MIN_RSA_BITS};
 use crate::pki::{Certificate, PublicKey, Role, SubjectAltName};
 use crate::platform;
@@ -14,10 +15,23 @@ impl Prover<'_> {
         if self.base_url.is_https() {
             self.findings.warn(Warning::https_base_url());
         }
+        if !self.base_url.path().is_empty() {
+            let warning = Warning::base_url_path(&self.base_url.to_string());
+            self.findings.warn(warning);
+        }
         let is_loopback = matches!(self.base_url.host(), HostName::Ip(ip) if ip.is_loopback());
         if self.config.base_url.is_none() && is_loopback {
             self.findings
                 .warn(Warning::derived_base_url(&self.base_url.to_string()));
+        }
+    }
+
+    /// Devices that are sent to `base_url` must find a site there.
+    pub(super) fn judge_sites(&mut self) {
+        let host = self.base_url.host();
+        let answers = |site: &SiteConfig| site.hosts.is_empty() || site.hosts.contains(host);
+        if !self.config.sites.iter().any(answers) {
+            self.findings.warn(Warning::no_site_at_base_url(host));
         }
     }
 }
@@ -27,6 +41,9 @@ impl Findings {
     pub(super) fn judge_certificate(&mut self, role: Role, certificate: &Certificate, path: &Path) {
         self.judge_time(role, certificate, path);
         self.judge_key(role, certificate, path);
+        if let Some(oid) = &certificate.key_use().unknown_critical {
+            self.warn(Warning::unknown_critical(role, certificate, path, oid));
+        }
         if let Some(hash) = certificate.weak_signature() {
             self.warn(Warning::weak_signature(role, certificate, path, hash));
         }
@@ -111,8 +128,21 @@ impl Findings {
     }
 
     /// What every issuer is expected to say of itself.
-    pub(super) fn judge_issuer(&mut self, role: Role, issuer: &Certificate, path: &Path) {
+    ///
+    /// `below` is how many intermediates lie between it and the server certificate.
+    pub(super) fn judge_issuer(
+        &mut self,
+        role: Role,
+        issuer: &Certificate,
+        below: usize,
+        path: &Path,
+    ) {
         let key_use = issuer.key_use();
+        if let Some(length) = key_use.path_length
+            && below > usize::try_from(length).unwrap_or(usize::MAX)
+        {
+            self.warn(Warning::path_length(role, issuer, path, length, below));
+        }
         // Version 1 roots have no extensions, and every device trusts them all the same.
         let is_old_root = role == Role::Root && key_use.is_ca.is_none();
         let is_ca = key_use.is_ca == Some(true) || is_old_root;

@@ -85,6 +85,7 @@ impl Prover<'_> {
     /// `None` only after at least one refusal.
     fn publication(&mut self) -> Option<Publication> {
         self.judge_base_url();
+        self.judge_sites();
         let chain = self.chain();
         let identity = chain.as_ref().and_then(|chain| self.identity(chain));
         self.read_shelf();

@@ -168,13 +168,17 @@ impl Prover<'_> {
             self.findings
                 .warn(Warning::root_not_counted(chain_file, path.topmost()));
         }
-        for (role, issuer) in path.roles().skip(1) {
+        for (at, (role, issuer)) in path.roles().enumerate().skip(1) {
             let file = if issuer == anchor {
                 &site.certificate
             } else {
                 chain_file
             };
-            self.findings.judge_issuer(role, issuer, file);
+            self.findings.judge_issuer(role, issuer, at - 1, file);
+        }
+        if anchor == chain.leaf() && !anchor.is_self_signed() {
+            self.findings
+                .warn(Warning::server_announced(anchor, &site.certificate));
         }
         Some(path)
     }

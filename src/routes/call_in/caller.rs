@@ -16,6 +16,7 @@ use axum::response::Response;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
+use tokio::sync::Semaphore;
 use tracing::warn;
 use zeroize::Zeroizing;
 
@@ -27,18 +28,20 @@ use crate::routes::answer;
 use crate::telemetry::{Attempts, Burst};
 
 /// Who may call in, and on which listener.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Admittance {
     /// Whether the call-in is answered in clear text.
-    pub plain_http: bool,
+    plain_http: bool,
     /// Who may call; `None` lets every device.
-    pub credentials: Option<ArcSwap<Credentials>>,
+    credentials: Option<ArcSwap<Credentials>>,
     /// Addresses that keep trying.
-    pub attempts: Attempts,
+    attempts: Attempts,
+    /// Turns to hash a password: 19 MiB and a core each.
+    hashing: Semaphore,
     /// Calls in clear text that have been logged.
-    pub in_clear: Burst,
+    in_clear: Burst,
     /// Refused credentials that have been logged.
-    pub refused: Burst,
+    refused: Burst,
 }
 
 /// Middleware: the device that calls, as an extension of request and answer.
@@ -93,6 +96,19 @@ impl CallIn {
 }
 
 impl Admittance {
+    /// Lets in whom `credentials` let in; everybody without them.
+    #[must_use]
+    pub fn new(plain_http: bool, credentials: Option<Credentials>) -> Self {
+        Self {
+            plain_http,
+            credentials: credentials.map(ArcSwap::from_pointee),
+            attempts: Attempts::default(),
+            hashing: Semaphore::new(HASHES_AT_A_TIME),
+            in_clear: Burst::default(),
+            refused: Burst::default(),
+        }
+    }
+
     /// Puts a new credentials file in force; without one at start, a restart is needed.
     pub fn replace_credentials(&self, credentials: Credentials) {
         if let Some(current) = &self.credentials {
@@ -105,23 +121,38 @@ impl Admittance {
         let Some(credentials) = &self.credentials else {
             return true;
         };
-        let attempt = match login {
-            Some(login) if self.attempts.may_try(peer) => login.clone(),
-            _ => return self.refuse(peer, login),
+        let (Some(login), true) = (login, self.attempts.may_try(peer)) else {
+            return self.refuse(peer, login);
+        };
+        let Some(serial) = SerialNumber::from_user_name(&login.user_name) else {
+            self.attempts.note_failure(peer);
+            return self.refuse(peer, Some(login));
         };
         let credentials = credentials.load_full();
-        // A password hash is slow on purpose: not on a thread that serves connections.
-        let verified = tokio::task::spawn_blocking(move || {
-            let serial = SerialNumber::from_user_name(&attempt.user_name)?;
-            credentials
-                .verify(serial, attempt.password.as_bytes())
-                .then_some(())
-        });
-        if let Ok(Some(())) = verified.await {
+        if credentials.is_remembered(serial, login.password.as_bytes())
+            || self
+                .hashed(credentials, serial, login.password.clone())
+                .await
+        {
             return true;
         }
         self.attempts.note_failure(peer);
-        self.refuse(peer, login)
+        self.refuse(peer, Some(login))
+    }
+
+    /// A password hash is slow and large on purpose: not on a thread that serves connections, and
+    /// few at a time.
+    async fn hashed(
+        &self,
+        credentials: Arc<Credentials>,
+        serial: SerialNumber,
+        password: Zeroizing<String>,
+    ) -> bool {
+        let Ok(_turn) = self.hashing.acquire().await else {
+            return false;
+        };
+        let verify = move || credentials.verify(serial, password.as_bytes());
+        tokio::task::spawn_blocking(verify).await.unwrap_or(false)
     }
 
     fn refuse(&self, peer: IpAddr, login: Option<&Login>) -> bool {
@@ -149,7 +180,6 @@ impl Admittance {
 }
 
 /// HTTP Basic credentials (RFC 7617). The password is wiped when dropped.
-#[derive(Clone)]
 struct Login {
     user_name: String,
     password: Zeroizing<String>,
@@ -170,6 +200,8 @@ impl Login {
         })
     }
 }
+
+const HASHES_AT_A_TIME: usize = 2;
 
 #[cfg(test)]
 mod tests {

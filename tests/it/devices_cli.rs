@@ -1,0 +1,404 @@
+//! The `devices` commands, over a directory as the daemon leaves it.
+
+use std::future::Future;
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use engage_host::devices::{
+    Alert, AuditBatch, CallInWindow, ConfigUpload, Credentials, DeviceId, DeviceStore, FileStore,
+    KeepDays, Note, SerialNumber,
+};
+use insta::assert_snapshot;
+use jiff::Timestamp;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::harness::{Finished, program, run, run_with_input};
+
+const LOBBY: &str = "0123456789ABCDEF";
+const CELLAR: &str = "addr-10.44.0.7";
+const RECEIVED_AT: &str = "2026-11-23T02:13:05Z";
+
+/// A configuration and its device directory; the daemon's other files are not needed.
+struct Hall(TempDir);
+
+impl Hall {
+    /// No directory yet.
+    fn new() -> Self {
+        let hall = Self(tempfile::tempdir().unwrap());
+        hall.write(
+            "config.toml",
+            "static_dir = \"static\"\n[http]\nlisten = \"127.0.0.1:0\"\n\
+             [https]\nlisten = \"127.0.0.1:0\"\ncertificate = \"a.pem\"\nprivate_key = \"a.key\"\n\
+             [[site]]\nname = \"hall\"\nkey_file = \"site.key\"\ncertificate = \"ca.der\"\n",
+        );
+        hall
+    }
+
+    /// Two devices after a night, through the store.
+    fn after_a_night() -> Self {
+        let hall = Self::new();
+        let store = hall.store();
+        let lobby: DeviceId = LOBBY.parse().unwrap();
+        let at = moment(RECEIVED_AT);
+        store.note(
+            lobby,
+            Note::Seen {
+                address: "10.44.0.6".parse().unwrap(),
+                site: Some("hall".into()),
+            },
+            at,
+        );
+        store.note_announcement(lobby, "ab:cd", at);
+        store.note_tls(lobby, "1.2", at);
+        now(store.save_config(lobby, ConfigUpload::parse(UPLOAD).unwrap(), at));
+        now(store.append_audits(lobby, AuditBatch::parse(AUDITS).unwrap(), at));
+        now(store.append_alert(
+            lobby,
+            Alert::parse(br#"{"event":"06050000","time":"20261123030000"}"#).unwrap(),
+            at,
+        ));
+        let window = CallInWindow::new("00:00-04:00", "Europe/Berlin").unwrap();
+        now(store.db_answer(lobby, "0x8d1a1399bddb51d", &window, at));
+        now(store.append_audits(
+            CELLAR.parse().unwrap(),
+            AuditBatch::parse(br#"{"asyncEvents":[{"event":"0B070000","time":"soon"}]}"#).unwrap(),
+            moment("2026-11-23T03:00:00Z"),
+        ));
+        store.flush_notes();
+        hall
+    }
+
+    /// Keeps for ever: the retention must not remove a night of 2026 from a test of later years.
+    fn store(&self) -> FileStore {
+        let keep = KeepDays::new(36_500).unwrap();
+        FileStore::open(&self.0.path().join("Engage_Data"), keep).unwrap()
+    }
+
+    fn write(&self, name: &str, contents: impl AsRef<[u8]>) {
+        let path = self.0.path().join(name);
+        fs_err::create_dir_all(path.parent().unwrap()).unwrap();
+        fs_err::write(path, contents).unwrap();
+    }
+
+    fn append(&self, name: &str, text: &str) {
+        let path = self.0.path().join(name);
+        let mut file = fs_err::OpenOptions::new().append(true).open(path).unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+    }
+
+    /// Runs `engage-host devices`; messages name the folder as `$`.
+    fn devices(&self, args: &[&str]) -> Finished {
+        run(program()
+            .arg("devices")
+            .args(args)
+            .current_dir(self.0.path()))
+    }
+
+    fn shown(&self, args: &[&str]) -> String {
+        let finished = self.devices(args);
+        let text = format!(
+            "exit {}\n{}{}",
+            finished.code.unwrap(),
+            finished.stdout_text(),
+            finished.stderr_text()
+        );
+        let folder = self.0.path().canonicalize().unwrap();
+        text.replace(folder.to_str().unwrap(), "$")
+            .replace(self.0.path().to_str().unwrap(), "$")
+    }
+}
+
+/// Waits for the store.
+fn now<T, E: std::fmt::Debug>(work: impl Future<Output = Result<T, E>>) -> T {
+    tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap()
+        .block_on(work)
+        .unwrap()
+}
+
+fn moment(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+#[test]
+fn the_table_shows_each_device_and_json_its_device_file() {
+    let hall = Hall::after_a_night();
+    assert_snapshot!("table", hall.shown(&[]));
+    let json = hall.devices(&["--json"]);
+    assert_eq!(json.code, Some(0), "{}", json.stderr_text());
+    let devices: Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(devices[1]["device"], LOBBY);
+    assert_eq!(devices[1]["model"], "NDE80");
+    assert_eq!(devices[0]["device"], CELLAR);
+    assert_eq!(devices.as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn the_commands_work_while_another_process_owns_the_directory() {
+    let hall = Hall::after_a_night();
+    let _store = hall.store();
+    for args in [vec![], vec!["show", LOBBY], vec!["audits"]] {
+        let finished = hall.devices(&args);
+        assert_eq!(finished.code, Some(0), "{}", finished.stderr_text());
+        assert!(finished.stdout_text().contains(LOBBY), "{args:?}");
+    }
+}
+
+#[test]
+fn show_takes_any_case_and_masks_secrets() {
+    let hall = Hall::after_a_night();
+    let shown = hall.shown(&["show", "0123456789abcdef"]);
+    assert_snapshot!("show", shown);
+    let json = hall.devices(&["show", LOBBY, "--json"]);
+    let device: Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(device["device"], LOBBY);
+    assert_eq!(device["config"]["wifiStngs"]["psswd"], "***");
+    assert_eq!(device["config"]["wifiStngs"]["ssid"], "doors");
+    assert!(!shown.contains("hunter2") && !json.stdout_text().contains("hunter2"));
+    let by_address = hall.shown(&["show", "10.44.0.7"]);
+    assert!(
+        by_address.contains("device addr-10.44.0.7\n"),
+        "{by_address}"
+    );
+    assert!(by_address.contains("no upload yet"), "{by_address}");
+}
+
+#[test]
+fn audits_are_a_table_json_lines_or_csv() {
+    let hall = Hall::after_a_night();
+    assert_snapshot!("audits", hall.shown(&["audits"]));
+    assert_snapshot!("audits_csv", hall.shown(&["audits", "--csv", LOBBY]));
+    assert_snapshot!("alerts", hall.shown(&["audits", "--alerts"]));
+    let stored = format!("Engage_Data/{LOBBY}/audits-2026-11.jsonl");
+    let stored = fs_err::read_to_string(hall.0.path().join(stored)).unwrap();
+    let printed = hall.devices(&["audits", LOBBY, "--json"]).stdout_text();
+    assert_eq!(stored.lines().count(), 3);
+    assert_eq!(
+        printed.replace(&format!("{{\"device\":\"{LOBBY}\","), "{"),
+        stored
+    );
+}
+
+#[test]
+fn since_leaves_out_what_arrived_before() {
+    let hall = Hall::after_a_night();
+    let since = |since: &str| hall.devices(&["audits", "--json", "--since", since]);
+    assert_eq!(since("2026-11-23").stdout_text().lines().count(), 4);
+    let later = since("2026-11-23T02:13:06Z").stdout_text();
+    assert_eq!(later.lines().count(), 1, "{later}");
+    assert!(later.contains(CELLAR));
+    let none = since("2090-01-01");
+    assert_eq!(none.code, Some(0));
+    assert_eq!(none.stdout_text(), "");
+    assert!(
+        none.stderr_text()
+            .starts_with("note: no audits since 2090-01-01T00:00:00Z in ")
+    );
+    let refused = since("yesterday");
+    assert_eq!(refused.code, Some(2));
+    assert!(
+        refused.stderr_text().contains("`24h`"),
+        "{}",
+        refused.stderr_text()
+    );
+}
+
+#[test]
+fn broken_lines_are_named_and_the_others_shown() {
+    let hall = Hall::after_a_night();
+    let file = format!("Engage_Data/{LOBBY}/audits-2026-11.jsonl");
+    hall.append(&file, "nonsense\n{\"received_at\":\"2026-11-");
+    hall.write(&format!("Engage_Data/{CELLAR}/device.json"), "{");
+    assert_snapshot!("broken", hall.shown(&["audits", LOBBY]));
+    let listed = hall.devices(&[]);
+    assert_eq!(listed.code, Some(0));
+    assert!(listed.stdout_text().contains(LOBBY));
+    let warning = format!("warning: `device.json` of device {CELLAR} cannot be read: ");
+    assert!(
+        listed.stderr_text().starts_with(&warning),
+        "{}",
+        listed.stderr_text()
+    );
+}
+
+#[test]
+fn what_is_not_there_is_said_with_what_to_do() {
+    let hall = Hall::new();
+    assert_snapshot!("absent_directory", hall.shown(&[]));
+    fs_err::create_dir(hall.0.path().join("Engage_Data")).unwrap();
+    assert_snapshot!("empty_directory", hall.shown(&[]));
+    assert_eq!(hall.devices(&["--json"]).stdout_text(), "[]\n");
+    assert_snapshot!("absent_device", hall.shown(&["show", LOBBY]));
+    assert_snapshot!("no_device", hall.shown(&["show", "front-door"]));
+    assert_snapshot!("switched_off", {
+        hall.append("config.toml", "[devices]\ndirectory = \"\"\n");
+        hall.shown(&["audits"])
+    });
+}
+
+#[test]
+fn follow_prints_what_a_second_process_adds_also_of_new_devices() {
+    let hall = Hall::after_a_night();
+    let mut follower = Follower::start(hall.0.path(), &["audits", "--follow", "--json"]);
+    let before: Vec<_> = (0..4).map(|_| follower.line()).collect();
+    assert!(
+        before[0].contains(CELLAR) && before[3].contains(LOBBY),
+        "{before:?}"
+    );
+    let store = hall.store();
+    let (old, new) = (LOBBY, "FEDCBA9876543210");
+    for (device, event) in [(old, "0B040002"), (new, "0B040003"), (old, "0B040004")] {
+        let body = format!(r#"{{"asyncEvents":[{{"event":"{event}","time":1}}]}}"#);
+        let batch = AuditBatch::parse(body.as_bytes()).unwrap();
+        now(store.append_audits(device.parse().unwrap(), batch, Timestamp::now()));
+        let line = follower.line();
+        assert!(line.contains(device) && line.contains(event), "{line}");
+    }
+}
+
+#[test]
+fn csv_cannot_run_in_a_spreadsheet() {
+    let hall = Hall::new();
+    let store = hall.store();
+    let body = br#"{"asyncEvents":[{"event":"=HYPERLINK(\"http://x\",\"y\")","time":"@now,\nthen"},
+        {"event":-12,"time":"+1"}]}"#;
+    let batch = AuditBatch::parse(body).unwrap();
+    now(store.append_audits(LOBBY.parse().unwrap(), batch, moment(RECEIVED_AT)));
+    assert_snapshot!("csv_injection", hall.shown(&["audits", "--csv"]));
+}
+
+#[test]
+fn devices_cannot_steer_the_terminal() {
+    let hall = Hall::new();
+    let store = hall.store();
+    let body = br#"{"asyncEvents":[{"event":"\u001b[2Jgone","time":"a\nb\u009b"}]}"#;
+    let batch = AuditBatch::parse(body).unwrap();
+    now(store.append_audits(LOBBY.parse().unwrap(), batch, moment(RECEIVED_AT)));
+    let table = hall.devices(&["audits"]).stdout_text();
+    assert!(table.contains("\u{fffd}[2Jgone"), "{table}");
+    assert!(!table.contains(['\u{1b}', '\u{9b}']), "{table}");
+    assert_eq!(table.lines().count(), 2, "{table}");
+}
+
+#[test]
+fn db_check_counts_what_would_be_sent_and_warns_of_duplicates() {
+    let hall = Hall::new();
+    hall.write("db.json", DATABASE);
+    assert_snapshot!("db_ok", hall.shown(&["db", "check", "db.json"]));
+}
+
+#[test]
+fn db_check_refuses_with_the_path_of_the_value() {
+    let hall = Hall::new();
+    for (name, database) in [
+        ("db_no_schedule", r#"{"db":{"schedules":[]}}"#),
+        (
+            "db_order",
+            r#"{"db":{"usrRcrd":{"add":[],"delete":[]},"schedules":[{}]}}"#,
+        ),
+        (
+            "db_credential",
+            r#"{"db":{"usrRcrd":{"add":[{"usrID":1,"primeCr":"5ec2e7"}]},"schedules":[{}]}}"#,
+        ),
+        ("db_syntax", r#"{"db":"#),
+    ] {
+        hall.write("db.json", database);
+        let shown = hall.shown(&["db", "check", "db.json"]);
+        assert!(!shown.contains("5ec2e7"), "{shown}");
+        assert_snapshot!(name, shown);
+    }
+    assert_snapshot!("db_absent", hall.shown(&["db", "check", "none.json"]));
+}
+
+#[test]
+fn a_credential_is_a_line_that_the_credentials_file_takes() {
+    let line = credential("0123456789abcdef", b"correct horse\r\n");
+    assert_eq!(line.code, Some(0), "{}", line.stderr_text());
+    assert!(!line.stdout_text().contains("horse"));
+    let line = line.stdout_text();
+    assert!(
+        line.starts_with("0123456789ABCDEF $argon2id$v=19$m=19456,t=2,p=1$"),
+        "{line}"
+    );
+    let file = Hall::new();
+    file.write("credentials", format!("# doors\n{line}"));
+    let credentials = Credentials::load(&file.0.path().join("credentials")).unwrap();
+    let serial = SerialNumber::from_hex(LOBBY.as_bytes()).unwrap();
+    assert!(credentials.verify(serial, b"correct horse"));
+    assert!(!credentials.verify(serial, b"correct horse\r"));
+}
+
+#[test]
+fn a_credential_needs_a_serial_number_and_a_password() {
+    for (device, password, reason) in [
+        (LOBBY, b"\n".as_slice(), "no password"),
+        (LOBBY, &[b'x'; 2000], "too long"),
+        ("10.44.0.7", b"correct horse\n", "is an address"),
+    ] {
+        let refused = credential(device, password);
+        assert_eq!(refused.code, Some(1));
+        assert_eq!(refused.stdout_text(), "");
+        assert!(refused.errors().contains(reason), "{}", refused.errors());
+    }
+    assert_eq!(credential("front-door", b"x\n").code, Some(2));
+}
+
+fn credential(device: &str, password: &[u8]) -> Finished {
+    run_with_input(program().args(["devices", "credential", device]), password)
+}
+
+/// A command that does not end by itself.
+struct Follower {
+    child: Child,
+    lines: mpsc::Receiver<String>,
+}
+
+impl Follower {
+    fn start(folder: &Path, args: &[&str]) -> Self {
+        let mut child = program()
+            .arg("devices")
+            .args(args)
+            .current_dir(folder)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        let (sender, lines) = mpsc::channel();
+        thread::spawn(move || {
+            for line in stdout.lines().map_while(Result::ok) {
+                if sender.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        Self { child, lines }
+    }
+
+    /// The next line, within a deadline.
+    fn line(&mut self) -> String {
+        self.lines.recv_timeout(Duration::from_secs(30)).unwrap()
+    }
+}
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+const UPLOAD: &[u8] = br#"{"lckPrmtrs":{"nm":"Lobby","mdl":"NDE80"},"fwVer":{"main":"03.08.02"},
+    "battV":{"main":5.8},"wifiStngs":{"ssid":"doors","psswd":"hunter2","usrNm":"hunter2"}}"#;
+
+const AUDITS: &[u8] = br#"{"asyncEvents":[{"event":"0B040001","time":"20261123021259"},
+    {"event":11111111,"time":20051013130309},{"event":"?","time":"?","extra":[1]}],
+    "nxtDbVerTS":"0x8d1a1399bddb51d"}"#;
+
+const DATABASE: &str = r#"{"db":{"usrRcrd":{"deleteAll":1,"delete":[],"update":[],
+    "add":[{"usrID":7},{"usrID":7}]},"schedules":[{}],"holidays":[]},"config":{}}"#;

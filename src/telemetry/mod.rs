@@ -2,6 +2,7 @@
 
 mod access;
 mod burst;
+mod delivery;
 mod expiry;
 mod metrics;
 mod mismatch;
@@ -14,6 +15,7 @@ use crate::config::{LogConfig, LogFormat};
 
 pub use access::observe;
 pub use burst::Burst;
+pub use delivery::DeliveryMetrics;
 pub use expiry::ExpiryWatch;
 pub use metrics::{Metrics, OpenConnection, Route};
 pub use mismatch::MismatchWatch;

@@ -211,11 +211,12 @@ impl Dispatcher {
             }
         };
         if failure.is_of_receiver() {
-            self.gate.failed(running.era, retry_after);
+            self.gate.failed(Instant::now(), running.era, retry_after);
             // To the end: the next attempt is with another device.
             self.ready.push_back(running.device);
         } else {
-            self.gate.refused(running.device, running.era);
+            self.gate
+                .refused(Instant::now(), running.device, running.era);
             self.back_off(running.device);
         }
     }

@@ -105,7 +105,7 @@ const MAX_AT_ONCE: usize = 8;
 const MAX_REFUSED: usize = 4;
 
 /// A receiver may ask for more patience than our own, but not for ever.
-pub(super) const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
+pub(super) const MAX_RETRY_AFTER: Duration = Duration::from_hours(1);
 
 #[cfg(test)]
 mod tests {

@@ -41,6 +41,7 @@ use tracing::{info, warn};
 
 use crate::config::{ReceiverUrl, WebhookConfig};
 use crate::platform::mode_readable_by_others;
+use crate::site::HostName;
 use crate::telemetry::DeliveryMetrics;
 use cursor::Cursor;
 use dispatch::Dispatcher;
@@ -79,9 +80,10 @@ impl Receiver {
                 "webhook url `{url}` is plain http: who listens on the way reads every audit; hint: use https"
             );
         }
-        let tls = match url.is_https() {
-            true => Some(trust::client(ca_file.as_deref())?),
-            false => None,
+        let tls = if url.is_https() {
+            Some(trust::client(ca_file.as_deref())?)
+        } else {
+            None
         };
         Ok(Self {
             url: url.clone(),
@@ -143,15 +145,15 @@ impl Default for Pace {
             connect: Duration::from_secs(10),
             exchange: Duration::from_secs(30),
             first_back_off: Duration::from_secs(1),
-            most_back_off: Duration::from_secs(300),
-            scan: Duration::from_secs(60),
+            most_back_off: Duration::from_mins(5),
+            scan: Duration::from_mins(1),
         }
     }
 }
 
 fn is_loopback(url: &ReceiverUrl) -> bool {
     match url.host() {
-        crate::site::HostName::Ip(address) => address.is_loopback(),
-        crate::site::HostName::Dns(name) => name == "localhost",
+        HostName::Ip(address) => address.is_loopback(),
+        HostName::Dns(name) => name == "localhost",
     }
 }

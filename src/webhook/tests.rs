@@ -235,7 +235,7 @@ fn receiver(port: u16) -> Receiver {
         exchange: Duration::from_millis(300),
         first_back_off: Duration::from_millis(1),
         most_back_off: Duration::from_millis(20),
-        scan: Duration::from_secs(60),
+        scan: Duration::from_mins(1),
     };
     receiver
 }

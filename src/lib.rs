@@ -21,7 +21,7 @@
 //! - [`routes`]: what is answered; the middleware stack in one place.
 //! - [`publication`]: everything that the certificate routes serve, and its proof.
 //! - [`devices`]: what devices deliver in their call-in, and its files; what they are answered.
-//! - [`devices`]: the nightly call-in and the store that records it.
+//! - [`webhook`]: the delivery of what devices sent to the access-control system.
 //! - [`lock`]: a device, simulated: what `doctor` and the tests speak with.
 //! - [`config`], [`site`], [`tls`], [`pki`]: configuration, site keys and announcements, what the
 //!   server proves itself with, certificates.
@@ -41,3 +41,4 @@ pub mod server;
 pub mod site;
 pub mod telemetry;
 pub mod tls;
+pub mod webhook;

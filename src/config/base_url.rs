@@ -157,7 +157,7 @@ pub fn primary_ipv4() -> Option<Ipv4Addr> {
 }
 
 /// The port after the host; `Uri` turns one that is no number into none.
-fn port(authority: &str, host: &str) -> Result<Option<u16>, ()> {
+pub(super) fn port(authority: &str, host: &str) -> Result<Option<u16>, ()> {
     match authority.strip_prefix(host) {
         None | Some("") => Ok(None),
         Some(rest) => match rest.strip_prefix(':').map(str::parse) {

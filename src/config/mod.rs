@@ -26,7 +26,7 @@ pub use devices::{DevicesConfig, DevicesDirectory};
 pub use error::ConfigError;
 pub use limits::{Limits, PerAddress};
 pub use log::{LogConfig, LogFormat, LogLevel, LogLevelError};
-pub use webhook::WebhookConfig;
+pub use webhook::{ReceiverUrl, ReceiverUrlError, WebhookConfig};
 
 /// A configuration whose values are each well-formed and consistent with each other.
 ///

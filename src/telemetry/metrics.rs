@@ -12,6 +12,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
+use super::DeliveryMetrics;
 use crate::connection::ListenerKind;
 use crate::publication::Publication;
 use crate::tls::FailureReason;
@@ -34,6 +35,7 @@ pub struct Metrics {
     last_reload: Gauge,
     not_after: Family<CertificateLabels, Gauge>,
     chain_size: Gauge,
+    deliveries: DeliveryMetrics,
 }
 
 impl Metrics {
@@ -56,11 +58,19 @@ impl Metrics {
             last_reload: Gauge::default(),
             not_after: Family::default(),
             chain_size: Gauge::default(),
+            deliveries: DeliveryMetrics::default(),
         };
         metrics.register_traffic();
         metrics.register_publication();
         metrics.start_at_zero();
+        metrics.deliveries.register(&mut metrics.registry);
         metrics
+    }
+
+    /// What the webhook counts.
+    #[must_use]
+    pub fn deliveries(&self) -> DeliveryMetrics {
+        self.deliveries.clone()
     }
 
     /// A request was answered.

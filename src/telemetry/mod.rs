@@ -3,6 +3,7 @@
 mod access;
 mod attempts;
 mod burst;
+mod delivery;
 mod expiry;
 mod metrics;
 mod mismatch;
@@ -16,6 +17,7 @@ use crate::config::{LogConfig, LogFormat};
 pub use access::observe;
 pub use attempts::Attempts;
 pub use burst::Burst;
+pub use delivery::DeliveryMetrics;
 pub use expiry::ExpiryWatch;
 pub use metrics::{Metrics, OpenConnection, Route};
 pub use mismatch::MismatchWatch;

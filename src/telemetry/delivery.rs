@@ -1,0 +1,73 @@
+//! What is counted of deliveries to the access-control system.
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+/// Counts of deliveries. Clones count together.
+#[derive(Clone, Debug, Default)]
+pub struct DeliveryMetrics {
+    attempts: Family<AttemptLabels, Counter>,
+    events: Counter,
+    oldest: Gauge,
+    devices: Gauge,
+}
+
+impl DeliveryMetrics {
+    /// So many events were answered 2xx.
+    pub fn delivered(&self, events: usize) {
+        self.attempted("delivered");
+        self.events.inc_by(events as u64);
+    }
+
+    /// The receiver answered, but not 2xx.
+    pub fn refused(&self) {
+        self.attempted("refused");
+    }
+
+    /// The receiver did not answer.
+    pub fn unanswered(&self) {
+        self.attempted("unanswered");
+    }
+
+    /// What waits now: devices, and the Unix time at which the oldest event arrived.
+    pub fn waiting(&self, devices: usize, oldest_unix_seconds: Option<i64>) {
+        self.devices.set(i64::try_from(devices).unwrap_or(i64::MAX));
+        self.oldest.set(oldest_unix_seconds.unwrap_or(0));
+    }
+
+    /// Makes them part of what `/metrics` answers.
+    pub fn register(&self, registry: &mut Registry) {
+        registry.register(
+            "webhook_deliveries",
+            "Attempts to deliver events, by result",
+            self.attempts.clone(),
+        );
+        registry.register(
+            "webhook_events",
+            "Events that the receiver has taken",
+            self.events.clone(),
+        );
+        registry.register(
+            "webhook_waiting_devices",
+            "Devices with undelivered events, at the last scan",
+            self.devices.clone(),
+        );
+        registry.register(
+            "webhook_oldest_undelivered_timestamp_seconds",
+            "Unix time at which the oldest undelivered event arrived; 0 if there is none",
+            self.oldest.clone(),
+        );
+    }
+
+    fn attempted(&self, result: &'static str) {
+        self.attempts.get_or_create(&AttemptLabels { result }).inc();
+    }
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct AttemptLabels {
+    result: &'static str,
+}

@@ -1,0 +1,97 @@
+//! Why deliveries cannot begin.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rustls::pki_types::pem;
+
+use super::secret::Secret;
+use crate::report::Explain;
+
+/// Why deliveries cannot begin: the daemon does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum WebhookError {
+    /// The file of certificates is no PEM, or holds a certificate that cannot be an anchor.
+    #[error("webhook ca_file `{}` cannot be used", path.display())]
+    CaMalformed {
+        /// The file.
+        path: PathBuf,
+        /// The reason.
+        source: CaReason,
+    },
+    /// Nothing to verify an `https` receiver with.
+    #[error("no trusted certificate authority is known, and the webhook url is https")]
+    NoAuthority,
+    /// The secret is too short, or the file holds something else.
+    #[error(
+        "webhook secret_file `{}` holds {found} bytes; allowed: {} to 4096",
+        path.display(),
+        Secret::MIN_BYTES
+    )]
+    SecretLength {
+        /// The file.
+        path: PathBuf,
+        /// Its length in bytes without white space around it; at most 4097 are looked at.
+        found: usize,
+    },
+    /// The operating system refused.
+    #[error("failed to read webhook file `{}`", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// The operating system's reason.
+        source: io::Error,
+    },
+}
+
+/// What is wrong with the file of certificates.
+#[derive(Debug, thiserror::Error)]
+pub enum CaReason {
+    /// No certificate at all.
+    #[error("it holds no PEM certificate")]
+    Empty,
+    /// Damaged PEM.
+    #[error(transparent)]
+    Pem(#[from] pem::Error),
+    /// Damaged DER.
+    #[error(transparent)]
+    Anchor(#[from] rustls::Error),
+}
+
+impl WebhookError {
+    pub(super) fn unreadable(path: &Path, source: io::Error) -> Self {
+        Self::Unreadable {
+            path: path.to_owned(),
+            source,
+        }
+    }
+}
+
+impl Explain for WebhookError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::CaMalformed { .. } => "webhook-ca-malformed",
+            Self::NoAuthority => "webhook-no-authority",
+            Self::SecretLength { .. } => "webhook-secret-length",
+            Self::Unreadable { .. } => "unreadable-file",
+        }
+    }
+
+    fn hint(&self) -> String {
+        match self {
+            Self::CaMalformed { .. } => {
+                "`ca_file` is one PEM file with the certificates that may sign the receiver's".into()
+            }
+            Self::NoAuthority => {
+                "install the system's CA certificates, or name the receiver's with `[webhook] ca_file`"
+                    .into()
+            }
+            Self::SecretLength { .. } => {
+                "make one with `openssl rand -hex 32`, and give it to the receiver too".into()
+            }
+            Self::Unreadable { .. } => {
+                "the user that runs engage-host needs read permission".into()
+            }
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! The secret that deliveries are signed with.
+
+use std::fmt;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::Path;
+
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+use zeroize::Zeroizing;
+
+use super::error::WebhookError;
+
+/// What receiver and sender share. Cannot be printed; wiped when dropped.
+pub(super) struct Secret(Zeroizing<Vec<u8>>);
+
+impl Secret {
+    /// Shorter ones can be guessed from one recorded delivery.
+    pub(super) const MIN_BYTES: usize = 16;
+
+    /// Reads a secret file; white space around its contents does not count.
+    pub(super) fn load(path: &Path) -> Result<Self, WebhookError> {
+        let unreadable = |source| WebhookError::unreadable(path, source);
+        // Looked at before it is opened: opening a pipe would wait for its writer.
+        if !fs::metadata(path).map_err(unreadable)?.is_file() {
+            return Err(unreadable(io::Error::other("not a regular file")));
+        }
+        let mut contents = Zeroizing::new(Vec::with_capacity(MAX_FILE_BYTES));
+        File::open(path)
+            .and_then(|file| file.take(MAX_FILE_BYTES as u64).read_to_end(&mut contents))
+            .map_err(unreadable)?;
+        let secret = contents.trim_ascii();
+        if secret.len() < Self::MIN_BYTES || contents.len() == MAX_FILE_BYTES {
+            return Err(WebhookError::SecretLength {
+                path: path.to_owned(),
+                found: secret.len(),
+            });
+        }
+        Ok(Self(Zeroizing::new(secret.to_vec())))
+    }
+
+    /// The value of `X-Engage-Signature`: the time is signed too, so that a recorded delivery is
+    /// of no use later.
+    pub(super) fn signature(&self, unix_seconds: i64, body: &[u8]) -> String {
+        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.0) else {
+            unreachable!("HMAC takes keys of any length (RFC 2104 section 2)");
+        };
+        mac.update(format!("{unix_seconds}.").as_bytes());
+        mac.update(body);
+        format!("t={unix_seconds},v1={}", hex(&mac.finalize().into_bytes()))
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(redacted)")
+    }
+}
+
+/// Lower-case hexadecimal digits.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes
+        .iter()
+        .flat_map(|byte| [byte >> 4, byte & 0xf])
+        .filter_map(|digit| char::from_digit(digit.into(), 16))
+        .collect()
+}
+
+/// One byte more than is allowed.
+const MAX_FILE_BYTES: usize = 4096 + 1;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn loaded(contents: &[u8]) -> Result<Secret, WebhookError> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secret");
+        fs_err::write(&path, contents).unwrap();
+        Secret::load(&path)
+    }
+
+    #[test]
+    fn white_space_around_a_secret_does_not_count() {
+        let bare = loaded(b"0123456789abcdef").unwrap();
+        let spaced = loaded(b" 0123456789abcdef\r\n").unwrap();
+        assert_eq!(bare.signature(1, b"x"), spaced.signature(1, b"x"));
+        assert_ne!(bare.signature(1, b"x"), bare.signature(2, b"x"));
+        assert!(!format!("{bare:?}").contains("0123"));
+    }
+
+    #[test]
+    fn a_short_secret_and_a_whole_file_of_something_else_are_refused() {
+        for contents in [&b""[..], b"0123456789abcde\n", &[b'a'; 5000]] {
+            let refused = loaded(contents).unwrap_err();
+            assert!(matches!(refused, WebhookError::SecretLength { .. }));
+        }
+    }
+}

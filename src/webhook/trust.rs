@@ -1,0 +1,68 @@
+//! Which certificates an `https` receiver may be signed with.
+//!
+//! Those that the operating system trusts, because a receiver is one of the site's own systems:
+//! its administrator installs the company's CA there, and nowhere else. A list compiled into this
+//! program would age with it.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, RootCertStore};
+use tracing::warn;
+
+use super::error::{CaReason, WebhookError};
+use crate::tls::crypto_provider;
+
+/// A TLS client that verifies the receiver's certificate, name and dates.
+pub(super) fn client(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, WebhookError> {
+    let mut roots = RootCertStore::empty();
+    let system = rustls_native_certs::load_native_certs();
+    // A system's list may hold what rustls does not take; the rest still counts.
+    roots.add_parsable_certificates(system.certs);
+    if roots.is_empty() {
+        for error in &system.errors {
+            warn!(%error, "failed to read the system's certificate authorities");
+        }
+    }
+    if let Some(path) = ca_file {
+        add_file(&mut roots, path)?;
+    }
+    if roots.is_empty() {
+        return Err(WebhookError::NoAuthority);
+    }
+    let Ok(versions) = ClientConfig::builder_with_provider(crypto_provider())
+        .with_safe_default_protocol_versions()
+    else {
+        unreachable!("the provider has suites of both versions");
+    };
+    let config = versions.with_root_certificates(roots).with_no_client_auth();
+    Ok(Arc::new(config))
+}
+
+fn add_file(roots: &mut RootCertStore, path: &Path) -> Result<(), WebhookError> {
+    let mut contents = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(MAX_FILE_BYTES).read_to_end(&mut contents))
+        .map_err(|source| WebhookError::unreadable(path, source))?;
+    let malformed = |source| WebhookError::CaMalformed {
+        path: path.to_owned(),
+        source,
+    };
+    let before = roots.len();
+    for certificate in CertificateDer::pem_slice_iter(&contents) {
+        let certificate = certificate.map_err(|error| malformed(error.into()))?;
+        roots
+            .add(certificate)
+            .map_err(|error| malformed(error.into()))?;
+    }
+    if roots.len() == before {
+        return Err(malformed(CaReason::Empty));
+    }
+    Ok(())
+}
+
+const MAX_FILE_BYTES: u64 = 4 * 1024 * 1024;

@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::pki::Timestamp;
 use crate::platform;
 use crate::publication::{Published, prove};
-use crate::server::{self, Bound};
+use crate::server::{self, Bound, Ready, Seen};
 use crate::telemetry::start_logging;
 
 /// Announce and serve certificates until stopped.
@@ -85,6 +85,7 @@ impl Serve {
         start_logging(&config.log);
         let bound = Bound::bind(&listen.applied_to(&config))?;
         let http = bound.http_address().map_err(Failure::new)?;
+        let seen = Seen::now(&config);
         let proof = prove(&config, &config.base_url_at(http), Timestamp::now());
         for warning in &proof.warnings {
             warn!(
@@ -96,11 +97,18 @@ impl Serve {
             .verdict
             .map_err(|refusals| Failure::refused(&refusals))?;
         let published = Published::new(publication);
-        let call_in = server::open_call_in(&config, &published)?;
+        let recording = server::open_recording(&config, &published)?;
         let shutdown = platform::shutdown_requested().map_err(|error| {
             Failure::new(format_args!("failed to listen for stop signals: {error}"))
         })?;
-        server::run(bound, config, published, call_in, shutdown)
+        let ready = Ready {
+            bound,
+            config,
+            seen,
+            published,
+            recording,
+        };
+        Box::pin(server::run(ready, shutdown))
             .await
             .map_err(|error| Failure::new(format_args!("failed to serve: {error}")))
     }

@@ -1,16 +1,19 @@
-//! Opens what the call-in is recorded in.
+//! Opens what the call-in is recorded in, and what is delivered from there.
 
+use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tracing::{error, warn};
 
 use crate::config::{Config, DevicesConfig, DevicesDirectory};
-use crate::devices::files::OpenError;
+use crate::devices::files::{OpenError, StoreObserver};
 use crate::devices::{Credentials, CredentialsError, DeviceStore, FileStore};
 use crate::publication::Published;
 use crate::report::{Explain, one_line};
 use crate::routes::{Admittance, CallIn, Sightings};
-use crate::telemetry::Burst;
+use crate::telemetry::{Burst, DeliveryMetrics};
+use crate::webhook::{self, Receiver, Wake, WebhookError};
 
 /// Why the call-in cannot be answered, and so the daemon does not start.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +24,9 @@ pub enum CallInError {
     /// The directory cannot be used.
     #[error(transparent)]
     Directory(#[from] OpenError),
+    /// The webhook cannot be used.
+    #[error(transparent)]
+    Webhook(#[from] WebhookError),
 }
 
 impl Explain for CallInError {
@@ -28,6 +34,7 @@ impl Explain for CallInError {
         match self {
             Self::Credentials(source) => source.code(),
             Self::Directory(source) => source.code(),
+            Self::Webhook(source) => source.code(),
         }
     }
 
@@ -35,47 +42,99 @@ impl Explain for CallInError {
         match self {
             Self::Credentials(source) => source.hint(),
             Self::Directory(source) => source.hint(),
+            Self::Webhook(source) => source.hint(),
         }
     }
 }
 
-/// Opens the store of `config` and reads its credentials; `None` when the call-in is off.
-pub fn open(config: &Config, published: &Published) -> Result<Option<Arc<CallIn>>, CallInError> {
+/// The call-in and what happens to its records; neither when it is off.
+#[derive(Default)]
+pub struct Recording {
+    pub(super) call_in: Option<Arc<CallIn>>,
+    pub(super) delivery: Option<Delivery>,
+}
+
+/// What the webhook delivers, and to whom.
+pub(super) struct Delivery {
+    receiver: Receiver,
+    root: PathBuf,
+    wake: Arc<Wake>,
+}
+
+/// Delivers until `end` completes, and saves how far it came; without a webhook, just waits.
+pub(super) async fn deliver(
+    delivery: Option<Delivery>,
+    metrics: DeliveryMetrics,
+    end: impl Future<Output = ()>,
+) -> io::Result<()> {
+    match delivery {
+        Some(Delivery {
+            receiver,
+            root,
+            wake,
+        }) => {
+            webhook::run(receiver, root, wake, metrics, end).await;
+        }
+        None => end.await,
+    }
+    Ok(())
+}
+
+/// Opens the store of `config`, reads its credentials and the webhook's secret.
+pub fn open(config: &Config, published: &Published) -> Result<Recording, CallInError> {
     let DevicesConfig {
         directory,
         plain_http,
         credentials_file,
-        keep_audits: _,
+        keep_audits,
         call_in_window,
     } = &config.devices;
-    if *directory == DevicesDirectory::Off {
-        return Ok(None);
-    }
+    let Some(root) = directory.path() else {
+        return Ok(Recording::default());
+    };
     let credentials = credentials_file
         .as_deref()
         .map(Credentials::load)
         .transpose()?;
-    Ok(Some(Arc::new(CallIn {
-        store: store(&config.devices)?,
+    let wake = Arc::new(Wake::default());
+    let delivery = match &config.webhook {
+        Some(webhook) => Some(Delivery {
+            receiver: Receiver::load(webhook)?,
+            root: root.to_owned(),
+            wake: Arc::clone(&wake),
+        }),
+        None => None,
+    };
+    let observer: Arc<dyn StoreObserver> = match delivery {
+        Some(_) => wake,
+        None => Arc::new(()),
+    };
+    let opened = FileStore::open_observed(root, *keep_audits, observer);
+    let call_in = CallIn {
+        store: usable(opened, directory)?,
         window: call_in_window.clone(),
         admittance: Admittance::new(*plain_http, credentials),
         body_bytes: config.limits.body_bytes,
         sightings: Arc::new(Sightings::default()),
         published: published.clone(),
         failures: Burst::default(),
-    })))
+    };
+    Ok(Recording {
+        delivery: delivery.filter(|_| call_in.store.is_some()),
+        call_in: Some(Arc::new(call_in)),
+    })
 }
 
 /// A directory that nobody configured may be missing its rights: certificates are served all the
 /// same, and call-ins are answered 503.
-fn store(devices: &DevicesConfig) -> Result<Option<Arc<dyn DeviceStore>>, CallInError> {
-    let Some(path) = devices.directory.path() else {
-        return Ok(None);
-    };
-    let store = match FileStore::open(path, devices.keep_audits) {
+fn usable(
+    opened: Result<FileStore, OpenError>,
+    directory: &DevicesDirectory,
+) -> Result<Option<Arc<dyn DeviceStore>>, CallInError> {
+    let store = match opened {
         Ok(store) => store,
         Err(error @ OpenError::Unusable { .. })
-            if matches!(devices.directory, DevicesDirectory::Default(_)) =>
+            if matches!(directory, DevicesDirectory::Default(_)) =>
         {
             error!("call-ins are answered 503: {}", one_line(&error));
             return Ok(None);

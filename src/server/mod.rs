@@ -21,6 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum_server::Handle;
+use tokio::sync::Notify;
 use tracing::info;
 
 use crate::config::Config;
@@ -28,7 +29,7 @@ use crate::connection::ListenerKind;
 use crate::pki::Timestamp;
 use crate::platform::service_manager;
 use crate::publication::Published;
-use crate::routes::{App, CallIn};
+use crate::routes::App;
 use crate::telemetry::{ExpiryWatch, Metrics, MismatchWatch};
 use admission::Admission;
 use devices::DeviceListeners;
@@ -36,23 +37,40 @@ use doorway::Doorway;
 use reload::Reloader;
 
 pub use bound::{BindError, Bound};
-pub use call_in::{CallInError, open as open_call_in};
+pub use call_in::{CallInError, Recording, open as open_recording};
+pub use watch::Seen;
+
+/// Everything that a start has to get right before the first connection is accepted.
+pub struct Ready {
+    /// The sockets.
+    pub bound: Bound,
+    /// As the file says, without overrides from the command line.
+    pub config: Config,
+    /// The configuration's files, before they were read.
+    pub seen: Seen,
+    /// What was proven.
+    pub published: Published,
+    /// The call-in's store.
+    pub recording: Recording,
+}
 
 /// Serves until `shutdown` completes, then drains: no new connections, requests in flight are
 /// answered, idle connections closed, and what is left after `[limits] drain_seconds` is cut off.
 ///
 /// Logs one line for each listener with its real address. Tests and scripts read those lines.
-pub async fn run(
-    bound: Bound,
-    config: Config,
-    published: Published,
-    call_in: Option<Arc<CallIn>>,
-    shutdown: impl Future<Output = &'static str>,
-) -> io::Result<()> {
+pub async fn run(ready: Ready, shutdown: impl Future<Output = &'static str>) -> io::Result<()> {
+    let Ready {
+        bound,
+        config,
+        seen,
+        published,
+        recording: Recording { call_in, delivery },
+    } = ready;
     let mut expiry = ExpiryWatch::default();
     expiry.look(&published.current(), Timestamp::now());
     let metrics = Arc::new(Metrics::new());
     metrics.published(&published.current());
+    let deliveries = metrics.deliveries();
     let app = App {
         published,
         metrics: Arc::clone(&metrics),
@@ -70,7 +88,9 @@ pub async fn run(
     let handles = Handles::default();
     let drain = doorway.limits().drain;
     let watchdog = service_manager::keep_alive(reloader.http, doorway.own_call().clone());
-    let reloads = reloader.run(expiry)?;
+    let reloads = reloader.run(seen, expiry)?;
+    let drained = Notify::new();
+    let delivering = call_in::deliver(delivery, deliveries, drained.notified());
     let stop = async {
         tokio::select! {
             reason = shutdown => info!("received {reason}; draining for at most {} s", drain.as_secs()),
@@ -82,8 +102,13 @@ pub async fn run(
         Ok(())
     };
     let serving = serve(bound, &app, &doorway, &handles)?;
+    let serving = async {
+        let served = serving.await;
+        drained.notify_one();
+        served
+    };
     service_manager::ready();
-    tokio::try_join!(serving, stop)?;
+    tokio::try_join!(serving, delivering, stop)?;
     info!("stopped");
     Ok(())
 }

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tracing::{error, info, warn};
 
-use super::watch::{Sources, watch};
+use super::watch::{Seen, watch};
 use crate::config::Config;
 use crate::devices::Credentials;
 use crate::pki::Timestamp;
@@ -46,15 +46,19 @@ pub(super) enum Trigger {
 impl Reloader {
     /// A future that serves triggers until the daemon stops, and looks for expiring certificates
     /// in between. Signals are caught from the call of this function on.
-    pub(super) fn run(self, mut expiry: ExpiryWatch) -> io::Result<impl Future<Output = ()>> {
+    pub(super) fn run(
+        self,
+        seen: Seen,
+        mut expiry: ExpiryWatch,
+    ) -> io::Result<impl Future<Output = ()>> {
         let (triggers, mut triggered) = mpsc::channel(1);
         let on_signal = triggers.clone();
         let signals = forward_reload_signals(move || {
             // A reload that is already waiting will read what this one would.
             let _ = on_signal.try_send(Trigger::Signal);
         })?;
-        let mut sources = Sources::of(&self.config);
-        let mut _watching = watch(sources.clone(), triggers.clone());
+        let mut sources = seen.sources.clone();
+        let mut _watching = watch(seen, triggers.clone());
         Ok(async move {
             tokio::spawn(signals);
             let mut expiry_timer = tokio::time::interval(EXPIRY_LOOK);
@@ -62,10 +66,10 @@ impl Reloader {
                 tokio::select! {
                     Some(trigger) = triggered.recv() => {
                         // Of a refused configuration too: its files may be what is mended next.
-                        let new = self.reload(trigger).await.filter(|new| *new != sources);
-                        if let Some(new) = new {
-                            sources = new;
-                            _watching = watch(sources.clone(), triggers.clone());
+                        let seen = self.reload(trigger).await;
+                        if let Some(seen) = seen.filter(|seen| seen.sources != sources) {
+                            sources = seen.sources.clone();
+                            _watching = watch(seen, triggers.clone());
                         }
                     }
                     _ = expiry_timer.tick() => {}
@@ -75,8 +79,8 @@ impl Reloader {
         })
     }
 
-    /// The sources of the configuration that was read, if one was.
-    async fn reload(&self, trigger: Trigger) -> Option<Sources> {
+    /// What was read, if a configuration was.
+    async fn reload(&self, trigger: Trigger) -> Option<Seen> {
         let started = Instant::now();
         info!(
             "reloading: {}",
@@ -87,12 +91,12 @@ impl Reloader {
         );
         service_manager::reloading();
         let new = self.read().await;
-        let sources = new.as_ref().map(|new| Sources::of(&new.config));
+        let seen = new.as_ref().map(|new| new.seen.clone());
         let succeeded = new.is_some_and(|new| self.swap_in(new));
         let now = Timestamp::now().unix();
         self.metrics.reloaded(succeeded, started.elapsed(), now);
         service_manager::ready();
-        sources
+        seen
     }
 
     /// Reads and proves everything on a thread that may block, but not for ever: a file server
@@ -116,6 +120,7 @@ impl Reloader {
     fn swap_in(&self, new: New) -> bool {
         let New {
             config,
+            seen: _,
             proof,
             credentials,
         } = new;
@@ -177,12 +182,14 @@ fn refused(refusal: &dyn Explain) {
 /// Everything that a reload reads.
 struct New {
     config: Config,
+    seen: Seen,
     proof: Proof,
     credentials: Option<Credentials>,
 }
 
 fn read_and_prove(path: &Path, http: SocketAddr) -> Result<New, Box<dyn Explain + Send>> {
     let config = Config::load(path).map_err(boxed)?;
+    let seen = Seen::now(&config);
     let proof = prove(&config, &config.base_url_at(http), Timestamp::now());
     let credentials = config
         .devices
@@ -192,6 +199,7 @@ fn read_and_prove(path: &Path, http: SocketAddr) -> Result<New, Box<dyn Explain 
     Ok(New {
         credentials: credentials.transpose().map_err(boxed)?,
         proof,
+        seen,
         config,
     })
 }

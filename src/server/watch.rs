@@ -93,11 +93,30 @@ fn hash_file(file: &Path, hasher: &mut DefaultHasher) {
     platform::file_version(&metadata).hash(hasher);
 }
 
-/// Sends [`Trigger::FilesChanged`] once the files have changed since this call and come to rest.
-/// Ends when the handle is dropped.
-pub(super) fn watch(sources: Sources, triggers: mpsc::Sender<Trigger>) -> Watching {
-    // At once, or a change that comes before the task runs would not be one.
-    let mut state = sources.state();
+/// What the sources of a configuration looked like at a moment: before they were read, so that a
+/// change while they are read is noticed.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    pub(super) sources: Sources,
+    state: u64,
+}
+
+impl Seen {
+    /// Looks at the files that `config` names.
+    #[must_use]
+    pub fn now(config: &Config) -> Self {
+        let sources = Sources::of(config);
+        Self {
+            state: sources.state(),
+            sources,
+        }
+    }
+}
+
+/// Sends [`Trigger::FilesChanged`] once the files have changed since they were seen and come to
+/// rest. Ends when the handle is dropped.
+pub(super) fn watch(seen: Seen, triggers: mpsc::Sender<Trigger>) -> Watching {
+    let Seen { sources, mut state } = seen;
     Watching(tokio::spawn(async move {
         let woken = Arc::new(Notify::new());
         let mut watched = Watched::new(&sources, &woken);

@@ -117,9 +117,8 @@ pub async fn run(
     }
 }
 
-/// The number of events in a monthly file that are not delivered yet: for retention to ask before
-/// it removes `file`, and to say how many it takes with it.
-pub fn undelivered(file: &Path) -> io::Result<u64> {
+/// The number of events in a monthly file that are not delivered yet.
+fn undelivered(file: &Path) -> io::Result<u64> {
     let (Some(directory), Some(name)) = (file.parent(), file.file_name()) else {
         return Ok(0);
     };

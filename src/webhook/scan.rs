@@ -13,6 +13,7 @@ use tracing::{debug, warn};
 use super::Wake;
 use super::cursor::Cursor;
 use super::tail;
+use crate::devices::files::StoreObserver as _;
 use crate::devices::{Archive, DeviceId};
 use crate::telemetry::DeliveryMetrics;
 

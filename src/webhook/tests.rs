@@ -17,6 +17,7 @@ use jiff::Timestamp;
 
 use super::*;
 use crate::devices::DeviceId;
+use crate::devices::files::StoreObserver as _;
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 

@@ -1,11 +1,15 @@
 //! What the store says to the deliverer: something was appended.
 
 use std::collections::HashSet;
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::Notify;
+use tracing::error;
 
+use super::undelivered;
 use crate::devices::DeviceId;
+use crate::devices::files::StoreObserver;
 
 /// The devices for which something may wait. Shared by the store, which tells, and [`run`], which
 /// asks.
@@ -20,15 +24,32 @@ pub struct Wake {
     notify: Notify,
 }
 
-impl Wake {
-    /// To be called when lines of this device are durable. Never waits.
-    pub fn appended(&self, device: DeviceId) {
+impl StoreObserver for Wake {
+    fn appended(&self, device: DeviceId) {
         let mut devices = self.devices.lock().unwrap_or_else(PoisonError::into_inner);
         devices.insert(device);
         drop(devices);
         self.notify.notify_one();
     }
 
+    /// Retention comes first: a receiver that everybody has forgotten must not fill the disk. But
+    /// not without a word.
+    fn removing(&self, month: &Path) {
+        let path = month.display();
+        match undelivered(month) {
+            Ok(0) => {}
+            Ok(events) => error!(
+                events,
+                "{events} events in `{path}` are removed without having been delivered: the receiver has been refusing them for as long as audits are kept"
+            ),
+            Err(error) => error!(
+                "`{path}` is removed, and how much of it was delivered cannot be read: {error}"
+            ),
+        }
+    }
+}
+
+impl Wake {
     /// Completes when there is at least one; there is one caller only.
     pub(super) async fn woken(&self) -> HashSet<DeviceId> {
         loop {

@@ -39,7 +39,7 @@ fn connections_in_all_are_bounded_and_places_come_back() {
         let labels = [("listener", listener), ("limit", "connections")];
         daemon.wait_for_metric("refusals_total", &labels, 1);
     }
-    let line = daemon.wait_for("`[limits] connections` is reached (4 connections in all)");
+    let line = daemon.wait_for("`[limits] connections = 4` is reached");
     assert!(line.contains("WARN"), "{line}");
     drop(held);
     daemon.wait_for_open_connections(0);
@@ -62,7 +62,7 @@ fn one_address_is_bounded_and_others_are_not_hurt() {
         let labels = [("listener", listener), ("limit", "connections_per_address")];
         daemon.wait_for_metric("refusals_total", &labels, 1);
     }
-    daemon.wait_for("`[limits] connections_per_address` is reached");
+    daemon.wait_for("`[limits] connections_per_address =");
     assert_eq!(get_from(ANOTHER, daemon.http, ANNOUNCEMENT).status(), 200);
     drop(held);
     daemon.wait_for_open_connections(0);
@@ -119,7 +119,7 @@ fn few_descriptors_are_shared_out_with_a_reserve() {
     );
     daemon.wait_for("at most 32 connections at a time");
     let held: Vec<_> = (0..100).map(|_| connect(daemon.http)).collect();
-    daemon.wait_for("`[limits] connections` is reached (32 connections in all)");
+    daemon.wait_for("`[limits] connections = 32` is reached");
     drop(held);
     assert_eq!(get(daemon.http, ANNOUNCEMENT).status(), 200);
 }

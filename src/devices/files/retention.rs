@@ -8,6 +8,7 @@ use tracing::{info, warn};
 
 use super::directories::existing;
 use super::month::months;
+use super::observer::StoreObserver;
 use crate::devices::Log;
 
 /// For how many days audits and alerts are kept.
@@ -54,13 +55,14 @@ impl Retention {
     }
 
     /// Once a day is enough for months.
-    pub(super) fn apply_if_due(&mut self, now: Timestamp) {
+    pub(super) fn apply_if_due(&mut self, now: Timestamp, observer: &dyn StoreObserver) {
         let is_due = self.applied.is_none_or(|applied| {
             now.duration_since(applied).abs() >= SignedDuration::from_hours(24)
         });
         if is_due {
             self.applied = Some(now);
             for path in expired(&self.root, self.keep, now) {
+                observer.removing(&path);
                 match fs_err::remove_file(&path) {
                     Ok(()) => info!(path = %path.display(), "removed a month past retention"),
                     Err(error) => warn!(%error, "failed to remove a month past retention"),
@@ -119,7 +121,7 @@ mod tests {
         let kept = "2026-03-02T12:00:00Z".parse().unwrap();
         assert_eq!(expired(folder.path(), keep, kept), Vec::<PathBuf>::new());
         let mut retention = Retention::new(folder.path(), keep);
-        retention.apply_if_due("2026-03-03T00:00:00Z".parse().unwrap());
+        retention.apply_if_due("2026-03-03T00:00:00Z".parse().unwrap(), &());
         let mut left: Vec<_> = fs_err::read_dir(&device)
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())

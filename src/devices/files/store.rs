@@ -18,6 +18,7 @@ use super::health::HealthFlag;
 use super::line::StoredEvent;
 use super::lock::OwnerLock;
 use super::notes::{Notebook, Noted};
+use super::observer::StoreObserver;
 use super::recovery::set_aside_all;
 use super::retention::{KeepDays, Retention};
 use super::torn::TornTail;
@@ -56,13 +57,23 @@ struct Shared {
 impl FileStore {
     /// Takes the directory over, creates it if need be, and sets aside what a crash left torn.
     pub fn open(directory: &Path, keep: KeepDays) -> Result<Self, OpenError> {
-        Self::open_on(Arc::new(RealDisk), directory, keep)
+        Self::open_observed(directory, keep, Arc::new(()))
+    }
+
+    /// The same, with somebody who is told what happens to the files.
+    pub fn open_observed(
+        directory: &Path,
+        keep: KeepDays,
+        observer: Arc<dyn StoreObserver>,
+    ) -> Result<Self, OpenError> {
+        Self::open_on(Arc::new(RealDisk), directory, keep, observer)
     }
 
     pub(super) fn open_on(
         disk: Arc<dyn Disk>,
         directory: &Path,
         keep: KeepDays,
+        observer: Arc<dyn StoreObserver>,
     ) -> Result<Self, OpenError> {
         let unusable = |source| OpenError::unusable(directory, source);
         disk.create_dir(directory).map_err(unusable)?;
@@ -78,7 +89,7 @@ impl FileStore {
         });
         let (appends, appended) = channel();
         let (notes, noted) = sync_channel(MAX_NOTES);
-        let writer = shared.writer(Retention::new(directory, keep));
+        let writer = shared.writer(Retention::new(directory, keep), observer);
         let notebook = shared.notebook();
         let threads = vec![
             spawn("store-append", move || writer.run(&appended)).map_err(unusable)?,
@@ -301,12 +312,13 @@ impl Drop for FileStore {
 }
 
 impl Shared {
-    fn writer(&self, retention: Retention) -> Writer {
+    fn writer(&self, retention: Retention, observer: Arc<dyn StoreObserver>) -> Writer {
         Writer::new(
             Arc::clone(&self.directories),
             Arc::clone(&self.disk),
             Arc::clone(&self.health),
             retention,
+            observer,
         )
     }
 

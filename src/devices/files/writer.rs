@@ -17,6 +17,7 @@ use super::disk::Disk;
 use super::health::HealthFlag;
 use super::line::lines;
 use super::month::Month;
+use super::observer::StoreObserver;
 use super::recent::{Recent, RecentLog};
 use super::retention::Retention;
 use super::torn;
@@ -40,6 +41,7 @@ pub(super) struct Writer {
     pub(super) disk: Arc<dyn Disk>,
     pub(super) health: Arc<HealthFlag>,
     pub(super) retention: Retention,
+    observer: Arc<dyn StoreObserver>,
     recent: Recent,
     /// Files that could not be brought back to their last whole batch.
     poisoned: HashSet<PathBuf>,
@@ -51,12 +53,14 @@ impl Writer {
         disk: Arc<dyn Disk>,
         health: Arc<HealthFlag>,
         retention: Retention,
+        observer: Arc<dyn StoreObserver>,
     ) -> Self {
         Self {
             directories,
             disk,
             health,
             retention,
+            observer,
             recent: Recent::default(),
             poisoned: HashSet::new(),
         }
@@ -65,7 +69,8 @@ impl Writer {
     /// Works until every sender is gone.
     pub(super) fn run(mut self, queue: &Receiver<Append>) {
         loop {
-            self.retention.apply_if_due(Timestamp::now());
+            self.retention
+                .apply_if_due(Timestamp::now(), &*self.observer);
             match queue.recv_timeout(IDLE) {
                 Ok(first) => {
                     let waiting = queue.try_iter().take(MAX_GROUP - 1);
@@ -175,6 +180,14 @@ impl Writer {
                 }
                 if !touched.written.is_empty() {
                     self.health.recovered();
+                    let devices: HashSet<_> = touched
+                        .waiting
+                        .iter()
+                        .map(|(append, _)| append.device)
+                        .collect();
+                    for device in devices {
+                        self.observer.appended(device);
+                    }
                 }
             }
             Err(error) => {

@@ -116,7 +116,7 @@ impl Tail for FaultyTail {
 
 fn open_faulty(directory: &Path, faults: &Arc<Faults>) -> FileStore {
     let disk = Arc::new(FaultyDisk(Arc::clone(faults)));
-    FileStore::open_on(disk, directory, KeepDays::default()).unwrap()
+    FileStore::open_on(disk, directory, KeepDays::default(), Arc::new(())).unwrap()
 }
 
 async fn deliver(store: &FileStore, seed: usize) -> Result<Acknowledged, StoreError> {

@@ -19,7 +19,13 @@ fn writer(directory: &Path, faults: &Arc<Faults>, health: &Arc<HealthFlag>) -> W
     let disk = Arc::new(FaultyDisk(Arc::clone(faults)));
     let directories = Directories::open(directory, disk.clone()).unwrap();
     let retention = Retention::new(directory, KeepDays::default());
-    Writer::new(Arc::new(directories), disk, Arc::clone(health), retention)
+    Writer::new(
+        Arc::new(directories),
+        disk,
+        Arc::clone(health),
+        retention,
+        Arc::new(()),
+    )
 }
 
 fn waiting(number: u64, seed: usize, moment: &str) -> (Append, Answer) {

@@ -9,7 +9,10 @@
 )]
 
 mod answers;
+mod call_in;
 mod chains;
+mod crash;
+mod disk;
 mod doctor;
 mod harness;
 mod hash;

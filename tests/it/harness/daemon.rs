@@ -36,6 +36,11 @@ impl Daemon {
             .arg("--config")
             .arg(installation.path("config.toml"));
         change(&mut command);
+        Self::run(&mut command)
+    }
+
+    /// Runs a command that ends up as `engage-host serve`, and waits as [`Daemon::start`] does.
+    pub(crate) fn run(command: &mut Command) -> Self {
         let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -87,15 +92,56 @@ impl Daemon {
         panic!("the log does not say `{text}`:\n{}", self.seen.concat());
     }
 
+    /// Waits for `count` lines of the log that contain `text`, and returns the last of them.
+    pub(crate) fn wait_for_count(&mut self, text: &str, count: usize) -> String {
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            if let Some(line) = self.seen(text).nth(count - 1) {
+                return line.to_owned();
+            }
+            match self
+                .lines
+                .recv_timeout(deadline.saturating_duration_since(Instant::now()))
+            {
+                Ok(line) => self.seen.push(line),
+                Err(mpsc::RecvTimeoutError::Timeout | mpsc::RecvTimeoutError::Disconnected) => {
+                    panic!(
+                        "the log does not say `{text}` {count} times:\n{}",
+                        self.seen.concat()
+                    )
+                }
+            }
+        }
+    }
+
+    /// The lines seen so far that contain `text`. What has not been waited for may be missing.
+    pub(crate) fn seen(&self, text: &str) -> impl Iterator<Item = &str> {
+        self.seen
+            .iter()
+            .filter(move |line| line.contains(text))
+            .map(String::as_str)
+    }
+
+    /// Where the admin listener listens; it must be switched on.
+    pub(crate) fn admin(&mut self) -> SocketAddr {
+        self.address_after("listening on admin http://")
+    }
+
     /// Asks the daemon to stop, as a service supervisor does.
     pub(crate) fn terminate(&self) {
+        self.signal("TERM");
+    }
+
+    /// Asks the daemon to reload, as `systemctl reload` does.
+    pub(crate) fn hang_up(&self) {
+        self.signal("HUP");
+    }
+
+    /// Sends a signal by its name without SIG.
+    pub(crate) fn signal(&self, name: &str) {
         let sent = Command::new("sh")
-            .args([
-                "-c",
-                "kill -TERM \"$1\"",
-                "sh",
-                &self.child.id().to_string(),
-            ])
+            .args(["-c", "kill -\"$1\" \"$2\"", "sh", name])
+            .arg(self.child.id().to_string())
             .status()
             .unwrap();
         assert!(sent.success());
@@ -118,6 +164,11 @@ impl Daemon {
             }
         }
         (self.child.wait().unwrap().code(), self.seen.concat())
+    }
+
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     fn address_after(&mut self, text: &str) -> SocketAddr {

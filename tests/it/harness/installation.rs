@@ -61,6 +61,27 @@ impl Installation {
         fs_err::write(&path, text.replacen(from, to, 1)).unwrap();
     }
 
+    /// Puts lines into the configuration, behind a section's name such as `[limits]`, which is
+    /// made if it is not there.
+    pub(crate) fn set(&self, section: &str, lines: &str) {
+        let path = self.path("config.toml");
+        let mut text = fs_err::read_to_string(&path).unwrap();
+        if !text.contains(section) {
+            text = format!("{text}\n{section}\n");
+        }
+        let text = text.replacen(section, &format!("{section}\n{lines}"), 1);
+        fs_err::write(&path, text).unwrap();
+    }
+
+    /// Switches the admin listener on.
+    pub(crate) fn with_admin(self) -> Self {
+        self.edit(
+            "[admin]\nlisten = \"\"",
+            "[admin]\nlisten = \"127.0.0.1:0\"",
+        );
+        self
+    }
+
     /// Tells devices `url` instead of the listener's own address.
     pub(crate) fn set_base_url(&self, url: &str) {
         self.edit("static_dir", &format!("base_url = \"{url}\"\nstatic_dir"));

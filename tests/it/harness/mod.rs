@@ -4,8 +4,10 @@
 mod certificate;
 mod command;
 mod daemon;
+mod host;
 mod installation;
 mod keys;
+mod metrics;
 mod shown;
 mod tls;
 mod wire;
@@ -13,8 +15,11 @@ mod wire;
 pub(crate) use certificate::{CA, Certificate, Chain, INTERMEDIATE, Request, SERVER, standard};
 pub(crate) use command::{Finished, openssl, program, run, run_with_input};
 pub(crate) use daemon::Daemon;
+pub(crate) use host::{Host, ledger, request, stored};
 pub(crate) use installation::{Installation, SITE_KEY_BASE64, SITE_KEY_HEX};
 pub(crate) use keys::Key;
 pub(crate) use shown::{hex, shown, wire_text};
 pub(crate) use tls::{client_config, tls_connect, tls_get, trusting};
-pub(crate) use wire::{Answer, close_sending, connect, exchange, get, read_answer, read_to_end};
+pub(crate) use wire::{
+    Answer, close_sending, connect, connect_from, exchange, get, get_from, read_answer, read_to_end,
+};

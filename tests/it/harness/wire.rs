@@ -1,8 +1,11 @@
 //! A client of raw bytes: HTTP libraries hide how header names are spelled.
 
 use std::io::{Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
+
+use tokio::net::TcpSocket;
+use tokio::time::timeout;
 
 /// One answer, split where the head ends.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -47,6 +50,40 @@ pub(crate) fn connect(address: SocketAddr) -> TcpStream {
     stream.set_read_timeout(Some(DEADLINE)).unwrap();
     stream.set_write_timeout(Some(DEADLINE)).unwrap();
     stream
+}
+
+/// As [`connect`], from another address of this computer, such as 127.0.0.2.
+pub(crate) fn connect_from(source: impl Into<IpAddr>, address: SocketAddr) -> TcpStream {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let stream = runtime.block_on(async {
+        let socket = if address.is_ipv4() {
+            TcpSocket::new_v4()
+        } else {
+            TcpSocket::new_v6()
+        };
+        let socket = socket.unwrap();
+        socket.bind((source.into(), 0).into()).unwrap();
+        let connected = timeout(DEADLINE, socket.connect(address)).await;
+        connected.unwrap().unwrap().into_std().unwrap()
+    });
+    stream.set_nonblocking(false).unwrap();
+    stream.set_read_timeout(Some(DEADLINE)).unwrap();
+    stream.set_write_timeout(Some(DEADLINE)).unwrap();
+    stream
+}
+
+/// As [`get`], from another address of this computer.
+pub(crate) fn get_from(source: impl Into<IpAddr>, address: SocketAddr, target: &str) -> Answer {
+    let mut stream = connect_from(source, address);
+    write!(
+        stream,
+        "GET {target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+    )
+    .unwrap();
+    Answer::parse(&read_to_end(&mut stream))
 }
 
 /// Sends `request` on a fresh connection and reads until the server closes it.

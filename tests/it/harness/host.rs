@@ -36,6 +36,20 @@ impl Host {
         installation
     }
 
+    /// Kills the daemon and starts another on what it left.
+    pub(crate) fn restart(self) -> Self {
+        let Self {
+            installation,
+            daemon,
+        } = self;
+        drop(daemon);
+        let daemon = Daemon::start(&installation);
+        Self {
+            installation,
+            daemon,
+        }
+    }
+
     /// One call in clear text, on its own connection.
     pub(crate) fn call(&self, method: &str, target: &str, body: impl AsRef<[u8]>) -> Answer {
         self.call_with("", method, target, body)

@@ -7,7 +7,6 @@ mod daemon;
 mod host;
 mod installation;
 mod keys;
-mod metrics;
 mod shown;
 mod tls;
 mod wire;

@@ -10,7 +10,7 @@ use std::process::Command;
 
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
-use crate::harness::{Answer, Daemon, Host, get, ledger, program, run, stored};
+use crate::harness::{Answer, Daemon, Host, get, months, program, run, stored};
 
 const AUDIT: &str = "/swordfish/lock/audit";
 const DEVICE: &str = "0123456789ABCDEF";
@@ -75,8 +75,7 @@ fn a_file_that_may_not_grow_keeps_what_it_has_and_takes_more_later() {
     let mut host = Host::start("");
     assert_eq!(post(&host, DEVICE, 1).status(), 201);
     let folder = host.path(DEVICE);
-    let names = ledger(&folder);
-    let file = folder.join(names.iter().find(|name| name.ends_with(".jsonl")).unwrap());
+    let file = months(&folder, "audits-").remove(0);
     let before = fs_err::read(&file).unwrap();
     // Room for the beginning of a line, and then for nothing.
     for more in [20, 0] {
@@ -151,18 +150,15 @@ fn lost_permission_is_unavailable_until_it_is_given_back() {
     };
     assert_eq!(post(&host, DEVICE, 1).status(), 201);
     let folder = host.path(DEVICE);
-    let name = ledger(&folder)
-        .into_iter()
-        .find(|name| name.ends_with(".jsonl"))
-        .unwrap();
-    set_mode(&folder.join(&name), 0o440);
+    let file = months(&folder, "audits-").remove(0);
+    set_mode(&file, 0o440);
     assert_unavailable(&post(&host, DEVICE, 2));
     set_mode(&host.path(""), 0o550);
     assert_unavailable(&post(&host, OTHER, 3));
     assert_out_of_order(&mut host);
     set_mode(&host.path(""), 0o750);
     assert_eq!(post(&host, OTHER, 3).status(), 201);
-    set_mode(&folder.join(&name), 0o640);
+    set_mode(&file, 0o640);
     assert_eq!(post(&host, DEVICE, 2).status(), 202);
     assert_in_order(&mut host);
     assert_eq!(codes(&folder), ["00000001", "00000002"]);

@@ -96,22 +96,14 @@ pub(crate) fn request(method: &str, target: &str, headers: &str, body: &[u8]) ->
     [format!("{request}\r\n").as_bytes(), body].concat()
 }
 
-/// The lines of a device's `.jsonl` files whose names begin so, oldest file first. Every line
+/// The lines of a device's files of one log, `audits-` or `alerts-`, oldest file first. Every line
 /// must be whole.
-pub(crate) fn stored(device: &Path, prefix: &str) -> Vec<Value> {
-    let mut files: Vec<PathBuf> = entries(device)
-        .into_iter()
-        .filter(|path| {
-            let name = path.file_name().unwrap().to_str().unwrap();
-            name.starts_with(prefix) && name.ends_with(".jsonl")
-        })
-        .collect();
-    files.sort();
-    files
+pub(crate) fn stored(device: &Path, log: &str) -> Vec<Value> {
+    months(device, log)
         .iter()
         .flat_map(|file| {
             let text = fs_err::read_to_string(file).unwrap();
-            assert!(text.is_empty() || text.ends_with('\n'), "{file:?}: {text}");
+            assert!(text.is_empty() || text.ends_with('\n'), "torn: {text}");
             let lines: Vec<Value> = text
                 .lines()
                 .map(|line| {
@@ -121,6 +113,19 @@ pub(crate) fn stored(device: &Path, prefix: &str) -> Vec<Value> {
             lines
         })
         .collect()
+}
+
+/// A device's files of one log, oldest first.
+pub(crate) fn months(device: &Path, log: &str) -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> = entries(device)
+        .into_iter()
+        .filter(|path| {
+            let name = path.file_name().unwrap().to_str().unwrap();
+            name.starts_with(log) && path.extension().is_some_and(|it| it == "jsonl")
+        })
+        .collect();
+    files.sort();
+    files
 }
 
 /// What lies in a folder of the ledger; nothing if it is not there.

@@ -59,15 +59,7 @@ impl Lock {
 
     /// The batch that is owed, or a new one; an error if it was not acknowledged.
     fn deliver_one(&mut self, stream: &mut BufReader<TcpStream>) -> std::io::Result<()> {
-        if self.unacknowledged.is_empty() {
-            // Mostly a few; now and then so many that a write takes a while.
-            let events = match self.chance.below(20) {
-                0 => 500,
-                more => 1 + more % 4,
-            };
-            self.unacknowledged = (self.next..self.next + events).collect();
-            self.next += events;
-        }
+        self.go_on();
         let target = format!("/swordfish/lock/audit?sn={}", self.serial);
         let call = request("POST", &target, "", self.body().as_bytes());
         stream.get_mut().write_all(&call)?;
@@ -83,6 +75,18 @@ impl Lock {
         Ok(())
     }
 
+    /// Lets things happen, also while a batch is owed: then they come behind it.
+    fn go_on(&mut self) {
+        // Mostly a few; now and then so many that a write takes a while.
+        let events = match (self.unacknowledged.is_empty(), self.chance.below(20)) {
+            (true, 0) => 500,
+            (true, more) => 1 + more % 4,
+            (false, more) => more % 3,
+        };
+        self.unacknowledged.extend(self.next..self.next + events);
+        self.next += events;
+    }
+
     fn body(&self) -> String {
         let events: Vec<String> = self
             .unacknowledged
@@ -90,8 +94,9 @@ impl Lock {
             .map(|time| format!(r#"{{"event":"0B040001","time":"{}"}}"#, device_time(*time)))
             .collect();
         format!(
-            r#"{{"asyncEvents":[{}],"nxtDbVerTS":"0x8d1a1399bddb51d"}}"#,
-            events.join(",")
+            r#"{{"asyncEvents":[{}],"nxtDbVerTS":"0x{:x}"}}"#,
+            events.join(","),
+            self.next
         )
     }
 }

@@ -97,6 +97,8 @@ impl Serve {
             .verdict
             .map_err(|refusals| Failure::refused(&refusals))?;
         let published = Published::new(publication);
+        platform::survive_file_size_limit()
+            .map_err(|error| Failure::new(format_args!("failed to catch SIGXFSZ: {error}")))?;
         let recording = server::open_recording(&config, &published)?;
         let shutdown = platform::shutdown_requested().map_err(|error| {
             Failure::new(format_args!("failed to listen for stop signals: {error}"))

@@ -27,7 +27,7 @@ impl AuditBatch {
             None => return Err(BodyError::NoEvents),
         };
         let events = events.into_iter().map(Event::read).collect();
-        Ok(Self(EventBatch::new(&text, &object, events)))
+        Ok(Self(EventBatch::new(&object, events)))
     }
 
     /// The stamp of the database that the device has, where it said.
@@ -68,12 +68,12 @@ impl Alert {
                 let record: &RawValue = serde_json::from_str(&text)?;
                 return Ok(Self(EventBatch {
                     others: None,
-                    ..EventBatch::new(&text, &object, vec![Event::read(record)])
+                    ..EventBatch::new(&object, vec![Event::read(record)])
                 }));
             }
             None => return Err(BodyError::NoEvents),
         };
-        Ok(Self(EventBatch::new(&text, &object, vec![event])))
+        Ok(Self(EventBatch::new(&object, vec![event])))
     }
 
     /// Its event; more than one only if the device sent more.
@@ -94,11 +94,10 @@ pub(super) struct EventBatch {
     /// Members beside the events that are not known, as one object.
     pub(super) others: Option<Box<RawValue>>,
     database: Option<DbTimestamp>,
-    content: [u8; 32],
 }
 
 impl EventBatch {
-    fn new(text: &str, object: &Object<'_>, events: Vec<Event>) -> Self {
+    fn new(object: &Object<'_>, events: Vec<Event>) -> Self {
         let known = ["asyncEvents", "asyncEvent", "nxtDbVerTS"];
         let others: Vec<String> = object
             .members()
@@ -114,7 +113,6 @@ impl EventBatch {
             database: object
                 .get("nxtDbVerTS")
                 .and_then(|stamp| DbTimestamp::parse(&text_or_number(stamp)?)),
-            content: Sha256::digest(text).into(),
         }
     }
 
@@ -128,21 +126,27 @@ impl EventBatch {
         u32::try_from(records / 1024 + 1).unwrap_or(u32::MAX)
     }
 
-    /// The same for the same content of the same device, so that a batch that arrives twice is
-    /// known.
-    pub(super) fn id(&self, device: &DeviceId) -> BatchId {
-        let digest = Sha256::new()
+    /// The names of its beginnings: of its first event, of its first two, and so on to the whole.
+    ///
+    /// Over the device and the events only: a batch that is delivered again may come with the
+    /// stamp of another database.
+    pub(super) fn names(&self, device: &DeviceId) -> Vec<BatchId> {
+        let mut events = Sha256::new()
             .chain_update(device.to_string())
-            .chain_update(b"\n")
-            .chain_update(self.content)
-            .finalize();
-        let mut id = [0; 16];
-        id.copy_from_slice(&digest[..16]);
-        BatchId(u128::from_be_bytes(id))
+            .chain_update(b"\n");
+        let beginnings = self.events.iter().map(|event| {
+            // Minified, so it holds no newline.
+            events.update(event.record.get());
+            events.update(b"\n");
+            let mut id = [0; 16];
+            id.copy_from_slice(&events.clone().finalize()[..16]);
+            BatchId(u128::from_be_bytes(id))
+        });
+        beginnings.collect()
     }
 }
 
-/// A batch's name: 128 bits of a hash over device and content. Displayed as 32 hex digits.
+/// A batch's name: 128 bits of a hash over device and events. Displayed as 32 hex digits.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct BatchId(pub(super) u128);
 
@@ -184,8 +188,12 @@ mod tests {
         "0123456789ABCDEF".parse().unwrap()
     }
 
+    fn names(body: &[u8]) -> Vec<BatchId> {
+        AuditBatch::parse(body).unwrap().0.names(&device())
+    }
+
     fn id(body: &[u8]) -> BatchId {
-        AuditBatch::parse(body).unwrap().0.id(&device())
+        *names(body).last().unwrap()
     }
 
     #[test]
@@ -211,7 +219,18 @@ mod tests {
         assert_eq!(id(PRINTED), id(spaced.as_bytes()));
         let other = "FEDCBA9876543210".parse().unwrap();
         let batch = AuditBatch::parse(PRINTED).unwrap().0;
-        assert_ne!(batch.id(&device()), batch.id(&other));
+        assert_ne!(batch.names(&device()), batch.names(&other));
+    }
+
+    #[test]
+    fn a_batch_begins_with_the_one_that_it_continues_whatever_the_stamp() {
+        let longer = String::from_utf8_lossy(PRINTED)
+            .replace("}]", r#"},{"event":"0B040001","time":"20051013130310"}]"#)
+            .replace("0x8d1a1399bddb51d", "0x1");
+        let names = names(longer.as_bytes());
+        assert_eq!(names.len(), 2);
+        assert_eq!(names[0], id(PRINTED));
+        assert_ne!(names[1], names[0]);
     }
 
     #[test]

@@ -9,7 +9,7 @@ mod unix;
 #[cfg(unix)]
 pub use unix::{
     create_private_dir, create_private_file, file_number, file_version, forward_reload_signals,
-    mode_readable_by_others, raise_descriptor_limit, shutdown_requested,
+    mode_readable_by_others, raise_descriptor_limit, shutdown_requested, survive_file_size_limit,
 };
 
 #[cfg(not(unix))]
@@ -19,5 +19,5 @@ pub use portable::service_manager;
 #[cfg(not(unix))]
 pub use portable::{
     create_private_dir, create_private_file, file_number, file_version, forward_reload_signals,
-    mode_readable_by_others, raise_descriptor_limit, shutdown_requested,
+    mode_readable_by_others, raise_descriptor_limit, shutdown_requested, survive_file_size_limit,
 };

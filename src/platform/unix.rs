@@ -7,7 +7,7 @@ use std::path::Path;
 
 use fs_err::os::unix::fs::OpenOptionsExt;
 use fs_err::{File, OpenOptions};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// The permission bits of `path` if anybody but its owner and its group can read it.
@@ -77,6 +77,13 @@ pub fn forward_reload_signals(reload: impl Fn()) -> io::Result<impl Future<Outpu
             reload();
         }
     })
+}
+
+/// Lets a write beyond the limit of a file's size (`ulimit -f`, `LimitFSIZE=`) fail as on a full
+/// disk. SIGXFSZ would end the process otherwise. Must be called inside the runtime.
+pub fn survive_file_size_limit() -> io::Result<()> {
+    // A signal once caught stays caught, whether or not anybody listens.
+    signal(SignalKind::from_raw(Signal::XFSZ.as_raw())).map(drop)
 }
 
 /// A future that completes on SIGTERM or SIGINT, with the signal's name.

@@ -80,10 +80,16 @@ impl Place {
     }
 }
 
-/// The lines of a batch, each with its newline.
-pub(super) fn lines(batch: &EventBatch, id: BatchId, received_at: Timestamp) -> Vec<u8> {
+/// The lines of a batch but for its first events, `stored` before; each with its newline.
+pub(super) fn lines(
+    batch: &EventBatch,
+    stored: usize,
+    id: BatchId,
+    received_at: Timestamp,
+) -> Vec<u8> {
     let mut text = Vec::new();
-    for (at, event) in batch.events.iter().enumerate() {
+    let events = &batch.events[stored..];
+    for (at, event) in events.iter().enumerate() {
         let line = Line {
             received_at,
             event: event.member("event"),
@@ -95,7 +101,7 @@ pub(super) fn lines(batch: &EventBatch, id: BatchId, received_at: Timestamp) -> 
             with: batch.others.clone().filter(|_| at == 0),
             batch: id.to_string(),
             line: at + 1,
-            of: batch.events.len(),
+            of: events.len(),
         };
         let Ok(()) = serde_json::to_writer(&mut text, &line) else {
             unreachable!("strings, numbers and JSON always serialise into memory");

@@ -32,8 +32,9 @@
 //! - **Whole batches only.** Each line says how many its batch has. A write that fails is cut back;
 //!   what a crash leaves of a batch is set aside at the next start and reported. Where cutting
 //!   back fails too, the file takes nothing until that has been repeated with success.
-//! - **Once.** A batch is named by a hash over device and content. The names in the two newest
-//!   months of a log are known, and so survive a restart and the turn of a month.
+//! - **Once.** A batch is named by a hash over device and events. The names in the two newest
+//!   months of a log are known, and so survive a restart and the turn of a month. Of a batch that
+//!   begins with the last one, only the rest is stored: its acknowledgement was not heard.
 //! - **Replaced files** are written beside, synchronised, renamed, and the directory synchronised.
 //! - **A failing disk** acknowledges nothing and turns [`health`](super::DeviceStore::health); it is
 //!   tried every few seconds until it takes a write.

@@ -22,6 +22,8 @@ pub(super) struct Recent {
 /// What is known of one log.
 pub(super) struct RecentLog {
     pub(super) batches: HashSet<BatchId>,
+    /// The newest of them.
+    pub(super) last: Option<BatchId>,
     /// Nothing was ever stored in it.
     pub(super) is_new: bool,
     /// Files of an earlier process: what they hold was perhaps never synchronised.
@@ -79,17 +81,19 @@ impl RecentLog {
         // Whatever the clock says now, the newest files are the recent ones.
         let newest = months.len().saturating_sub(2);
         let mut batches = HashSet::new();
+        let mut last = None;
         let mut unsynced = Vec::new();
         let mut is_new = true;
         for (at, (found, path)) in months.into_iter().enumerate() {
             is_new &= fs_err::metadata(&path)?.len() == 0;
             if at >= newest || found >= month.before() {
-                read_whole_batches(&path, &mut batches)?;
+                last = read_whole_batches(&path, &mut batches)?.or(last);
                 unsynced.push(path);
             }
         }
         Ok(Self {
             batches,
+            last,
             is_new,
             unsynced,
             linked: HashSet::new(),
@@ -98,8 +102,9 @@ impl RecentLog {
     }
 }
 
-/// Lines that are not ours are passed over: people may have edited the file.
-fn read_whole_batches(path: &Path, batches: &mut HashSet<BatchId>) -> io::Result<()> {
+/// Returns the last. Lines that are not ours are passed over: people may have edited the file.
+fn read_whole_batches(path: &Path, batches: &mut HashSet<BatchId>) -> io::Result<Option<BatchId>> {
+    let mut last = None;
     let mut missing: HashMap<BatchId, usize> = HashMap::new();
     for line in BufReader::new(File::open(path)?).split(b'\n') {
         let Some(Place { batch, of, .. }) = Place::read(&line?) else {
@@ -110,9 +115,10 @@ fn read_whole_batches(path: &Path, batches: &mut HashSet<BatchId>) -> io::Result
         if *missing_lines == 0 {
             missing.remove(&batch);
             batches.insert(batch);
+            last = Some(batch);
         }
     }
-    Ok(())
+    Ok(last)
 }
 
 const MAX_LOGS: usize = 16 * 1024;

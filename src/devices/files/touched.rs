@@ -22,7 +22,6 @@ pub(super) struct Touched {
     acknowledged_len: u64,
     len: u64,
     pub(super) is_broken: bool,
-    pub(super) was_new: bool,
     pub(super) written: Vec<BatchId>,
     pub(super) waiting: Vec<(Append, Acknowledged)>,
 }
@@ -47,7 +46,6 @@ impl Touched {
             acknowledged_len: len,
             len,
             is_broken: false,
-            was_new: false,
             written: Vec::new(),
             waiting: Vec::new(),
         })

@@ -117,9 +117,10 @@ impl Writer {
         let Append {
             device, log, batch, ..
         } = append;
-        if batch.events.is_empty() {
+        let names = batch.names(device);
+        let Some(&id) = names.last() else {
             return Ok(Written::Before);
-        }
+        };
         let key = (*device, *log);
         let month = Month::of(append.received_at);
         let directory = self.directories.ensure(*device)?;
@@ -127,10 +128,10 @@ impl Writer {
         let failed = |source| StoreError::unavailable(&path, source);
         self.heal(&path, key)?;
         let recent = self.recent.log(&directory, key, month).map_err(failed)?;
-        let id = batch.id(device);
         if recent.batches.contains(&id) {
             return repeated(recent, id, key, &directory, touched, &*self.disk);
         }
+        let stored = stored_before(recent, &names, key, &path, touched, &*self.disk)?;
         let tail = match touched.entry(path.clone()) {
             Entry::Occupied(tail) => tail.into_mut(),
             Entry::Vacant(vacant) => {
@@ -139,12 +140,12 @@ impl Writer {
                 vacant.insert(tail.map_err(failed)?)
             }
         };
-        tail.append(&lines(batch, id, append.received_at))
+        tail.append(&lines(batch, stored, id, append.received_at))
             .map_err(failed)?;
         recent.batches.insert(id);
+        recent.last = Some(id);
         tail.written.push(id);
         let is_first = std::mem::take(&mut recent.is_new);
-        tail.was_new |= is_first;
         let acknowledged = if is_first {
             Acknowledged::Created
         } else {
@@ -172,10 +173,9 @@ impl Writer {
             }
             Ok(())
         });
-        let recent = self.recent.known(touched.key);
         match &outcome {
             Ok(()) => {
-                if let Some(recent) = recent {
+                if let Some(recent) = self.recent.known(touched.key) {
                     recent.linked.insert(touched.month);
                 }
                 if !touched.written.is_empty() {
@@ -192,12 +192,8 @@ impl Writer {
             }
             Err(error) => {
                 self.health.note(error);
-                if let Some(recent) = recent {
-                    recent.is_new |= touched.was_new;
-                    for id in &touched.written {
-                        recent.batches.remove(id);
-                    }
-                }
+                // The files say what is left.
+                self.recent.forget(touched.key);
                 if let Err(source) = touched.undo() {
                     error!(path = %path.display(), error = %source, "failed to undo a write");
                     self.poisoned.insert(path);
@@ -237,6 +233,30 @@ fn repeated(
         recent.unsynced.clear();
     }
     Ok(Written::Before)
+}
+
+/// How many of a batch's first events are stored already.
+///
+/// A device that did not hear its acknowledgement delivers the same again, and behind it what has
+/// happened since. Only its last batch can be meant: what came before that was acknowledged.
+fn stored_before(
+    recent: &mut RecentLog,
+    names: &[BatchId],
+    key: (DeviceId, Log),
+    path: &Path,
+    touched: &HashMap<PathBuf, Touched>,
+    disk: &dyn Disk,
+) -> Result<usize, StoreError> {
+    let last = recent.last;
+    let Some(at) = names.iter().position(|name| Some(*name) == last) else {
+        return Ok(0);
+    };
+    let directory = path.parent().unwrap_or(path);
+    match repeated(recent, names[at], key, directory, touched, disk)? {
+        // Its fate is not that of the file that takes the rest.
+        Written::In(other, _) if other != path => Ok(0),
+        Written::In(..) | Written::Before => Ok(at + 1),
+    }
 }
 
 enum Written {

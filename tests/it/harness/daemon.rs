@@ -166,6 +166,11 @@ impl Daemon {
         (self.child.wait().unwrap().code(), self.seen.concat())
     }
 
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     fn address_after(&mut self, text: &str) -> SocketAddr {
         let line = self.wait_for(text);
         let (_, rest) = line.split_once(text).unwrap();

@@ -4,6 +4,7 @@
 mod certificate;
 mod command;
 mod daemon;
+mod host;
 mod installation;
 mod keys;
 mod metrics;
@@ -14,6 +15,7 @@ mod wire;
 pub(crate) use certificate::{CA, Certificate, Chain, INTERMEDIATE, Request, SERVER, standard};
 pub(crate) use command::{Finished, openssl, program, run, run_with_input};
 pub(crate) use daemon::Daemon;
+pub(crate) use host::{Host, ledger, months, request, stored};
 pub(crate) use installation::{Installation, SITE_KEY_BASE64, SITE_KEY_HEX};
 pub(crate) use keys::Key;
 pub(crate) use shown::{hex, shown, wire_text};

@@ -79,6 +79,25 @@ async fn a_batch_that_arrives_again_is_stored_once_across_restart_and_month() {
 }
 
 #[tokio::test]
+async fn what_comes_behind_a_batch_that_was_not_heard_to_be_acknowledged_is_stored_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    for (events, moment) in [(3, NOVEMBER), (5, NOVEMBER), (5, DECEMBER), (6, DECEMBER)] {
+        let store = open(folder.path());
+        let stored = store.append_audits(device(1), batch(1, events), at(moment));
+        stored.await.unwrap();
+        assert_eq!(codes(folder.path(), device(1)), codes_of(1, events));
+    }
+    // A batch that is not the last was acknowledged: what begins like it has happened again.
+    let store = open(folder.path());
+    for (seed, events) in [(2, 1), (1, 7)] {
+        let stored = store.append_audits(device(1), batch(seed, events), at(DECEMBER));
+        stored.await.unwrap();
+    }
+    let all = [codes_of(1, 6), codes_of(2, 1), codes_of(1, 7)].concat();
+    assert_eq!(codes(folder.path(), device(1)), all);
+}
+
+#[tokio::test]
 async fn many_devices_at_once_lose_nothing_and_mix_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let store = Arc::new(open(folder.path()));

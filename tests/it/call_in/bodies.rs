@@ -1,0 +1,277 @@
+//! What devices send, in every shape: stored as it arrived, or kept in quarantine.
+
+use std::io::Write;
+
+use serde_json::{Value, json};
+
+use super::{ALERT, AUDIT, CONFIG, DEVICE, of_device};
+use crate::harness::{
+    Answer, Host, close_sending, connect, ledger, read_to_end, request, standard, stored,
+    tls_connect, trusting, wire_text,
+};
+
+const BATCH: &str = r#"{"asyncEvents":[{"event":"11111111","time":"20051013130309"}],"nxtDbVerTS":"0x8d1a1399bddb51d"}"#;
+
+fn post(host: &Host, body: impl AsRef<[u8]>) -> Answer {
+    host.call("POST", &of_device(AUDIT), body)
+}
+
+/// A member of every stored audit of the device.
+fn members(host: &Host, name: &str) -> Vec<Value> {
+    let audits = host.audits(DEVICE);
+    audits.iter().map(|line| line[name].clone()).collect()
+}
+
+/// The one body in quarantine, with its name after the time.
+fn quarantined(host: &Host) -> (String, Vec<u8>) {
+    let names = ledger(&host.path("quarantine"));
+    let [name] = &names[..] else {
+        panic!("{names:?}");
+    };
+    let body = fs_err::read(host.path("quarantine").join(name)).unwrap();
+    (name.split_once("Z-").unwrap().1.to_owned(), body)
+}
+
+#[test]
+fn the_first_audits_are_created_and_later_ones_accepted() {
+    let host = Host::start("");
+    let first = post(&host, BATCH);
+    let text = |answer: &Answer| wire_text(format!("{}\r\n", answer.head).as_bytes());
+    assert_eq!(
+        text(&first),
+        "HTTP/1.1 201 Created\\r\\nConnection: close\\r\\nContent-Length: 0\\r\\nDate: [date]\\r\\n\\r\\n"
+            .replace("\\r\\n", "\\r\\n\n")
+    );
+    assert_eq!(first.body, b"");
+    let second = post(&host, BATCH.replace("20051013130309", "20051013130310"));
+    assert_eq!(
+        text(&second),
+        text(&first).replace("201 Created", "202 Accepted")
+    );
+    assert_eq!(second.body, b"");
+    assert_eq!(members(&host, "time"), ["20051013130309", "20051013130310"]);
+}
+
+#[test]
+fn a_batch_that_arrives_twice_is_acknowledged_and_stored_once() {
+    let host = Host::start("");
+    assert_eq!(post(&host, BATCH).status(), 201);
+    assert_eq!(post(&host, BATCH).status(), 202);
+    // White space is no other batch, and neither is another process.
+    let host = host.restart();
+    assert_eq!(post(&host, BATCH.replace(':', ": ")).status(), 202);
+    assert_eq!(members(&host, "event"), ["11111111"]);
+    let other = host.call("POST", &format!("{AUDIT}?sn=00000000000000ff"), BATCH);
+    assert_eq!(other.status(), 201, "another device's is its own");
+}
+
+#[test]
+fn numbers_for_strings_trailing_commas_and_unknown_members_are_stored_as_they_arrived() {
+    let host = Host::start("");
+    let body = r#"{"fw":"x", "asyncEvents":[{"event":6010002,"time":20051013130309,"door":[1,],},
+        {"event":"B040001","time":"never"},], "nxtDbVerTS":123,}"#;
+    assert_eq!(post(&host, body).status(), 201);
+    let audits = host.audits(DEVICE);
+    assert_eq!(audits.len(), 2);
+    assert_eq!(audits[0]["event"], json!(6_010_002));
+    assert_eq!(audits[0]["time"], json!(20_051_013_130_309_u64));
+    assert_eq!(audits[0]["code"], "06010002");
+    assert_eq!(audits[0]["name"], "door file updated");
+    assert_eq!(audits[0]["at"], "2005-10-13T13:03:09");
+    assert_eq!(audits[0]["record"]["door"], json!([1]));
+    assert_eq!(audits[0]["with"], json!({"fw": "x"}));
+    assert_eq!(audits[1]["time"], "never");
+    assert_eq!(audits[1]["at"], Value::Null);
+    assert_eq!(audits[1]["batch"], audits[0]["batch"]);
+}
+
+#[test]
+fn no_events_are_acknowledged_and_make_no_record() {
+    let host = Host::start("");
+    let empty = r#"{"asyncEvents":[],"nxtDbVerTS":"0x8d1a1399bddb51d"}"#;
+    assert_eq!(post(&host, empty).status(), 202);
+    assert_eq!(host.audits(DEVICE), Vec::<Value>::new());
+    assert_eq!(post(&host, BATCH).status(), 201, "the first audits");
+}
+
+#[test]
+fn an_alert_is_stored_in_each_shape() {
+    let host = Host::start("");
+    for (body, status) in [
+        (r#"{"event":"0B050001","time":"20051013130301"}"#, 201),
+        (
+            r#"{"asyncEvent":{"event":"0B050002","time":"20051013130302"}}"#,
+            202,
+        ),
+        (
+            r#"{"asyncEvents":[{"event":"0B050003","time":"20051013130303"}]}"#,
+            202,
+        ),
+    ] {
+        let answer = host.call("POST", &of_device(ALERT), body);
+        assert_eq!(answer.status(), status, "{body}");
+        assert_eq!(answer.header("Content-Length"), Some("0"));
+    }
+    let codes: Vec<Value> = stored(&host.path(DEVICE), "alerts-")
+        .iter()
+        .map(|line| line["code"].clone())
+        .collect();
+    assert_eq!(codes, ["0B050001", "0B050002", "0B050003"]);
+    assert_eq!(host.audits(DEVICE), Vec::<Value>::new());
+}
+
+#[test]
+fn an_upload_replaces_the_last_one_in_either_spelling_of_the_path() {
+    let host = Host::start("");
+    for (path, body) in [
+        (CONFIG, r#"{"battV":{"main":6.1},}"#),
+        ("/swordfish/lock/config", r#"{"battV":{"main":"5.9"}}"#),
+    ] {
+        let answer = host.call("PUT", &of_device(path), body);
+        assert_eq!(answer.status(), 200);
+        assert_eq!(answer.header("Content-Length"), Some("0"));
+        let kept = fs_err::read_to_string(host.path(DEVICE).join("config.json")).unwrap();
+        assert_eq!(kept, body);
+    }
+}
+
+#[test]
+fn what_is_no_json_object_is_refused_and_kept() {
+    for (method, path, call, body) in [
+        ("POST", AUDIT, "audit", &b"event=1"[..]),
+        ("POST", AUDIT, "audit", b"[{\"event\":\"11111111\"}]"),
+        ("POST", AUDIT, "audit", b"{\"asyncEvents\":[{\"event\":"),
+        ("POST", AUDIT, "audit", b"{\"events\":[]}"),
+        ("POST", ALERT, "alert", b"\xff\xfe{}"),
+        ("PUT", CONFIG, "config", b"\"text\""),
+    ] {
+        let host = Host::start("");
+        let answer = host.call(method, &of_device(path), body);
+        assert_eq!(answer.status(), 400);
+        assert_eq!(answer.body, br#"{"error":"bad request"}"#);
+        let (name, kept) = quarantined(&host);
+        assert_eq!(name, format!("{DEVICE}-{call}.body"));
+        assert_eq!(kept, body);
+        assert_eq!(host.audits(DEVICE), Vec::<Value>::new());
+    }
+}
+
+#[test]
+fn what_is_longer_than_allowed_is_refused_and_its_beginning_kept() {
+    let installation = Host::installation("");
+    installation.set("[limits]", "body_bytes = 200");
+    let fitting = format!("{BATCH:<200}");
+    let long = format!("{BATCH:<201}");
+    let chunked = format!(
+        "{:x}\r\n{BATCH}\r\n97\r\n{:151}\r\n0\r\n\r\n",
+        BATCH.len(),
+        ""
+    );
+    for (headers, body) in [
+        (format!("Content-Length: {}\r\n", long.len()), long.clone()),
+        ("Transfer-Encoding: chunked\r\n".to_owned(), chunked),
+    ] {
+        let _ = fs_err::remove_dir_all(installation.path("Engage_Data"));
+        let daemon = crate::harness::Daemon::start(&installation);
+        let mut stream = connect(daemon.http);
+        let mut head = request(
+            "POST",
+            &of_device(AUDIT),
+            &format!("Connection: close\r\n{headers}"),
+            b"",
+        );
+        head.extend_from_slice(body.as_bytes());
+        stream.write_all(&head).unwrap();
+        let answer = Answer::parse(&read_to_end(&mut stream));
+        assert_eq!(answer.status(), 400, "{headers}");
+        let folder = installation.path("Engage_Data/quarantine");
+        let names = ledger(&folder);
+        assert_eq!(names.len(), 1, "{names:?}");
+        let kept = fs_err::read(folder.join(&names[0])).unwrap();
+        assert_eq!(kept, &long.as_bytes()[..200], "{headers}");
+    }
+    let daemon = crate::harness::Daemon::start(&installation);
+    let host = Host {
+        installation,
+        daemon,
+    };
+    assert_eq!(post(&host, fitting).status(), 201, "the longest");
+}
+
+#[test]
+fn a_chunked_body_within_the_limit_is_stored() {
+    let host = Host::start("");
+    let (one, two) = BATCH.split_at(30);
+    let body = format!(
+        "{:x}\r\n{one}\r\n{:x}\r\n{two}\r\n0\r\n\r\n",
+        one.len(),
+        two.len()
+    );
+    let headers = "Transfer-Encoding: chunked\r\nConnection: close\r\n";
+    let mut stream = connect(host.daemon.http);
+    stream
+        .write_all(&request("POST", &of_device(AUDIT), headers, b""))
+        .unwrap();
+    stream.write_all(body.as_bytes()).unwrap();
+    assert_eq!(Answer::parse(&read_to_end(&mut stream)).status(), 201);
+    assert_eq!(members(&host, "event"), ["11111111"]);
+}
+
+#[test]
+fn a_body_that_breaks_off_is_neither_stored_nor_acknowledged() {
+    let host = Host::start("");
+    let whole = request(
+        "POST",
+        &of_device(AUDIT),
+        "Connection: close\r\n",
+        BATCH.as_bytes(),
+    );
+    // The last brace is missing, and then so much that what came is JSON's beginning.
+    for missing in [1, 40, BATCH.len()] {
+        let sent = &whole[..whole.len() - missing];
+        let mut plain = connect(host.daemon.http);
+        plain.write_all(sent).unwrap();
+        close_sending(&plain);
+        assert_refused(&read_to_end_lenient(&mut plain));
+        let mut tls = tls_connect(host.daemon.https, &trusting(&standard().root.der));
+        tls.write_all(sent).unwrap();
+        tls.conn.send_close_notify();
+        tls.flush().unwrap();
+        close_sending(&tls.sock);
+        assert_refused(&read_to_end_lenient(&mut tls));
+    }
+    assert_eq!(host.audits(DEVICE), Vec::<Value>::new());
+    assert_eq!(ledger(&host.path("quarantine")), Vec::<String>::new());
+    assert_eq!(post(&host, BATCH).status(), 201);
+}
+
+/// What came, whether or not the server answered.
+fn read_to_end_lenient(stream: &mut impl std::io::Read) -> Vec<u8> {
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    answer
+}
+
+fn assert_refused(answer: &[u8]) {
+    assert!(
+        answer.is_empty() || answer.starts_with(b"HTTP/1.1 400"),
+        "{}",
+        String::from_utf8_lossy(answer)
+    );
+}
+
+#[test]
+fn other_methods_are_not_allowed() {
+    let host = Host::start("");
+    for (method, path, allowed) in [
+        ("GET", AUDIT, "POST"),
+        ("PUT", ALERT, "POST"),
+        ("POST", CONFIG, "PUT"),
+        ("POST", super::NO_DATABASE, "GET,HEAD"),
+    ] {
+        let answer = host.call(method, path, "");
+        assert_eq!(answer.status(), 405, "{method} {path}");
+        assert_eq!(answer.header("Allow"), Some(allowed), "{method} {path}");
+    }
+    assert_eq!(host.call("GET", "/swordfish/lock/db/", "").status(), 404);
+}

@@ -37,3 +37,4 @@ mod sites;
 mod stop;
 mod trouble;
 mod warnings;
+mod webhook;

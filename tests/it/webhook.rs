@@ -1,0 +1,212 @@
+//! Delivery to the access-control system, by the real daemon to a receiver on loopback.
+
+use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::harness::{Daemon, Host, hex, openssl};
+
+const AUDIT: &str = "/swordfish/lock/audit?sn=";
+const SECRET: &str = "a secret of more than sixteen bytes";
+
+#[test]
+fn what_a_receiver_refused_and_what_came_before_a_kill_arrives_in_order() {
+    let receiver = ReceiverOnLoopback::start([500, 200]);
+    let mut host = host(receiver.address);
+    deliver(&host, "0123456789ABCDEF", 1);
+    assert_eq!(receiver.next().events, [1], "refused");
+    assert_eq!(receiver.next().events, [1], "again, and taken");
+    // Nobody listens any more: what is acknowledged now waits on disk, over a kill.
+    let address = receiver.stop();
+    deliver(&host, "0123456789ABCDEF", 2);
+    deliver(&host, "0123456789ABCDEF", 3);
+    deliver(&host, "FEDCBA9876543210", 4);
+    host.daemon.signal("KILL");
+    host = host.restart();
+    let receiver = ReceiverOnLoopback::start_at(address, [200; 16]);
+    let mut arrived = Vec::new();
+    while !{ BTreeSet::from_iter(arrived.clone()).is_superset(&BTreeSet::from([2, 3, 4])) } {
+        arrived.extend(receiver.next().events);
+    }
+    let of_first: Vec<_> = arrived
+        .iter()
+        .filter(|event| (2..=3).contains(*event))
+        .collect();
+    assert_eq!(of_first[..2], [&2, &3]);
+    drop(host);
+}
+
+#[test]
+fn a_delivery_is_signed_over_its_time_and_its_bytes() {
+    let receiver = ReceiverOnLoopback::start([200]);
+    let host = host(receiver.address);
+    deliver(&host, "0123456789ABCDEF", 1);
+    let Delivery { head, body, .. } = receiver.next();
+    let signature = head
+        .lines()
+        .find_map(|line| line.strip_prefix("x-engage-signature: "))
+        .unwrap();
+    let (time, code) = signature
+        .strip_prefix("t=")
+        .unwrap()
+        .split_once(",v1=")
+        .unwrap();
+    let signed = host.path("signed");
+    fs_err::write(&signed, [time.as_bytes(), b".", &body].concat()).unwrap();
+    let key = format!("hexkey:{}", hex(SECRET.as_bytes()));
+    let judged = openssl(
+        host.installation.folder(),
+        [
+            "dgst",
+            "-sha256",
+            "-mac",
+            "HMAC",
+            "-macopt",
+            &key,
+            signed.to_str().unwrap(),
+        ],
+    );
+    let judged = String::from_utf8(judged).unwrap();
+    assert!(judged.ends_with(&format!("= {code}\n")), "{judged} {code}");
+    let json: Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!(json["device"], "0123456789ABCDEF");
+    assert_eq!(json["log"], "audits");
+}
+
+#[test]
+fn a_receiver_that_cannot_be_used_refuses_the_start() {
+    let installation = Host::installation("");
+    installation.set(
+        "[webhook]",
+        "url = \"http://127.0.0.1:1/\"\nsecret_file = \"hook.secret\"",
+    );
+    installation.write("hook.secret", "too short");
+    let refused = installation.serve_refused();
+    assert_eq!(refused.code, Some(1));
+    assert!(
+        refused.errors().contains("hook.secret"),
+        "{}",
+        refused.errors()
+    );
+    assert!(
+        !refused.errors().contains("too short"),
+        "{}",
+        refused.errors()
+    );
+}
+
+/// A daemon that delivers to `receiver`.
+fn host(receiver: SocketAddr) -> Host {
+    let installation = Host::installation("");
+    let hook = format!("url = \"http://{receiver}/hook\"\nsecret_file = \"hook.secret\"");
+    installation.set("[webhook]", &hook);
+    installation.write("hook.secret", SECRET);
+    installation.chmod("hook.secret", 0o600);
+    let daemon = Daemon::start(&installation);
+    Host {
+        installation,
+        daemon,
+    }
+}
+
+/// One audit, whose number is the last digits of its time.
+fn deliver(host: &Host, device: &str, number: u32) {
+    let body = format!(
+        r#"{{"asyncEvents":[{{"event":"0B040001","time":"{}"}}]}}"#,
+        20_261_123_000_000_u64 + u64::from(number)
+    );
+    let answer = host.call("POST", &format!("{AUDIT}{device}"), body);
+    assert!(
+        (201..=202).contains(&answer.status()),
+        "{}",
+        answer.status()
+    );
+}
+
+struct ReceiverOnLoopback {
+    address: SocketAddr,
+    deliveries: Receiver<Delivery>,
+    thread: thread::JoinHandle<()>,
+}
+
+struct Delivery {
+    head: String,
+    body: Vec<u8>,
+    events: Vec<u64>,
+}
+
+impl ReceiverOnLoopback {
+    /// Answers one connection after the other with these status codes, then stops listening.
+    fn start<const N: usize>(statuses: [u16; N]) -> Self {
+        Self::start_at(([127, 0, 0, 1], 0).into(), statuses)
+    }
+
+    fn start_at<const N: usize>(address: SocketAddr, statuses: [u16; N]) -> Self {
+        let listener = TcpListener::bind(address).unwrap();
+        let address = listener.local_addr().unwrap();
+        let (sender, deliveries) = channel();
+        let thread = thread::spawn(move || {
+            for status in statuses {
+                let Ok(delivery) = answer(&listener, status) else {
+                    return;
+                };
+                if sender.send(delivery).is_err() {
+                    return;
+                }
+            }
+        });
+        Self {
+            address,
+            deliveries,
+            thread,
+        }
+    }
+
+    fn next(&self) -> Delivery {
+        self.deliveries
+            .recv_timeout(Duration::from_secs(30))
+            .unwrap()
+    }
+
+    /// Waits until it has answered what it was to answer; its port is free then.
+    fn stop(self) -> SocketAddr {
+        self.thread.join().unwrap();
+        self.address
+    }
+}
+
+fn answer(listener: &TcpListener, status: u16) -> std::io::Result<Delivery> {
+    let (stream, _) = listener.accept()?;
+    stream.set_read_timeout(Some(Duration::from_secs(30)))?;
+    let mut reader = BufReader::new(&stream);
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        if reader.read_line(&mut head)? == 0 {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+    let head = head.replace("\r\n", "\n");
+    let length = head
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length: "))
+        .unwrap();
+    let mut body = vec![0; length.parse().unwrap()];
+    reader.read_exact(&mut body)?;
+    (&stream).write_all(
+        format!("HTTP/1.1 {status} X\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").as_bytes(),
+    )?;
+    let json: Value = serde_json::from_slice(&body).unwrap();
+    let number = |event: &Value| event["time"].as_str().unwrap()[8..].parse().unwrap();
+    let events = json["events"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(number)
+        .collect();
+    Ok(Delivery { head, body, events })
+}

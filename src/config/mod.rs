@@ -223,3 +223,60 @@ fn sites(
 
 /// Room for 100,000 sites.
 const MAX_FILE_BYTES: u64 = 64 * 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DOCUMENTED: &str = include_str!("../../docs/config.toml");
+
+    fn parsed(text: &str) -> Config {
+        Config::parse(Path::new("/etc/engage-host/config.toml"), text).unwrap()
+    }
+
+    #[test]
+    fn the_documented_configuration_shows_the_defaults() {
+        let shown = uncommented(&["connections", "connections_per_address", "allow", "hosts"]);
+        let (shown, default) = (parsed(&shown), parsed(DOCUMENTED));
+        assert_eq!(shown.limits, default.limits);
+        assert_eq!(shown.limits, Limits::default());
+        assert_eq!(shown.http.listen, default.http.listen);
+        assert_eq!(shown.https.listen, default.https.listen);
+        assert_eq!(shown.static_dir, default.static_dir);
+        assert_eq!(shown.log, default.log);
+        assert_eq!(shown.devices.keep_audits, default.devices.keep_audits);
+        assert_eq!(
+            shown.devices.directory.path(),
+            default.devices.directory.path()
+        );
+        assert_eq!(
+            shown.admin,
+            AdminConfig::Listen(AdminConfig::DEFAULT_ADDRESS.into())
+        );
+    }
+
+    #[test]
+    fn every_documented_key_is_one() {
+        let all = parsed(&uncommented(&[]));
+        assert!(all.webhook.is_some() && all.devices.credentials_file.is_some());
+        assert_eq!(all.sites[0].hosts.len(), 1);
+        assert_eq!(all.access.allow.map(|networks| networks.len()), Some(2));
+    }
+
+    /// The documented configuration with its examples in force, but for some keys.
+    fn uncommented(left_out: &[&str]) -> String {
+        let is_left_out = |line: &str| {
+            left_out
+                .iter()
+                .any(|key| line.starts_with(&format!("{key} =")))
+        };
+        let lines = DOCUMENTED
+            .lines()
+            .map(|line| match line.strip_prefix("# ") {
+                Some(example) if example.contains(" = ") && !is_left_out(example) => example,
+                Some(example) if example.starts_with('[') => example,
+                _ => line,
+            });
+        lines.collect::<Vec<_>>().join("\n")
+    }
+}

@@ -86,6 +86,15 @@ impl Device {
         })
     }
 
+    /// The same devices at another server of the same program.
+    pub(crate) fn at(&self, server: &Server) -> Self {
+        Self {
+            http: server.http,
+            https: server.https,
+            ..self.clone()
+        }
+    }
+
     /// Fetches the announcement over a connection of its own, in clear text.
     pub(crate) async fn fetch(&self, source: IpAddr) -> Outcome<()> {
         self.fetch_until(source, soon()).await
@@ -99,11 +108,7 @@ impl Device {
     }
 
     /// Fetches the certificate, likewise.
-    pub(crate) async fn fetch_certificate(
-        &self,
-        source: IpAddr,
-        deadline: Instant,
-    ) -> Outcome<()> {
+    pub(crate) async fn fetch_certificate(&self, source: IpAddr, deadline: Instant) -> Outcome<()> {
         let mut stream = connect_from(source, self.http, deadline)
             .await
             .doing("connecting")?;

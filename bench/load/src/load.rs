@@ -35,7 +35,11 @@ where
 
 /// Calls start every `interval` for `length`, whatever became of those before. The time of each,
 /// from the moment at which it was due.
-pub(crate) async fn open<F, C>(interval: Duration, length: Duration, call: C) -> Outcome<Vec<Duration>>
+pub(crate) async fn open<F, C>(
+    interval: Duration,
+    length: Duration,
+    call: C,
+) -> Outcome<Vec<Duration>>
 where
     C: Fn(usize) -> F,
     F: Future<Output = Outcome<()>> + Send + 'static,

@@ -14,7 +14,10 @@ pub(crate) fn spawn(installation: &Installation) -> Outcome<Server> {
     let text = CONFIG
         .replace("{work}", &work.to_string())
         .replace("{http}", &http.to_string())
-        .replace("{announcement}", &String::from_utf8_lossy(&installation.announcement))
+        .replace(
+            "{announcement}",
+            &String::from_utf8_lossy(&installation.announcement),
+        )
         .replace("{https}", &https.to_string());
     let folder = installation.work.join("nginx");
     let file = folder.join("nginx.conf");

@@ -128,7 +128,9 @@ impl fmt::Display for Report {
 
 impl fmt::Display for Row {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ratio = self.ratio().map_or(String::new(), |ratio| format!("{ratio:.2}"));
+        let ratio = self
+            .ratio()
+            .map_or(String::new(), |ratio| format!("{ratio:.2}"));
         let target = match self.target {
             None => String::new(),
             Some(Target::Ratio(most)) => format!("{most:.2}"),

@@ -37,8 +37,16 @@ pub(crate) async fn measure(
         subjects.push((server, device));
     }
     let kinds = [
-        (Kind::Handshake(Version::Tls12), "full TLS 1.2 handshake + request + close", 0.75),
-        (Kind::Handshake(Version::Tls13), "full TLS 1.3 handshake + request + close", 0.70),
+        (
+            Kind::Handshake(Version::Tls12),
+            "full TLS 1.2 handshake + request + close",
+            0.75,
+        ),
+        (
+            Kind::Handshake(Version::Tls13),
+            "full TLS 1.3 handshake + request + close",
+            0.70,
+        ),
         (Kind::Fresh, "fresh plain connection + request", 1.10),
         (Kind::Kept, "keep-alive request, plain", 1.00),
         (Kind::KeptSecure, "keep-alive request, TLS", 0.80),
@@ -65,10 +73,17 @@ pub(crate) async fn measure(
         let row = Row::new(name, "us CPU", ours).against(theirs);
         report.add(row.target(Target::Ratio(target)));
     }
-    let row = Row::new("bare RSA-2048 sign + X25519 pair and agreement", "us CPU", &bare);
+    let row = Row::new(
+        "bare RSA-2048 sign + X25519 pair and agreement",
+        "us CPU",
+        &bare,
+    );
     report.add(row);
     let share = ratios(&used[0][0], &bare);
-    report.add(Row::new("full TLS 1.2 against the bare crypto", "ratio", &share).target(Target::Value(1.40)));
+    report.add(
+        Row::new("full TLS 1.2 against the bare crypto", "ratio", &share)
+            .target(Target::Value(1.40)),
+    );
     Ok(())
 }
 
@@ -116,12 +131,7 @@ async fn cost(kind: Kind, server: &Server, device: &Device, plan: &Plan) -> Outc
 }
 
 /// The cost of requests on connections that are open already.
-async fn kept<S>(
-    streams: Vec<S>,
-    processes: &[u32],
-    device: &Device,
-    count: usize,
-) -> Outcome<f64>
+async fn kept<S>(streams: Vec<S>, processes: &[u32], device: &Device, count: usize) -> Outcome<f64>
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
 {

@@ -23,11 +23,10 @@ pub(crate) fn quantile(values: &[f64], at: f64) -> f64 {
 
 /// Least and greatest.
 pub(crate) fn range(values: &[f64]) -> (f64, f64) {
-    values
-        .iter()
-        .fold((f64::INFINITY, f64::NEG_INFINITY), |(least, most), value| {
-            (least.min(*value), most.max(*value))
-        })
+    values.iter().fold(
+        (f64::INFINITY, f64::NEG_INFINITY),
+        |(least, most), value| (least.min(*value), most.max(*value)),
+    )
 }
 
 /// Each value divided by that of the same round.

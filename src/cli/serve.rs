@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use tokio::runtime::Builder;
 use tracing::warn;
 
 use super::init;
@@ -55,11 +54,17 @@ impl Listen {
 
 impl Serve {
     pub(super) fn run(self) -> ExitCode {
-        let served = Builder::new_current_thread()
+        let served = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()
             .map_err(|error| Failure::new(format_args!("failed to start the runtime: {error}")))
-            .and_then(|runtime| runtime.block_on(self.serve()));
+            .and_then(|runtime| {
+                // In a task and not in `block_on` itself, whose thread is none of the runtime's
+                // workers: every accepted connection would have to wake one.
+                runtime
+                    .block_on(runtime.spawn(self.serve()))
+                    .unwrap_or_else(|panic| Err(Failure::new(panic)))
+            });
         match served {
             Ok(()) => ExitCode::SUCCESS,
             Err(failure) => failure.report(),

@@ -142,7 +142,10 @@ fn a_client_that_does_not_trust_the_server_is_logged_and_disturbs_nobody() {
     drop(stream);
     let line = daemon.wait_for("TLS handshake with");
     assert!(line.contains("WARN"), "{line}");
-    assert!(line.contains("does not trust the served chain: alert unknown_ca"), "{line}");
+    assert!(
+        line.contains("does not trust the served chain: alert unknown_ca"),
+        "{line}"
+    );
     assert_served(&daemon);
 }
 

@@ -6,7 +6,6 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use tokio::runtime::Builder;
 use tracing::warn;
 
 use super::init;
@@ -56,12 +55,16 @@ impl Listen {
 
 impl Serve {
     pub(super) fn run(self) -> ExitCode {
-        let served = Builder::new_current_thread()
+        let served = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()
             .map_err(|error| Failure::new(format_args!("failed to start the runtime: {error}")))
             .and_then(|runtime| {
-                let served = runtime.block_on(self.serve());
+                // In a task and not in `block_on` itself, whose thread is none of the runtime's
+                // workers: every accepted connection would have to wake one.
+                let served = runtime
+                    .block_on(runtime.spawn(self.serve()))
+                    .unwrap_or_else(|panic| Err(Failure::new(panic)));
                 // A read that hangs (a file server that is gone) must not keep a stopped daemon.
                 runtime.shutdown_timeout(Duration::from_secs(1));
                 served

@@ -1,6 +1,5 @@
 //! The answer to callers outside `[access] allow`.
 
-use axum::Extension;
 use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::Response;
@@ -8,13 +7,11 @@ use axum::response::Response;
 use super::answer;
 use crate::connection::Connection;
 
-/// Middleware that answers nobody else.
-pub(super) async fn only_allowed(
-    Extension(connection): Extension<Connection>,
-    request: Request,
-    next: Next,
-) -> Response {
-    if connection.allowed {
+/// Answers nobody else.
+pub(super) async fn only_allowed(request: Request, next: Next) -> Response {
+    // Every connection says so at the doorway; a request without one has passed none.
+    let connection = request.extensions().get::<Connection>();
+    if connection.is_some_and(|connection| connection.allowed) {
         next.run(request).await
     } else {
         answer::unauthorized()

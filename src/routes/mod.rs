@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::FromRef;
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::from_fn_with_state;
 use axum::routing::get;
 
 use crate::publication::Published;
@@ -36,7 +36,10 @@ impl FromRef<App> for Published {
     }
 }
 
-/// The router and its whole middleware stack, outermost last.
+/// The router and its whole middleware stack.
+///
+/// One layer and not one for each concern: a layer costs several allocations at each request
+/// (docs/PERFORMANCE.md).
 pub fn router(app: App) -> Router {
     let metrics = Arc::clone(&app.metrics);
     let call_in = app
@@ -50,8 +53,14 @@ pub fn router(app: App) -> Router {
         .method_not_allowed_fallback(answer::method_not_allowed)
         .with_state(app)
         .merge(call_in)
-        .layer(from_fn(access::only_allowed))
-        .layer(from_fn_with_state(metrics, observe))
+        .layer(from_fn_with_state(
+            metrics,
+            |metrics, route, request, next| {
+                observe(metrics, route, request, |request| {
+                    access::only_allowed(request, next)
+                })
+            },
+        ))
 }
 
 /// Where devices ask which certificate to install (PROTOCOL.md section 1).

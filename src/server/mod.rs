@@ -4,7 +4,6 @@ mod admin;
 mod admission;
 mod bound;
 mod call_in;
-mod devices;
 mod doorway;
 mod http;
 mod pacing;
@@ -13,26 +12,24 @@ mod reload;
 mod service;
 mod tls;
 mod watch;
-mod workers;
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum_server::Handle;
+use axum_server::{Handle, Server};
 use tokio::sync::Notify;
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::config::Config;
 use crate::connection::ListenerKind;
 use crate::pki::Timestamp;
 use crate::platform::service_manager;
 use crate::publication::Published;
-use crate::routes::App;
-use crate::telemetry::{ExpiryWatch, Metrics, MismatchWatch};
+use crate::routes::{self, App};
+use crate::telemetry::{Burst, ExpiryWatch, Metrics, MismatchWatch};
 use admission::Admission;
-use devices::DeviceListeners;
 use doorway::Doorway;
 use reload::Reloader;
 
@@ -101,14 +98,21 @@ pub async fn run(ready: Ready, shutdown: impl Future<Output = &'static str>) -> 
         handles.drain(drain);
         Ok(())
     };
+    let identity = app.published.current().identity().clone();
+    let warm = tokio::task::spawn_blocking(move || identity.warm_up());
     let serving = serve(bound, &app, &doorway, &handles)?;
     let serving = async {
         let served = serving.await;
         drained.notify_one();
         served
     };
-    service_manager::ready();
-    tokio::try_join!(serving, delivering, stop)?;
+    let ready = async {
+        // Devices that come earlier are answered all the same, once the library is.
+        let _ = warm.await;
+        service_manager::ready();
+        Ok(())
+    };
+    tokio::try_join!(serving, delivering, stop, ready)?;
     info!("stopped");
     Ok(())
 }
@@ -155,10 +159,23 @@ fn serve(
         admin,
         descriptors: _,
     } = bound;
-    for (kind, socket) in [(ListenerKind::Http, &http), (ListenerKind::Https, &https)] {
-        let address = socket.local_addr()?;
-        info!(listener = %kind, "listening on {kind}://{address}");
-    }
+    let router = routes::router(app.clone());
+    let http_listener = listener(ListenerKind::Http, http, doorway)?
+        .handle(handles.http.clone())
+        .acceptor(plain::PlainAcceptor::new(doorway.clone()))
+        .serve(service::ForListener::new(
+            ListenerKind::Http,
+            router.clone(),
+        ));
+    let acceptor = tls::TlsAcceptor::new(
+        doorway.clone(),
+        app.published.clone(),
+        Arc::clone(&app.mismatches),
+    );
+    let https_listener = listener(ListenerKind::Https, https, doorway)?
+        .handle(handles.https.clone())
+        .acceptor(acceptor)
+        .serve(service::ForListener::new(ListenerKind::Https, router));
     if let Some(admin) = &admin {
         info!(
             listener = "admin",
@@ -178,7 +195,32 @@ fn serve(
             None => Ok(()),
         }
     };
-    let devices = DeviceListeners::new(http, https, app, doorway, handles);
-    let others = workers::start(&devices)?;
-    Ok(async move { tokio::try_join!(devices.serve(), others, admin_listener).map(|_| ()) })
+    Ok(async move { tokio::try_join!(http_listener, https_listener, admin_listener).map(|_| ()) })
+}
+
+fn listener(
+    kind: ListenerKind,
+    socket: std::net::TcpListener,
+    doorway: &Doorway,
+) -> io::Result<Server<SocketAddr>> {
+    let address = socket.local_addr()?;
+    info!(listener = %kind, "listening on {kind}://{address}");
+    let (metrics, burst) = (Arc::clone(doorway.metrics()), Burst::default());
+    let on_error = move |peer: Option<&SocketAddr>, error: &io::Error| {
+        // With a peer it is about one connection, and has been logged where it was handled.
+        if peer.is_some() {
+            return;
+        }
+        metrics.accept_failed(kind);
+        if let Some(others) = burst.hit() {
+            warn!(
+                listener = %kind, others,
+                "{kind} listener cannot accept connections: {error}; trying again; {others} others since the last such line",
+            );
+        }
+    };
+    Ok(
+        http::profile(axum_server::from_tcp(socket)?, doorway.limits())
+            .accept_error_handler(on_error),
+    )
 }

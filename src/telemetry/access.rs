@@ -5,7 +5,6 @@ use std::time::Instant;
 
 use axum::body::HttpBody;
 use axum::extract::{MatchedPath, Request, State};
-use axum::middleware::Next;
 use axum::response::Response;
 use tracing::info;
 
@@ -14,21 +13,24 @@ use crate::connection::{Connection, Phase};
 use crate::devices::{DeviceId, SerialNumber};
 use crate::routes::counted_as;
 
-/// Middleware around everything: tells the socket where a request begins and ends, counts it, and
-/// logs it once its answer is known.
-pub async fn observe(
+/// Around everything that answers: tells the socket where a request begins and ends, counts it,
+/// and logs it once its answer is known.
+pub async fn observe<A>(
     State(metrics): State<Arc<Metrics>>,
     route: Option<MatchedPath>,
     request: Request,
-    next: Next,
-) -> Response {
+    answer: impl FnOnce(Request) -> A,
+) -> Response
+where
+    A: Future<Output = Response>,
+{
     let started = Instant::now();
     let Some(connection) = request.extensions().get::<Connection>().cloned() else {
-        return next.run(request).await;
+        return answer(request).await;
     };
     let (method, uri) = (request.method().clone(), request.uri().clone());
     connection.pacing.enter(Phase::Request);
-    let response = next.run(request).await;
+    let response = answer(request).await;
     connection.pacing.enter(Phase::Idle);
     let Connection {
         listener,

@@ -17,6 +17,7 @@ pub struct TlsIdentity {
     certificates: usize,
     repertoire: Arc<Repertoire>,
     server_config: Arc<ServerConfig>,
+    key: Arc<dyn SigningKey>,
 }
 
 impl TlsIdentity {
@@ -52,6 +53,27 @@ impl TlsIdentity {
             certificates: identity.cert.len(),
             repertoire: Arc::new(Repertoire::of(&server_config, identity)),
             server_config,
+            key: Arc::clone(&identity.key),
+        }
+    }
+
+    /// Does the arithmetic of a handshake once and throws it away.
+    ///
+    /// The crypto library gathers entropy at first use, for 20 to 70 ms on a processor without
+    /// anything better than jitter: the first device after a start would have to wait for it.
+    pub fn warm_up(&self) {
+        let provider = self.server_config.crypto_provider();
+        let schemes = provider
+            .signature_verification_algorithms
+            .supported_schemes();
+        if let Some(signer) = self.key.choose_scheme(&schemes) {
+            let _ = signer.sign(b"warm-up");
+        }
+        for group in &provider.kx_groups {
+            if let Ok(exchange) = group.start() {
+                let own = exchange.pub_key().to_vec();
+                let _ = exchange.complete(&own);
+            }
         }
     }
 

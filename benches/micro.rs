@@ -1,0 +1,162 @@
+//! Micro-benchmarks: what a request and a publication cost without sockets.
+//!
+//! `cargo bench --bench micro`; docs/PERFORMANCE.md tells what they are for.
+
+use std::convert::Infallible;
+use std::fmt::Write as _;
+use std::hint::black_box;
+use std::net::Ipv4Addr;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
+use axum::response::Response;
+use criterion::{Criterion, criterion_group, criterion_main};
+use tempfile::TempDir;
+use tokio::runtime::{Builder, Runtime};
+use tower_service::Service;
+
+use engage_host::config::Config;
+use engage_host::connection::{Connection, ListenerKind, Pacing, Phase};
+use engage_host::pki::{ServerChain, Timestamp, certificate_der, certificate_pem_chain};
+use engage_host::publication::{Publication, Published, prove};
+use engage_host::routes::{ANNOUNCEMENT, App, router};
+use engage_host::site::SiteKey;
+use engage_host::telemetry::{Metrics, MismatchWatch};
+
+criterion_group!(micro, routes, access_log, chain, publication);
+criterion_main!(micro);
+
+const CERTIFICATE: &str = "/static/Device_Certificates/partner_CA.der";
+
+/// Both certificate routes, through the whole router and its middleware.
+fn routes(criterion: &mut Criterion) {
+    let runtime = runtime();
+    let mut router = router_of(&installation());
+    for (name, path) in [("announcement", ANNOUNCEMENT), ("certificate", CERTIFICATE)] {
+        criterion.bench_function(&format!("route/{name}"), |bencher| {
+            bencher.iter(|| black_box(answer(&runtime, &mut router, path)));
+        });
+    }
+}
+
+/// The announcement again, with its line of the access log formatted as the daemon does it, and
+/// thrown away: the difference is the cost of the line without its write.
+fn access_log(criterion: &mut Criterion) {
+    let runtime = runtime();
+    let mut router = router_of(&installation());
+    let logs = tracing_subscriber::fmt()
+        .with_env_filter("info")
+        .with_ansi(false)
+        .with_writer(std::io::sink)
+        .finish();
+    tracing::subscriber::with_default(logs, || {
+        criterion.bench_function("route/announcement, logged", |bencher| {
+            bencher.iter(|| black_box(answer(&runtime, &mut router, ANNOUNCEMENT)));
+        });
+    });
+}
+
+/// Parsing and verifying a chain of two certificates as a device does.
+fn chain(criterion: &mut Criterion) {
+    let folder = installation();
+    let config = config(folder.path());
+    let certificates = certificate_pem_chain("chain", &config.https.certificate).unwrap();
+    let anchor = certificate_der("root", &config.sites[0].certificate).unwrap();
+    criterion.bench_function("chain verification", |bencher| {
+        bencher.iter(|| {
+            let chain = ServerChain::parse(certificates.clone()).unwrap();
+            black_box(chain.device_path(&anchor, None).unwrap())
+        });
+    });
+}
+
+/// 10,000 sites with a key each, from their files to what is served.
+fn publication(criterion: &mut Criterion) {
+    let folder = installation();
+    add_sites(folder.path(), 10_000);
+    let mut group = criterion.benchmark_group("10,000 sites");
+    group.sample_size(10);
+    group.bench_function("configuration", |bencher| {
+        bencher.iter(|| black_box(config(folder.path())));
+    });
+    let config = config(folder.path());
+    group.bench_function("publication", |bencher| {
+        bencher.iter(|| black_box(publish(&config)));
+    });
+    group.finish();
+}
+
+fn runtime() -> Runtime {
+    Builder::new_current_thread().build().unwrap()
+}
+
+/// A chain, a site key and a configuration, made by the program itself.
+fn installation() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let made = Command::new(env!("CARGO_BIN_EXE_engage-host"))
+        .args(["init", "--host", "127.0.0.1", "--dir"])
+        .arg(folder.path())
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{made:?}");
+    folder
+}
+
+fn config(folder: &Path) -> Config {
+    Config::load(&folder.join("config.toml")).unwrap()
+}
+
+fn publish(config: &Config) -> Publication {
+    let base_url = config.base_url_at(config.http.listen);
+    prove(config, &base_url, Timestamp::now()).verdict.unwrap()
+}
+
+fn router_of(folder: &TempDir) -> Router {
+    router(App {
+        published: Published::new(publish(&config(folder.path()))),
+        metrics: Arc::new(Metrics::new()),
+        mismatches: Arc::new(MismatchWatch::default()),
+        call_in: None,
+    })
+}
+
+fn answer(runtime: &Runtime, router: &mut Router, path: &str) -> Response {
+    let mut request = Request::get(path)
+        .header("Host", "127.0.0.1")
+        .body(Body::empty())
+        .unwrap();
+    request.extensions_mut().insert(Connection {
+        listener: ListenerKind::Https,
+        peer: (Ipv4Addr::LOCALHOST, 40_000).into(),
+        allowed: true,
+        tls: None,
+        pacing: Arc::new(Pacing::new(Phase::Head)),
+    });
+    let answered: Result<Response, Infallible> = runtime.block_on(router.call(request));
+    let Ok(response) = answered;
+    assert_eq!(response.status(), StatusCode::OK);
+    response
+}
+
+fn add_sites(folder: &Path, count: usize) {
+    let mut text = fs_err::read_to_string(folder.join("config.toml")).unwrap();
+    fs_err::create_dir_all(folder.join("pki/sites")).unwrap();
+    for number in 1..count {
+        let mut key = [7; SiteKey::BYTES];
+        key[..8].copy_from_slice(&number.to_be_bytes());
+        let file = format!("pki/sites/{number}.key");
+        fs_err::write(folder.join(&file), key).unwrap();
+        write!(
+            text,
+            "\n[[site]]\nname = \"Site {number}\"\nkey_file = \"{file}\"\n\
+             certificate = \"static/Device_Certificates/partner_CA.der\"\n\
+             hosts = [\"site-{number}.example\"]\n"
+        )
+        .unwrap();
+    }
+    fs_err::write(folder.join("config.toml"), text).unwrap();
+}

@@ -1,7 +1,7 @@
 //! What the operating system says that processes have used.
 
+use fs_err as fs;
 use std::collections::HashMap;
-use std::fs;
 use std::time::Duration;
 
 use crate::trouble::{Outcome, Trouble, While};

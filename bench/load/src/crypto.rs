@@ -15,7 +15,7 @@ pub(crate) fn bare_handshakes(key: &RsaKeyPair, count: usize) -> Outcome<Duratio
     for _ in 0..count {
         bare_handshake(key).map_err(|_| Trouble::new("bare crypto failed"))?;
     }
-    Ok(own_thread()? - before)
+    Ok(own_thread()?.saturating_sub(before))
 }
 
 fn bare_handshake(key: &RsaKeyPair) -> Result<(), aws_lc_rs::error::Unspecified> {

@@ -1,6 +1,5 @@
 //! engage-host, as a service runs it: its log goes to a file.
 
-use std::fs::File;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -11,9 +10,10 @@ use crate::trouble::{Outcome, While};
 /// Starts the daemon with `config` on free ports.
 pub(crate) fn spawn(installation: &Installation, config: &Path) -> Outcome<Server> {
     let log = installation.work.join(LOG);
-    let log = File::options()
+    let log = std::fs::File::options()
         .create(true)
-        .append(true)
+        .write(true)
+        .truncate(true)
         .open(log)
         .doing("opening the daemon's log")?;
     let (http, https) = (free_address()?, free_address()?);

@@ -1,6 +1,6 @@
 //! One chain, one site key and one set of payloads, used by both servers.
 
-use std::fs;
+use fs_err as fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -109,11 +109,11 @@ impl Installation {
     }
 
     fn write_document_root(&self) -> Outcome<()> {
-        let root = self.work.join("nginx/root");
-        let route = root.join("swordfish/lock/certificates");
+        let folder = self.work.join("nginx/root");
+        let route = folder.join("swordfish/lock/certificates");
         fs::create_dir_all(&route)?;
         fs::write(route.join("current"), &self.announcement)?;
-        let shelf = root.join("static/Device_Certificates");
+        let shelf = folder.join("static/Device_Certificates");
         fs::create_dir_all(&shelf)?;
         fs::write(shelf.join("partner_CA.der"), self.anchor.der())?;
         Ok(())

@@ -1,6 +1,6 @@
 //! nginx, as a careful operator would set it up for the same service.
 
-use std::fs;
+use fs_err as fs;
 use std::process::{Command, Stdio};
 
 use crate::installation::Installation;
@@ -35,7 +35,7 @@ pub(crate) fn spawn(installation: &Installation) -> Outcome<Server> {
     Server::spawn(&mut command, http, https)
 }
 
-/// Debian's own settings (sendfile, tcp_nopush, log format, `worker_connections` aside), two
+/// Debian's own settings (`sendfile`, `tcp_nopush`, log format, `worker_connections` aside), two
 /// workers as there are cores, no resumption as devices do not resume, a file cache so that
 /// nothing is opened for a request, and a queue and descriptors for a whole building.
 const CONFIG: &str = r"

@@ -144,7 +144,7 @@ async fn stall(port: SocketAddr, number: usize) -> Outcome<()> {
         let source = address(HOSTILE_ADDRESSES + number);
         if let Ok(mut stream) = connect_from(source, port, soon()).await {
             // Both a slow request head and the start of a TLS record.
-            let start: &[u8] = if number % 2 == 0 {
+            let start: &[u8] = if number.is_multiple_of(2) {
                 b"GET /swordfish/lock"
             } else {
                 &[22, 3, 1, 0, 200, 1, 0]

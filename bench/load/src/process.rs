@@ -1,6 +1,6 @@
 //! Server processes: started here, and only these are ever ended.
 
-use std::fs;
+use fs_err as fs;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::process::{Child, Command, Stdio};

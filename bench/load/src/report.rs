@@ -42,7 +42,7 @@ impl Report {
             circumstances: json!({
                 "cores": std::thread::available_parallelism().map_or(0, std::num::NonZero::get),
                 "processor": processor(),
-                "kernel": std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim(),
+                "kernel": fs_err::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim(),
                 "engage_host": version(Command::new(&installation.engage_host).arg("--version")),
                 "nginx": version(Command::new(&installation.nginx).arg("-v")),
                 "quick": plan.quick,
@@ -59,7 +59,7 @@ impl Report {
     pub(crate) fn write_json(&self, path: &Path) -> Outcome<()> {
         let rows: Vec<_> = self.rows.iter().map(Row::json).collect();
         let report = json!({ "circumstances": self.circumstances, "rows": rows });
-        std::fs::write(path, format!("{report:#}\n")).doing("writing the results")
+        fs_err::write(path, format!("{report:#}\n")).doing("writing the results")
     }
 }
 
@@ -187,7 +187,7 @@ fn summary(values: &[f64]) -> Value {
 }
 
 fn processor() -> String {
-    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let text = fs_err::read_to_string("/proc/cpuinfo").unwrap_or_default();
     text.lines()
         .find_map(|line| line.strip_prefix("model name")?.split_once(": "))
         .map_or(String::new(), |(_, name)| name.to_owned())

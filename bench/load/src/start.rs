@@ -1,7 +1,7 @@
 //! From the start of the process to the first correct answer.
 
+use fs_err as fs;
 use std::fmt::Write as _;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -159,6 +159,6 @@ fn write_private(path: &Path, contents: &[u8]) -> Outcome<()> {
     use std::os::unix::fs::PermissionsExt;
 
     fs::write(path, contents)?;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
+    fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
     Ok(())
 }

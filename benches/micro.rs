@@ -2,6 +2,11 @@
 //!
 //! `cargo bench --bench micro`; docs/PERFORMANCE.md tells what they are for.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a benchmark that cannot be set up has nothing to measure"
+)]
+
 use std::convert::Infallible;
 use std::fmt::Write as _;
 use std::hint::black_box;

@@ -7,16 +7,16 @@
 mod certificate;
 mod chain;
 pub mod issue;
+mod key_use;
 pub mod limits;
 mod load;
 mod public_key;
 mod signature;
 mod validity;
 
-pub use certificate::{
-    Certificate, Fingerprint, KeyUse, LinkError, MalformedCertificate, SubjectAltName,
-};
+pub use certificate::{Certificate, Fingerprint, LinkError, MalformedCertificate, SubjectAltName};
 pub use chain::{ChainError, DevicePath, Role, ServerChain};
+pub use key_use::KeyUse;
 pub use load::{
     LoadError, PrivateKey, certificate_der, certificate_of_any_form, certificate_pem_chain,
     holds_private_key, parse_certificate_der, parse_certificate_pem_chain,

@@ -6,6 +6,7 @@ mod bound;
 mod call_in;
 mod doorway;
 mod http;
+mod listeners;
 mod pacing;
 mod plain;
 mod reload;
@@ -18,17 +19,17 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum_server::{Handle, Server};
+use axum_server::Handle;
 use tokio::sync::Notify;
-use tracing::{info, warn};
+use tracing::info;
 
 use crate::config::Config;
-use crate::connection::ListenerKind;
 use crate::pki::Timestamp;
 use crate::platform::service_manager;
 use crate::publication::Published;
-use crate::routes::{self, App};
-use crate::telemetry::{Burst, ExpiryWatch, Metrics, MismatchWatch};
+use crate::routes::{App, CallIn};
+use crate::telemetry::{ExpiryWatch, Metrics, MismatchWatch};
+use crate::tls::TlsIdentity;
 use admission::Admission;
 use doorway::Doorway;
 use reload::Reloader;
@@ -63,31 +64,30 @@ pub async fn run(ready: Ready, shutdown: impl Future<Output = &'static str>) -> 
         published,
         recording: Recording { call_in, delivery },
     } = ready;
+    let app = app(published, call_in);
     let mut expiry = ExpiryWatch::default();
-    expiry.look(&published.current(), Timestamp::now());
-    let metrics = Arc::new(Metrics::new());
-    metrics.published(&published.current());
-    let deliveries = metrics.deliveries();
-    let app = App {
-        published,
-        metrics: Arc::clone(&metrics),
-        mismatches: Arc::new(MismatchWatch::default()),
-        call_in,
-    };
-    let doorway = doorway(&config, bound.descriptors, &metrics);
+    expiry.look(&app.published.current(), Timestamp::now());
+    let doorway = doorway(&config, bound.descriptors, &app.metrics);
     let reloader = Reloader {
         http: bound.http_address()?,
         published: app.published.clone(),
         call_in: app.call_in.clone(),
-        metrics,
+        metrics: Arc::clone(&app.metrics),
         config,
     };
     let handles = Handles::default();
+    let drained = Notify::new();
     let drain = doorway.limits().drain;
     let watchdog = service_manager::keep_alive(reloader.http, doorway.own_call().clone());
     let reloads = reloader.run(seen, expiry)?;
-    let drained = Notify::new();
-    let delivering = call_in::deliver(delivery, deliveries, drained.notified());
+    let delivering = call_in::deliver(delivery, app.metrics.deliveries(), drained.notified());
+    let ready = tell_ready(app.published.current().identity().clone());
+    let listening = listeners::serve(bound, &app, &doorway, &handles)?;
+    let serving = async {
+        let served = listening.await;
+        drained.notify_one();
+        served
+    };
     let stop = async {
         tokio::select! {
             reason = shutdown => info!("received {reason}; draining for at most {} s", drain.as_secs()),
@@ -98,22 +98,26 @@ pub async fn run(ready: Ready, shutdown: impl Future<Output = &'static str>) -> 
         handles.drain(drain);
         Ok(())
     };
-    let identity = app.published.current().identity().clone();
-    let warm = tokio::task::spawn_blocking(move || identity.warm_up());
-    let serving = serve(bound, &app, &doorway, &handles)?;
-    let serving = async {
-        let served = serving.await;
-        drained.notify_one();
-        served
-    };
-    let ready = async {
-        // Devices that come earlier are answered all the same, once the library is.
-        let _ = warm.await;
-        service_manager::ready();
-        Ok(())
-    };
     tokio::try_join!(serving, delivering, stop, ready)?;
     info!("stopped");
+    Ok(())
+}
+
+fn app(published: Published, call_in: Option<Arc<CallIn>>) -> App {
+    let metrics = Arc::new(Metrics::new());
+    metrics.published(&published.current());
+    App {
+        published,
+        metrics,
+        mismatches: Arc::new(MismatchWatch::default()),
+        call_in,
+    }
+}
+
+/// Devices that come earlier are answered all the same, once the crypto library is warm.
+async fn tell_ready(identity: TlsIdentity) -> io::Result<()> {
+    let _ = tokio::task::spawn_blocking(move || identity.warm_up()).await;
+    service_manager::ready();
     Ok(())
 }
 
@@ -144,83 +148,4 @@ impl Handles {
             handle.graceful_shutdown(Some(most));
         }
     }
-}
-
-/// Starts to accept on all listeners; completes once they are drained.
-fn serve(
-    bound: Bound,
-    app: &App,
-    doorway: &Doorway,
-    handles: &Handles,
-) -> io::Result<impl Future<Output = io::Result<()>> + use<>> {
-    let Bound {
-        http,
-        https,
-        admin,
-        descriptors: _,
-    } = bound;
-    let router = routes::router(app.clone());
-    let http_listener = listener(ListenerKind::Http, http, doorway)?
-        .handle(handles.http.clone())
-        .acceptor(plain::PlainAcceptor::new(doorway.clone()))
-        .serve(service::ForListener::new(
-            ListenerKind::Http,
-            router.clone(),
-        ));
-    let acceptor = tls::TlsAcceptor::new(
-        doorway.clone(),
-        app.published.clone(),
-        Arc::clone(&app.mismatches),
-    );
-    let https_listener = listener(ListenerKind::Https, https, doorway)?
-        .handle(handles.https.clone())
-        .acceptor(acceptor)
-        .serve(service::ForListener::new(ListenerKind::Https, router));
-    if let Some(admin) = &admin {
-        info!(
-            listener = "admin",
-            "listening on admin http://{}",
-            admin.local_addr()?
-        );
-    }
-    let admin_app = admin::Admin {
-        published: app.published.clone(),
-        metrics: Arc::clone(&app.metrics),
-        call_in: app.call_in.clone(),
-    };
-    let admin_handle = handles.admin.clone();
-    let admin_listener = async move {
-        match admin {
-            Some(admin) => admin::serve(admin, admin_app, admin_handle).await,
-            None => Ok(()),
-        }
-    };
-    Ok(async move { tokio::try_join!(http_listener, https_listener, admin_listener).map(|_| ()) })
-}
-
-fn listener(
-    kind: ListenerKind,
-    socket: std::net::TcpListener,
-    doorway: &Doorway,
-) -> io::Result<Server<SocketAddr>> {
-    let address = socket.local_addr()?;
-    info!(listener = %kind, "listening on {kind}://{address}");
-    let (metrics, burst) = (Arc::clone(doorway.metrics()), Burst::default());
-    let on_error = move |peer: Option<&SocketAddr>, error: &io::Error| {
-        // With a peer it is about one connection, and has been logged where it was handled.
-        if peer.is_some() {
-            return;
-        }
-        metrics.accept_failed(kind);
-        if let Some(others) = burst.hit() {
-            warn!(
-                listener = %kind, others,
-                "{kind} listener cannot accept connections: {error}; trying again; {others} others since the last such line",
-            );
-        }
-    };
-    Ok(
-        http::profile(axum_server::from_tcp(socket)?, doorway.limits())
-            .accept_error_handler(on_error),
-    )
 }

@@ -1,10 +1,8 @@
 //! What is counted, in the Prometheus text format.
 
-use std::fmt;
 use std::time::Duration;
 
 use prometheus_client::encoding::text::encode;
-use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -12,7 +10,11 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
-use super::DeliveryMetrics;
+use super::labels::{
+    CertificateLabels, FailureLabels, HandshakeLabels, ListenerLabels, RefusalLabels, ReloadLabels,
+    RequestLabels,
+};
+use super::{DeliveryMetrics, Route};
 use crate::connection::ListenerKind;
 use crate::publication::Publication;
 use crate::tls::FailureReason;
@@ -280,86 +282,6 @@ impl Drop for OpenConnection {
     fn drop(&mut self) {
         self.0.dec();
     }
-}
-
-/// What a request asked for. Not its path, which is the caller's to choose.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum Route {
-    /// An alert of the call-in.
-    Alert,
-    /// The announcement.
-    Announcement,
-    /// Audits of the call-in.
-    Audit,
-    /// A certificate file.
-    Certificate,
-    /// Parameters of the call-in.
-    Config,
-    /// The database of the call-in.
-    Database,
-    /// Anything else.
-    Unknown,
-}
-
-impl EncodeLabelValue for Route {
-    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
-        match self {
-            Self::Alert => "alert",
-            Self::Announcement => "announcement",
-            Self::Audit => "audit",
-            Self::Certificate => "certificate",
-            Self::Config => "config",
-            Self::Database => "database",
-            Self::Unknown => "unknown",
-        }
-        .encode(encoder)
-    }
-}
-
-impl EncodeLabelValue for ListenerKind {
-    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
-        self.name().encode(encoder)
-    }
-}
-
-#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
-struct RequestLabels {
-    route: Route,
-    listener: ListenerKind,
-    status: u16,
-}
-
-#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
-struct ListenerLabels {
-    listener: ListenerKind,
-}
-
-#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
-struct RefusalLabels {
-    listener: ListenerKind,
-    limit: &'static str,
-}
-
-#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
-struct HandshakeLabels {
-    version: &'static str,
-    cipher: &'static str,
-}
-
-#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
-struct FailureLabels {
-    reason: &'static str,
-}
-
-#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
-struct ReloadLabels {
-    result: &'static str,
-}
-
-#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
-struct CertificateLabels {
-    role: String,
-    subject: String,
 }
 
 const RELOAD_RESULTS: [&str; 2] = ["failure", "success"];

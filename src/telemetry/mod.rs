@@ -5,6 +5,7 @@ mod attempts;
 mod burst;
 mod delivery;
 mod expiry;
+mod labels;
 mod metrics;
 mod mismatch;
 
@@ -19,7 +20,8 @@ pub use attempts::Attempts;
 pub use burst::Burst;
 pub use delivery::DeliveryMetrics;
 pub use expiry::ExpiryWatch;
-pub use metrics::{Metrics, OpenConnection, Route};
+pub use labels::Route;
+pub use metrics::{Metrics, OpenConnection};
 pub use mismatch::MismatchWatch;
 
 /// Starts logging as configured. `RUST_LOG` overrides the level.

@@ -71,16 +71,12 @@ async fn config(
     request: Request,
 ) -> Response {
     let received_at = Timestamp::now();
-    match call_in
-        .read(device, Call::Config, request, ConfigUpload::parse)
-        .await
-    {
-        Ok((store, upload)) => {
-            let saved = store.save_config(device, upload, received_at).await;
-            call_in.answered(device, saved.map(|()| StatusCode::OK))
-        }
-        Err(refusal) => refusal,
-    }
+    let read = call_in.read(device, Call::Config, request, ConfigUpload::parse);
+    let stored = match read.await {
+        Ok((store, upload)) => store.save_config(device, upload, received_at).await,
+        Err(refusal) => return refusal,
+    };
+    call_in.answered(device, stored.map(|()| StatusCode::OK))
 }
 
 /// `POST /swordfish/lock/audit`.
@@ -90,16 +86,12 @@ async fn audit(
     request: Request,
 ) -> Response {
     let received_at = Timestamp::now();
-    match call_in
-        .read(device, Call::Audit, request, AuditBatch::parse)
-        .await
-    {
-        Ok((store, batch)) => {
-            let stored = store.append_audits(device, batch, received_at).await;
-            call_in.answered(device, stored.map(status))
-        }
-        Err(refusal) => refusal,
-    }
+    let read = call_in.read(device, Call::Audit, request, AuditBatch::parse);
+    let stored = match read.await {
+        Ok((store, batch)) => store.append_audits(device, batch, received_at).await,
+        Err(refusal) => return refusal,
+    };
+    call_in.answered(device, stored.map(status))
 }
 
 /// `POST /swordfish/lock/alert`: the path is inferred (PROTOCOL.md section 4), the answers are
@@ -110,16 +102,12 @@ async fn alert(
     request: Request,
 ) -> Response {
     let received_at = Timestamp::now();
-    match call_in
-        .read(device, Call::Alert, request, Alert::parse)
-        .await
-    {
-        Ok((store, alert)) => {
-            let stored = store.append_alert(device, alert, received_at).await;
-            call_in.answered(device, stored.map(status))
-        }
-        Err(refusal) => refusal,
-    }
+    let read = call_in.read(device, Call::Alert, request, Alert::parse);
+    let stored = match read.await {
+        Ok((store, alert)) => store.append_alert(device, alert, received_at).await,
+        Err(refusal) => return refusal,
+    };
+    call_in.answered(device, stored.map(status))
 }
 
 /// `GET /swordfish/lock/db/{timestamp}`.

@@ -4,7 +4,7 @@
 
 #![expect(
     clippy::unwrap_used,
-    reason = "a benchmark that cannot be set up has nothing to measure"
+    reason = "a benchmark whose preparation fails has nothing to say"
 )]
 
 use std::convert::Infallible;

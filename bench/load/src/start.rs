@@ -97,7 +97,7 @@ async fn until_answered(
         };
         match answered {
             Ok(()) => return Ok((server, started.elapsed())),
-            Err(trouble) if started.elapsed() > Duration::from_secs(60) => return Err(trouble),
+            Err(trouble) if started.elapsed() > Duration::from_mins(1) => return Err(trouble),
             Err(_) => tokio::time::sleep(Duration::from_micros(200)).await,
         }
     }

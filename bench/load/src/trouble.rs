@@ -37,7 +37,8 @@ impl<T, E: std::error::Error> While<T> for Result<T, E> {
             let mut text = format!("{what}: {error}");
             let mut cause = error.source();
             while let Some(error) = cause {
-                text += &format!(": {error}");
+                text.push_str(": ");
+                text.push_str(&error.to_string());
                 cause = error.source();
             }
             Trouble(text)

@@ -14,6 +14,7 @@ use crate::pki::Timestamp;
 use crate::pki::limits::MAX_CHAIN_BYTES;
 use crate::publication::{Inventory, Proof, SiteEntry, Warning, prove};
 use crate::report::{Explain, causes, explained};
+use crate::server::recording_refusals;
 
 /// Prove everything that `serve` would, without listening.
 ///
@@ -97,13 +98,15 @@ impl Report {
             warnings,
             verdict,
         } = proof;
-        let refusals: Vec<_> = match &verdict {
+        let recording = recording_refusals(config);
+        let mut refusals: Vec<_> = match &verdict {
             Ok(_) => Vec::new(),
             Err(refusals) => refusals
                 .iter()
                 .map(|refusal| RefusalEntry::new(refusal))
                 .collect(),
         };
+        refusals.extend(recording.iter().map(|refusal| RefusalEntry::new(refusal)));
         Self {
             ok: refusals.is_empty() && (warnings.is_empty() || !strict),
             config: Some(config.path.clone()),

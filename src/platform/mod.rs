@@ -8,8 +8,9 @@ pub mod service_manager;
 mod unix;
 #[cfg(unix)]
 pub use unix::{
-    create_private_dir, create_private_file, file_number, file_version, forward_reload_signals,
-    mode_readable_by_others, raise_descriptor_limit, shutdown_requested, survive_file_size_limit,
+    create_guarded_dir, create_private_dir, create_private_file, file_number, file_version,
+    forward_reload_signals, mode_readable_by_others, raise_descriptor_limit, shutdown_requested,
+    survive_file_size_limit,
 };
 
 #[cfg(not(unix))]
@@ -18,6 +19,7 @@ mod portable;
 pub use portable::service_manager;
 #[cfg(not(unix))]
 pub use portable::{
-    create_private_dir, create_private_file, file_number, file_version, forward_reload_signals,
-    mode_readable_by_others, raise_descriptor_limit, shutdown_requested, survive_file_size_limit,
+    create_guarded_dir, create_private_dir, create_private_file, file_number, file_version,
+    forward_reload_signals, mode_readable_by_others, raise_descriptor_limit, shutdown_requested,
+    survive_file_size_limit,
 };

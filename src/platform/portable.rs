@@ -22,6 +22,11 @@ pub fn create_private_dir(path: &Path) -> io::Result<()> {
     fs_err::create_dir_all(path)
 }
 
+/// Creates a directory and those above it.
+pub fn create_guarded_dir(path: &Path) -> io::Result<()> {
+    fs_err::create_dir_all(path)
+}
+
 /// No such limit is known here.
 #[must_use]
 pub fn raise_descriptor_limit() -> usize {

@@ -38,6 +38,15 @@ pub fn create_private_dir(path: &Path) -> io::Result<()> {
         .create(path)
 }
 
+/// Creates a directory, and those above it, that only its owner and its group can enter. One that
+/// exists is left as it is.
+pub fn create_guarded_dir(path: &Path) -> io::Result<()> {
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o750)
+        .create(path)
+}
+
 /// Raises the limit of open descriptors as far as the system lets it, and says how far.
 #[must_use]
 pub fn raise_descriptor_limit() -> usize {

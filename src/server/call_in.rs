@@ -125,6 +125,36 @@ pub fn open(config: &Config, published: &Published) -> Result<Recording, CallInE
     })
 }
 
+/// What would keep [`open`] from succeeding, as far as can be told without taking the directory
+/// over from a daemon that runs.
+#[must_use]
+pub fn refusals(config: &Config) -> Vec<CallInError> {
+    let DevicesConfig {
+        directory,
+        credentials_file,
+        ..
+    } = &config.devices;
+    let Some(root) = directory.path() else {
+        return Vec::new();
+    };
+    let credentials = credentials_file
+        .as_deref()
+        .map(Credentials::load)
+        .transpose();
+    let receiver = config.webhook.as_ref().map(Receiver::load).transpose();
+    let is_needed = matches!(directory, DevicesDirectory::Configured(_));
+    let unusable = (is_needed && root.exists() && !root.is_dir()).then(|| OpenError::Unusable {
+        path: root.to_owned(),
+        source: io::ErrorKind::NotADirectory.into(),
+    });
+    let found = [
+        credentials.err().map(CallInError::from),
+        receiver.err().map(CallInError::from),
+        unusable.map(CallInError::from),
+    ];
+    found.into_iter().flatten().collect()
+}
+
 /// A directory that nobody configured may be missing its rights: certificates are served all the
 /// same, and call-ins are answered 503.
 fn usable(

@@ -35,7 +35,7 @@ use doorway::Doorway;
 use reload::Reloader;
 
 pub use bound::{BindError, Bound};
-pub use call_in::{CallInError, Recording, open as open_recording};
+pub use call_in::{CallInError, Recording, open as open_recording, refusals as recording_refusals};
 pub use watch::Seen;
 
 /// Everything that a start has to get right before the first connection is accepted.

@@ -5,7 +5,6 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -102,8 +101,8 @@ impl Reloader {
     /// Reads and proves everything on a thread that may block, but not for ever: a file server
     /// that does not answer must not take SIGHUP and the expiry watch with it.
     async fn read(&self) -> Option<New> {
-        let (path, http) = (self.config.path.clone(), self.http);
-        let reading = tokio::task::spawn_blocking(move || read_and_prove(&path, http));
+        let (config, http) = (self.config.clone(), self.http);
+        let reading = tokio::task::spawn_blocking(move || read_and_prove(&config, http));
         match timeout(MOST_READING, reading).await {
             Ok(Ok(Ok(new))) => return Some(new),
             Ok(Ok(Err(refusal))) => refused(refusal.as_ref()),
@@ -187,11 +186,12 @@ struct New {
     credentials: Option<Credentials>,
 }
 
-fn read_and_prove(path: &Path, http: SocketAddr) -> Result<New, Box<dyn Explain + Send>> {
-    let config = Config::load(path).map_err(boxed)?;
+/// `old` is the configuration at start: it says where the credentials are until a restart.
+fn read_and_prove(old: &Config, http: SocketAddr) -> Result<New, Box<dyn Explain + Send>> {
+    let config = Config::load(&old.path).map_err(boxed)?;
     let seen = Seen::now(&config);
     let proof = prove(&config, &config.base_url_at(http), Timestamp::now());
-    let credentials = config
+    let credentials = old
         .devices
         .credentials_file
         .as_deref()

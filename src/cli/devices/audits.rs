@@ -14,7 +14,7 @@ use super::since::Since;
 use super::table::{cell, moment};
 use super::{remark, unreadable};
 use crate::devices::files::Line;
-use crate::devices::{DeviceId, Log, Tail, Tailed};
+use crate::devices::{DeviceId, Log, Tail, Tailed, masked};
 
 /// Print the audits that devices delivered, or their alerts.
 ///
@@ -46,7 +46,7 @@ pub(super) struct Audits {
 /// In which form events are printed; in columns if in none of these.
 #[derive(Args, Clone, Copy, Debug)]
 struct Form {
-    /// Print JSON lines as they are stored, each with its `device`
+    /// Print JSON lines as they are stored, each with its `device`, secrets masked
     #[arg(long, conflicts_with = "csv")]
     json: bool,
     /// Print comma-separated values; what a spreadsheet would run is made text
@@ -177,6 +177,8 @@ impl Printer {
         match self.format {
             Format::Csv => write_event(&mut self.out, device, line),
             Format::Json => {
+                // Members that nobody knows can be secrets too.
+                let text = masked(text);
                 let rest = text.strip_prefix('{').unwrap_or_default();
                 writeln!(self.out, "{{\"device\":\"{device}\",{rest}")
             }

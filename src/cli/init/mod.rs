@@ -127,7 +127,7 @@ impl Request<'_> {
         files.extend(new_config);
         // Not where nothing is missing: a daemon may have no right to write beside its
         // configuration.
-        let made_data_dir = !files.is_empty() && new_file::create_dir(&layout.data_dir)?;
+        let made_data_dir = !files.is_empty() && new_file::create_data_dir(&layout.data_dir)?;
         new_file::write_all(&files)?;
         let made_folder = made_data_dir.then(|| (layout.data_dir.clone(), "what devices send"));
         Ok(Outcome {

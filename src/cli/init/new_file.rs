@@ -64,6 +64,13 @@ pub(super) fn create_dir(path: &Path) -> Result<bool, InitError> {
     Ok(is_missing)
 }
 
+/// The same for what devices send, which is not for everybody.
+pub(super) fn create_data_dir(path: &Path) -> Result<bool, InitError> {
+    let is_missing = !super::layout::exists(path)?;
+    platform::create_guarded_dir(path).map_err(|source| InitError::file("create", path, source))?;
+    Ok(is_missing)
+}
+
 /// Holds off another `init` in the same folder until dropped: two that interleave could build on
 /// each other's unfinished work.
 ///

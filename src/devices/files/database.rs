@@ -61,10 +61,17 @@ fn remember(last_good: &Path, file: &[u8], disk: &dyn Disk) {
 }
 
 fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
-    let file = match File::open(path) {
+    // Looked at before it is opened: opening a pipe would wait for its writer, and this device's
+    // calls with it.
+    let metadata = match fs_err::metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        file => file?,
+        metadata => metadata?,
     };
+    if !metadata.is_file() {
+        let reason = format!("`{}` is not a regular file", path.display());
+        return Err(io::Error::other(reason));
+    }
+    let file = File::open(path)?;
     let mut contents = Vec::new();
     file.take(MAX_BYTES + 1).read_to_end(&mut contents)?;
     if contents.len() as u64 > MAX_BYTES {

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use fs_err::OpenOptions;
 use jiff::Timestamp;
+use tracing::warn;
 
 use super::disk::{Disk, mode};
 use crate::devices::{Call, DeviceId};
@@ -22,12 +23,18 @@ pub(super) fn keep(
     disk.create_dir(&folder)?;
     let mut names = Vec::new();
     for entry in fs_err::read_dir(&folder)? {
-        names.push(entry?.file_name());
+        let name = entry?.file_name();
+        // Somebody else's files are not ours to count or remove.
+        if name.as_encoded_bytes().ends_with(b".body") {
+            names.push(name);
+        }
     }
     names.sort();
     let surplus = (names.len() + 1).saturating_sub(MAX_BODIES);
     for name in &names[..surplus] {
-        fs_err::remove_file(folder.join(name))?;
+        if let Err(error) = fs_err::remove_file(folder.join(name)) {
+            warn!(%error, "failed to remove an old body from quarantine");
+        }
     }
     let call = match call {
         Call::Alert => "alert",

@@ -99,9 +99,16 @@ pub(super) fn synchronise(
         return files.iter_mut().map(sync).collect();
     }
     std::thread::scope(|scope| {
+        // Where no thread can be had, its files have no outcome, and nothing of them is
+        // acknowledged.
         let threads: Vec<_> = files
             .chunks_mut(share)
-            .map(|files| scope.spawn(|| files.iter_mut().map(sync).collect::<Vec<_>>()))
+            .filter_map(|files| {
+                let sync_all = || files.iter_mut().map(sync).collect::<Vec<_>>();
+                std::thread::Builder::new()
+                    .spawn_scoped(scope, sync_all)
+                    .ok()
+            })
             .collect();
         threads
             .into_iter()

@@ -3,6 +3,7 @@
 
 use std::collections::HashSet;
 use std::collections::hash_map::{Entry, HashMap};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -103,7 +104,14 @@ impl Writer {
         }
         let outcomes = synchronise(&mut touched, &*self.disk);
         for (path, touched) in touched {
-            let outcome = outcomes.get(&path).cloned().unwrap_or(Ok(()));
+            let outcome = match outcomes.get(&path) {
+                Some(outcome) => outcome.clone(),
+                None if touched.waiting.is_empty() => Ok(()),
+                None => Err(StoreError::unavailable(
+                    &path,
+                    io::Error::other("it was not synchronised"),
+                )),
+            };
             self.finish(path, touched, outcome);
         }
         self.recent.shrink();

@@ -40,8 +40,8 @@ pub struct Admittance {
     hashing: Semaphore,
     /// Calls in clear text that have been logged.
     in_clear: Burst,
-    /// Refused credentials that have been logged.
-    refused: Burst,
+    /// Refused callers that have been logged, by reason.
+    refused: [Burst; 3],
 }
 
 /// Middleware: the device that calls, as an extension of request and answer.
@@ -105,7 +105,7 @@ impl Admittance {
             attempts: Attempts::default(),
             hashing: Semaphore::new(HASHES_AT_A_TIME),
             in_clear: Burst::default(),
-            refused: Burst::default(),
+            refused: std::array::from_fn(|_| Burst::default()),
         }
     }
 
@@ -121,48 +121,45 @@ impl Admittance {
         let Some(credentials) = &self.credentials else {
             return true;
         };
-        let (Some(login), true) = (login, self.attempts.may_try(peer)) else {
-            return self.refuse(peer, login);
+        let Some(login) = login else {
+            return self.refuse(peer, None, Reason::NoCredentials);
         };
-        let Some(serial) = SerialNumber::from_user_name(&login.user_name) else {
-            self.attempts.note_failure(peer);
-            return self.refuse(peer, Some(login));
-        };
-        let credentials = credentials.load_full();
-        if credentials.is_remembered(serial, login.password.as_bytes())
-            || self
-                .hashed(credentials, serial, login.password.clone())
-                .await
-        {
-            return true;
+        let serial = SerialNumber::from_user_name(&login.user_name);
+        if !self.attempts.may_try(peer) {
+            return self.refuse(peer, serial, Reason::TooManyFailures);
         }
-        self.attempts.note_failure(peer);
-        self.refuse(peer, Some(login))
-    }
-
-    /// A password hash is slow and large on purpose: not on a thread that serves connections, and
-    /// few at a time.
-    async fn hashed(
-        &self,
-        credentials: Arc<Credentials>,
-        serial: SerialNumber,
-        password: Zeroizing<String>,
-    ) -> bool {
-        let Ok(_turn) = self.hashing.acquire().await else {
-            return false;
+        let password = login.password.as_bytes();
+        let credentials = credentials.load_full();
+        let is_good = match serial {
+            None => false,
+            Some(serial) if credentials.is_remembered(serial, password) => true,
+            Some(serial) => {
+                let Ok(_turn) = self.hashing.acquire().await else {
+                    return false;
+                };
+                // Others from the same address may have failed while this one waited.
+                if !self.attempts.may_try(peer) {
+                    return self.refuse(peer, Some(serial), Reason::TooManyFailures);
+                }
+                hashed(credentials, serial, login.password.clone()).await
+            }
         };
-        let verify = move || credentials.verify(serial, password.as_bytes());
-        tokio::task::spawn_blocking(verify).await.unwrap_or(false)
+        if !is_good {
+            self.attempts.note_failure(peer);
+            return self.refuse(peer, serial, Reason::Wrong);
+        }
+        true
     }
 
-    fn refuse(&self, peer: IpAddr, login: Option<&Login>) -> bool {
-        if let Some(others) = self.refused.hit() {
-            let what = if login.is_some() {
-                "unknown or wrong credentials"
-            } else {
-                "no credentials"
-            };
-            warn!(%peer, others, "call-in from {peer} refused: {what}; {others} others since the last such line");
+    fn refuse(&self, peer: IpAddr, serial: Option<SerialNumber>, reason: Reason) -> bool {
+        let (burst, what) = match reason {
+            Reason::NoCredentials => (&self.refused[0], "no credentials"),
+            Reason::TooManyFailures => (&self.refused[1], "too many failures from this address"),
+            Reason::Wrong => (&self.refused[2], "unknown or wrong credentials"),
+        };
+        if let Some(others) = burst.hit() {
+            let serial = serial.map(tracing::field::display);
+            warn!(%peer, device.serial = serial, others, "call-in from {peer} refused: {what}; {others} others since the last such line");
         }
         false
     }
@@ -177,6 +174,24 @@ impl Admittance {
             );
         }
     }
+}
+
+/// Why a caller is not let in.
+#[derive(Clone, Copy, Debug)]
+enum Reason {
+    NoCredentials,
+    TooManyFailures,
+    Wrong,
+}
+
+/// A password hash is slow and large on purpose: not on a thread that serves connections.
+async fn hashed(
+    credentials: Arc<Credentials>,
+    serial: SerialNumber,
+    password: Zeroizing<String>,
+) -> bool {
+    let verify = move || credentials.verify(serial, password.as_bytes());
+    tokio::task::spawn_blocking(verify).await.unwrap_or(false)
 }
 
 /// HTTP Basic credentials (RFC 7617). The password is wiped when dropped.

@@ -9,6 +9,7 @@ mod sightings;
 
 use std::sync::Arc;
 
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
@@ -114,8 +115,11 @@ async fn alert(
 async fn database(
     State(call_in): State<Arc<CallIn>>,
     Extension(device): Extension<DeviceId>,
-    Path(asked): Path<String>,
+    asked: Result<Path<String>, PathRejection>,
 ) -> Response {
+    let Ok(Path(asked)) = asked else {
+        return answer::bad_request();
+    };
     let Some(store) = &call_in.store else {
         return answer::storage_unavailable();
     };

@@ -214,4 +214,12 @@ fn a_credentials_file_that_cannot_be_used_keeps_the_daemon_from_starting() {
     let stderr = refused.stderr_text();
     assert!(stderr.contains("line 1"), "{stderr}");
     assert!(!stderr.contains("secret-in-clear"), "{stderr}");
+    // `check` says the same without starting.
+    let checked = installation.check(&[]);
+    assert_eq!(checked.code, Some(1));
+    assert!(
+        checked.stdout_text().contains("line 1"),
+        "{}",
+        checked.stdout_text()
+    );
 }

@@ -204,3 +204,19 @@ fn asking_for_a_database_does_not_store_audits() {
         "{names:?}"
     );
 }
+
+#[test]
+fn a_pipe_in_place_of_the_file_holds_nobody_up() {
+    let mut host = Host::start("");
+    drop_database(&host, DATABASE);
+    assert!(body(&ask(&host, "0")).starts_with(SENT));
+    let file = host.path(DEVICE).join("db.json");
+    fs_err::remove_file(&file).unwrap();
+    let made = std::process::Command::new("mkfifo").arg(&file).status();
+    assert!(made.unwrap().success());
+    assert!(
+        body(&ask(&host, "0")).starts_with(SENT),
+        "the last good one"
+    );
+    host.daemon.wait_for("not a regular file");
+}

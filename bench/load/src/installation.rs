@@ -131,8 +131,8 @@ fn announcement(config: &Config) -> Outcome<Vec<u8>> {
         .verdict
         .map_err(|refusals| Trouble::new(format!("the installation is refused: {refusals:?}")))?;
     publication
-        .announcement(None)
-        .map(|announcement| announcement.body().to_vec())
+        .site(None)
+        .map(|site| site.announcement.body().to_vec())
         .ok_or_else(|| Trouble::new("there is no default site"))
 }
 

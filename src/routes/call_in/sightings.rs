@@ -25,12 +25,17 @@ pub struct Sighting {
 }
 
 impl Sightings {
-    /// Remembers a fetch, unless too many addresses have fetched without ever calling in.
+    /// Remembers a fetch. Where too many addresses have fetched without ever calling in, any one
+    /// of them is forgotten for it.
     pub fn remember(&self, address: IpAddr, fingerprint: Fingerprint, at: Timestamp) {
         let mut sightings = self.locked();
-        if sightings.len() < MOST_ADDRESSES || sightings.contains_key(&address) {
-            sightings.insert(address, Sighting { fingerprint, at });
+        if sightings.len() >= MOST_ADDRESSES
+            && !sightings.contains_key(&address)
+            && let Some(forgotten) = sightings.keys().next().copied()
+        {
+            sightings.remove(&forgotten);
         }
+        sightings.insert(address, Sighting { fingerprint, at });
     }
 
     /// What an address fetched since it was last asked about.
@@ -46,3 +51,32 @@ impl Sightings {
 
 /// About 4 MB at the most.
 const MOST_ADDRESSES: usize = 50_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pki::Certificate;
+    use crate::pki::issue::{Issued, Lifetimes, ServerDays};
+
+    #[test]
+    fn strangers_from_everywhere_do_not_keep_a_device_from_being_remembered() {
+        let lifetimes = Lifetimes::starting(crate::pki::Timestamp::now(), ServerDays::Default);
+        let root = Issued::root(&lifetimes).unwrap();
+        let fingerprint = Certificate::fingerprint(root.certificate());
+        let (sightings, now) = (Sightings::default(), Timestamp::now());
+        for number in 0..u32::try_from(MOST_ADDRESSES).unwrap() {
+            sightings.remember(IpAddr::V4(number.into()), fingerprint, now);
+        }
+        let device = IpAddr::from([200, 0, 0, 1]);
+        sightings.remember(device, fingerprint, now);
+        assert_eq!(sightings.locked().len(), MOST_ADDRESSES);
+        assert_eq!(
+            sightings.take(device),
+            Some(Sighting {
+                fingerprint,
+                at: now
+            })
+        );
+        assert_eq!(sightings.take(device), None);
+    }
+}

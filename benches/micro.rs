@@ -7,7 +7,6 @@
     reason = "a benchmark whose preparation fails has nothing to say"
 )]
 
-use std::convert::Infallible;
 use std::fmt::Write as _;
 use std::hint::black_box;
 use std::net::Ipv4Addr;
@@ -15,20 +14,18 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
-use axum::Router;
-use axum::body::Body;
-use axum::http::{Request, StatusCode};
-use axum::response::Response;
+use bytes::Bytes;
 use criterion::{Criterion, criterion_group, criterion_main};
+use http::{Request, StatusCode};
+use http_body_util::Full;
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
-use tower_service::Service;
 
 use engage_host::config::Config;
 use engage_host::connection::{Connection, ListenerKind, Pacing, Phase};
 use engage_host::pki::{ServerChain, Timestamp, certificate_der, certificate_pem_chain};
 use engage_host::publication::{Publication, Published, prove};
-use engage_host::routes::{ANNOUNCEMENT, App, router};
+use engage_host::routes::{ANNOUNCEMENT, App, Response};
 use engage_host::site::SiteKey;
 use engage_host::telemetry::{Metrics, MismatchWatch};
 
@@ -37,13 +34,13 @@ criterion_main!(micro);
 
 const CERTIFICATE: &str = "/static/Device_Certificates/partner_CA.der";
 
-/// Both certificate routes, through the whole router and its middleware.
+/// Both certificate routes, from the request to its answer.
 fn routes(criterion: &mut Criterion) {
     let runtime = runtime();
-    let mut router = router_of(&installation());
+    let app = app_of(&installation());
     for (name, path) in [("announcement", ANNOUNCEMENT), ("certificate", CERTIFICATE)] {
         criterion.bench_function(&format!("route/{name}"), |bencher| {
-            bencher.iter(|| black_box(answer(&runtime, &mut router, path)));
+            bencher.iter(|| black_box(answer(&runtime, &app, path)));
         });
     }
 }
@@ -52,15 +49,14 @@ fn routes(criterion: &mut Criterion) {
 /// thrown away: the difference is the cost of the line without its write.
 fn access_log(criterion: &mut Criterion) {
     let runtime = runtime();
-    let mut router = router_of(&installation());
+    let app = app_of(&installation());
     let logs = tracing_subscriber::fmt()
-        .with_env_filter("info")
         .with_ansi(false)
         .with_writer(std::io::sink)
         .finish();
     tracing::subscriber::with_default(logs, || {
         criterion.bench_function("route/announcement, logged", |bencher| {
-            bencher.iter(|| black_box(answer(&runtime, &mut router, ANNOUNCEMENT)));
+            bencher.iter(|| black_box(answer(&runtime, &app, ANNOUNCEMENT)));
         });
     });
 }
@@ -120,29 +116,28 @@ fn publish(config: &Config) -> Publication {
     prove(config, &base_url, Timestamp::now()).verdict.unwrap()
 }
 
-fn router_of(folder: &TempDir) -> Router {
-    router(App {
+fn app_of(folder: &TempDir) -> Arc<App> {
+    Arc::new(App {
         published: Published::new(publish(&config(folder.path()))),
         metrics: Arc::new(Metrics::new()),
-        mismatches: Arc::new(MismatchWatch::default()),
+        mismatches: MismatchWatch::default(),
         call_in: None,
     })
 }
 
-fn answer(runtime: &Runtime, router: &mut Router, path: &str) -> Response {
-    let mut request = Request::get(path)
+fn answer(runtime: &Runtime, app: &Arc<App>, path: &str) -> Response {
+    let request = Request::get(path)
         .header("Host", "127.0.0.1")
-        .body(Body::empty())
+        .body(Full::<Bytes>::default())
         .unwrap();
-    request.extensions_mut().insert(Connection {
+    let connection = Connection {
         listener: ListenerKind::Https,
         peer: (Ipv4Addr::LOCALHOST, 40_000).into(),
         allowed: true,
         tls: None,
         pacing: Arc::new(Pacing::new(Phase::Head)),
-    });
-    let answered: Result<Response, Infallible> = runtime.block_on(router.call(request));
-    let Ok(response) = answered;
+    };
+    let Ok(response) = runtime.block_on(app.answer(&connection, request));
     assert_eq!(response.status(), StatusCode::OK);
     response
 }

@@ -2,10 +2,11 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::ops::Index;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-/// Attached to every request as an extension.
+/// Exists once the doorway has let it in.
 #[derive(Clone, Debug)]
 pub struct Connection {
     /// The listener that accepted it.
@@ -46,6 +47,34 @@ impl fmt::Display for ListenerKind {
     }
 }
 
+/// One value for each of the two listeners, found without a look-up.
+#[derive(Clone, Debug, Default)]
+pub struct PerListener<T> {
+    http: T,
+    https: T,
+}
+
+impl<T> PerListener<T> {
+    /// Asks `value` for each listener's own.
+    pub fn new(value: impl Fn(ListenerKind) -> T) -> Self {
+        Self {
+            http: value(ListenerKind::Http),
+            https: value(ListenerKind::Https),
+        }
+    }
+}
+
+impl<T> Index<ListenerKind> for PerListener<T> {
+    type Output = T;
+
+    fn index(&self, listener: ListenerKind) -> &T {
+        match listener {
+            ListenerKind::Http => &self.http,
+            ListenerKind::Https => &self.https,
+        }
+    }
+}
+
 /// What a handshake agreed on.
 #[derive(Clone, Copy, Debug)]
 pub struct TlsSession {
@@ -78,7 +107,8 @@ impl Pacing {
             0 => Phase::Handshake,
             1 => Phase::Head,
             2 => Phase::Request,
-            _ => Phase::Idle,
+            3 => Phase::Idle,
+            _ => Phase::Farewell,
         }
     }
 }
@@ -94,4 +124,6 @@ pub enum Phase {
     Request = 2,
     /// Answered, waiting for the next request.
     Idle = 3,
+    /// Answered, and no request will follow.
+    Farewell = 4,
 }

@@ -15,7 +15,7 @@ use crate::pki::Timestamp;
 use crate::platform;
 use crate::publication::{Published, prove};
 use crate::server::{self, Bound, Ready, Seen};
-use crate::telemetry::start_logging;
+use crate::telemetry::{start_logging, write_waiting_lines};
 
 /// Announce and serve certificates until stopped.
 #[derive(Args, Debug)]
@@ -57,6 +57,7 @@ impl Serve {
     pub(super) fn run(self) -> ExitCode {
         let served = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
+            .on_thread_park(write_waiting_lines)
             .build()
             .map_err(|error| Failure::new(format_args!("failed to start the runtime: {error}")))
             .and_then(|runtime| {

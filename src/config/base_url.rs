@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::str::FromStr;
 
-use axum::http::Uri;
+use http::Uri;
 use serde::Deserialize;
 
 use crate::site::HostName;

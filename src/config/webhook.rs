@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use axum::http::Uri;
+use http::Uri;
 use serde::Deserialize;
 
 use super::base_url::port;

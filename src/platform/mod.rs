@@ -9,8 +9,8 @@ mod unix;
 #[cfg(unix)]
 pub use unix::{
     create_guarded_dir, create_private_dir, create_private_file, file_number, file_version,
-    forward_reload_signals, mode_readable_by_others, raise_descriptor_limit, shutdown_requested,
-    survive_file_size_limit,
+    forward_reload_signals, mode_readable_by_others, raise_descriptor_limit, send_before_end,
+    shutdown_requested, survive_file_size_limit,
 };
 
 #[cfg(not(unix))]
@@ -20,6 +20,6 @@ pub use portable::service_manager;
 #[cfg(not(unix))]
 pub use portable::{
     create_guarded_dir, create_private_dir, create_private_file, file_number, file_version,
-    forward_reload_signals, mode_readable_by_others, raise_descriptor_limit, shutdown_requested,
-    survive_file_size_limit,
+    forward_reload_signals, mode_readable_by_others, raise_descriptor_limit, send_before_end,
+    shutdown_requested, survive_file_size_limit,
 };

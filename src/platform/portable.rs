@@ -33,6 +33,11 @@ pub fn raise_descriptor_limit() -> usize {
     8192
 }
 
+/// Sends `bytes`; the end of the connection follows by itself.
+pub fn send_before_end(stream: &tokio::net::TcpStream, bytes: &[u8]) -> io::Result<usize> {
+    stream.try_write(bytes)
+}
+
 /// Nothing more than size and time is known here.
 #[must_use]
 pub fn file_version(_metadata: &Metadata) {}

@@ -8,6 +8,7 @@ use std::path::Path;
 use fs_err::os::unix::fs::OpenOptionsExt;
 use fs_err::{File, OpenOptions};
 use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
+use tokio::net::TcpStream;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// The permission bits of `path` if anybody but its owner and its group can read it.
@@ -63,6 +64,20 @@ pub fn raise_descriptor_limit() -> usize {
     reached.map_or(1 << 20, |limit| {
         usize::try_from(limit).unwrap_or(usize::MAX)
     })
+}
+
+/// Sends `bytes` in one segment with the end of the connection, where the system can be told that
+/// it follows.
+pub fn send_before_end(stream: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
+    #[cfg(target_os = "linux")]
+    return stream.try_io(tokio::io::Interest::WRITABLE, || {
+        use rustix::net::{SendFlags, send};
+
+        // The end of the stream goes out on a segment that still waits (tcp_send_fin).
+        Ok(send(stream, bytes, SendFlags::MORE | SendFlags::NOSIGNAL)?)
+    });
+    #[cfg(not(target_os = "linux"))]
+    stream.try_write(bytes)
 }
 
 /// Tells a file from what it was before a change of its contents, owner or mode.

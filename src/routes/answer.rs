@@ -1,11 +1,27 @@
-//! Answers to what is not served: short, JSON, with a length.
+//! Answers, most of them to what is not served: short, JSON, with a length.
 
-use axum::http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
-use axum::http::{HeaderValue, StatusCode};
-use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use http::header::{ALLOW, CONTENT_TYPE, HeaderName, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+
+use super::Response;
+use super::asked::methods;
+use crate::telemetry::Route;
+
+/// 200 with a body of `content_type`.
+pub(super) fn found(content_type: &'static str, body: Bytes) -> Response {
+    with_body(StatusCode::OK, content_type, body)
+}
+
+/// A status that says everything.
+pub(super) fn empty(status: StatusCode) -> Response {
+    let mut response = Response::default();
+    *response.status_mut() = status;
+    response
+}
 
 /// 404 for every unknown path; says nothing about what exists.
-pub(super) async fn not_found() -> Response {
+pub(super) fn not_found() -> Response {
     error(StatusCode::NOT_FOUND, r#"{"error":"not found"}"#)
 }
 
@@ -24,21 +40,45 @@ pub(super) fn storage_unavailable() -> Response {
 
 /// 401 and not 403, after which some firmware stops retrying (PROTOCOL.md section 3).
 pub(super) fn unauthorized() -> Response {
-    let mut response = error(StatusCode::UNAUTHORIZED, r#"{"error":"unauthorized"}"#);
+    let response = error(StatusCode::UNAUTHORIZED, r#"{"error":"unauthorized"}"#);
     // RFC 9110 section 15.5.2: a 401 must name a scheme.
     let scheme = HeaderValue::from_static("Basic realm=\"engage-host\"");
-    response.headers_mut().insert(WWW_AUTHENTICATE, scheme);
-    response
+    with_header(response, WWW_AUTHENTICATE, scheme)
 }
 
-/// 405; the router adds the `Allow` header.
-pub(super) async fn method_not_allowed() -> Response {
-    error(
+/// 405, with the methods that are allowed (RFC 9110 section 15.5.6).
+pub(super) fn method_not_allowed(route: Route) -> Response {
+    let response = error(
         StatusCode::METHOD_NOT_ALLOWED,
         r#"{"error":"method not allowed"}"#,
-    )
+    );
+    let names: Vec<_> = methods(route).iter().map(Method::as_str).collect();
+    match HeaderValue::try_from(names.join(",")) {
+        Ok(allowed) => with_header(response, ALLOW, allowed),
+        Err(_) => response,
+    }
 }
 
 fn error(status: StatusCode, body: &'static str) -> Response {
-    (status, [(CONTENT_TYPE, "application/json")], body).into_response()
+    with_body(status, JSON, Bytes::from_static(body.as_bytes()))
 }
+
+fn with_body(status: StatusCode, content_type: &'static str, body: Bytes) -> Response {
+    let mut response = Response::new(body.into());
+    *response.status_mut() = status;
+    // An idle connection keeps the map for its next answer; the first header would make room for
+    // six.
+    *response.headers_mut() = HeaderMap::with_capacity(1);
+    with_header(
+        response,
+        CONTENT_TYPE,
+        HeaderValue::from_static(content_type),
+    )
+}
+
+fn with_header(mut response: Response, name: HeaderName, value: HeaderValue) -> Response {
+    response.headers_mut().insert(name, value);
+    response
+}
+
+pub(super) const JSON: &str = "application/json";

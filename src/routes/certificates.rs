@@ -1,33 +1,26 @@
 //! The certificate routes: one look-up and one write each.
 
-use axum::Extension;
-use axum::extract::State;
-use axum::http::header::{CONTENT_TYPE, HOST};
-use axum::http::uri::Authority;
-use axum::http::{HeaderMap, Uri};
-use axum::response::{IntoResponse, Response};
+use http::header::HOST;
+use http::uri::Authority;
 use jiff::Timestamp;
 
-use super::App;
-use super::answer::not_found;
-use crate::connection::{Connection, ListenerKind};
-use crate::publication::Published;
+use super::answer::{JSON, found, not_found};
+use super::asked::Asked;
+use super::{App, Response};
+use crate::connection::ListenerKind;
 
 /// `GET /swordfish/lock/certificates/current`: what the devices of a site are to install.
-pub(super) async fn announcement(
-    State(app): State<App>,
-    Extension(connection): Extension<Connection>,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Response {
+pub(super) fn announcement(app: &App, asked: &Asked) -> Response {
+    let (connection, parts) = (&asked.connection, &asked.parts);
     // A request for an absolute URI names its host there (RFC 9112 section 3.2.2).
-    let host = uri
+    let host = parts
+        .uri
         .authority()
         .map(Authority::as_str)
-        .or_else(|| headers.get(HOST)?.to_str().ok());
+        .or_else(|| parts.headers.get(HOST)?.to_str().ok());
     let publication = app.published.current();
     let Some(site) = publication.site(host) else {
-        return not_found().await;
+        return not_found();
     };
     if connection.listener == ListenerKind::Http {
         app.mismatches.fetched(connection.peer.ip());
@@ -38,21 +31,16 @@ pub(super) async fn announcement(
             .sightings
             .remember(connection.peer.ip(), fingerprint, Timestamp::now());
     }
-    (
-        [(CONTENT_TYPE, "application/json")],
-        site.announcement.body(),
-    )
-        .into_response()
+    found(JSON, site.announcement.body())
 }
 
 /// `GET /static/Device_Certificates/<name>.der`: the bytes that were hashed.
 ///
 /// The path is looked up as it arrived, undecoded: whatever is not the exact spelling of a
 /// published URL does not exist.
-pub(super) async fn certificate(State(published): State<Published>, uri: Uri) -> Response {
-    let der = published.current().certificate(uri.path());
-    match der {
-        Some(der) => ([(CONTENT_TYPE, "application/octet-stream")], der).into_response(),
-        None => not_found().await,
+pub(super) fn certificate(app: &App, asked: &Asked) -> Response {
+    match app.published.current().certificate(asked.parts.uri.path()) {
+        Some(der) => found("application/octet-stream", der),
+        None => not_found(),
     }
 }

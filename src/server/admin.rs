@@ -1,67 +1,105 @@
 //! The admin listener: health and metrics, never on the devices' ports.
 
+use std::convert::Infallible;
 use std::fmt::Write as _;
+use std::future::{Ready, ready};
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum::extract::{FromRef, State};
-use axum::http::StatusCode;
-use axum::http::header::CONTENT_TYPE;
-use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use axum_server::Handle;
+use bytes::Bytes;
+use http::header::{ALLOW, CONTENT_TYPE};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::Service;
+use hyper_util::rt::TokioTimer;
+use tokio::net::TcpStream;
+use tracing::warn;
 
+use super::accepting::Reception;
 use crate::devices::Health;
 use crate::pki::Timestamp;
-use crate::publication::{Expiry, Published};
-use crate::routes::CallIn;
-use crate::telemetry::Metrics;
+use crate::publication::Expiry;
+use crate::routes::App;
+use crate::telemetry::Burst;
 
-/// What the admin listener answers from.
+/// Answers on the admin listener.
 #[derive(Clone)]
 pub(super) struct Admin {
-    pub(super) published: Published,
-    pub(super) metrics: Arc<Metrics>,
-    pub(super) call_in: Option<Arc<CallIn>>,
+    app: Arc<App>,
+    failures: Arc<Burst>,
 }
 
-impl FromRef<Admin> for Arc<Metrics> {
-    fn from_ref(admin: &Admin) -> Self {
-        Arc::clone(&admin.metrics)
+impl Admin {
+    pub(super) fn of(app: &Arc<App>) -> Self {
+        Self {
+            app: Arc::clone(app),
+            failures: Arc::default(),
+        }
+    }
+
+    fn answer(&self, method: &Method, path: &str) -> Response<Full<Bytes>> {
+        let answer: fn(&App) -> Response<Full<Bytes>> = match path {
+            "/healthz" => |_| text(StatusCode::OK, "ok\n"),
+            "/readyz" => readyz,
+            "/metrics" => metrics,
+            _ => return status(StatusCode::NOT_FOUND),
+        };
+        if [Method::GET, Method::HEAD].contains(method) {
+            return answer(&self.app);
+        }
+        let mut refused = status(StatusCode::METHOD_NOT_ALLOWED);
+        let allowed = HeaderValue::from_static("GET,HEAD");
+        refused.headers_mut().insert(ALLOW, allowed);
+        refused
     }
 }
 
-/// Serves until `handle` is told to stop.
-pub(super) async fn serve(
-    listener: TcpListener,
-    admin: Admin,
-    handle: Handle<SocketAddr>,
-) -> io::Result<()> {
-    let router = Router::new()
-        .route("/healthz", get(healthz))
-        .route("/readyz", get(readyz))
-        .route("/metrics", get(metrics))
-        .with_state(admin);
-    let mut server = axum_server::from_tcp(listener)?.http1_only().handle(handle);
-    server
-        .http_builder()
-        .http1()
+/// Monitoring asks on kept connections, and gives each request's head 15 seconds.
+pub(super) fn profile() -> http1::Builder {
+    let mut profile = http1::Builder::new();
+    profile
+        .timer(TokioTimer::new())
         .header_read_timeout(Duration::from_secs(15))
         .half_close(true);
-    server.serve(router.into_make_service()).await
+    profile
 }
 
-/// The process is alive: it answers.
-async fn healthz() -> &'static str {
-    "ok\n"
+impl Reception for Admin {
+    type Stream = TcpStream;
+    type Service = Self;
+
+    async fn receive(&self, socket: TcpStream, _peer: SocketAddr) -> Option<(TcpStream, Self)> {
+        Some((socket, self.clone()))
+    }
+
+    fn accept_failed(&self, error: &io::Error) {
+        if let Some(others) = self.failures.hit() {
+            warn!(
+                listener = "admin",
+                others,
+                "admin listener cannot accept connections: {error}; trying again; {others} others since the last such line"
+            );
+        }
+    }
+}
+
+impl Service<Request<Incoming>> for Admin {
+    type Response = Response<Full<Bytes>>;
+    type Error = Infallible;
+    type Future = Ready<Result<Self::Response, Infallible>>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        ready(Ok(self.answer(request.method(), request.uri().path())))
+    }
 }
 
 /// Devices would accept what is served now, and what they deliver can be stored.
-async fn readyz(State(admin): State<Admin>) -> Response {
-    let publication = admin.published.current();
+fn readyz(app: &App) -> Response<Full<Bytes>> {
+    let publication = app.published.current();
     let now = Timestamp::now();
     let mut reasons = String::new();
     for Expiry {
@@ -78,17 +116,39 @@ async fn readyz(State(admin): State<Admin>) -> Response {
             );
         }
     }
-    let health = admin.call_in.and_then(|call_in| call_in.health());
+    let health = app.call_in.as_ref().and_then(|call_in| call_in.health());
     if let Some(Health::Failing { reason }) = health {
         let _ = writeln!(reasons, "not ready: call-ins cannot be stored: {reason}");
     }
     if reasons.is_empty() {
-        return "ready\n".into_response();
+        return text(StatusCode::OK, "ready\n");
     }
-    (StatusCode::SERVICE_UNAVAILABLE, reasons).into_response()
+    text(StatusCode::SERVICE_UNAVAILABLE, reasons)
 }
 
-async fn metrics(State(metrics): State<Arc<Metrics>>) -> Response {
+fn metrics(app: &App) -> Response<Full<Bytes>> {
     const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(CONTENT_TYPE, OPEN_METRICS)], metrics.text()).into_response()
+    with_type(StatusCode::OK, OPEN_METRICS, app.metrics.text())
+}
+
+fn text(status: StatusCode, text: impl Into<Bytes>) -> Response<Full<Bytes>> {
+    with_type(status, "text/plain; charset=utf-8", text)
+}
+
+fn with_type(
+    status: StatusCode,
+    content_type: &'static str,
+    body: impl Into<Bytes>,
+) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(body.into()));
+    *response.status_mut() = status;
+    let content_type = HeaderValue::from_static(content_type);
+    response.headers_mut().insert(CONTENT_TYPE, content_type);
+    response
+}
+
+fn status(status: StatusCode) -> Response<Full<Bytes>> {
+    let mut response = Response::default();
+    *response.status_mut() = status;
+    response
 }

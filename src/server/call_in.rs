@@ -66,7 +66,7 @@ pub(super) async fn deliver(
     delivery: Option<Delivery>,
     metrics: DeliveryMetrics,
     end: impl Future<Output = ()>,
-) -> io::Result<()> {
+) {
     match delivery {
         Some(Delivery {
             receiver,
@@ -77,7 +77,6 @@ pub(super) async fn deliver(
         }
         None => end.await,
     }
-    Ok(())
 }
 
 /// Opens the store of `config`, reads its credentials and the webhook's secret.

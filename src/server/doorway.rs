@@ -16,7 +16,7 @@ use tracing::warn;
 use super::admission::{Admission, Full};
 use super::pacing::{Paced, Visit};
 use crate::config::{Access, Limits};
-use crate::connection::{Connection, ListenerKind};
+use crate::connection::{Connection, ListenerKind, Pacing, PerListener, Phase};
 use crate::platform::service_manager::OwnCall;
 use crate::telemetry::{Burst, Metrics};
 
@@ -34,6 +34,7 @@ struct Rules {
     full: Burst,
     strangers: Burst,
     bad_headers: Burst,
+    accept_failures: PerListener<Burst>,
 }
 
 impl Doorway {
@@ -52,6 +53,7 @@ impl Doorway {
             full: Burst::default(),
             strangers: Burst::default(),
             bad_headers: Burst::default(),
+            accept_failures: PerListener::default(),
         }))
     }
 
@@ -68,15 +70,17 @@ impl Doorway {
         &self.0.limits
     }
 
-    /// Lets a connection in, or turns it away before it costs anything.
+    /// Lets a connection in, or turns it away before it costs anything, which is logged and
+    /// counted here.
     ///
     /// A caller outside the allow list is let in on the plain listener, marked as such: it is to
     /// be told 401 (PROTOCOL.md section 3). On the TLS listener that would cost a handshake.
     pub(super) async fn enter(
         &self,
-        mut stream: TcpStream,
-        connection: &mut Connection,
-    ) -> io::Result<Paced> {
+        mut socket: TcpStream,
+        listener: ListenerKind,
+        peer: SocketAddr,
+    ) -> Option<(Paced, Connection)> {
         let Rules {
             access,
             limits,
@@ -84,45 +88,69 @@ impl Doorway {
             own_call,
             ..
         } = &*self.0;
-        if own_call.is_from(connection.peer) {
-            return Err(turned_away());
+        if own_call.is_from(peer) {
+            return None;
         }
         let mut permit = admission
             .enter()
-            .map_err(|full| self.turn_away(connection, full))?;
+            .map_err(|full| self.turn_away(listener, peer, full))
+            .ok()?;
         let mut ahead = Bytes::new();
-        let mut is_health_check = false;
-        if access.is_balancer(connection.peer.ip()) {
-            let header = read_proxy_header(&mut stream, limits.request_head).await;
-            let (peer, rest) = header.map_err(|error| self.refuse_header(connection, &error))?;
-            is_health_check = peer.is_none();
-            connection.peer = peer.unwrap_or(connection.peer);
-            ahead = rest;
+        let mut caller = Some(peer);
+        if access.is_balancer(peer.ip()) {
+            let header = read_proxy_header(&mut socket, limits.request_head).await;
+            (caller, ahead) = header
+                .map_err(|error| self.refuse_header(listener, peer, &error))
+                .ok()?;
         }
-        connection.peer.set_ip(connection.peer.ip().to_canonical());
-        connection.allowed = is_health_check || access.allows(connection.peer.ip());
-        if !connection.allowed {
-            self.note_stranger(connection);
-            if connection.listener == ListenerKind::Https {
-                return Err(turned_away());
+        let is_health_check = caller.is_none();
+        let mut peer = caller.unwrap_or(peer);
+        peer.set_ip(peer.ip().to_canonical());
+        let allowed = is_health_check || access.allows(peer.ip());
+        if !allowed {
+            self.note_stranger(listener, peer);
+            if listener == ListenerKind::Https {
+                return None;
             }
         }
         permit
-            .claim(connection.peer.ip())
-            .map_err(|full| self.turn_away(connection, full))?;
+            .claim(peer.ip())
+            .map_err(|full| self.turn_away(listener, peer, full))
+            .ok()?;
+        let connection = Connection {
+            listener,
+            peer,
+            allowed,
+            tls: None,
+            pacing: Arc::new(Pacing::new(match listener {
+                ListenerKind::Http => Phase::Head,
+                ListenerKind::Https => Phase::Handshake,
+            })),
+        };
         let visit = Visit {
-            listener: connection.listener,
+            listener,
             metrics: Arc::clone(&self.0.metrics),
             _permit: permit,
-            _open: self.0.metrics.opened(connection.listener),
+            _open: self.0.metrics.opened(listener),
         };
         let pacing = Arc::clone(&connection.pacing);
-        Ok(Paced::new(stream, ahead, Arc::clone(limits), pacing, visit))
+        let stream = Paced::new(socket, ahead, Arc::clone(limits), pacing, visit);
+        Some((stream, connection))
     }
 
-    fn turn_away(&self, connection: &Connection, full: Full) -> io::Error {
-        let Connection { listener, peer, .. } = connection;
-        self.0.metrics.refused(*listener, full.name());
+    /// The operating system gave no connection.
+    pub(super) fn accept_failed(&self, listener: ListenerKind, error: &io::Error) {
+        self.0.metrics.accept_failed(listener);
+        if let Some(others) = self.0.accept_failures[listener].hit() {
+            warn!(
+                %listener, others,
+                "{listener} listener cannot accept connections: {error}; trying again; {others} others since the last such line",
+            );
+        }
+    }
+
+    fn turn_away(&self, listener: ListenerKind, peer: SocketAddr, full: Full) {
+        self.0.metrics.refused(listener, full.name());
         if let Some(others) = self.0.full.hit() {
             let most = self.0.admission.bound(full);
             warn!(
@@ -131,12 +159,10 @@ impl Doorway {
                 full.name(),
             );
         }
-        turned_away()
     }
 
-    fn note_stranger(&self, connection: &Connection) {
-        let Connection { listener, peer, .. } = connection;
-        self.0.metrics.refused(*listener, "allow");
+    fn note_stranger(&self, listener: ListenerKind, peer: SocketAddr) {
+        self.0.metrics.refused(listener, "allow");
         if let Some(others) = self.0.strangers.hit() {
             warn!(
                 %listener, %peer, others,
@@ -145,16 +171,14 @@ impl Doorway {
         }
     }
 
-    fn refuse_header(&self, connection: &Connection, error: &io::Error) -> io::Error {
-        let Connection { listener, peer, .. } = connection;
-        self.0.metrics.refused(*listener, "proxy_protocol");
+    fn refuse_header(&self, listener: ListenerKind, peer: SocketAddr, error: &io::Error) {
+        self.0.metrics.refused(listener, "proxy_protocol");
         if let Some(others) = self.0.bad_headers.hit() {
             warn!(
                 %listener, %peer, others,
                 "{listener} connection from balancer {peer} has no usable PROXY protocol header: {error}; {others} others since the last such line",
             );
         }
-        turned_away()
     }
 }
 
@@ -229,11 +253,6 @@ fn caller_v2(header: &v2::Header<'_>) -> Option<SocketAddr> {
 
 fn invalid(reason: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, reason.to_owned())
-}
-
-/// Tells the accept loop that the connection is over; it has been logged and counted.
-fn turned_away() -> io::Error {
-    io::ErrorKind::ConnectionRefused.into()
 }
 
 /// Sections 2.1 and 2.2 of the PROXY protocol.

@@ -1,93 +1,77 @@
 //! The accept loops of all listeners.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net;
 use std::sync::Arc;
 
-use axum_server::Server;
-use tracing::{info, warn};
+use tokio::net::TcpListener;
+use tracing::info;
 
+use super::accepting::accept;
+use super::admin::Admin;
 use super::doorway::Doorway;
-use super::{Bound, Handles, admin, http, plain, service, tls};
-use crate::connection::ListenerKind;
-use crate::routes::{self, App};
-use crate::telemetry::Burst;
+use super::drain::Drain;
+use super::plain::PlainReception;
+use super::tls::TlsReception;
+use super::{Bound, admin, http};
+use crate::routes::App;
 
-/// Starts to accept on all listeners; completes once they are drained.
+/// Starts to accept on all listeners; completes once `drain` begins.
+///
+/// Logs one line for each listener with its real address.
 pub(super) fn serve(
     bound: Bound,
-    app: &App,
+    app: &Arc<App>,
     doorway: &Doorway,
-    handles: &Handles,
-) -> io::Result<impl Future<Output = io::Result<()>> + use<>> {
+    drain: &Drain,
+) -> io::Result<impl Future<Output = ()> + use<>> {
     let Bound {
         http,
         https,
         admin,
         descriptors: _,
     } = bound;
-    let router = routes::router(app.clone());
-    let http_listener = listener(ListenerKind::Http, http, doorway)?
-        .handle(handles.http.clone())
-        .acceptor(plain::PlainAcceptor::new(doorway.clone()))
-        .serve(service::ForListener::new(
-            ListenerKind::Http,
-            router.clone(),
-        ));
-    let acceptor = tls::TlsAcceptor::new(
-        doorway.clone(),
-        app.published.clone(),
-        Arc::clone(&app.mismatches),
+    let plain_listener = accept(
+        listening("http", "http", http)?,
+        PlainReception {
+            doorway: doorway.clone(),
+            app: Arc::clone(app),
+        },
+        http::profile(doorway.limits()),
+        drain.clone(),
     );
-    let https_listener = listener(ListenerKind::Https, https, doorway)?
-        .handle(handles.https.clone())
-        .acceptor(acceptor)
-        .serve(service::ForListener::new(ListenerKind::Https, router));
-    if let Some(admin) = &admin {
-        info!(
-            listener = "admin",
-            "listening on admin http://{}",
-            admin.local_addr()?
-        );
-    }
-    let admin_app = admin::Admin {
-        published: app.published.clone(),
-        metrics: Arc::clone(&app.metrics),
-        call_in: app.call_in.clone(),
-    };
-    let admin_handle = handles.admin.clone();
-    let admin_listener = async move {
-        match admin {
-            Some(admin) => admin::serve(admin, admin_app, admin_handle).await,
-            None => Ok(()),
-        }
-    };
-    Ok(async move { tokio::try_join!(http_listener, https_listener, admin_listener).map(|_| ()) })
+    let tls_listener = accept(
+        listening("https", "https", https)?,
+        TlsReception {
+            doorway: doorway.clone(),
+            app: Arc::clone(app),
+        },
+        http::profile(doorway.limits()),
+        drain.clone(),
+    );
+    let admin_listener = admin
+        .map(|admin| listening("admin", "admin http", admin))
+        .transpose()?
+        .map(|listener| accept(listener, Admin::of(app), admin::profile(), drain.clone()));
+    Ok(async move {
+        let admin_listener = async {
+            if let Some(listener) = admin_listener {
+                listener.await;
+            }
+        };
+        tokio::join!(plain_listener, tls_listener, admin_listener);
+    })
 }
 
-fn listener(
-    kind: ListenerKind,
-    socket: TcpListener,
-    doorway: &Doorway,
-) -> io::Result<Server<SocketAddr>> {
+fn listening(
+    listener: &'static str,
+    scheme: &str,
+    socket: net::TcpListener,
+) -> io::Result<TcpListener> {
+    // One that systemd passes may not be.
+    socket.set_nonblocking(true)?;
+    let socket = TcpListener::from_std(socket)?;
     let address = socket.local_addr()?;
-    info!(listener = %kind, "listening on {kind}://{address}");
-    let (metrics, burst) = (Arc::clone(doorway.metrics()), Burst::default());
-    let on_error = move |peer: Option<&SocketAddr>, error: &io::Error| {
-        // With a peer it is about one connection, and has been logged where it was handled.
-        if peer.is_some() {
-            return;
-        }
-        metrics.accept_failed(kind);
-        if let Some(others) = burst.hit() {
-            warn!(
-                listener = %kind, others,
-                "{kind} listener cannot accept connections: {error}; trying again; {others} others since the last such line",
-            );
-        }
-    };
-    Ok(
-        http::profile(axum_server::from_tcp(socket)?, doorway.limits())
-            .accept_error_handler(on_error),
-    )
+    info!(listener, "listening on {scheme}://{address}");
+    Ok(socket)
 }

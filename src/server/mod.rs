@@ -1,10 +1,13 @@
 //! The listeners: `Config -> Bound -> run -> drained`.
 
+mod accepting;
 mod admin;
 mod admission;
 mod bound;
 mod call_in;
 mod doorway;
+mod drain;
+mod held;
 mod http;
 mod listeners;
 mod pacing;
@@ -15,11 +18,8 @@ mod tls;
 mod watch;
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
-use axum_server::Handle;
 use tokio::sync::Notify;
 use tracing::info;
 
@@ -32,6 +32,7 @@ use crate::telemetry::{ExpiryWatch, Metrics, MismatchWatch};
 use crate::tls::TlsIdentity;
 use admission::Admission;
 use doorway::Doorway;
+use drain::Drain;
 use reload::Reloader;
 
 pub use bound::{BindError, Bound};
@@ -75,50 +76,43 @@ pub async fn run(ready: Ready, shutdown: impl Future<Output = &'static str>) -> 
         metrics: Arc::clone(&app.metrics),
         config,
     };
-    let handles = Handles::default();
-    let drained = Notify::new();
-    let drain = doorway.limits().drain;
+    let (drain, drained) = (Drain::default(), Notify::new());
+    let most = doorway.limits().drain;
     let watchdog = service_manager::keep_alive(reloader.http, doorway.own_call().clone());
     let reloads = reloader.run(seen, expiry)?;
     let delivering = call_in::deliver(delivery, app.metrics.deliveries(), drained.notified());
     let ready = tell_ready(app.published.current().identity().clone());
-    let listening = listeners::serve(bound, &app, &doorway, &handles)?;
-    let serving = async {
-        let served = listening.await;
-        drained.notify_one();
-        served
-    };
+    let accepting = listeners::serve(bound, &app, &doorway, &drain)?;
     let stop = async {
         tokio::select! {
-            reason = shutdown => info!("received {reason}; draining for at most {} s", drain.as_secs()),
+            reason = shutdown => info!("received {reason}; draining for at most {} s", most.as_secs()),
             () = reloads => {}
             () = watchdog => {}
         }
         service_manager::stopping();
-        handles.drain(drain);
-        Ok(())
+        drain.run(most).await;
+        drained.notify_one();
     };
-    tokio::try_join!(serving, delivering, stop, ready)?;
+    tokio::join!(accepting, delivering, stop, ready);
     info!("stopped");
     Ok(())
 }
 
-fn app(published: Published, call_in: Option<Arc<CallIn>>) -> App {
+fn app(published: Published, call_in: Option<Arc<CallIn>>) -> Arc<App> {
     let metrics = Arc::new(Metrics::new());
     metrics.published(&published.current());
-    App {
+    Arc::new(App {
         published,
         metrics,
-        mismatches: Arc::new(MismatchWatch::default()),
+        mismatches: MismatchWatch::default(),
         call_in,
-    }
+    })
 }
 
 /// Devices that come earlier are answered all the same, once the crypto library is warm.
-async fn tell_ready(identity: TlsIdentity) -> io::Result<()> {
+async fn tell_ready(identity: TlsIdentity) {
     let _ = tokio::task::spawn_blocking(move || identity.warm_up()).await;
     service_manager::ready();
-    Ok(())
 }
 
 fn doorway(config: &Config, descriptors: usize, metrics: &Arc<Metrics>) -> Doorway {
@@ -132,20 +126,4 @@ fn doorway(config: &Config, descriptors: usize, metrics: &Arc<Metrics>) -> Doorw
         admission,
         Arc::clone(metrics),
     )
-}
-
-/// What tells each listener to stop.
-#[derive(Default)]
-struct Handles {
-    http: Handle<SocketAddr>,
-    https: Handle<SocketAddr>,
-    admin: Handle<SocketAddr>,
-}
-
-impl Handles {
-    fn drain(&self, most: Duration) {
-        for handle in [&self.http, &self.https, &self.admin] {
-            handle.graceful_shutdown(Some(most));
-        }
-    }
 }

@@ -14,6 +14,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::admission::Permit;
+use super::held::Held;
 use crate::config::Limits;
 use crate::connection::{ListenerKind, Pacing, Phase};
 use crate::telemetry::{Metrics, OpenConnection};
@@ -32,7 +33,8 @@ pub(super) struct Paced {
     last_read: Instant,
     read_timer: Option<Pin<Box<Sleep>>>,
     write_timer: Option<Pin<Box<Sleep>>>,
-    record: Option<Record>,
+    record: Option<Box<Record>>,
+    held: Held,
     visit: Visit,
 }
 
@@ -82,18 +84,19 @@ impl Paced {
             read_timer: None,
             write_timer: None,
             record: None,
+            held: Held::default(),
             visit,
         }
     }
 
     /// Starts to keep what a handshake's failure is explained from.
     pub(super) fn start_record(&mut self) {
-        self.record = Some(Record::default());
+        self.record = Some(Box::default());
     }
 
     /// Ends the record and hands it over.
     pub(super) fn take_record(&mut self) -> Record {
-        self.record.take().unwrap_or_default()
+        self.record.take().map(|record| *record).unwrap_or_default()
     }
 
     /// The moment at which the current phase has waited long enough for the client.
@@ -114,7 +117,7 @@ impl Paced {
             Phase::Handshake => self.since + tls_handshake,
             Phase::Head => self.since + request_head,
             Phase::Request => (self.since + body_total).min(self.last_read + body_idle),
-            Phase::Idle => self.since + keep_alive_idle,
+            Phase::Idle | Phase::Farewell => self.since + keep_alive_idle,
         }
     }
 
@@ -133,13 +136,20 @@ impl Paced {
             record.receive(received);
         }
         match self.pacing.phase() {
-            Phase::Idle => {
+            Phase::Idle | Phase::Farewell => {
                 self.pacing.enter(Phase::Head);
                 self.enter(Phase::Head);
             }
             Phase::Request => self.last_read = Instant::now(),
             Phase::Handshake | Phase::Head => {}
         }
+    }
+}
+
+impl Drop for Paced {
+    /// After a request to CONNECT, and after errors, hyper ends a connection without its shutdown.
+    fn drop(&mut self) {
+        let _ = self.held.send_before_end(&self.stream);
     }
 }
 
@@ -150,6 +160,7 @@ impl AsyncRead for Paced {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
+        ready!(this.poll_release(context))?;
         let filled = buffer.filled().len();
         if this.ahead.has_remaining() {
             let length = this.ahead.len().min(buffer.remaining());
@@ -168,7 +179,9 @@ impl AsyncRead for Paced {
                 Phase::Handshake => ("tls_handshake_seconds", "the TLS handshake did not finish"),
                 Phase::Head => ("request_head_seconds", "the request head did not arrive"),
                 Phase::Request => ("body_idle_seconds", "the request body did not arrive"),
-                Phase::Idle => ("keep_alive_idle_seconds", "the next request did not arrive"),
+                Phase::Idle | Phase::Farewell => {
+                    ("keep_alive_idle_seconds", "the next request did not arrive")
+                }
             };
             return Poll::Ready(Err(this.too_slow(limit, what)));
         }
@@ -183,6 +196,11 @@ impl AsyncWrite for Paced {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        if self.pacing.phase() == Phase::Farewell && self.held.has_room(bytes.len()) {
+            self.held.push(bytes);
+            return Poll::Ready(Ok(bytes.len()));
+        }
+        ready!(self.poll_release(context))?;
         let written = Pin::new(&mut self.stream).poll_write(context, bytes);
         self.finish_write(written, context)
     }
@@ -192,6 +210,14 @@ impl AsyncWrite for Paced {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        let length = slices.iter().map(|slice| slice.len()).sum();
+        if self.pacing.phase() == Phase::Farewell && self.held.has_room(length) {
+            for slice in slices {
+                self.held.push(slice);
+            }
+            return Poll::Ready(Ok(length));
+        }
+        ready!(self.poll_release(context))?;
         let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
         self.finish_write(written, context)
     }
@@ -201,15 +227,36 @@ impl AsyncWrite for Paced {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.held.outlasts_flush() {
+            context.waker().wake_by_ref();
+            return Poll::Ready(Ok(()));
+        }
+        ready!(self.poll_release(context))?;
         Pin::new(&mut self.stream).poll_flush(context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+        let this = &mut *self;
+        // What this does not send, or fails to, is tried again in the ordinary way.
+        let _ = this.held.send_before_end(&this.stream);
+        ready!(this.poll_release(context))?;
+        Pin::new(&mut this.stream).poll_shutdown(context)
     }
 }
 
 impl Paced {
+    /// Sends what is held.
+    fn poll_release(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.held.is_empty() {
+            let written = Pin::new(&mut self.stream).poll_write(context, self.held.bytes());
+            match ready!(self.finish_write(written, context))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                sent => self.held.sent(sent),
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
     /// A write that cannot proceed may wait [`Limits::stalled_write`] for the client to read.
     fn finish_write(
         &mut self,
@@ -244,14 +291,23 @@ impl Paced {
     }
 }
 
+/// Ready once `deadline` has passed.
+///
+/// A timer that is set to fire earlier is left alone, and set again when it fires: at a request
+/// after the other, that is once in a while instead of each time.
 fn poll_timer(
     timer: &mut Option<Pin<Box<Sleep>>>,
     deadline: Instant,
     context: &mut Context<'_>,
 ) -> Poll<()> {
     let timer = timer.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
-    if timer.deadline() != deadline {
+    if deadline < timer.deadline() {
         timer.as_mut().reset(deadline);
     }
-    timer.as_mut().poll(context)
+    ready!(timer.as_mut().poll(context));
+    if timer.deadline() < deadline {
+        timer.as_mut().reset(deadline);
+        return timer.as_mut().poll(context);
+    }
+    Poll::Ready(())
 }

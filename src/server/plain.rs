@@ -1,37 +1,34 @@
-//! The accept path of the plain listener.
+//! Connections of the plain listener.
 
 use std::io;
-use std::pin::Pin;
+use std::net::SocketAddr;
+use std::sync::Arc;
 
-use axum_server::accept::Accept;
 use tokio::net::TcpStream;
 
+use super::accepting::Reception;
 use super::doorway::Doorway;
 use super::pacing::Paced;
-use super::service::ForConnection;
+use super::service::Answers;
+use crate::connection::ListenerKind;
+use crate::routes::App;
 
 /// Lets connections in; HTTP follows at once.
-#[derive(Clone)]
-pub(super) struct PlainAcceptor {
-    doorway: Doorway,
+pub(super) struct PlainReception {
+    pub(super) doorway: Doorway,
+    pub(super) app: Arc<App>,
 }
 
-impl PlainAcceptor {
-    pub(super) fn new(doorway: Doorway) -> Self {
-        Self { doorway }
-    }
-}
-
-impl Accept<TcpStream, ForConnection> for PlainAcceptor {
+impl Reception for PlainReception {
     type Stream = Paced;
-    type Service = ForConnection;
-    type Future = Pin<Box<dyn Future<Output = io::Result<(Paced, ForConnection)>> + Send>>;
+    type Service = Answers;
 
-    fn accept(&self, stream: TcpStream, mut service: ForConnection) -> Self::Future {
-        let doorway = self.doorway.clone();
-        Box::pin(async move {
-            let stream = doorway.enter(stream, &mut service.connection).await?;
-            Ok((stream, service))
-        })
+    async fn receive(&self, socket: TcpStream, peer: SocketAddr) -> Option<(Paced, Answers)> {
+        let (stream, connection) = self.doorway.enter(socket, ListenerKind::Http, peer).await?;
+        Some((stream, Answers::new(Arc::clone(&self.app), connection)))
+    }
+
+    fn accept_failed(&self, error: &io::Error) {
+        self.doorway.accept_failed(ListenerKind::Http, error);
     }
 }

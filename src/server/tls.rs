@@ -1,70 +1,57 @@
-//! The accept path of the TLS listener: doorway, then handshake.
+//! Connections of the TLS listener: doorway, then handshake.
 
 use std::io;
-use std::pin::Pin;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use axum_server::accept::Accept;
 use rustls::{ProtocolVersion, ServerConnection};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tracing::{debug, warn};
 
+use super::accepting::Reception;
 use super::doorway::Doorway;
 use super::pacing::{Paced, Record};
-use super::service::ForConnection;
-use crate::connection::{Connection, Phase, TlsSession};
-use crate::publication::Published;
-use crate::telemetry::MismatchWatch;
+use super::service::Answers;
+use crate::connection::{Connection, ListenerKind, Phase, TlsSession};
+use crate::routes::App;
 use crate::tls::hello::ClientHello;
 use crate::tls::{Diagnosis, FailureReason, Repertoire, diagnose};
 
 /// Shakes hands with the identity that is in force when the connection arrives.
 ///
 /// Runs in the connection's own task: a client that stalls delays nobody else.
-#[derive(Clone)]
-pub(super) struct TlsAcceptor {
-    doorway: Doorway,
-    published: Published,
-    mismatches: Arc<MismatchWatch>,
+pub(super) struct TlsReception {
+    pub(super) doorway: Doorway,
+    pub(super) app: Arc<App>,
 }
 
-impl TlsAcceptor {
-    pub(super) fn new(
-        doorway: Doorway,
-        published: Published,
-        mismatches: Arc<MismatchWatch>,
-    ) -> Self {
-        Self {
-            doorway,
-            published,
-            mismatches,
-        }
-    }
+impl Reception for TlsReception {
+    type Stream = TlsStream<Paced>;
+    type Service = Answers;
 
-    async fn shake_hands(
-        self,
-        stream: TcpStream,
-        mut service: ForConnection,
-    ) -> io::Result<(TlsStream<Paced>, ForConnection)> {
+    async fn receive(
+        &self,
+        socket: TcpStream,
+        peer: SocketAddr,
+    ) -> Option<(TlsStream<Paced>, Answers)> {
         let started = Instant::now();
-        let connection = &mut service.connection;
-        let mut stream = self.doorway.enter(stream, connection).await?;
+        let (mut stream, mut connection) = self
+            .doorway
+            .enter(socket, ListenerKind::Https, peer)
+            .await?;
         stream.start_record();
-        let identity = self.published.current().identity().clone();
-        let acceptor = tokio_rustls::TlsAcceptor::from(identity.server_config());
+        let identity = self.app.published.current().identity().clone();
+        let acceptor = TlsAcceptor::from(identity.server_config());
         let handshake = acceptor.accept(stream).into_fallible();
         let mut stream = match handshake.await {
             Ok(stream) => stream,
             Err((error, mut stream)) => {
-                self.explain(
-                    connection,
-                    identity.repertoire(),
-                    &error,
-                    &stream.take_record(),
-                );
-                return Err(error);
+                let record = stream.take_record();
+                self.explain(&connection, identity.repertoire(), &error, &record);
+                return None;
             }
         };
         let (socket, session) = stream.get_mut();
@@ -72,13 +59,18 @@ impl TlsAcceptor {
         let version = version_name(session);
         connection.tls = Some(TlsSession { version });
         connection.pacing.enter(Phase::Head);
-        self.doorway
-            .metrics()
-            .shook_hands(version, cipher_name(session), started.elapsed());
-        self.mismatches.shook_hands(connection.peer.ip());
-        Ok((stream, service))
+        let metrics = self.doorway.metrics();
+        metrics.shook_hands(version, cipher_name(session), started.elapsed());
+        self.app.mismatches.shook_hands(connection.peer.ip());
+        Some((stream, Answers::new(Arc::clone(&self.app), connection)))
     }
 
+    fn accept_failed(&self, error: &io::Error) {
+        self.doorway.accept_failed(ListenerKind::Https, error);
+    }
+}
+
+impl TlsReception {
     /// Logs one event that says why the handshake failed, and counts it.
     fn explain(
         &self,
@@ -110,16 +102,6 @@ impl TlsAcceptor {
             error = %error,
             "TLS handshake with {peer} failed: it {sentence}",
         );
-    }
-}
-
-impl Accept<TcpStream, ForConnection> for TlsAcceptor {
-    type Stream = TlsStream<Paced>;
-    type Service = ForConnection;
-    type Future = Pin<Box<dyn Future<Output = io::Result<(Self::Stream, Self::Service)>> + Send>>;
-
-    fn accept(&self, stream: TcpStream, service: ForConnection) -> Self::Future {
-        Box::pin(self.clone().shake_hands(stream, service))
     }
 }
 

@@ -1,61 +1,68 @@
-//! One event and one count for each request.
+//! One event for each request.
 
-use std::sync::Arc;
-use std::time::Instant;
+use std::time::Duration;
 
-use axum::body::HttpBody;
-use axum::extract::{MatchedPath, Request, State};
-use axum::response::Response;
+use http::{Method, StatusCode, Uri};
 use tracing::info;
 
-use super::Metrics;
-use crate::connection::{Connection, Phase};
+use super::Route;
+use crate::connection::Connection;
 use crate::devices::{DeviceId, SerialNumber};
-use crate::routes::counted_as;
 
-/// Around everything that answers: tells the socket where a request begins and ends, counts it,
-/// and logs it once its answer is known.
-pub async fn observe<A>(
-    State(metrics): State<Arc<Metrics>>,
-    route: Option<MatchedPath>,
-    request: Request,
-    answer: impl FnOnce(Request) -> A,
-) -> Response
-where
-    A: Future<Output = Response>,
-{
-    let started = Instant::now();
-    let Some(connection) = request.extensions().get::<Connection>().cloned() else {
-        return answer(request).await;
-    };
-    let (method, uri) = (request.method().clone(), request.uri().clone());
-    connection.pacing.enter(Phase::Request);
-    let response = answer(request).await;
-    connection.pacing.enter(Phase::Idle);
-    let Connection {
-        listener,
-        peer,
-        tls,
-        ..
-    } = connection;
-    let (path, status, duration) = (uri.path(), response.status().as_u16(), started.elapsed());
-    let route = counted_as(route.as_ref().map(MatchedPath::as_str));
-    metrics.answered(listener, route, status, duration);
-    let device = response
-        .extensions()
-        .get::<DeviceId>()
-        .map(DeviceId::to_string);
-    let serial = device.or_else(|| Some(SerialNumber::from_query(uri.query()?)?.to_string()));
-    info!(
-        target: "access",
-        %listener,
-        %peer,
-        device.serial = serial,
-        tls = tls.map(|tls| tls.version),
-        status,
-        size_bytes = response.body().size_hint().exact(),
-        duration_us = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX),
-        "{method} {path} -> {status}",
-    );
-    response
+/// A request and what became of it.
+#[derive(Debug)]
+pub struct Access<'a> {
+    /// What it asked for.
+    pub route: Route,
+    /// Where it came from.
+    pub connection: &'a Connection,
+    /// Its method.
+    pub method: &'a Method,
+    /// Its target.
+    pub uri: &'a Uri,
+    /// Who called in, where that is known.
+    pub device: Option<DeviceId>,
+    /// The answer's status.
+    pub status: StatusCode,
+    /// Length of the answer's body.
+    pub size_bytes: Option<u64>,
+    /// From the end of the request's head to its answer.
+    pub duration: Duration,
 }
+
+impl Access<'_> {
+    /// Logs it (docs/LOGGING.md).
+    pub fn log(&self) {
+        let Self {
+            route: _,
+            connection,
+            method,
+            uri,
+            device,
+            status,
+            size_bytes,
+            duration,
+        } = self;
+        let serial = match device {
+            Some(device) => Some(device.to_string()),
+            None => uri
+                .query()
+                .and_then(SerialNumber::from_query)
+                .map(|serial| serial.to_string()),
+        };
+        info!(
+            target: TARGET,
+            listener = %connection.listener,
+            peer = %connection.peer,
+            device.serial = serial,
+            tls = connection.tls.map(|tls| tls.version),
+            status = status.as_u16(),
+            size_bytes,
+            duration_us = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX),
+            "{method} {} -> {}", uri.path(), status.as_u16(),
+        );
+    }
+}
+
+/// What `[log] level` calls these events.
+pub(super) const TARGET: &str = "access";

@@ -14,8 +14,9 @@ use super::labels::{
     CertificateLabels, FailureLabels, HandshakeLabels, ListenerLabels, RefusalLabels, ReloadLabels,
     RequestLabels,
 };
-use super::{DeliveryMetrics, Route};
-use crate::connection::ListenerKind;
+use super::traffic::Traffic;
+use super::{Access, DeliveryMetrics, Route};
+use crate::connection::{Connection, ListenerKind, PerListener};
 use crate::publication::Publication;
 use crate::tls::FailureReason;
 
@@ -24,9 +25,7 @@ use crate::tls::FailureReason;
 pub struct Metrics {
     registry: Registry,
     requests: Family<RequestLabels, Counter>,
-    request_duration: Family<ListenerLabels, Histogram>,
-    announcements: Family<ListenerLabels, Counter>,
-    open_connections: Family<ListenerLabels, Gauge>,
+    traffic: PerListener<Traffic>,
     refused: Family<RefusalLabels, Counter>,
     accept_errors: Family<ListenerLabels, Counter>,
     handshakes: Family<HandshakeLabels, Counter>,
@@ -44,12 +43,12 @@ impl Metrics {
     /// Registers everything, at zero.
     #[must_use]
     pub fn new() -> Self {
+        let mut registry = Registry::with_prefix("engage_host");
+        let traffic = Traffic::register(&mut registry);
         let mut metrics = Self {
-            registry: Registry::with_prefix("engage_host"),
+            registry,
             requests: Family::default(),
-            request_duration: Family::new_with_constructor(|| Histogram::new(LATENCY_SECONDS)),
-            announcements: Family::default(),
-            open_connections: Family::default(),
+            traffic,
             refused: Family::default(),
             accept_errors: Family::default(),
             handshakes: Family::default(),
@@ -76,7 +75,15 @@ impl Metrics {
     }
 
     /// A request was answered.
-    pub fn answered(&self, listener: ListenerKind, route: Route, status: u16, duration: Duration) {
+    pub fn answered(&self, access: &Access<'_>) {
+        let &Access {
+            route,
+            connection: &Connection { listener, .. },
+            status,
+            duration,
+            ..
+        } = access;
+        let status = status.as_u16();
         self.requests
             .get_or_create(&RequestLabels {
                 route,
@@ -84,22 +91,18 @@ impl Metrics {
                 status,
             })
             .inc();
-        let listener = ListenerLabels { listener };
-        self.request_duration
-            .get_or_create(&listener)
+        self.traffic[listener]
+            .request_duration
             .observe(duration.as_secs_f64());
         if route == Route::Announcement && status == 200 {
-            self.announcements.get_or_create(&listener).inc();
+            self.traffic[listener].announcements.inc();
         }
     }
 
     /// A connection was let in; it is open until the value is dropped.
     #[must_use]
     pub fn opened(&self, listener: ListenerKind) -> OpenConnection {
-        let gauge = self
-            .open_connections
-            .get_or_create(&ListenerLabels { listener })
-            .clone();
+        let gauge = self.traffic[listener].open_connections.clone();
         gauge.inc();
         OpenConnection(gauge)
     }
@@ -172,10 +175,9 @@ impl Metrics {
     /// A counter that is not there before its first event cannot be watched for it.
     fn start_at_zero(&self) {
         for listener in [ListenerKind::Http, ListenerKind::Https] {
-            let labels = ListenerLabels { listener };
-            let _ = self.announcements.get_or_create(&labels);
-            let _ = self.open_connections.get_or_create(&labels);
-            let _ = self.accept_errors.get_or_create(&labels);
+            let _ = self
+                .accept_errors
+                .get_or_create(&ListenerLabels { listener });
         }
         for reason in FailureReason::ALL {
             let reason = reason.label();
@@ -191,22 +193,6 @@ impl Metrics {
     fn register_traffic(&mut self) {
         let registry = &mut self.registry;
         registry.register("requests", "Requests answered", self.requests.clone());
-        registry.register_with_unit(
-            "request_duration",
-            "Time from the end of a request's head to its answer",
-            Unit::Seconds,
-            self.request_duration.clone(),
-        );
-        registry.register(
-            "announcement_fetches",
-            "Announcements handed out",
-            self.announcements.clone(),
-        );
-        registry.register(
-            "open_connections",
-            "Connections open now",
-            self.open_connections.clone(),
-        );
         registry.register(
             "refusals",
             "Connections and callers refused, by the limit or list that refused them",
@@ -287,6 +273,6 @@ impl Drop for OpenConnection {
 const RELOAD_RESULTS: [&str; 2] = ["failure", "success"];
 
 /// From a look-up (tens of microseconds) to a handshake over bad Wi-Fi.
-const LATENCY_SECONDS: [f64; 12] = [
+pub(super) const LATENCY_SECONDS: [f64; 12] = [
     0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.005, 0.025, 0.1, 0.5, 2.0, 5.0, 15.0,
 ];

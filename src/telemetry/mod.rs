@@ -6,8 +6,10 @@ mod burst;
 mod delivery;
 mod expiry;
 mod labels;
+mod lines;
 mod metrics;
 mod mismatch;
+mod traffic;
 
 use std::io::{IsTerminal, stderr};
 
@@ -15,12 +17,13 @@ use tracing_subscriber::EnvFilter;
 
 use crate::config::{LogConfig, LogFormat};
 
-pub use access::observe;
+pub use access::Access;
 pub use attempts::Attempts;
 pub use burst::Burst;
 pub use delivery::DeliveryMetrics;
 pub use expiry::ExpiryWatch;
 pub use labels::Route;
+pub use lines::write_waiting_lines;
 pub use metrics::{Metrics, OpenConnection};
 pub use mismatch::MismatchWatch;
 
@@ -30,7 +33,7 @@ pub fn start_logging(log: &LogConfig) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| level.filter());
     let logs = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(stderr);
+        .with_writer(lines::Lines);
     // A second start in the same process keeps the first: only tests do that.
     let _ = match format {
         LogFormat::Json => logs.json().flatten_event(true).try_init(),

@@ -1,8 +1,8 @@
 //! Reading a request's body within its bound.
 
-use axum::body::Body;
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
+use hyper::body::Body;
 
 /// Why a body was not read whole.
 #[derive(Debug)]
@@ -17,7 +17,10 @@ pub(super) enum BodyError {
 }
 
 /// Reads at most `most` bytes. The socket keeps the deadlines.
-pub(super) async fn collect(mut body: Body, most: usize) -> Result<Bytes, BodyError> {
+pub(super) async fn collect<B>(mut body: B, most: usize) -> Result<Bytes, BodyError>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
     let mut collected = BytesMut::new();
     while let Some(frame) = body.frame().await {
         let Ok(piece) = frame.map_err(|_| BodyError::Broken)?.into_data() else {
@@ -37,13 +40,15 @@ pub(super) async fn collect(mut body: Body, most: usize) -> Result<Bytes, BodyEr
 
 #[cfg(test)]
 mod tests {
+    use http_body_util::Full;
+
     use super::*;
 
     #[tokio::test]
     async fn a_body_of_the_longest_length_is_read_and_one_more_byte_is_not() {
-        let whole = collect(Body::from("12345"), 5).await.unwrap();
+        let whole = collect(Full::from("12345"), 5).await.unwrap();
         assert_eq!(whole, "12345");
-        let error = collect(Body::from("123456"), 5).await.unwrap_err();
+        let error = collect(Full::from("123456"), 5).await.unwrap_err();
         assert!(matches!(error, BodyError::TooLong { beginning } if beginning == "12345"));
     }
 }

@@ -7,14 +7,10 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use axum::Extension;
-use axum::extract::{Request, State};
-use axum::http::HeaderMap;
-use axum::http::header::{AUTHORIZATION, HOST};
-use axum::middleware::Next;
-use axum::response::Response;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use http::HeaderMap;
+use http::header::{AUTHORIZATION, HOST};
 use jiff::Timestamp;
 use tokio::sync::Semaphore;
 use tracing::warn;
@@ -24,7 +20,8 @@ use super::CallIn;
 use super::sightings::Sighting;
 use crate::connection::{Connection, ListenerKind};
 use crate::devices::{Credentials, DeviceId, Note, SerialNumber};
-use crate::routes::answer;
+use crate::routes::asked::Asked;
+use crate::routes::{Response, answer};
 use crate::telemetry::{Attempts, Burst};
 
 /// Who may call in, and on which listener.
@@ -44,34 +41,27 @@ pub struct Admittance {
     refused: [Burst; 3],
 }
 
-/// Middleware: the device that calls, as an extension of request and answer.
-pub(super) async fn identify(
-    State(call_in): State<Arc<CallIn>>,
-    Extension(connection): Extension<Connection>,
-    mut request: Request,
-    next: Next,
-) -> Response {
-    let Connection { listener, peer, .. } = &connection;
-    if *listener == ListenerKind::Http && !call_in.admittance.plain_http {
-        call_in
-            .admittance
-            .note_in_clear(&connection, request.uri().path());
-        return answer::not_found().await;
-    }
-    let login = Login::of(request.headers());
-    if !call_in.admittance.admits(login.as_ref(), peer.ip()).await {
-        return answer::unauthorized();
-    }
-    let user_name = login.as_ref().map(|login| login.user_name.as_str());
-    let device = DeviceId::of_caller(user_name, request.uri().query(), peer.ip());
-    call_in.note_caller(device, &connection, request.headers());
-    request.extensions_mut().insert(device);
-    let mut response = next.run(request).await;
-    response.extensions_mut().insert(device);
-    response
-}
-
 impl CallIn {
+    /// The device that calls, or the answer that refuses it.
+    pub(super) async fn identify(&self, asked: &Asked) -> Result<DeviceId, Response> {
+        let Asked {
+            connection, parts, ..
+        } = asked;
+        let (listener, peer) = (connection.listener, connection.peer);
+        if listener == ListenerKind::Http && !self.admittance.plain_http {
+            self.admittance.note_in_clear(connection, parts.uri.path());
+            return Err(answer::not_found());
+        }
+        let login = Login::of(&parts.headers);
+        if !self.admittance.admits(login.as_ref(), peer.ip()).await {
+            return Err(answer::unauthorized());
+        }
+        let user_name = login.as_ref().map(|login| login.user_name.as_str());
+        let device = DeviceId::of_caller(user_name, parts.uri.query(), peer.ip());
+        self.note_caller(device, connection, &parts.headers);
+        Ok(device)
+    }
+
     /// Writes into the device's record that it called, from where and for which site.
     fn note_caller(&self, device: DeviceId, connection: &Connection, headers: &HeaderMap) {
         let Some(store) = &self.store else {
@@ -220,7 +210,7 @@ const HASHES_AT_A_TIME: usize = 2;
 
 #[cfg(test)]
 mod tests {
-    use axum::http::HeaderValue;
+    use http::HeaderValue;
 
     use super::*;
 

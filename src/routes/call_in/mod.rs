@@ -9,26 +9,22 @@ mod sightings;
 
 use std::sync::Arc;
 
-use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, Request, State};
-use axum::http::StatusCode;
-use axum::http::header::CONTENT_TYPE;
-use axum::middleware::from_fn_with_state;
-use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post, put};
-use axum::{Extension, Router};
 use bytes::Bytes;
+use http::StatusCode;
+use hyper::body::Body;
 use jiff::Timestamp;
+use percent_encoding::percent_decode_str;
 use tracing::{error, warn};
 
-use super::answer;
+use super::asked::Asked;
+use super::{Response, answer};
 use crate::devices::{
     Acknowledged, Alert, AuditBatch, Call, CallInWindow, ConfigUpload, DeviceId, DeviceStore,
     Health, StoreError,
 };
 use crate::publication::Published;
 use crate::report::one_line;
-use crate::telemetry::Burst;
+use crate::telemetry::{Burst, Route};
 
 pub use caller::Admittance;
 pub use sightings::Sightings;
@@ -51,88 +47,92 @@ pub struct CallIn {
     pub failures: Burst,
 }
 
-/// The routes of the call-in, each behind [`caller::identify`].
-pub(super) fn router(call_in: Arc<CallIn>) -> Router {
-    Router::new()
-        // The specification prints `Config`; its siblings are lower case.
-        .route(CONFIG, put(config))
-        .route(CONFIG_LOWER_CASE, put(config))
-        .route(DATABASE, get(database))
-        .route(AUDIT, post(audit))
-        .route(ALERT, post(alert))
-        .route_layer(from_fn_with_state(Arc::clone(&call_in), caller::identify))
-        .method_not_allowed_fallback(answer::method_not_allowed)
-        .with_state(call_in)
-}
-
-/// `PUT /swordfish/lock/Config`: 200 without a body, which is what is documented of it.
-async fn config(
-    State(call_in): State<Arc<CallIn>>,
-    Extension(device): Extension<DeviceId>,
-    request: Request,
-) -> Response {
-    let received_at = Timestamp::now();
-    let read = call_in.read(device, Call::Config, request, ConfigUpload::parse);
-    let stored = match read.await {
-        Ok((store, upload)) => store.save_config(device, upload, received_at).await,
-        Err(refusal) => return refusal,
-    };
-    call_in.answered(device, stored.map(|()| StatusCode::OK))
-}
-
-/// `POST /swordfish/lock/audit`.
-async fn audit(
-    State(call_in): State<Arc<CallIn>>,
-    Extension(device): Extension<DeviceId>,
-    request: Request,
-) -> Response {
-    let received_at = Timestamp::now();
-    let read = call_in.read(device, Call::Audit, request, AuditBatch::parse);
-    let stored = match read.await {
-        Ok((store, batch)) => store.append_audits(device, batch, received_at).await,
-        Err(refusal) => return refusal,
-    };
-    call_in.answered(device, stored.map(status))
-}
-
-/// `POST /swordfish/lock/alert`: the path is inferred (PROTOCOL.md section 4), the answers are
-/// those of an audit.
-async fn alert(
-    State(call_in): State<Arc<CallIn>>,
-    Extension(device): Extension<DeviceId>,
-    request: Request,
-) -> Response {
-    let received_at = Timestamp::now();
-    let read = call_in.read(device, Call::Alert, request, Alert::parse);
-    let stored = match read.await {
-        Ok((store, alert)) => store.append_alert(device, alert, received_at).await,
-        Err(refusal) => return refusal,
-    };
-    call_in.answered(device, stored.map(status))
-}
-
-/// `GET /swordfish/lock/db/{timestamp}`.
-async fn database(
-    State(call_in): State<Arc<CallIn>>,
-    Extension(device): Extension<DeviceId>,
-    asked: Result<Path<String>, PathRejection>,
-) -> Response {
-    let Ok(Path(asked)) = asked else {
-        return answer::bad_request();
-    };
-    let Some(store) = &call_in.store else {
-        return answer::storage_unavailable();
-    };
-    let answered = store
-        .db_answer(device, &asked, &call_in.window, Timestamp::now())
-        .await;
-    match answered {
-        Ok(body) => ([(CONTENT_TYPE, "application/json")], body).into_response(),
-        Err(error) => call_in.unavailable(device, &error),
-    }
-}
-
 impl CallIn {
+    /// Answers a call, and says whose it was.
+    pub(super) async fn answer<B>(&self, asked: &Asked, body: B) -> (Option<DeviceId>, Response)
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
+        match self.identify(asked).await {
+            Ok(device) => (Some(device), self.record(device, asked, body).await),
+            Err(refusal) => (None, refusal),
+        }
+    }
+
+    async fn record<B>(&self, device: DeviceId, asked: &Asked, body: B) -> Response
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
+        match asked.route {
+            Route::Config => self.config(device, body).await,
+            Route::Audit => self.audit(device, body).await,
+            Route::Alert => self.alert(device, body).await,
+            Route::Database => self.database(device, asked.parts.uri.path()).await,
+            Route::Announcement | Route::Certificate | Route::Unknown => answer::not_found(),
+        }
+    }
+
+    /// `PUT /swordfish/lock/Config`: 200 without a body, which is what is documented of it.
+    async fn config<B>(&self, device: DeviceId, body: B) -> Response
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
+        let received_at = Timestamp::now();
+        let read = self.read(device, Call::Config, body, ConfigUpload::parse);
+        let stored = match read.await {
+            Ok((store, upload)) => store.save_config(device, upload, received_at).await,
+            Err(refusal) => return refusal,
+        };
+        self.answered(device, stored.map(|()| StatusCode::OK))
+    }
+
+    /// `POST /swordfish/lock/audit`.
+    async fn audit<B>(&self, device: DeviceId, body: B) -> Response
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
+        let received_at = Timestamp::now();
+        let read = self.read(device, Call::Audit, body, AuditBatch::parse);
+        let stored = match read.await {
+            Ok((store, batch)) => store.append_audits(device, batch, received_at).await,
+            Err(refusal) => return refusal,
+        };
+        self.answered(device, stored.map(status))
+    }
+
+    /// `POST /swordfish/lock/alert`: the path is inferred (PROTOCOL.md section 4), the answers are
+    /// those of an audit.
+    async fn alert<B>(&self, device: DeviceId, body: B) -> Response
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
+        let received_at = Timestamp::now();
+        let read = self.read(device, Call::Alert, body, Alert::parse);
+        let stored = match read.await {
+            Ok((store, alert)) => store.append_alert(device, alert, received_at).await,
+            Err(refusal) => return refusal,
+        };
+        self.answered(device, stored.map(status))
+    }
+
+    /// `GET /swordfish/lock/db/{timestamp}`.
+    async fn database(&self, device: DeviceId, path: &str) -> Response {
+        let asked = path.strip_prefix(DATABASES).unwrap_or_default();
+        let Ok(asked) = percent_decode_str(asked).decode_utf8() else {
+            return answer::bad_request();
+        };
+        let Some(store) = &self.store else {
+            return answer::storage_unavailable();
+        };
+        let answered = store
+            .db_answer(device, &asked, &self.window, Timestamp::now())
+            .await;
+        match answered {
+            Ok(body) => answer::found(answer::JSON, body),
+            Err(error) => self.unavailable(device, &error),
+        }
+    }
+
     /// Whether what devices deliver can be stored now; `None` where it is not stored at all.
     #[must_use]
     pub fn health(&self) -> Option<Health> {
@@ -140,18 +140,22 @@ impl CallIn {
     }
 
     /// The store and the parsed body, or the answer that refuses it.
-    async fn read<T, E: std::error::Error>(
+    async fn read<B, T, E>(
         &self,
         device: DeviceId,
         call: Call,
-        request: Request,
+        body: B,
         parse: impl FnOnce(&[u8]) -> Result<T, E>,
-    ) -> Result<(&dyn DeviceStore, T), Response> {
+    ) -> Result<(&dyn DeviceStore, T), Response>
+    where
+        B: Body<Data = Bytes> + Unpin,
+        E: std::error::Error,
+    {
         let store = self
             .store
             .as_deref()
             .ok_or_else(answer::storage_unavailable)?;
-        let (body, reason) = match body::collect(request.into_body(), self.body_bytes).await {
+        let (body, reason) = match body::collect(body, self.body_bytes).await {
             Ok(body) => match parse(&body) {
                 Ok(parsed) => return Ok((store, parsed)),
                 Err(error) => (body, error.to_string()),
@@ -184,7 +188,7 @@ impl CallIn {
 
     fn answered(&self, device: DeviceId, stored: Result<StatusCode, StoreError>) -> Response {
         match stored {
-            Ok(status) => status.into_response(),
+            Ok(status) => answer::empty(status),
             Err(error) => self.unavailable(device, &error),
         }
     }
@@ -210,8 +214,5 @@ fn status(acknowledged: Acknowledged) -> StatusCode {
     }
 }
 
-pub(crate) const CONFIG: &str = "/swordfish/lock/Config";
-pub(crate) const CONFIG_LOWER_CASE: &str = "/swordfish/lock/config";
-pub(crate) const DATABASE: &str = "/swordfish/lock/db/{timestamp}";
-pub(crate) const AUDIT: &str = "/swordfish/lock/audit";
-pub(crate) const ALERT: &str = "/swordfish/lock/alert";
+/// Above the stamp of a database.
+pub(super) const DATABASES: &str = "/swordfish/lock/db/";

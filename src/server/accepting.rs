@@ -1,0 +1,112 @@
+//! The accept loop and the life of a connection, the same for all listeners.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::Service;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::sleep;
+
+use super::drain::Drain;
+
+/// What makes of an accepted socket a connection that speaks HTTP, and answers what it asks.
+pub(super) trait Reception: Send + Sync + 'static {
+    /// What carries requests and answers.
+    type Stream: AsyncRead + AsyncWrite + Unpin + Send;
+    /// What answers them.
+    type Service: Service<
+            Request<Incoming>,
+            Response = Response<Full<Bytes>>,
+            Error = Infallible,
+            Future: Send,
+        > + Send;
+
+    /// Lets a connection in; says why not where that is to be said, and returns `None`.
+    fn receive(
+        &self,
+        socket: TcpStream,
+        peer: SocketAddr,
+    ) -> impl Future<Output = Option<(Self::Stream, Self::Service)>> + Send;
+
+    /// The operating system gave no connection.
+    fn accept_failed(&self, error: &io::Error);
+}
+
+/// Accepts until `drain` begins. Each connection has a task of its own: one that stalls, or
+/// panics, concerns nobody else.
+pub(super) async fn accept<R: Reception>(
+    listener: TcpListener,
+    reception: R,
+    profile: http1::Builder,
+    drain: Drain,
+) {
+    let (reception, profile) = (Arc::new(reception), Arc::new(profile));
+    let mut begun = pin!(drain.begun());
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            accepted = listener.accept() => accepted,
+            () = &mut begun => return,
+        };
+        match accepted {
+            Ok((socket, peer)) => drain.spawn(attend(
+                socket,
+                peer,
+                Arc::clone(&reception),
+                Arc::clone(&profile),
+                drain.clone(),
+            )),
+            Err(error) => {
+                reception.accept_failed(&error);
+                // Out of descriptors, mostly: they come back only as connections end.
+                sleep(BETWEEN_FAILURES).await;
+            }
+        }
+    }
+}
+
+/// From the socket to its end.
+async fn attend<R: Reception>(
+    socket: TcpStream,
+    peer: SocketAddr,
+    reception: Arc<R>,
+    profile: Arc<http1::Builder>,
+    drain: Drain,
+) {
+    let mut begun = pin!(drain.begun());
+    let received = tokio::select! {
+        biased;
+        // Boxed: a handshake's state is large, and would be held as long as the connection.
+        received = Box::pin(reception.receive(socket, peer)) => received,
+        // Nothing was asked yet, so nobody waits for an answer.
+        () = &mut begun => return,
+    };
+    let Some((stream, service)) = received else {
+        return;
+    };
+    let mut serving = pin!(profile.serve_connection(TokioIo::new(stream), service));
+    // How a connection ended was counted and logged where it was noticed.
+    tokio::select! {
+        biased;
+        _ = &mut serving => return,
+        () = &mut begun => serving.as_mut().graceful_shutdown(),
+    }
+    tokio::select! {
+        biased;
+        _ = serving => {}
+        () = drain.over() => {}
+    }
+}
+
+const BETWEEN_FAILURES: Duration = Duration::from_millis(50);

@@ -1,11 +1,10 @@
 //! `[log]`: how events are written.
 
 use serde::Deserialize;
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 
 /// How events are logged, to standard error.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields, default)]
 pub struct LogConfig {
     /// One line of text or one JSON object for each event.
@@ -15,15 +14,15 @@ pub struct LogConfig {
 }
 
 /// A level, or `tracing` filter directives.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(try_from = "String")]
-pub struct LogLevel(String);
+pub struct LogLevel(Targets);
 
 impl LogLevel {
     /// What it lets through.
     #[must_use]
-    pub fn filter(&self) -> EnvFilter {
-        EnvFilter::new(&self.0)
+    pub fn filter(&self) -> &Targets {
+        &self.0
     }
 }
 
@@ -34,11 +33,10 @@ impl TryFrom<String> for LogLevel {
         // `tracing` takes a word that is no level for the name of a target, and would log nothing
         // else at all.
         let is_directive =
-            |part: &str| part.contains(['=', '[']) || part.trim().parse::<LevelFilter>().is_ok();
-        if EnvFilter::try_new(&text).is_ok() && text.split(',').all(is_directive) {
-            Ok(Self(text))
-        } else {
-            Err(LogLevelError(text))
+            |part: &str| part.contains('=') || part.trim().parse::<LevelFilter>().is_ok();
+        match text.parse() {
+            Ok(targets) if text.split(',').all(is_directive) => Ok(Self(targets)),
+            _ => Err(LogLevelError(text)),
         }
     }
 }
@@ -65,7 +63,7 @@ impl Default for LogConfig {
     fn default() -> Self {
         Self {
             format: LogFormat::default(),
-            level: LogLevel("info".to_owned()),
+            level: LogLevel(Targets::new().with_default(LevelFilter::INFO)),
         }
     }
 }

@@ -13,7 +13,10 @@ mod traffic;
 
 use std::io::{IsTerminal, stderr};
 
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Layer, fmt, registry};
 
 use crate::config::{LogConfig, LogFormat};
 
@@ -30,13 +33,16 @@ pub use mismatch::MismatchWatch;
 /// Starts logging as configured. `RUST_LOG` overrides the level.
 pub fn start_logging(log: &LogConfig) {
     let LogConfig { format, level } = log;
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| level.filter());
-    let logs = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(lines::Lines);
-    // A second start in the same process keeps the first: only tests do that.
-    let _ = match format {
-        LogFormat::Json => logs.json().flatten_event(true).try_init(),
-        LogFormat::Text => logs.with_ansi(stderr().is_terminal()).try_init(),
+    let directives = std::env::var("RUST_LOG").ok();
+    let filter = directives
+        .filter(|directives| !directives.is_empty())
+        .and_then(|directives| directives.parse::<Targets>().ok())
+        .unwrap_or_else(|| level.filter().clone());
+    let logs = fmt::layer().with_writer(lines::Lines);
+    let logs = match format {
+        LogFormat::Json => logs.json().flatten_event(true).boxed(),
+        LogFormat::Text => logs.with_ansi(stderr().is_terminal()).boxed(),
     };
+    // A second start in the same process keeps the first: only tests do that.
+    let _ = registry().with(logs).with(filter).try_init();
 }

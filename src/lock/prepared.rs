@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
 use rustls::pki_types::ServerName;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -31,13 +31,16 @@ impl PreparedClient {
     }
 
     /// Shakes hands on a connection to `peer`. `name` is sent as SNI unless it is an address.
-    pub async fn handshake(
+    pub async fn handshake<S>(
         &self,
-        stream: TcpStream,
+        stream: S,
         peer: SocketAddr,
         name: &HostName,
         deadline: Instant,
-    ) -> Result<TlsStream<TcpStream>, TlsError> {
+    ) -> Result<TlsStream<S>, TlsError>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
         let name: ServerName<'static> = server_name(name);
         match timeout_at(deadline, self.connector.connect(name, stream)).await {
             Ok(Ok(stream)) => Ok(stream),

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use arc_swap::{ArcSwap, Guard};
 use bytes::Bytes;
 
-use crate::pki::{Fingerprint, Timestamp};
+use crate::pki::{Certificate, Fingerprint, Timestamp};
 use crate::site::{Announcement, HostName, SiteName};
 use crate::tls::TlsIdentity;
 
@@ -71,6 +71,8 @@ pub struct PublishedSite {
     pub announcement: Announcement,
     /// SHA-256 fingerprint of the announced certificate.
     pub fingerprint: Fingerprint,
+    /// The announced certificate.
+    pub anchor: Arc<Certificate>,
 }
 
 /// When one of the certificates ends.
@@ -103,6 +105,12 @@ impl Publication {
             _ => None,
         };
         selected.or(self.default_site.as_ref()).map(Arc::as_ref)
+    }
+
+    /// What devices are told to trust, by site.
+    pub fn anchors(&self) -> impl Iterator<Item = &Certificate> {
+        let sites = self.default_site.iter().chain(self.sites.values());
+        sites.map(|site| &*site.anchor)
     }
 
     /// When each certificate of the chain and above ends, the server's first.

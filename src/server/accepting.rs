@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,10 +34,10 @@ pub(super) trait Reception: Send + Sync + 'static {
 
     /// Lets a connection in; says why not where that is to be said, and returns `None`.
     fn receive(
-        &self,
+        self: Arc<Self>,
         socket: TcpStream,
         peer: SocketAddr,
-    ) -> impl Future<Output = Option<(Self::Stream, Self::Service)>> + Send;
+    ) -> impl Future<Output = Option<(Self::Stream, Self::Service)>> + Send + 'static;
 
     /// The operating system gave no connection.
     fn accept_failed(&self, error: &io::Error);
@@ -60,13 +60,12 @@ pub(super) async fn accept<R: Reception>(
             () = &mut begun => return,
         };
         match accepted {
-            Ok((socket, peer)) => drain.spawn(attend(
-                socket,
-                peer,
-                Arc::clone(&reception),
-                Arc::clone(&profile),
-                drain.clone(),
-            )),
+            Ok((socket, peer)) => {
+                // Boxed: a handshake's state is large, and would be held as long as the connection.
+                let received = Box::pin(Arc::clone(&reception).receive(socket, peer));
+                let profile = Arc::clone(&profile);
+                drain.spawn(attend::<R>(received, profile, drain.clone()));
+            }
             Err(error) => {
                 reception.accept_failed(&error);
                 // Out of descriptors, mostly: they come back only as connections end.
@@ -77,30 +76,32 @@ pub(super) async fn accept<R: Reception>(
 }
 
 /// From the socket to its end.
+///
+/// What is alive at an `await` is held by every open connection, so nothing more has a name there
+/// than has to.
 async fn attend<R: Reception>(
-    socket: TcpStream,
-    peer: SocketAddr,
-    reception: Arc<R>,
+    mut received: Pin<Box<impl Future<Output = Option<(R::Stream, R::Service)>>>>,
     profile: Arc<http1::Builder>,
     drain: Drain,
 ) {
-    let mut begun = pin!(drain.begun());
-    let received = tokio::select! {
-        biased;
-        // Boxed: a handshake's state is large, and would be held as long as the connection.
-        received = Box::pin(reception.receive(socket, peer)) => received,
-        // Nothing was asked yet, so nobody waits for an answer.
-        () = &mut begun => return,
-    };
-    let Some((stream, service)) = received else {
-        return;
-    };
-    let mut serving = pin!(profile.serve_connection(TokioIo::new(stream), service));
+    let mut serving = pin!({
+        let received = tokio::select! {
+            biased;
+            received = &mut received => received,
+            // Nothing was asked yet, so nobody waits for an answer.
+            () = drain.begun() => None,
+        };
+        match received {
+            Some((stream, service)) => profile.serve_connection(TokioIo::new(stream), service),
+            None => return,
+        }
+    });
+    drop(received);
     // How a connection ended was counted and logged where it was noticed.
     tokio::select! {
         biased;
         _ = &mut serving => return,
-        () = &mut begun => serving.as_mut().graceful_shutdown(),
+        () = drain.begun() => serving.as_mut().graceful_shutdown(),
     }
     tokio::select! {
         biased;

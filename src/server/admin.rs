@@ -27,17 +27,16 @@ use crate::routes::App;
 use crate::telemetry::Burst;
 
 /// Answers on the admin listener.
-#[derive(Clone)]
 pub(super) struct Admin {
     app: Arc<App>,
-    failures: Arc<Burst>,
+    failures: Burst,
 }
 
 impl Admin {
     pub(super) fn of(app: &Arc<App>) -> Self {
         Self {
             app: Arc::clone(app),
-            failures: Arc::default(),
+            failures: Burst::default(),
         }
     }
 
@@ -70,10 +69,14 @@ pub(super) fn profile() -> http1::Builder {
 
 impl Reception for Admin {
     type Stream = TcpStream;
-    type Service = Self;
+    type Service = Arc<Self>;
 
-    async fn receive(&self, socket: TcpStream, _peer: SocketAddr) -> Option<(TcpStream, Self)> {
-        Some((socket, self.clone()))
+    async fn receive(
+        self: Arc<Self>,
+        socket: TcpStream,
+        _peer: SocketAddr,
+    ) -> Option<(TcpStream, Arc<Self>)> {
+        Some((socket, self))
     }
 
     fn accept_failed(&self, error: &io::Error) {

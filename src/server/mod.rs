@@ -12,6 +12,7 @@ mod http;
 mod listeners;
 mod pacing;
 mod plain;
+mod rehearsal;
 mod reload;
 mod service;
 mod tls;
@@ -29,7 +30,6 @@ use crate::platform::service_manager;
 use crate::publication::Published;
 use crate::routes::{App, CallIn};
 use crate::telemetry::{ExpiryWatch, Metrics, MismatchWatch};
-use crate::tls::TlsIdentity;
 use admission::Admission;
 use doorway::Doorway;
 use drain::Drain;
@@ -81,7 +81,10 @@ pub async fn run(ready: Ready, shutdown: impl Future<Output = &'static str>) -> 
     let watchdog = service_manager::keep_alive(reloader.http, doorway.own_call().clone());
     let reloads = reloader.run(seen, expiry)?;
     let delivering = call_in::deliver(delivery, app.metrics.deliveries(), drained.notified());
-    let ready = tell_ready(app.published.current().identity().clone());
+    let ready = async {
+        rehearsal::rehearse(&app.published.current()).await;
+        service_manager::ready();
+    };
     let accepting = listeners::serve(bound, &app, &doorway, &drain)?;
     let stop = async {
         tokio::select! {
@@ -107,12 +110,6 @@ fn app(published: Published, call_in: Option<Arc<CallIn>>) -> Arc<App> {
         mismatches: MismatchWatch::default(),
         call_in,
     })
-}
-
-/// Devices that come earlier are answered all the same, once the crypto library is warm.
-async fn tell_ready(identity: TlsIdentity) {
-    let _ = tokio::task::spawn_blocking(move || identity.warm_up()).await;
-    service_manager::ready();
 }
 
 fn doorway(config: &Config, descriptors: usize, metrics: &Arc<Metrics>) -> Doorway {

@@ -23,7 +23,11 @@ impl Reception for PlainReception {
     type Stream = Paced;
     type Service = Answers;
 
-    async fn receive(&self, socket: TcpStream, peer: SocketAddr) -> Option<(Paced, Answers)> {
+    async fn receive(
+        self: Arc<Self>,
+        socket: TcpStream,
+        peer: SocketAddr,
+    ) -> Option<(Paced, Answers)> {
         let (stream, connection) = self.doorway.enter(socket, ListenerKind::Http, peer).await?;
         Some((stream, Answers::new(Arc::clone(&self.app), connection)))
     }

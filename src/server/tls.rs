@@ -5,9 +5,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use rustls::server::Acceptor;
 use rustls::{ProtocolVersion, ServerConnection};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 use tracing::{debug, warn};
 
@@ -18,7 +20,7 @@ use super::service::Answers;
 use crate::connection::{Connection, ListenerKind, Phase, TlsSession};
 use crate::routes::App;
 use crate::tls::hello::ClientHello;
-use crate::tls::{Diagnosis, FailureReason, Repertoire, diagnose};
+use crate::tls::{Diagnosis, FailureReason, Repertoire, TlsIdentity, diagnose};
 
 /// Shakes hands with the identity that is in force when the connection arrives.
 ///
@@ -33,7 +35,7 @@ impl Reception for TlsReception {
     type Service = Answers;
 
     async fn receive(
-        &self,
+        self: Arc<Self>,
         socket: TcpStream,
         peer: SocketAddr,
     ) -> Option<(TlsStream<Paced>, Answers)> {
@@ -44,12 +46,11 @@ impl Reception for TlsReception {
             .await?;
         stream.start_record();
         let identity = self.app.published.current().identity().clone();
-        let acceptor = TlsAcceptor::from(identity.server_config());
-        let handshake = acceptor.accept(stream).into_fallible();
-        let mut stream = match handshake.await {
+        let mut stream = match shake_hands(stream, &identity).await {
             Ok(stream) => stream,
-            Err((error, mut stream)) => {
-                let record = stream.take_record();
+            Err((error, stream)) => {
+                let record = stream.map(|mut stream| stream.take_record());
+                let record = record.unwrap_or_default();
                 self.explain(&connection, identity.repertoire(), &error, &record);
                 return None;
             }
@@ -103,6 +104,26 @@ impl TlsReception {
             "TLS handshake with {peer} failed: it {sentence}",
         );
     }
+}
+
+/// A whole handshake, or why there was none and the stream that it failed on.
+pub(super) async fn shake_hands<S>(
+    stream: S,
+    identity: &TlsIdentity,
+) -> Result<TlsStream<S>, (io::Error, Option<S>)>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut greeting = LazyConfigAcceptor::new(Acceptor::default(), stream);
+    let greeted = match (&mut greeting).await {
+        Ok(greeted) => greeted,
+        Err(error) => return Err((error, greeting.take_io())),
+    };
+    let config = identity.server_config(&greeted.client_hello());
+    let handshake = greeted.into_stream(config).into_fallible();
+    handshake
+        .await
+        .map_err(|(error, stream)| (error, Some(stream)))
 }
 
 fn version_name(session: &ServerConnection) -> &'static str {

@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs::sign::any_supported_type;
+use rustls::server::ClientHello;
 use rustls::sign::{CertifiedKey, SigningKey};
 use x509_parser::prelude::{FromDer, SubjectPublicKeyInfo};
 
+use super::preference::{Sha256First, is_clients_choice};
 use super::{Repertoire, server_config};
 use crate::pki::{PrivateKey, ServerChain};
 
@@ -16,7 +18,8 @@ use crate::pki::{PrivateKey, ServerChain};
 pub struct TlsIdentity {
     certificates: usize,
     repertoire: Arc<Repertoire>,
-    server_config: Arc<ServerConfig>,
+    in_our_order: Arc<ServerConfig>,
+    in_clients_order: Arc<ServerConfig>,
     key: Arc<dyn SigningKey>,
 }
 
@@ -44,36 +47,31 @@ impl TlsIdentity {
             .iter()
             .map(|own| own.der().clone())
             .collect();
+        let key = Arc::new(Sha256First(key));
         Ok(Self::of(&CertifiedKey::new(certificates, key)))
     }
 
     fn of(identity: &CertifiedKey) -> Self {
-        let server_config = server_config(identity.clone());
+        let in_our_order = server_config(identity.clone());
+        let mut in_clients_order = in_our_order.clone();
+        in_clients_order.ignore_client_order = false;
         Self {
             certificates: identity.cert.len(),
-            repertoire: Arc::new(Repertoire::of(&server_config, identity)),
-            server_config,
+            repertoire: Arc::new(Repertoire::of(&in_our_order, identity)),
+            in_our_order: Arc::new(in_our_order),
+            in_clients_order: Arc::new(in_clients_order),
             key: Arc::clone(&identity.key),
         }
     }
 
-    /// Does the arithmetic of a handshake once and throws it away.
-    ///
-    /// The crypto library gathers entropy at first use, for 20 to 70 ms on a processor without
-    /// anything better than jitter: the first device after a start would have to wait for it.
+    /// Signs once and throws it away: the crypto library gathers its entropy at first use.
     pub fn warm_up(&self) {
-        let provider = self.server_config.crypto_provider();
+        let provider = self.in_our_order.crypto_provider();
         let schemes = provider
             .signature_verification_algorithms
             .supported_schemes();
         if let Some(signer) = self.key.choose_scheme(&schemes) {
             let _ = signer.sign(b"warm-up");
-        }
-        for group in &provider.kx_groups {
-            if let Ok(exchange) = group.start() {
-                let own = exchange.pub_key().to_vec();
-                let _ = exchange.complete(&own);
-            }
         }
     }
 
@@ -83,10 +81,15 @@ impl TlsIdentity {
         &self.repertoire
     }
 
-    /// The form in which the TLS listener takes it.
+    /// How to shake hands with the client that says `hello`.
     #[must_use]
-    pub fn server_config(&self) -> Arc<ServerConfig> {
-        Arc::clone(&self.server_config)
+    pub fn server_config(&self, hello: &ClientHello<'_>) -> Arc<ServerConfig> {
+        let known = &self.in_our_order.crypto_provider().cipher_suites;
+        if is_clients_choice(hello.cipher_suites(), known) {
+            Arc::clone(&self.in_clients_order)
+        } else {
+            Arc::clone(&self.in_our_order)
+        }
     }
 }
 

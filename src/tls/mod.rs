@@ -4,6 +4,7 @@ mod diagnosis;
 pub mod hello;
 mod identity;
 mod incompatibility;
+mod preference;
 mod repertoire;
 
 use std::sync::Arc;
@@ -25,8 +26,10 @@ pub fn crypto_provider() -> Arc<CryptoProvider> {
 /// How the TLS listener speaks: TLS 1.2 and 1.3, HTTP/1 only, the same identity for every name.
 ///
 /// Devices are told bare IP addresses, so most send no SNI (PROTOCOL.md section 2).
-fn server_config(identity: CertifiedKey) -> Arc<ServerConfig> {
-    let builder = ServerConfig::builder_with_provider(crypto_provider())
+fn server_config(identity: CertifiedKey) -> ServerConfig {
+    let mut provider = aws_lc_rs::default_provider();
+    provider.cipher_suites = preference::in_order(provider.cipher_suites);
+    let builder = ServerConfig::builder_with_provider(Arc::new(provider))
         .with_protocol_versions(&[&version::TLS13, &version::TLS12]);
     let Ok(builder) = builder else {
         unreachable!("the provider has cipher suites for both versions");
@@ -39,5 +42,6 @@ fn server_config(identity: CertifiedKey) -> Arc<ServerConfig> {
     // One ticket, not two and not none: a TLS 1.3 client with Nagle's algorithm on stalls until
     // our delayed ACK if nothing follows its Finished (RUST-FACTS.md: 44 ms instead of 0.75).
     config.send_tls13_tickets = 1;
-    Arc::new(config)
+    config.ignore_client_order = true;
+    config
 }

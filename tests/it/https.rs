@@ -186,3 +186,25 @@ fn a_client_without_server_name_gets_the_same_certificate() {
         );
     }
 }
+
+#[test]
+fn sha256_and_aes128_are_chosen_unless_a_client_puts_chacha20_first() {
+    const AES_128: &str = "ECDHE-RSA-AES128-GCM-SHA256";
+    const AES_256: &str = "ECDHE-RSA-AES256-GCM-SHA384";
+    const CHACHA20: &str = "ECDHE-RSA-CHACHA20-POLY1305";
+    let installed = Installed::new();
+    let address = installed.daemon.https.to_string();
+    for (offered, chosen) in [
+        ([AES_256, CHACHA20, AES_128].as_slice(), AES_128),
+        (&[AES_256, CHACHA20], AES_256),
+        (&[CHACHA20, AES_256, AES_128], CHACHA20),
+    ] {
+        let offered = offered.join(":");
+        let args = [
+            "s_client", "-tls1_2", "-cipher", &offered, "-connect", &address,
+        ];
+        let shown = String::from_utf8(openssl(installed.folder.path(), args)).unwrap();
+        assert!(shown.contains(&format!("Cipher is {chosen}\n")), "{shown}");
+        assert!(shown.contains("Peer signing digest: SHA256\n"), "{shown}");
+    }
+}

@@ -14,7 +14,7 @@ use crate::site::{Announcement, CertUrl, HostName, SiteKey};
 
 /// An announced certificate, and the path that a device builds to it.
 pub(super) struct Anchor {
-    certificate: Certificate,
+    certificate: Arc<Certificate>,
     /// Absent when the server's chain itself was refused.
     path_bytes: Option<usize>,
 }
@@ -57,7 +57,8 @@ impl Prover<'_> {
             site: PublishedSite {
                 name: site.name.clone(),
                 announcement: announcement?,
-                fingerprint: anchor?.certificate.fingerprint(),
+                fingerprint: anchor.as_ref()?.certificate.fingerprint(),
+                anchor: Arc::clone(&anchor?.certificate),
             },
         })
     }
@@ -128,7 +129,7 @@ impl Prover<'_> {
             let path = chain.and_then(|chain| self.device_path(site, chain, &certificate, root));
             Arc::new(Anchor {
                 path_bytes: path.map(|path| path.size()),
-                certificate,
+                certificate: Arc::new(certificate),
             })
         });
         self.anchors

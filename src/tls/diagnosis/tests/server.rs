@@ -33,7 +33,7 @@ impl Server {
         let config = server_config(identity.clone());
         Self {
             repertoire: Repertoire::of(&config, &identity),
-            config,
+            config: Arc::new(config),
         }
     }
 

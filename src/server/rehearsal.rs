@@ -1,0 +1,62 @@
+//! The first handshakes, in memory, before any device's.
+
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use tokio::io::duplex;
+use tokio::runtime::Handle;
+use tokio::task::{JoinSet, spawn_blocking};
+use tokio::time::Instant;
+use tracing::debug;
+
+use super::tls::shake_hands;
+use crate::lock::{PreparedClient, TlsClient, TlsVersions};
+use crate::publication::Publication;
+use crate::site::HostName;
+use crate::tls::TlsIdentity;
+
+/// Has a simulated device shake hands with what is published, so that the first real one waits
+/// for nothing that is only done once: the crypto library gathers entropy at first use, for 20 to
+/// 70 ms on a processor without anything better than jitter, and code is paged in.
+///
+/// Devices that come earlier are answered all the same.
+pub(super) async fn rehearse(publication: &Publication) {
+    let Some(anchor) = publication.anchors().next() else {
+        return;
+    };
+    let identity = publication.identity().clone();
+    let warm = identity.clone();
+    // Not on a worker: plain connections would have to wait for the entropy.
+    let _ = spawn_blocking(move || warm.warm_up()).await;
+    let devices = [TlsVersions::Device, TlsVersions::Any]
+        .map(|versions| TlsClient::trusting_only(anchor.clone(), versions).prepared());
+    // Random state belongs to a thread, and so do the allocator's pages. As many at once as there
+    // are workers find their way to all of them, or nearly: nothing depends on it.
+    let mut rehearsals = JoinSet::new();
+    for _ in 0..Handle::current().metrics().num_workers() {
+        rehearsals.spawn(handshakes(devices.clone(), identity.clone()));
+    }
+    rehearsals.join_all().await;
+}
+
+async fn handshakes(devices: [PreparedClient; 2], identity: TlsIdentity) {
+    for device in devices {
+        let (near, far) = duplex(MOST_IN_FLIGHT);
+        let name = HostName::Ip(Ipv4Addr::LOCALHOST.into());
+        let deadline = Instant::now() + ENOUGH;
+        let peer = (Ipv4Addr::LOCALHOST, 0).into();
+        let (device, server) = tokio::join!(
+            device.handshake(far, peer, &name, deadline),
+            shake_hands(near, &identity),
+        );
+        if let (Err(error), _) | (Ok(_), Err((error, _))) =
+            (device.map_err(std::io::Error::other), server)
+        {
+            debug!("a rehearsed handshake failed: {error}");
+        }
+    }
+}
+
+/// In bytes: more than a flight of handshake messages.
+const MOST_IN_FLIGHT: usize = 16 * 1024;
+const ENOUGH: Duration = Duration::from_secs(5);

@@ -83,7 +83,7 @@ pub struct TlsSession {
 }
 
 /// What a connection is waiting for. Shared between its socket, which keeps the deadlines, and
-/// the request middleware, which knows where requests begin and end.
+/// the routes, which know where requests begin and end.
 #[derive(Debug)]
 pub struct Pacing(AtomicU8);
 
@@ -96,7 +96,7 @@ impl Pacing {
 
     /// Moves on to `phase`.
     pub fn enter(&self, phase: Phase) {
-        // One task polls the socket and the middleware, so no other memory depends on the order.
+        // One task polls the socket and the routes, so no other memory depends on the order.
         self.0.store(phase as u8, Ordering::Relaxed);
     }
 
@@ -113,7 +113,7 @@ impl Pacing {
     }
 }
 
-/// A stage in the life of a connection, each with its own deadline.
+/// A stage in the life of a connection. The deadlines are in `server::pacing`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Phase {
     /// The TLS handshake.

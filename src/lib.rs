@@ -18,7 +18,7 @@
 //!
 //! - [`cli`]: one file per command; the only place that prints.
 //! - [`server`]: sockets, TLS, the one HTTP/1 profile, shutdown.
-//! - [`routes`]: what is answered; the middleware stack in one place.
+//! - [`routes`]: what is answered, every step of it in one function.
 //! - [`publication`]: everything that the certificate routes serve, and its proof.
 //! - [`devices`]: what devices deliver in their call-in, and its files; what they are answered.
 //! - [`webhook`]: the delivery of what devices sent to the access-control system.

@@ -9,11 +9,11 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 pub struct LogConfig {
     /// One line of text or one JSON object for each event.
     pub format: LogFormat,
-    /// Least level, or `tracing` filter directives; `RUST_LOG` overrides it.
+    /// Least level, or directives by target; `RUST_LOG` overrides it.
     pub level: LogLevel,
 }
 
-/// A level, or `tracing` filter directives.
+/// A level, or directives by target.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(try_from = "String")]
 pub struct LogLevel(Targets);
@@ -32,10 +32,12 @@ impl TryFrom<String> for LogLevel {
     fn try_from(text: String) -> Result<Self, Self::Error> {
         // `tracing` takes a word that is no level for the name of a target, and would log nothing
         // else at all.
-        let is_directive =
-            |part: &str| part.contains('=') || part.trim().parse::<LevelFilter>().is_ok();
-        match text.parse() {
-            Ok(targets) if text.split(',').all(is_directive) => Ok(Self(targets)),
+        let is_directive = |part: &&str| {
+            part.contains('=') || !part.is_empty() && part.parse::<LevelFilter>().is_ok()
+        };
+        let parts: Vec<_> = text.split(',').map(str::trim).collect();
+        match parts.join(",").parse() {
+            Ok(targets) if parts.iter().all(is_directive) => Ok(Self(targets)),
             _ => Err(LogLevelError(text)),
         }
     }
@@ -44,7 +46,7 @@ impl TryFrom<String> for LogLevel {
 /// A `[log] level` that is no level.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error(
-    "`[log] level` is `{0}`; allowed: error, warn, info, debug, trace, or filter directives such as `info,access=warn`"
+    "`{0}` is no level; allowed: error, warn, info, debug, trace, or filter directives such as `info,access=warn`"
 )]
 pub struct LogLevelError(String);
 

@@ -107,10 +107,11 @@ impl Publication {
         selected.or(self.default_site.as_ref()).map(Arc::as_ref)
     }
 
-    /// What devices are told to trust, by site.
-    pub fn anchors(&self) -> impl Iterator<Item = &Certificate> {
-        let sites = self.default_site.iter().chain(self.sites.values());
-        sites.map(|site| &*site.anchor)
+    /// What the devices of some site are told to trust.
+    #[must_use]
+    pub fn any_anchor(&self) -> Option<&Certificate> {
+        let mut sites = self.default_site.iter().chain(self.sites.values());
+        sites.next().map(|site| &*site.anchor)
     }
 
     /// When each certificate of the chain and above ends, the server's first.

@@ -66,8 +66,8 @@ fn error(status: StatusCode, body: &'static str) -> Response {
 fn with_body(status: StatusCode, content_type: &'static str, body: Bytes) -> Response {
     let mut response = Response::new(body.into());
     *response.status_mut() = status;
-    // An idle connection keeps the map for its next answer; the first header would make room for
-    // six.
+    // hyper keeps the map for the next request's head, as long as the connection is idle; the
+    // first header would make room for six.
     *response.headers_mut() = HeaderMap::with_capacity(1);
     with_header(
         response,

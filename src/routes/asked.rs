@@ -2,8 +2,9 @@
 
 use std::time::Instant;
 
-use http::header::CONNECTION;
+use http::header::{CONNECTION, HOST};
 use http::request::Parts;
+use http::uri::Authority;
 use http::{HeaderMap, Method, Version};
 use hyper::body::Body;
 
@@ -30,6 +31,15 @@ impl Asked {
             parts,
             started: Instant::now(),
         }
+    }
+
+    /// The host that is asked, which selects a site.
+    pub(super) fn host(&self) -> Option<&str> {
+        let Parts { uri, headers, .. } = &self.parts;
+        // A request for an absolute URI names its host there (RFC 9112 section 3.2.2).
+        uri.authority()
+            .map(Authority::as_str)
+            .or_else(|| headers.get(HOST)?.to_str().ok())
     }
 
     pub(super) fn is_allowed_method(&self) -> bool {

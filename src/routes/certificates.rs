@@ -1,7 +1,5 @@
 //! The certificate routes: one look-up and one write each.
 
-use http::header::HOST;
-use http::uri::Authority;
 use jiff::Timestamp;
 
 use super::answer::{JSON, found, not_found};
@@ -11,15 +9,9 @@ use crate::connection::ListenerKind;
 
 /// `GET /swordfish/lock/certificates/current`: what the devices of a site are to install.
 pub(super) fn announcement(app: &App, asked: &Asked) -> Response {
-    let (connection, parts) = (&asked.connection, &asked.parts);
-    // A request for an absolute URI names its host there (RFC 9112 section 3.2.2).
-    let host = parts
-        .uri
-        .authority()
-        .map(Authority::as_str)
-        .or_else(|| parts.headers.get(HOST)?.to_str().ok());
+    let connection = &asked.connection;
     let publication = app.published.current();
-    let Some(site) = publication.site(host) else {
+    let Some(site) = publication.site(asked.host()) else {
         return not_found();
     };
     if connection.listener == ListenerKind::Http {

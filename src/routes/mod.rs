@@ -56,6 +56,7 @@ impl App {
             _ if !asked.is_allowed_method() => answer::method_not_allowed(route),
             (Route::Announcement, _) => certificates::announcement(self, &asked),
             (Route::Certificate, _) => certificates::certificate(self, &asked),
+            // Not without a call-in, as `route` has it.
             (_, None) => answer::not_found(),
             (_, Some(call_in)) => {
                 let (app, call_in) = (Arc::clone(self), Arc::clone(call_in));
@@ -90,7 +91,7 @@ impl App {
 
 /// An answer that is there, or one that waits until something is stored.
 pub enum Answering {
-    /// Costs no allocation.
+    /// Is there already.
     Now(Ready<Response>),
     /// Waits for the store.
     Later(Pin<Box<dyn Future<Output = Response> + Send>>),

@@ -7,30 +7,25 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body_util::Full;
+use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::Service;
-use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::sleep;
 
 use super::drain::Drain;
+use crate::routes::Response;
 
 /// What makes of an accepted socket a connection that speaks HTTP, and answers what it asks.
 pub(super) trait Reception: Send + Sync + 'static {
     /// What carries requests and answers.
     type Stream: AsyncRead + AsyncWrite + Unpin + Send;
     /// What answers them.
-    type Service: Service<
-            Request<Incoming>,
-            Response = Response<Full<Bytes>>,
-            Error = Infallible,
-            Future: Send,
-        > + Send;
+    type Service: Service<Request<Incoming>, Response = Response, Error = Infallible, Future: Send>
+        + Send;
 
     /// Lets a connection in; says why not where that is to be said, and returns `None`.
     fn receive(
@@ -56,8 +51,8 @@ pub(super) async fn accept<R: Reception>(
     loop {
         let accepted = tokio::select! {
             biased;
-            accepted = listener.accept() => accepted,
             () = &mut begun => return,
+            accepted = listener.accept() => accepted,
         };
         match accepted {
             Ok((socket, peer)) => {
@@ -69,7 +64,11 @@ pub(super) async fn accept<R: Reception>(
             Err(error) => {
                 reception.accept_failed(&error);
                 // Out of descriptors, mostly: they come back only as connections end.
-                sleep(BETWEEN_FAILURES).await;
+                tokio::select! {
+                    biased;
+                    () = &mut begun => return,
+                    () = sleep(BETWEEN_FAILURES) => {}
+                }
             }
         }
     }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE};
-use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderValue, Method, Request, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -23,7 +23,7 @@ use super::accepting::Reception;
 use crate::devices::Health;
 use crate::pki::Timestamp;
 use crate::publication::Expiry;
-use crate::routes::App;
+use crate::routes::{App, Response};
 use crate::telemetry::Burst;
 
 /// Answers on the admin listener.
@@ -40,8 +40,8 @@ impl Admin {
         }
     }
 
-    fn answer(&self, method: &Method, path: &str) -> Response<Full<Bytes>> {
-        let answer: fn(&App) -> Response<Full<Bytes>> = match path {
+    fn answer(&self, method: &Method, path: &str) -> Response {
+        let answer: fn(&App) -> Response = match path {
             "/healthz" => |_| text(StatusCode::OK, "ok\n"),
             "/readyz" => readyz,
             "/metrics" => metrics,
@@ -57,7 +57,7 @@ impl Admin {
     }
 }
 
-/// Monitoring asks on kept connections, and gives each request's head 15 seconds.
+/// Few ask here, and none of them devices: 15 seconds from an answer to the end of the next head.
 pub(super) fn profile() -> http1::Builder {
     let mut profile = http1::Builder::new();
     profile
@@ -91,7 +91,7 @@ impl Reception for Admin {
 }
 
 impl Service<Request<Incoming>> for Admin {
-    type Response = Response<Full<Bytes>>;
+    type Response = Response;
     type Error = Infallible;
     type Future = Ready<Result<Self::Response, Infallible>>;
 
@@ -101,7 +101,7 @@ impl Service<Request<Incoming>> for Admin {
 }
 
 /// Devices would accept what is served now, and what they deliver can be stored.
-fn readyz(app: &App) -> Response<Full<Bytes>> {
+fn readyz(app: &App) -> Response {
     let publication = app.published.current();
     let now = Timestamp::now();
     let mut reasons = String::new();
@@ -129,20 +129,16 @@ fn readyz(app: &App) -> Response<Full<Bytes>> {
     text(StatusCode::SERVICE_UNAVAILABLE, reasons)
 }
 
-fn metrics(app: &App) -> Response<Full<Bytes>> {
+fn metrics(app: &App) -> Response {
     const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     with_type(StatusCode::OK, OPEN_METRICS, app.metrics.text())
 }
 
-fn text(status: StatusCode, text: impl Into<Bytes>) -> Response<Full<Bytes>> {
+fn text(status: StatusCode, text: impl Into<Bytes>) -> Response {
     with_type(status, "text/plain; charset=utf-8", text)
 }
 
-fn with_type(
-    status: StatusCode,
-    content_type: &'static str,
-    body: impl Into<Bytes>,
-) -> Response<Full<Bytes>> {
+fn with_type(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Response {
     let mut response = Response::new(Full::new(body.into()));
     *response.status_mut() = status;
     let content_type = HeaderValue::from_static(content_type);
@@ -150,7 +146,7 @@ fn with_type(
     response
 }
 
-fn status(status: StatusCode) -> Response<Full<Bytes>> {
+fn status(status: StatusCode) -> Response {
     let mut response = Response::default();
     *response.status_mut() = status;
     response

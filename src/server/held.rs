@@ -32,10 +32,13 @@ impl Held {
         self.bytes.extend_from_slice(bytes);
     }
 
-    /// Whether a flush may leave it here.
-    pub(super) fn outlasts_flush(&mut self) -> bool {
-        self.flushes += u8::from(!self.is_empty());
-        (1..=MOST_FLUSHES).contains(&self.flushes)
+    /// Notes a flush; whether what is held may stay nevertheless.
+    pub(super) fn stays_at_flush(&mut self) -> bool {
+        if self.is_empty() {
+            return false;
+        }
+        self.flushes = self.flushes.saturating_add(1);
+        self.flushes <= MOST_FLUSHES
     }
 
     pub(super) fn bytes(&self) -> &[u8] {

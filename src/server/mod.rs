@@ -81,9 +81,12 @@ pub async fn run(ready: Ready, shutdown: impl Future<Output = &'static str>) -> 
     let watchdog = service_manager::keep_alive(reloader.http, doorway.own_call().clone());
     let reloads = reloader.run(seen, expiry)?;
     let delivering = call_in::deliver(delivery, app.metrics.deliveries(), drained.notified());
-    let ready = async {
-        rehearsal::rehearse(&app.published.current()).await;
-        service_manager::ready();
+    let rehearsing = async {
+        let publication = app.published.current();
+        tokio::select! {
+            () = rehearsal::rehearse(&publication) => service_manager::ready(),
+            () = drain.begun() => {}
+        }
     };
     let accepting = listeners::serve(bound, &app, &doorway, &drain)?;
     let stop = async {
@@ -96,7 +99,7 @@ pub async fn run(ready: Ready, shutdown: impl Future<Output = &'static str>) -> 
         drain.run(most).await;
         drained.notify_one();
     };
-    tokio::join!(accepting, delivering, stop, ready);
+    tokio::join!(accepting, delivering, stop, rehearsing);
     info!("stopped");
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Deadlines at the socket, where no layer above can forget one.
 //!
-//! A [`Paced`] stream knows what its connection is waiting for, because the request middleware
-//! tells it through the shared [`Pacing`]; each phase has its deadline from `[limits]`.
+//! A [`Paced`] stream knows what its connection is waiting for, because the routes
+//! tell it through the shared [`Pacing`]; each phase has its deadline from `[limits]`.
 
 use std::io;
 use std::pin::Pin;
@@ -227,7 +227,7 @@ impl AsyncWrite for Paced {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.held.outlasts_flush() {
+        if self.held.stays_at_flush() {
             context.waker().wake_by_ref();
             return Poll::Ready(Ok(()));
         }

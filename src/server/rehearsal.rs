@@ -21,7 +21,7 @@ use crate::tls::TlsIdentity;
 ///
 /// Devices that come earlier are answered all the same.
 pub(super) async fn rehearse(publication: &Publication) {
-    let Some(anchor) = publication.anchors().next() else {
+    let Some(anchor) = publication.any_anchor() else {
         return;
     };
     let identity = publication.identity().clone();

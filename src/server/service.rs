@@ -3,14 +3,12 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use bytes::Bytes;
-use http_body_util::Full;
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::service::Service;
 
 use crate::connection::Connection;
-use crate::routes::{Answering, App};
+use crate::routes::{self, Answering, App};
 
 /// Answers the requests of one connection.
 pub(super) struct Answers {
@@ -25,7 +23,7 @@ impl Answers {
 }
 
 impl Service<Request<Incoming>> for Answers {
-    type Response = hyper::Response<Full<Bytes>>;
+    type Response = routes::Response;
     type Error = Infallible;
     type Future = Answering;
 

@@ -61,7 +61,7 @@ impl Metrics {
             chain_size: Gauge::default(),
             deliveries: DeliveryMetrics::default(),
         };
-        metrics.register_traffic();
+        metrics.register_connections();
         metrics.register_publication();
         metrics.start_at_zero();
         metrics.deliveries.register(&mut metrics.registry);
@@ -190,7 +190,7 @@ impl Metrics {
         }
     }
 
-    fn register_traffic(&mut self) {
+    fn register_connections(&mut self) {
         let registry = &mut self.registry;
         registry.register("requests", "Requests answered", self.requests.clone());
         registry.register(

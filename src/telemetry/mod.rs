@@ -13,12 +13,12 @@ mod traffic;
 
 use std::io::{IsTerminal, stderr};
 
-use tracing_subscriber::filter::Targets;
+use tracing::warn;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt, registry};
 
-use crate::config::{LogConfig, LogFormat};
+use crate::config::{LogConfig, LogFormat, LogLevel};
 
 pub use access::Access;
 pub use attempts::Attempts;
@@ -33,16 +33,23 @@ pub use mismatch::MismatchWatch;
 /// Starts logging as configured. `RUST_LOG` overrides the level.
 pub fn start_logging(log: &LogConfig) {
     let LogConfig { format, level } = log;
-    let directives = std::env::var("RUST_LOG").ok();
-    let filter = directives
-        .filter(|directives| !directives.is_empty())
-        .and_then(|directives| directives.parse::<Targets>().ok())
-        .unwrap_or_else(|| level.filter().clone());
+    let wished = std::env::var("RUST_LOG")
+        .ok()
+        .filter(|wished| !wished.is_empty())
+        .map(LogLevel::try_from)
+        .transpose();
+    let filter = match &wished {
+        Ok(Some(wished)) => wished.filter(),
+        Ok(None) | Err(_) => level.filter(),
+    };
     let logs = fmt::layer().with_writer(lines::Lines);
     let logs = match format {
         LogFormat::Json => logs.json().flatten_event(true).boxed(),
         LogFormat::Text => logs.with_ansi(stderr().is_terminal()).boxed(),
     };
     // A second start in the same process keeps the first: only tests do that.
-    let _ = registry().with(logs).with(filter).try_init();
+    let _ = registry().with(logs).with(filter.clone()).try_init();
+    if let Err(error) = wished {
+        warn!("`RUST_LOG` is ignored: {error}");
+    }
 }

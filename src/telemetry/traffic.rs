@@ -1,4 +1,5 @@
-//! What every request or connection touches: resolved once, and not looked up each time.
+//! What requests and connections of a listener have in common: resolved once, and not looked up
+//! each time.
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;

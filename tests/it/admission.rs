@@ -121,5 +121,6 @@ fn few_descriptors_are_shared_out_with_a_reserve() {
     let held: Vec<_> = (0..100).map(|_| connect(daemon.http)).collect();
     daemon.wait_for("`[limits] connections = 32` is reached");
     drop(held);
+    daemon.wait_for_open_connections(0);
     assert_eq!(get(daemon.http, ANNOUNCEMENT).status(), 200);
 }

@@ -208,3 +208,29 @@ fn sha256_and_aes128_are_chosen_unless_a_client_puts_chacha20_first() {
         assert!(shown.contains("Peer signing digest: SHA256\n"), "{shown}");
     }
 }
+
+#[test]
+fn tls13_chooses_in_the_same_order() {
+    const AES_128: &str = "TLS_AES_128_GCM_SHA256";
+    const AES_256: &str = "TLS_AES_256_GCM_SHA384";
+    const CHACHA20: &str = "TLS_CHACHA20_POLY1305_SHA256";
+    let installed = Installed::new();
+    let address = installed.daemon.https.to_string();
+    for (offered, chosen) in [
+        ([AES_256, CHACHA20, AES_128].as_slice(), AES_128),
+        (&[CHACHA20, AES_256, AES_128], CHACHA20),
+    ] {
+        let offered = offered.join(":");
+        let args = [
+            "s_client",
+            "-tls1_3",
+            "-ciphersuites",
+            &offered,
+            "-connect",
+            &address,
+        ];
+        let shown = String::from_utf8(openssl(installed.folder.path(), args)).unwrap();
+        assert!(shown.contains(&format!("Cipher is {chosen}\n")), "{shown}");
+        assert!(shown.contains("Peer signing digest: SHA256\n"), "{shown}");
+    }
+}

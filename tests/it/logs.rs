@@ -91,14 +91,14 @@ fn rust_log_overrides_the_level() {
 
 #[test]
 fn a_level_that_is_none_is_refused() {
-    for level in ["loud", "info,access=loud"] {
+    for level in ["loud", "info,access=loud", "info,", ""] {
         let installation = Installation::new(standard());
         installation.set("[log]", &format!("level = \"{level}\""));
         let refused = installation.serve_refused();
         assert_eq!(refused.code, Some(1), "{level}");
         let stderr = refused.stderr_text();
         assert!(
-            stderr.contains(&format!("`[log] level` is `{level}`; allowed:")),
+            stderr.contains(&format!("`{level}` is no level; allowed:")),
             "{stderr}"
         );
     }

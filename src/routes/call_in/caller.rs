@@ -10,7 +10,7 @@ use arc_swap::ArcSwap;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::HeaderMap;
-use http::header::{AUTHORIZATION, HOST};
+use http::header::AUTHORIZATION;
 use jiff::Timestamp;
 use tokio::sync::Semaphore;
 use tracing::warn;
@@ -58,22 +58,22 @@ impl CallIn {
         }
         let user_name = login.as_ref().map(|login| login.user_name.as_str());
         let device = DeviceId::of_caller(user_name, parts.uri.query(), peer.ip());
-        self.note_caller(device, connection, &parts.headers);
+        self.note_caller(device, asked);
         Ok(device)
     }
 
     /// Writes into the device's record that it called, from where and for which site.
-    fn note_caller(&self, device: DeviceId, connection: &Connection, headers: &HeaderMap) {
+    fn note_caller(&self, device: DeviceId, asked: &Asked) {
         let Some(store) = &self.store else {
             return;
         };
         let now = Timestamp::now();
+        let connection = &asked.connection;
         let address = connection.peer.ip();
-        let host = headers.get(HOST).and_then(|host| host.to_str().ok());
         let site = self
             .published
             .current()
-            .site(host)
+            .site(asked.host())
             .map(|site| site.name.to_string());
         store.note(device, Note::Seen { address, site }, now);
         if let Some(tls) = connection.tls {

@@ -87,7 +87,7 @@ async fn attend<R: Reception>(
         let received = tokio::select! {
             biased;
             received = &mut received => received,
-            // Nothing was asked yet, so nobody waits for an answer.
+            // Nothing was asked yet: a device that is shaking hands will come again.
             () = drain.begun() => None,
         };
         match received {

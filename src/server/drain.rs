@@ -23,15 +23,17 @@ struct Shared {
 }
 
 impl Drain {
-    /// Tells everybody to finish, waits `most` for it, and cuts off what is left.
-    pub(super) async fn run(&self, most: Duration) {
+    /// Tells everybody to finish.
+    pub(super) fn begin(&self) {
+        self.enter(Stage::Draining, &self.0.begun);
+    }
+
+    /// Waits `most` for the connections to end, and cuts off what is left. To be called once it
+    /// has begun and nobody accepts any more.
+    pub(super) async fn finish(&self, most: Duration) {
         let Shared {
-            begun,
-            over,
-            connections,
-            ..
+            over, connections, ..
         } = &*self.0;
-        self.enter(Stage::Draining, begun);
         connections.close();
         if timeout(most, connections.wait()).await.is_err() {
             self.enter(Stage::Over, over);
@@ -39,7 +41,7 @@ impl Drain {
         }
     }
 
-    /// Starts a connection's task, which [`run`](Self::run) waits for.
+    /// Starts a connection's task, which [`finish`](Self::finish) waits for.
     pub(super) fn spawn(&self, connection: impl Future<Output = ()> + Send + 'static) {
         self.0.connections.spawn(connection);
     }
@@ -101,7 +103,8 @@ mod tests {
         drain.spawn(async move { told.begun().await });
         drain.spawn(async move { untold.over().await });
         let started = tokio::time::Instant::now();
-        drain.run(Duration::from_secs(5)).await;
+        drain.begin();
+        drain.finish(Duration::from_secs(5)).await;
         assert_eq!(started.elapsed(), Duration::from_secs(5));
     }
 
@@ -111,7 +114,8 @@ mod tests {
         let told = drain.clone();
         drain.spawn(async move { told.begun().await });
         let started = tokio::time::Instant::now();
-        drain.run(Duration::from_secs(5)).await;
+        drain.begin();
+        drain.finish(Duration::from_secs(5)).await;
         assert_eq!(started.elapsed(), Duration::ZERO);
     }
 }

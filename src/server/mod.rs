@@ -96,10 +96,14 @@ pub async fn run(ready: Ready, shutdown: impl Future<Output = &'static str>) -> 
             () = watchdog => {}
         }
         service_manager::stopping();
-        drain.run(most).await;
+        drain.begin();
+    };
+    let serving = async {
+        accepting.await;
+        drain.finish(most).await;
         drained.notify_one();
     };
-    tokio::join!(accepting, delivering, stop, rehearsing);
+    tokio::join!(serving, delivering, stop, rehearsing);
     info!("stopped");
     Ok(())
 }

@@ -147,9 +147,12 @@ impl Paced {
 }
 
 impl Drop for Paced {
-    /// After a request to CONNECT, and after errors, hyper ends a connection without its shutdown.
+    /// After a request to CONNECT hyper ends a connection without its shutdown.
     fn drop(&mut self) {
-        let _ = self.held.send_before_end(&self.stream);
+        if !self.held.is_empty() {
+            // At once: the end may be a reset, which takes back what waits for it.
+            let _ = self.stream.try_write(self.held.bytes());
+        }
     }
 }
 

@@ -183,6 +183,16 @@ fn unusual_forms_of_a_request_are_answered() {
 }
 
 #[test]
+fn an_answer_is_not_lost_to_bytes_behind_its_request() {
+    let daemon = daemon();
+    for method in ["GET", "CONNECT"] {
+        let request = request(method, "a:443") + &"x".repeat(20_000);
+        let answer = Answer::parse(&exchange(daemon.http, request));
+        assert_eq!(answer.status(), 404, "{method}");
+    }
+}
+
+#[test]
 fn every_answer_states_its_length_and_none_is_chunked() {
     let daemon = daemon();
     let long = format!("/{}", "x".repeat(70_000));

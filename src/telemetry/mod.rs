@@ -9,6 +9,7 @@ mod labels;
 mod lines;
 mod metrics;
 mod mismatch;
+mod text;
 mod traffic;
 
 use std::io::{IsTerminal, stderr};
@@ -45,7 +46,10 @@ pub fn start_logging(log: &LogConfig) {
     let logs = fmt::layer().with_writer(lines::Lines);
     let logs = match format {
         LogFormat::Json => logs.json().flatten_event(true).boxed(),
-        LogFormat::Text => logs.with_ansi(stderr().is_terminal()).boxed(),
+        LogFormat::Text => logs
+            .with_ansi(stderr().is_terminal())
+            .event_format(text::Text)
+            .boxed(),
     };
     // A second start in the same process keeps the first: only tests do that.
     let _ = registry().with(logs).with(filter.clone()).try_init();

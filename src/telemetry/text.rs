@@ -1,0 +1,182 @@
+//! Events as lines of text: `TIME LEVEL target: message name=value ..`.
+//!
+//! As `tracing-subscriber` writes them by default, but a message's characters are not looked at one
+//! by one: there is a line for each request (docs/PERFORMANCE.md).
+
+use std::fmt::{self, Debug, Write};
+
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::registry::LookupSpan;
+
+/// Formats an event.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Text;
+
+impl<S, N> FormatEvent<S, N> for Text
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        _: &FmtContext<'_, S, N>,
+        mut line: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let metadata = event.metadata();
+        SystemTime.format_time(&mut line)?;
+        line.write_char(' ')?;
+        line.write_str(level(*metadata.level(), line.has_ansi_escapes()))?;
+        line.write_char(' ')?;
+        line.write_str(metadata.target())?;
+        line.write_str(": ")?;
+        let mut fields = Fields {
+            line: OneLine(line),
+            is_first: true,
+            written: Ok(()),
+        };
+        event.record(&mut fields);
+        fields.written?;
+        fields.line.0.write_char('\n')
+    }
+}
+
+/// Five characters, in colour on a terminal.
+fn level(level: Level, in_colour: bool) -> &'static str {
+    match (level, in_colour) {
+        (Level::ERROR, false) => "ERROR",
+        (Level::WARN, false) => " WARN",
+        (Level::INFO, false) => " INFO",
+        (Level::DEBUG, false) => "DEBUG",
+        (Level::TRACE, false) => "TRACE",
+        (Level::ERROR, true) => "\x1b[31mERROR\x1b[0m",
+        (Level::WARN, true) => "\x1b[33m WARN\x1b[0m",
+        (Level::INFO, true) => "\x1b[32m INFO\x1b[0m",
+        (Level::DEBUG, true) => "\x1b[34mDEBUG\x1b[0m",
+        (Level::TRACE, true) => "\x1b[35mTRACE\x1b[0m",
+    }
+}
+
+/// Writes the fields of one event; the message, which comes first, without its name.
+struct Fields<'a> {
+    line: OneLine<Writer<'a>>,
+    is_first: bool,
+    written: fmt::Result,
+}
+
+impl Fields<'_> {
+    fn write(&mut self, field: &Field, value: fmt::Arguments<'_>) {
+        if self.written.is_ok() {
+            self.written = self.try_write(field.name(), value);
+        }
+    }
+
+    fn try_write(&mut self, name: &str, value: fmt::Arguments<'_>) -> fmt::Result {
+        if !std::mem::take(&mut self.is_first) {
+            self.line.write_char(' ')?;
+        }
+        if name != "message" {
+            self.line.write_str(name)?;
+            self.line.write_char('=')?;
+        }
+        self.line.write_fmt(value)
+    }
+}
+
+impl Visit for Fields<'_> {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        self.write(field, format_args!("{value:?}"));
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.write(field, format_args!("{value}"));
+    }
+}
+
+/// Keeps an event on its line, and a terminal from being told what to do: control characters are
+/// written as Rust's escapes.
+struct OneLine<W>(W);
+
+impl<W: Write> Write for OneLine<W> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        // Control characters beyond ASCII take two bytes, of which neither is ASCII.
+        if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+            return self.0.write_str(text);
+        }
+        text.chars()
+            .try_for_each(|character| self.write_char(character))
+    }
+
+    fn write_char(&mut self, character: char) -> fmt::Result {
+        if character.is_control() {
+            write!(self.0, "{}", character.escape_default())
+        } else {
+            self.0.write_char(character)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{self, Read, Seek, SeekFrom};
+    use std::sync::Arc;
+
+    use tracing::{error, info};
+
+    use super::*;
+
+    /// What is written for the events of `logging`, without the times.
+    fn written(in_colour: bool, logging: impl FnOnce()) -> io::Result<String> {
+        let file = Arc::new(tempfile::tempfile()?);
+        let logs = tracing_subscriber::fmt()
+            .with_ansi(in_colour)
+            .event_format(Text)
+            .with_writer(Arc::clone(&file))
+            .finish();
+        tracing::subscriber::with_default(logs, logging);
+        let mut text = String::new();
+        (&*file).seek(SeekFrom::Start(0))?;
+        (&*file).read_to_string(&mut text)?;
+        let events = text.lines().filter_map(|line| line.split_once("Z "));
+        Ok(events.map(|(_, event)| event).collect::<Vec<_>>().join("|"))
+    }
+
+    #[test]
+    fn a_line_is_level_target_message_and_fields() {
+        let line = written(false, || {
+            info!(target: "access", peer = %"[::1]:80", tls = "1.2", absent = None::<&str>,
+                device.serial = Some("01"), status = 200_u16, ok = true, wait = ?(1, "a"), "{} -> {}", "GET /", 200);
+        });
+        assert_eq!(
+            line.unwrap(),
+            " INFO access: GET / -> 200 peer=[::1]:80 tls=\"1.2\" device.serial=\"01\" status=200 ok=true wait=(1, \"a\")"
+        );
+    }
+
+    #[test]
+    fn an_event_without_a_message_starts_with_its_first_field() {
+        let line = written(false, || info!(target: "t", status = 200_u16, n = -1));
+        assert_eq!(line.unwrap(), " INFO t: status=200 n=-1");
+    }
+
+    #[test]
+    fn control_characters_neither_break_a_line_nor_reach_a_terminal() {
+        let lines = written(false, || {
+            error!(target: "t", shown = %"a\x1b[2Jb", quoted = "\x07\"\n", "é\r\n\u{9b}31m\x7f");
+        });
+        assert_eq!(
+            lines.unwrap(),
+            "ERROR t: é\\r\\n\\u{9b}31m\\u{7f} shown=a\\u{1b}[2Jb quoted=\"\\u{7}\\\"\\n\""
+        );
+    }
+
+    #[test]
+    fn levels_are_coloured_on_a_terminal() {
+        let lines = written(true, || error!(target: "t", "fell"));
+        assert_eq!(lines.unwrap(), "\x1b[31mERROR\x1b[0m t: fell");
+    }
+}

@@ -20,66 +20,106 @@ pub(crate) async fn measure(
     report: &mut Report,
 ) -> Outcome<()> {
     measure_memory(installation, plan, report).await?;
-    let mut with_idle = Vec::new();
+    let mut loads = Vec::new();
     for subject in Subject::BOTH {
-        with_idle.push(half_load(installation, subject, plan).await?);
+        loads.push(HalfLoad::of(installation, subject, plan).await?);
     }
-    let name = format!(
-        "p99 of a fresh HTTPS request at half load, {} idle",
-        plan.idle_sockets
-    );
-    let [ours, theirs] = &with_idle[..] else {
+    for round in 0..plan.half_load_rounds {
+        eprintln!(
+            "half load: round {} of {}",
+            round + 1,
+            plan.half_load_rounds
+        );
+        let devices: Vec<_> = loads.iter().map(|load| load.device.clone()).collect();
+        for (load, other) in loads.iter_mut().zip(devices.iter().rev()) {
+            load.round(round, other, plan).await?;
+        }
+    }
+    let [ours, theirs] = &loads[..] else {
         unreachable!("two subjects");
     };
-    report.add(
-        Row::new(
-            "p99 of a fresh HTTPS request at half load",
-            "us",
-            &ours.without,
-        )
-        .against(&theirs.without),
+    let what = "p99 of a fresh HTTPS request at half load";
+    let idle = plan.idle_sockets;
+    let names = [
+        what.to_owned(),
+        format!("{what}, {idle} idle"),
+        format!("{what}, {idle} idle at the other"),
+    ];
+    for ((name, ours), theirs) in names.into_iter().zip(&ours.p99).zip(&theirs.p99) {
+        report.add(Row::new(name, "us", ours).against(theirs));
+    }
+    let grown = |load: &HalfLoad, from: Idle| {
+        ratios(&load.p99[Idle::Here as usize], &load.p99[from as usize])
+    };
+    let row = Row::new(
+        "with idle against without",
+        "ratio",
+        &grown(ours, Idle::None),
     );
-    report.add(Row::new(name, "us", &ours.with).against(&theirs.with));
     report.add(
-        Row::new(
-            "the latter against the former",
-            "ratio",
-            &ratios(&ours.with, &ours.without),
-        )
-        .against(&ratios(&theirs.with, &theirs.without))
-        .target(Target::Value(1.10)),
+        row.against(&grown(theirs, Idle::None))
+            .target(Target::Value(1.10)),
     );
+    let name = "with idle against idle at the other";
+    let row = Row::new(name, "ratio", &grown(ours, Idle::There));
+    report.add(row.against(&grown(theirs, Idle::There)));
     Ok(())
 }
 
-/// 99th percentiles in microseconds, round by round.
-#[derive(Default)]
-struct HalfLoad {
-    without: Vec<f64>,
-    with: Vec<f64>,
+/// Where idle sockets are open.
+#[derive(Clone, Copy, Debug)]
+enum Idle {
+    None,
+    /// At the server that is asked.
+    Here,
+    /// At the other: what they cost the kernel and the load generator, but not the server.
+    There,
 }
 
-async fn half_load(
-    installation: &Installation,
-    subject: Subject,
-    plan: &Plan,
-) -> Outcome<HalfLoad> {
-    eprintln!("half load: {}", subject.name());
-    let server = installation.start(subject)?;
-    let device = Device::of(installation, &server).await?;
-    let interval = half_capacity(&device, plan.handshakes).await?;
-    let mut p99 = HalfLoad::default();
-    for _ in 0..plan.half_load_rounds {
-        p99.without
-            .push(loaded(&device, interval, plan.half_load).await?);
-        // Opened anew for each round: servers close what is idle for long.
-        let idle = stay(&device, plan.idle_sockets).await?;
-        p99.with
-            .push(loaded(&device, interval, plan.half_load).await?);
-        drop(idle);
-        wait_for_closes().await;
+impl Idle {
+    const ALL: [Self; 3] = [Self::None, Self::Here, Self::There];
+}
+
+/// A server at half load.
+struct HalfLoad {
+    device: Device,
+    interval: Duration,
+    /// 99th percentiles in microseconds, round by round, for each of [`Idle::ALL`].
+    p99: [Vec<f64>; 3],
+    _server: Server,
+}
+
+impl HalfLoad {
+    async fn of(installation: &Installation, subject: Subject, plan: &Plan) -> Outcome<Self> {
+        let server = installation.start(subject)?;
+        let device = Device::of(installation, &server).await?;
+        Ok(Self {
+            interval: half_capacity(&device, plan.handshakes).await?,
+            device,
+            p99: Default::default(),
+            _server: server,
+        })
     }
-    Ok(p99)
+
+    /// Each case once, beginning with another in each round: what the kernel still does for closed
+    /// connections must not always fall to the same.
+    async fn round(&mut self, round: usize, other: &Device, plan: &Plan) -> Outcome<()> {
+        for turn in 0..Idle::ALL.len() {
+            let case = Idle::ALL[(round + turn) % Idle::ALL.len()];
+            // Opened anew for each round: servers close what is idle for long.
+            let idle = match case {
+                Idle::None => Vec::new(),
+                Idle::Here => stay(&self.device, plan.idle_sockets).await?,
+                Idle::There => stay(other, plan.idle_sockets).await?,
+            };
+            rest().await;
+            let p99 = p99(&self.device, self.interval, plan.half_load).await?;
+            self.p99[case as usize].push(p99);
+            drop(idle);
+            rest().await;
+        }
+        Ok(())
+    }
 }
 
 /// The interval between requests that keeps server and generator half busy.
@@ -95,8 +135,9 @@ async fn half_capacity(device: &Device, handshakes: usize) -> Outcome<Duration> 
     Ok(started.elapsed() / handshakes * 2)
 }
 
-async fn loaded(device: &Device, interval: Duration, length: Duration) -> Outcome<f64> {
-    let times = load::open(interval, length, |number| {
+async fn p99(device: &Device, interval: Duration, length: Duration) -> Outcome<f64> {
+    let device = device.clone();
+    let times = load::open(interval, length, move |number| {
         let device = device.clone();
         async move { device.fetch_secure(address(number), Version::Tls12).await }
     })
@@ -172,7 +213,8 @@ fn growth(server: &Server, before: Option<&f64>, count: usize) -> Outcome<f64> {
     Ok((megabytes(server)? - before) * 1e3 / count as f64)
 }
 
-async fn wait_for_closes() {
+/// Lets both sides finish what opened or closed connections leave to be done.
+async fn rest() {
     tokio::time::sleep(Duration::from_millis(500)).await;
 }
 

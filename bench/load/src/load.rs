@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use tokio::task::JoinSet;
-use tokio::time::Instant;
+use tokio::runtime::Handle;
+use tokio::task::{JoinSet, spawn_blocking};
 
-use crate::trouble::{Outcome, Trouble};
+use crate::trouble::{Outcome, Trouble, While};
 
 /// `callers` callers make `count` calls between them, each the next when its last is answered.
 /// One wrong answer fails all.
@@ -35,30 +36,34 @@ where
 
 /// Calls start every `interval` for `length`, whatever became of those before. The time of each,
 /// from the moment at which it was due.
+///
+/// They are started from a thread of their own: the runtime's timers round up to milliseconds.
 pub(crate) async fn open<F, C>(
     interval: Duration,
     length: Duration,
     call: C,
 ) -> Outcome<Vec<Duration>>
 where
-    C: Fn(usize) -> F,
+    C: Fn(usize) -> F + Send + 'static,
     F: Future<Output = Outcome<()>> + Send + 'static,
 {
-    let start = Instant::now();
-    let mut tasks = JoinSet::new();
-    let mut due = start;
-    for number in 0.. {
-        if due - start >= length {
-            break;
+    let runtime = Handle::current();
+    let starting = spawn_blocking(move || {
+        let mut tasks = JoinSet::new();
+        let start = Instant::now();
+        let dues = (0..).map(|number: u32| start + interval * number);
+        for (number, due) in dues.take_while(|due| *due - start < length).enumerate() {
+            thread::sleep(due.saturating_duration_since(Instant::now()));
+            let call = call(number);
+            let timed = async move {
+                call.await?;
+                Ok(due.elapsed())
+            };
+            tasks.spawn_on(timed, &runtime);
         }
-        tokio::time::sleep_until(due).await;
-        let (call, since) = (call(number), due);
-        tasks.spawn(async move {
-            call.await?;
-            Ok(since.elapsed())
-        });
-        due += interval;
-    }
+        tasks
+    });
+    let tasks = starting.await.doing("starting calls")?;
     all(tasks).await
 }
 

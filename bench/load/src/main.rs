@@ -28,7 +28,7 @@ use tokio::runtime::Builder;
 use installation::Installation;
 use plan::{Part, Plan};
 use report::Report;
-use trouble::Outcome;
+use trouble::{Outcome, Trouble, While};
 
 /// Compare engage-host with nginx on this computer, over loopback
 #[derive(Debug, Parser)]
@@ -55,10 +55,16 @@ struct Compare {
 
 fn main() -> ExitCode {
     let compare = Compare::parse();
-    let runtime = Builder::new_multi_thread().enable_all().build();
-    let done = runtime
-        .map_err(Into::into)
-        .and_then(|runtime| runtime.block_on(run(compare)));
+    // In a task: `block_on` itself would run on a thread beside the workers.
+    let done = Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(Trouble::from)
+        .and_then(|runtime| {
+            runtime
+                .block_on(runtime.spawn(run(compare)))
+                .doing("comparing")?
+        });
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(trouble) => {

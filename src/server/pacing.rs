@@ -223,7 +223,7 @@ impl AsyncWrite for Paced {
         ready!(self.poll_release(context))?;
         let stream = Pin::new(&mut self.stream);
         let written = match slices {
-            // `send`, which costs the kernel less than `writev`: every TLS answer is one record.
+            // `send`, which costs the kernel less than `writev`: a short TLS answer is one record.
             [one] => stream.poll_write(context, one),
             _ => stream.poll_write_vectored(context, slices),
         };

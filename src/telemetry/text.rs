@@ -1,7 +1,8 @@
 //! Events as lines of text: `TIME LEVEL target: message name=value ..`.
 //!
-//! As `tracing-subscriber` writes them by default, but a message's characters are not looked at one
-//! by one: there is a line for each request (docs/PERFORMANCE.md).
+//! As `tracing-subscriber` writes them by default, without what is not used here (spans, sources of
+//! errors) and without going through its formatter for each character: there is a line for each
+//! request (docs/PERFORMANCE.md).
 
 use std::fmt::{self, Debug, Write};
 
@@ -91,19 +92,15 @@ impl Visit for Fields<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
         self.write(field, format_args!("{value:?}"));
     }
-
-    fn record_u64(&mut self, field: &Field, value: u64) {
-        self.write(field, format_args!("{value}"));
-    }
 }
 
-/// Keeps an event on its line, and a terminal from being told what to do: control characters are
-/// written as Rust's escapes.
+/// Keeps an event on its line, and a terminal from being told what to do: what cannot be seen is
+/// written as Rust's escapes, be it a control character, a line separator, a space that is none or
+/// a mark that turns the direction of writing.
 struct OneLine<W>(W);
 
 impl<W: Write> Write for OneLine<W> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        // Control characters beyond ASCII take two bytes, of which neither is ASCII.
         if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
             return self.0.write_str(text);
         }
@@ -112,10 +109,9 @@ impl<W: Write> Write for OneLine<W> {
     }
 
     fn write_char(&mut self, character: char) -> fmt::Result {
-        if character.is_control() {
-            write!(self.0, "{}", character.escape_default())
-        } else {
-            self.0.write_char(character)
+        match character {
+            ' '..='~' => self.0.write_char(character),
+            _ => write!(self.0, "{}", character.escape_debug()),
         }
     }
 }
@@ -171,6 +167,17 @@ mod tests {
         assert_eq!(
             lines.unwrap(),
             "ERROR t: é\\r\\n\\u{9b}31m\\u{7f} shown=a\\u{1b}[2Jb quoted=\"\\u{7}\\\"\\n\""
+        );
+    }
+
+    #[test]
+    fn what_only_looks_like_a_line_or_a_space_is_told_apart() {
+        let lines = written(false, || {
+            error!(target: "t", "Straße\u{2028}\u{a0}\u{3000}status=200\u{202e}\u{200b}\u{feff}");
+        });
+        assert_eq!(
+            lines.unwrap(),
+            "ERROR t: Straße\\u{2028}\\u{a0}\\u{3000}status=200\\u{202e}\\u{200b}\\u{feff}"
         );
     }
 

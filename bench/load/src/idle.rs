@@ -31,22 +31,20 @@ pub(crate) async fn measure(
             plan.half_load_rounds
         );
         let devices: Vec<_> = loads.iter().map(|load| load.device.clone()).collect();
-        for (load, other) in loads.iter_mut().zip(devices.iter().rev()) {
-            load.round(round, other, plan).await?;
-        }
+        let [first, second] = [round % 2, 1 - round % 2];
+        loads[first].round(round, &devices[second], plan).await?;
+        loads[second].round(round, &devices[first], plan).await?;
     }
     let [ours, theirs] = &loads[..] else {
         unreachable!("two subjects");
     };
-    let what = "p99 of a fresh HTTPS request at half load";
-    let idle = plan.idle_sockets;
-    let names = [
-        what.to_owned(),
-        format!("{what}, {idle} idle"),
-        format!("{what}, {idle} idle at the other"),
-    ];
-    for ((name, ours), theirs) in names.into_iter().zip(&ours.p99).zip(&theirs.p99) {
-        report.add(Row::new(name, "us", ours).against(theirs));
+    for case in [Idle::None, Idle::Here, Idle::There] {
+        let name = format!(
+            "p99 of a fresh HTTPS request at half load{}",
+            case.told(plan)
+        );
+        let row = Row::new(name, "us", &ours.p99[case as usize]);
+        report.add(row.against(&theirs.p99[case as usize]));
     }
     let grown = |load: &HalfLoad, from: Idle| {
         ratios(&load.p99[Idle::Here as usize], &load.p99[from as usize])
@@ -77,14 +75,31 @@ enum Idle {
 }
 
 impl Idle {
-    const ALL: [Self; 3] = [Self::None, Self::Here, Self::There];
+    /// Each comes after each other, and first, as often: what closed connections leave to be done
+    /// must not always fall to the same.
+    const ORDERS: [[Self; 3]; 6] = [
+        [Self::None, Self::Here, Self::There],
+        [Self::There, Self::Here, Self::None],
+        [Self::Here, Self::There, Self::None],
+        [Self::None, Self::There, Self::Here],
+        [Self::There, Self::None, Self::Here],
+        [Self::Here, Self::None, Self::There],
+    ];
+
+    fn told(self, plan: &Plan) -> String {
+        match self {
+            Self::None => String::new(),
+            Self::Here => format!(", {} idle", plan.idle_sockets),
+            Self::There => format!(", {} idle at the other", plan.idle_sockets),
+        }
+    }
 }
 
 /// A server at half load.
 struct HalfLoad {
     device: Device,
     interval: Duration,
-    /// 99th percentiles in microseconds, round by round, for each of [`Idle::ALL`].
+    /// 99th percentiles in microseconds, round by round, for each [`Idle`].
     p99: [Vec<f64>; 3],
     _server: Server,
 }
@@ -101,11 +116,9 @@ impl HalfLoad {
         })
     }
 
-    /// Each case once, beginning with another in each round: what the kernel still does for closed
-    /// connections must not always fall to the same.
+    /// Each case once.
     async fn round(&mut self, round: usize, other: &Device, plan: &Plan) -> Outcome<()> {
-        for turn in 0..Idle::ALL.len() {
-            let case = Idle::ALL[(round + turn) % Idle::ALL.len()];
+        for case in Idle::ORDERS[round / 2 % Idle::ORDERS.len()] {
             // Opened anew for each round: servers close what is idle for long.
             let idle = match case {
                 Idle::None => Vec::new(),

@@ -51,7 +51,7 @@ where
     let starting = spawn_blocking(move || {
         let mut tasks = JoinSet::new();
         let start = Instant::now();
-        let dues = (0..).map(|number: u32| start + interval * number);
+        let dues = std::iter::successors(Some(start), |due| Some(*due + interval));
         for (number, due) in dues.take_while(|due| *due - start < length).enumerate() {
             thread::sleep(due.saturating_duration_since(Instant::now()));
             let call = call(number);

@@ -31,7 +31,8 @@ pub(crate) struct Plan {
     pub(crate) kept: usize,
     /// Idle sockets beside the load.
     pub(crate) idle_sockets: usize,
-    /// How long a load beside them lasts, and how often it is repeated with and without.
+    /// How long a load beside them lasts, and how often each case is repeated: 12 for all
+    /// orders of three cases and two servers.
     pub(crate) half_load: Duration,
     pub(crate) half_load_rounds: usize,
     /// Idle connections whose memory is measured: plain, TLS.
@@ -59,8 +60,8 @@ impl Plan {
             fresh: pick(10_000, 2_000),
             kept: pick(48_000, 16_000),
             idle_sockets: pick(10_000, 1_000),
-            half_load: Duration::from_secs(pick(2, 1) as u64),
-            half_load_rounds: pick(9, 2),
+            half_load: Duration::from_millis(pick(2_000, 500) as u64),
+            half_load_rounds: pick(12, 6),
             memory_plain: pick(5_000, 1_000),
             memory_tls: pick(2_000, 400),
             starts: pick(9, 3),

@@ -70,13 +70,7 @@ struct Fields<'a> {
 }
 
 impl Fields<'_> {
-    fn write(&mut self, field: &Field, value: fmt::Arguments<'_>) {
-        if self.written.is_ok() {
-            self.written = self.try_write(field.name(), value);
-        }
-    }
-
-    fn try_write(&mut self, name: &str, value: fmt::Arguments<'_>) -> fmt::Result {
+    fn write(&mut self, name: &str, value: &dyn Debug) -> fmt::Result {
         if !std::mem::take(&mut self.is_first) {
             self.line.write_char(' ')?;
         }
@@ -84,13 +78,16 @@ impl Fields<'_> {
             self.line.write_str(name)?;
             self.line.write_char('=')?;
         }
-        self.line.write_fmt(value)
+        write!(self.line, "{value:?}")
     }
 }
 
+/// Values of every kind arrive at the one function that a visitor must have.
 impl Visit for Fields<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        self.write(field, format_args!("{value:?}"));
+        if self.written.is_ok() {
+            self.written = self.write(field.name(), value);
+        }
     }
 }
 

@@ -70,6 +70,18 @@ fn each_request_is_one_event() {
     assert_eq!(log.matches(" access: ").count(), 7, "{log}");
 }
 
+/// HTTP lets a path carry any character beyond ASCII, raw.
+#[test]
+fn a_caller_cannot_forge_a_line() {
+    let log = logged("format = \"text\"", |daemon| {
+        get(daemon.http, "/a\u{2028}ERROR\u{a0}forged\u{9b}2J");
+    });
+    assert!(
+        log.contains(r" access: GET /a\u{2028}ERROR\u{a0}forged\u{9b}2J -> 404 listener=http "),
+        "{log}"
+    );
+}
+
 #[test]
 fn directives_leave_out_requests() {
     let log = logged("level = \"info,access=warn\"", |daemon| {

@@ -23,11 +23,11 @@ use tokio::runtime::{Builder, Runtime};
 
 use engage_host::config::Config;
 use engage_host::connection::{Connection, ListenerKind, Pacing, Phase};
-use engage_host::pki::{ServerChain, Timestamp, certificate_der, certificate_pem_chain};
 use engage_host::publication::{Publication, Published, prove};
 use engage_host::routes::{ANNOUNCEMENT, App, Response};
-use engage_host::site::SiteKey;
 use engage_host::telemetry::{Metrics, MismatchWatch};
+use engage_wire::pki::{ServerChain, Timestamp, certificate_der, certificate_pem_chain};
+use engage_wire::site::SiteKey;
 
 criterion_group!(micro, routes, access_log, chain, publication);
 criterion_main!(micro);

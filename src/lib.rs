@@ -20,25 +20,20 @@
 //! - [`server`]: sockets, TLS, the one HTTP/1 profile, shutdown.
 //! - [`routes`]: what is answered, every step of it in one function.
 //! - [`publication`]: everything that the certificate routes serve, and its proof.
-//! - [`devices`]: what devices deliver in their call-in, and its files; what they are answered.
 //! - [`webhook`]: the delivery of what devices sent to the access-control system.
-//! - [`lock`]: a device, simulated: what `doctor` and the tests speak with.
-//! - [`config`], [`site`], [`tls`], [`pki`]: configuration, site keys and announcements, what the
-//!   server proves itself with, certificates.
-//! - [`telemetry`], [`platform`], [`report`]: logs; what differs by operating system; messages.
+//! - [`config`], [`tls`]: configuration, what the server proves itself with.
+//! - [`telemetry`], [`platform`]: logs; what differs by operating system.
+//!
+//! Below it: `engage-wire` (what a device and a host agree on), `engage-device` (a device,
+//! simulated) and `engage-store` (what devices deliver).
 
 pub mod cli;
 pub mod config;
 pub mod connection;
-pub mod devices;
-pub mod lock;
-pub mod pki;
 pub mod platform;
 pub mod publication;
-pub mod report;
 pub mod routes;
 pub mod server;
-pub mod site;
 pub mod telemetry;
 pub mod tls;
 pub mod webhook;

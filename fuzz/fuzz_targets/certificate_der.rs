@@ -3,8 +3,8 @@
 
 use std::path::Path;
 
-use engage_host::pki::parse_certificate_der;
-use engage_host::report::explained;
+use engage_wire::pki::parse_certificate_der;
+use engage_wire::diagnostic::explained;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|der: &[u8]| {

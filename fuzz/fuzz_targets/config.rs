@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use engage_host::config::Config;
-use engage_host::report::explained;
+use engage_wire::diagnostic::explained;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {

@@ -1,7 +1,7 @@
 //! An answer of whatever host the doctor is pointed at.
 #![no_main]
 
-use engage_host::lock::Answer;
+use engage_device::Answer;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

@@ -3,8 +3,8 @@
 
 use std::path::Path;
 
-use engage_host::pki::{PrivateKey, parse_certificate_pem_chain};
-use engage_host::report::explained;
+use engage_wire::pki::{PrivateKey, parse_certificate_pem_chain};
+use engage_wire::diagnostic::explained;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &[u8]| {

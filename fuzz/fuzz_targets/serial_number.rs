@@ -1,7 +1,7 @@
 //! The query of an announcement request: what is found can be found again as it is shown.
 #![no_main]
 
-use engage_host::devices::SerialNumber;
+use engage_store::SerialNumber;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|query: &str| {

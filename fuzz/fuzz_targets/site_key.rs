@@ -1,7 +1,7 @@
 //! The contents of a site key file: a key, or a refusal; never shown either way.
 #![no_main]
 
-use engage_host::site::SiteKey;
+use engage_wire::site::SiteKey;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|contents: &[u8]| {

@@ -1,5 +1,6 @@
 //! `engage-host check`: the proof without the listeners.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -10,11 +11,11 @@ use serde::Serialize;
 use super::output::{Failure, print, print_json};
 use super::serve::Listen;
 use crate::config::{BaseUrl, Config};
-use crate::pki::Timestamp;
-use crate::pki::limits::MAX_CHAIN_BYTES;
 use crate::publication::{Inventory, Proof, SiteEntry, Warning, prove};
-use crate::report::{Explain, causes, explained};
 use crate::server::recording_refusals;
+use engage_wire::diagnostic::{Explain, causes, explained};
+use engage_wire::pki::Timestamp;
+use engage_wire::pki::limits::MAX_CHAIN_BYTES;
 
 /// Prove everything that `serve` would, without listening.
 ///
@@ -73,7 +74,7 @@ struct Report {
 
 #[derive(Serialize)]
 struct RefusalEntry {
-    code: &'static str,
+    code: Cow<'static, str>,
     message: String,
     hint: String,
     #[serde(skip)]

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::output::{Failure, print};
-use crate::pki::certificate_der;
-use crate::site::SiteKey;
+use engage_wire::pki::certificate_der;
+use engage_wire::site::SiteKey;
 
 /// Print Base64(HMAC-SHA1(site key, file)) and nothing else.
 #[derive(Args, Debug)]

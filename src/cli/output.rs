@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use serde::Serialize;
 
 use crate::publication::Refusals;
-use crate::report::{Explain, explained};
+use engage_wire::diagnostic::{Explain, explained};
 
 /// A failure that has been put into words for the person at the console.
 #[derive(Debug)]

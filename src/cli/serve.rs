@@ -11,11 +11,11 @@ use tracing::warn;
 use super::init;
 use super::output::Failure;
 use crate::config::Config;
-use crate::pki::Timestamp;
 use crate::platform;
 use crate::publication::{Published, prove};
 use crate::server::{self, Bound, Ready, Seen};
 use crate::telemetry::{start_logging, write_waiting_lines};
+use engage_wire::pki::Timestamp;
 
 /// Announce and serve certificates until stopped.
 #[derive(Args, Debug)]

@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
 
-use crate::devices::{CallInWindow, KeepDays};
+use engage_store::{CallInWindow, KeepDays};
 
 /// How the call-in is answered.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -1,10 +1,11 @@
 //! Why a configuration file cannot be used.
 
+use std::borrow::Cow;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::report::Explain;
-use crate::site::{HostName, SiteName};
+use engage_wire::diagnostic::Explain;
+use engage_wire::site::{HostName, SiteName};
 
 /// Why a configuration file cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -98,13 +99,13 @@ impl ConfigError {
 }
 
 impl Explain for ConfigError {
-    fn code(&self) -> &'static str {
+    fn code(&self) -> Cow<'static, str> {
         match self {
-            Self::AmbiguousHost { .. } => "ambiguous-host",
-            Self::HoldsKey { .. } => "key-in-config",
-            Self::NoSite { .. } => "no-site",
-            Self::Syntax { .. } => "config-syntax",
-            Self::Unreadable { .. } => "unreadable-file",
+            Self::AmbiguousHost { .. } => "ambiguous-host".into(),
+            Self::HoldsKey { .. } => "key-in-config".into(),
+            Self::NoSite { .. } => "no-site".into(),
+            Self::Syntax { .. } => "config-syntax".into(),
+            Self::Unreadable { .. } => "unreadable-file".into(),
         }
     }
 

@@ -9,7 +9,7 @@ use super::devices::DevicesSection;
 use super::limits::LimitsSection;
 use super::webhook::WebhookSection;
 use super::{Access, AdminConfig, BaseUrl, LogConfig};
-use crate::site::{HostName, SiteName};
+use engage_wire::site::{HostName, SiteName};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

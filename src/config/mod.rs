@@ -16,7 +16,7 @@ use std::io::{self, Read};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use crate::site::{HostName, SiteKey, SiteName};
+use engage_wire::site::{HostName, SiteKey, SiteName};
 use file::{AdminSection, ConfigFile, HttpSection, HttpsSection, SiteSection};
 
 pub use access::{Access, Network, NetworkError};

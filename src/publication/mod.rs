@@ -15,9 +15,9 @@ use std::sync::Arc;
 use arc_swap::{ArcSwap, Guard};
 use bytes::Bytes;
 
-use crate::pki::{Certificate, Fingerprint, Timestamp};
-use crate::site::{Announcement, HostName, SiteName};
 use crate::tls::TlsIdentity;
+use engage_wire::pki::{Certificate, Fingerprint, Timestamp};
+use engage_wire::site::{Announcement, HostName, SiteName};
 
 pub use inventory::{CertificateEntry, Inventory, SiteEntry};
 pub use prove::{Proof, prove};

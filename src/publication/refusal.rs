@@ -1,14 +1,15 @@
 //! What a device would reject, so that it is not published.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-use crate::pki::limits::{MAX_CHAIN_BYTES, MAX_KEY_BITS, MIN_RSA_BITS};
-use crate::pki::{ChainError, LoadError, PublicKey, Role, Timestamp};
-use crate::report::{Explain, explained};
-use crate::site::{CertUrlError, KeyFileError, SiteName};
 use crate::tls::KeyMismatch;
+use engage_wire::diagnostic::{Explain, explained};
+use engage_wire::pki::limits::{MAX_CHAIN_BYTES, MAX_KEY_BITS, MIN_RSA_BITS};
+use engage_wire::pki::{ChainError, LoadError, PublicKey, Role, Timestamp};
+use engage_wire::site::{CertUrlError, KeyFileError, SiteName};
 
 /// Why something cannot be published.
 #[derive(Debug, thiserror::Error)]
@@ -151,32 +152,32 @@ pub enum Refusal {
 }
 
 impl Explain for Refusal {
-    fn code(&self) -> &'static str {
+    fn code(&self) -> Cow<'static, str> {
         match self {
-            Self::CertUrl { .. } => "cert-url-too-long",
+            Self::CertUrl { .. } => "cert-url-too-long".into(),
             Self::Chain { source, .. } => match source {
-                ChainError::BrokenLink { .. } | ChainError::Empty => "broken-chain",
-                ChainError::ForeignRoot { .. } => "foreign-root",
-                ChainError::NotAnchored { .. } => "not-anchored",
+                ChainError::BrokenLink { .. } | ChainError::Empty => "broken-chain".into(),
+                ChainError::ForeignRoot { .. } => "foreign-root".into(),
+                ChainError::NotAnchored { .. } => "not-anchored".into(),
             },
-            Self::ChainTooLarge { .. } => "chain-too-large",
-            Self::Expired { .. } => "expired",
+            Self::ChainTooLarge { .. } => "chain-too-large".into(),
+            Self::Expired { .. } => "expired".into(),
             Self::Key {
                 source: KeyMismatch::Foreign { .. },
                 ..
-            } => "foreign-key",
+            } => "foreign-key".into(),
             Self::Key {
                 source: KeyMismatch::Unusable,
                 ..
-            } => "unusable-key",
-            Self::KeySize { .. } => "key-size",
+            } => "unusable-key".into(),
+            Self::KeySize { .. } => "key-size".into(),
             Self::Load(source) => source.code(),
-            Self::NotDerName { .. } => "not-der-name",
-            Self::NotYetValid { .. } => "not-yet-valid",
-            Self::SameName { .. } => "same-name",
+            Self::NotDerName { .. } => "not-der-name".into(),
+            Self::NotYetValid { .. } => "not-yet-valid".into(),
+            Self::SameName { .. } => "same-name".into(),
             Self::SiteKey { source, .. } => source.code(),
-            Self::StaticDir { .. } => "unreadable-static-dir",
-            Self::UnsupportedKey { .. } => "unsupported-key",
+            Self::StaticDir { .. } => "unreadable-static-dir".into(),
+            Self::UnsupportedKey { .. } => "unsupported-key".into(),
         }
     }
 

@@ -6,8 +6,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::Warning;
-use crate::pki::{Certificate, certificate_der};
-use crate::report::causes;
+use engage_wire::diagnostic::causes;
+use engage_wire::pki::{Certificate, certificate_der};
 
 /// Where certificates are served, and the folder of that name inside the static directory.
 pub const CERTIFICATE_ROUTE: &str = "/static/Device_Certificates/";
@@ -121,7 +121,7 @@ fn keys_within(folder: &Path) -> Vec<PathBuf> {
             };
             if kind.is_dir() && depth < MAX_DEPTH {
                 folders.push((entry.path(), depth + 1));
-            } else if kind.is_file() && crate::pki::holds_private_key(&entry.path()) {
+            } else if kind.is_file() && engage_wire::pki::holds_private_key(&entry.path()) {
                 keys.push(entry.path());
             }
         }

@@ -4,9 +4,9 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use crate::pki::limits::{EXPIRY_WARNING_DAYS, MAX_CHAIN_BYTES, TIGHT_CHAIN_BYTES};
-use crate::pki::{Certificate, Role, Timestamp};
-use crate::site::{HostName, SiteName};
+use engage_wire::pki::limits::{EXPIRY_WARNING_DAYS, MAX_CHAIN_BYTES, TIGHT_CHAIN_BYTES};
+use engage_wire::pki::{Certificate, Role, Timestamp};
+use engage_wire::site::{HostName, SiteName};
 
 /// One thing to look at. Serialises for `check --json`.
 #[derive(Clone, Debug, Eq, Hash, PartialEq, Serialize)]

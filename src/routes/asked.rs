@@ -10,8 +10,8 @@ use hyper::body::Body;
 
 use super::Response;
 use crate::connection::{Connection, Phase};
-use crate::devices::DeviceId;
 use crate::telemetry::{Access, Metrics, Route};
+use engage_store::DeviceId;
 
 /// A request that is being answered.
 pub(super) struct Asked {

@@ -20,11 +20,11 @@ use tokio::net::TcpStream;
 use tracing::warn;
 
 use super::accepting::Reception;
-use crate::devices::Health;
-use crate::pki::Timestamp;
 use crate::publication::Expiry;
 use crate::routes::{App, Response};
 use crate::telemetry::Burst;
+use engage_store::Health;
+use engage_wire::pki::Timestamp;
 
 /// Answers on the admin listener.
 pub(super) struct Admin {

@@ -1,5 +1,6 @@
 //! Sockets, bound before anything is served on them.
 
+use std::borrow::Cow;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 
@@ -9,7 +10,7 @@ use tracing::warn;
 
 use crate::config::{AdminConfig, Config};
 use crate::platform::raise_descriptor_limit;
-use crate::report::{Explain, one_line};
+use engage_wire::diagnostic::{Explain, one_line};
 
 /// All listening sockets. Connections queue in the kernel until [`super::run`] accepts them.
 #[derive(Debug)]
@@ -60,8 +61,8 @@ pub struct BindError {
 }
 
 impl Explain for BindError {
-    fn code(&self) -> &'static str {
-        "cannot-listen"
+    fn code(&self) -> Cow<'static, str> {
+        "cannot-listen".into()
     }
 
     fn hint(&self) -> String {

@@ -1,5 +1,6 @@
 //! Opens what the call-in is recorded in, and what is delivered from there.
 
+use std::borrow::Cow;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -7,13 +8,13 @@ use std::sync::Arc;
 use tracing::{error, warn};
 
 use crate::config::{Config, DevicesConfig, DevicesDirectory};
-use crate::devices::files::{OpenError, StoreObserver};
-use crate::devices::{Credentials, CredentialsError, DeviceStore, FileStore};
 use crate::publication::Published;
-use crate::report::{Explain, one_line};
 use crate::routes::{Admittance, CallIn, Sightings};
 use crate::telemetry::{Burst, DeliveryMetrics};
 use crate::webhook::{self, Receiver, Wake, WebhookError};
+use engage_store::files::{OpenError, StoreObserver};
+use engage_store::{Credentials, CredentialsError, DeviceStore, FileStore};
+use engage_wire::diagnostic::{Explain, one_line};
 
 /// Why the call-in cannot be answered, and so the daemon does not start.
 #[derive(Debug, thiserror::Error)]
@@ -30,7 +31,7 @@ pub enum CallInError {
 }
 
 impl Explain for CallInError {
-    fn code(&self) -> &'static str {
+    fn code(&self) -> Cow<'static, str> {
         match self {
             Self::Credentials(source) => source.code(),
             Self::Directory(source) => source.code(),

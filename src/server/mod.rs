@@ -25,7 +25,6 @@ use tokio::sync::Notify;
 use tracing::info;
 
 use crate::config::Config;
-use crate::pki::Timestamp;
 use crate::platform::service_manager;
 use crate::publication::Published;
 use crate::routes::{App, CallIn};
@@ -33,6 +32,7 @@ use crate::telemetry::{ExpiryWatch, Metrics, MismatchWatch};
 use admission::Admission;
 use doorway::Doorway;
 use drain::Drain;
+use engage_wire::pki::Timestamp;
 use reload::Reloader;
 
 pub use bound::{BindError, Bound};

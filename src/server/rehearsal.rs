@@ -10,10 +10,10 @@ use tokio::time::Instant;
 use tracing::debug;
 
 use super::tls::shake_hands;
-use crate::lock::{PreparedClient, TlsClient, TlsVersions};
 use crate::publication::Publication;
-use crate::site::HostName;
 use crate::tls::TlsIdentity;
+use engage_device::{PreparedClient, TlsClient, TlsVersions};
+use engage_wire::site::HostName;
 
 /// Has a simulated device shake hands with what is published, so that the first real one waits
 /// for nothing that is only done once: the crypto library gathers entropy at first use, for 20 to

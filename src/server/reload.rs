@@ -14,13 +14,13 @@ use tracing::{error, info, warn};
 
 use super::watch::{Seen, watch};
 use crate::config::Config;
-use crate::devices::Credentials;
-use crate::pki::Timestamp;
 use crate::platform::{forward_reload_signals, service_manager};
 use crate::publication::{Proof, Published, prove};
-use crate::report::{Explain, one_line};
 use crate::routes::CallIn;
 use crate::telemetry::{ExpiryWatch, Metrics};
+use engage_store::Credentials;
+use engage_wire::diagnostic::{Explain, one_line};
+use engage_wire::pki::Timestamp;
 
 /// Replaces the publication when its sources change.
 pub(super) struct Reloader {
@@ -172,7 +172,7 @@ impl Reloader {
 
 fn refused(refusal: &dyn Explain) {
     error!(
-        code = refusal.code(),
+        code = &*refusal.code(),
         "reload refused, the previous state stays in force: {}",
         one_line(refusal)
     );

@@ -7,7 +7,7 @@ use tracing::info;
 
 use super::Route;
 use crate::connection::Connection;
-use crate::devices::{DeviceId, SerialNumber};
+use engage_store::{DeviceId, SerialNumber};
 
 /// A request and what became of it.
 #[derive(Debug)]

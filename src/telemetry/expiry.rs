@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use tracing::{error, warn};
 
-use crate::pki::Timestamp;
 use crate::publication::{Expiry, Publication};
+use engage_wire::pki::Timestamp;
 
 /// Remembers which warnings have been given, so that each is given once.
 #[derive(Debug, Default)]

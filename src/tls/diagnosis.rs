@@ -7,7 +7,7 @@ use rustls::AlertDescription;
 use super::Repertoire;
 use super::hello::{ClientHello, HELLO_BYTES, HelloError};
 use super::incompatibility::{incompatibility, version_name};
-use crate::report::causes;
+use engage_wire::diagnostic::causes;
 
 /// Why a handshake failed.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -11,7 +11,7 @@ use x509_parser::prelude::{FromDer, SubjectPublicKeyInfo};
 
 use super::preference::{Sha256First, is_clients_choice};
 use super::{Repertoire, server_config};
-use crate::pki::{PrivateKey, ServerChain};
+use engage_wire::pki::{PrivateKey, ServerChain};
 
 /// A chain with the private key that belongs to its leaf, ready to shake hands.
 #[derive(Clone)]

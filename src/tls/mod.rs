@@ -9,19 +9,13 @@ mod repertoire;
 
 use std::sync::Arc;
 
-use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::crypto::aws_lc_rs;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ServerConfig, version};
 
 pub use diagnosis::{Diagnosis, FailureReason, diagnose};
 pub use identity::{KeyMismatch, TlsIdentity};
 pub use repertoire::Repertoire;
-
-/// The one crypto provider; nothing depends on a process-wide default.
-#[must_use]
-pub fn crypto_provider() -> Arc<CryptoProvider> {
-    Arc::new(aws_lc_rs::default_provider())
-}
 
 /// How the TLS listener speaks: TLS 1.2 and 1.3, HTTP/1 only, the same identity for every name.
 ///

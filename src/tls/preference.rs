@@ -73,7 +73,7 @@ const SHA256: [SignatureScheme; 3] = [
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tls::crypto_provider;
+    use engage_wire::crypto_provider;
 
     #[test]
     fn only_a_client_that_puts_chacha20_first_keeps_its_order() {

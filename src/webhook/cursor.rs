@@ -10,7 +10,7 @@ use atomic_write_file::AtomicWriteFile;
 use serde::{Deserialize, Serialize};
 use tracing::warn;
 
-use crate::devices::Log;
+use engage_store::Log;
 
 /// The last event of each log that was answered 2xx; `None` before the first.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]

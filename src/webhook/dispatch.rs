@@ -16,8 +16,8 @@ use super::cursor::Cursor;
 use super::gate::Gate;
 use super::turn::{Ended, Outcome, Turn};
 use super::{Receiver, Wake};
-use crate::devices::DeviceId;
 use crate::telemetry::{Burst, DeliveryMetrics};
+use engage_store::DeviceId;
 
 /// Gives devices their turns. A device with undelivered events is in exactly one of `ready`,
 /// `waiting` and `running`.

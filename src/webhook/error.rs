@@ -1,12 +1,13 @@
 //! Why deliveries cannot begin.
 
+use std::borrow::Cow;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use rustls::pki_types::pem;
 
 use super::secret::Secret;
-use crate::report::Explain;
+use engage_wire::diagnostic::Explain;
 
 /// Why deliveries cannot begin: the daemon does not start.
 #[derive(Debug, thiserror::Error)]
@@ -68,12 +69,12 @@ impl WebhookError {
 }
 
 impl Explain for WebhookError {
-    fn code(&self) -> &'static str {
+    fn code(&self) -> Cow<'static, str> {
         match self {
-            Self::CaMalformed { .. } => "webhook-ca-malformed",
-            Self::NoAuthority => "webhook-no-authority",
-            Self::SecretLength { .. } => "webhook-secret-length",
-            Self::Unreadable { .. } => "unreadable-file",
+            Self::CaMalformed { .. } => "webhook-ca-malformed".into(),
+            Self::NoAuthority => "webhook-no-authority".into(),
+            Self::SecretLength { .. } => "webhook-secret-length".into(),
+            Self::Unreadable { .. } => "unreadable-file".into(),
         }
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Pace;
-use crate::devices::DeviceId;
+use engage_store::DeviceId;
 
 /// Open, paused, or open for one attempt.
 #[derive(Debug)]

@@ -1,6 +1,6 @@
 //! The delivery of stored audits and alerts to the access-control system (docs/WEBHOOK.md).
 //!
-//! The monthly files of [`devices::files`](crate::devices::files) are the queue: nothing is copied
+//! The monthly files of [`devices::files`](engage_store::files) are the queue: nothing is copied
 //! into another one that could be lost or filled. For each device a durable cursor says which line
 //! of which file the receiver has answered 2xx; what follows it is posted, in order, until it is.
 //!
@@ -41,10 +41,10 @@ use tracing::{info, warn};
 
 use crate::config::{ReceiverUrl, WebhookConfig};
 use crate::platform::mode_readable_by_others;
-use crate::site::HostName;
 use crate::telemetry::DeliveryMetrics;
 use cursor::Cursor;
 use dispatch::Dispatcher;
+use engage_wire::site::HostName;
 use secret::Secret;
 
 pub use error::{CaReason, WebhookError};

@@ -13,9 +13,9 @@ use tracing::{debug, warn};
 use super::Wake;
 use super::cursor::Cursor;
 use super::tail;
-use crate::devices::files::StoreObserver as _;
-use crate::devices::{Archive, DeviceId};
 use crate::telemetry::DeliveryMetrics;
+use engage_store::files::StoreObserver as _;
+use engage_store::{Archive, DeviceId};
 
 /// Wakes the deliverer for every device that has undelivered events, for ever.
 pub(super) async fn repeat(

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use tracing::{error, warn};
 
 use super::cursor::{Cursor, Position};
-use crate::devices::Log;
+use engage_store::Log;
 
 /// Events of one log that go out together.
 #[derive(Debug)]

@@ -16,8 +16,8 @@ use tokio::time::timeout;
 use jiff::Timestamp;
 
 use super::*;
-use crate::devices::DeviceId;
-use crate::devices::files::StoreObserver as _;
+use engage_store::DeviceId;
+use engage_store::files::StoreObserver as _;
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 

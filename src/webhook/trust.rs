@@ -15,7 +15,7 @@ use rustls::{ClientConfig, RootCertStore};
 use tracing::warn;
 
 use super::error::{CaReason, WebhookError};
-use crate::tls::crypto_provider;
+use engage_wire::crypto_provider;
 
 /// A TLS client that verifies the receiver's certificate, name and dates.
 pub(super) fn client(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, WebhookError> {

@@ -14,8 +14,8 @@ use super::client::{Connection, Failure, Head};
 use super::cursor::Cursor;
 use super::secret::hex;
 use super::tail::{self, Batch};
-use crate::devices::{DeviceId, Log};
 use crate::telemetry::DeliveryMetrics;
+use engage_store::{DeviceId, Log};
 
 /// What a turn needs.
 pub(super) struct Turn {

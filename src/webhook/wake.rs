@@ -8,8 +8,8 @@ use tokio::sync::Notify;
 use tracing::error;
 
 use super::undelivered;
-use crate::devices::DeviceId;
-use crate::devices::files::StoreObserver;
+use engage_store::DeviceId;
+use engage_store::files::StoreObserver;
 
 /// The devices for which something may wait. Shared by the store, which tells, and [`run`], which
 /// asks.

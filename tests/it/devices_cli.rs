@@ -8,7 +8,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use engage_host::devices::{
+use engage_store::{
     Alert, AuditBatch, CallInWindow, ConfigUpload, Credentials, DeviceId, DeviceStore, FileStore,
     KeepDays, Note, SerialNumber,
 };

@@ -10,8 +10,8 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use engage_host::lock::{TlsClient, TlsVersions};
-use engage_host::pki::Certificate;
+use engage_device::{TlsClient, TlsVersions};
+use engage_wire::pki::Certificate;
 use serde_json::Value;
 
 use ill::{Host, Sin};

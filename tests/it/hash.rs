@@ -4,7 +4,7 @@ use std::path::Path;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use engage_host::site::SiteKey;
+use engage_wire::site::SiteKey;
 use hmac::{Hmac, KeyInit, Mac};
 use sha1::Sha1;
 

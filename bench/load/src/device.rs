@@ -4,10 +4,10 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use engage_host::lock::{
+use engage_device::{
     HostUrl, PreparedClient, Request, TlsClient, TlsVersions, connect_from, exchange,
 };
-use engage_host::site::HostName;
+use engage_wire::site::HostName;
 use rustls::{HandshakeKind, ProtocolVersion};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;

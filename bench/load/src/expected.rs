@@ -1,6 +1,6 @@
 //! The one answer that counts, byte for byte.
 
-use engage_host::lock::Received;
+use engage_device::Received;
 
 use crate::trouble::{Outcome, Trouble, While};
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use aws_lc_rs::signature::RsaKeyPair;
 use engage_host::config::Config;
-use engage_host::pki::{Certificate, PrivateKey, Timestamp, certificate_der};
+use engage_wire::pki::{Certificate, PrivateKey, Timestamp, certificate_der};
 use engage_host::publication::prove;
 
 use crate::host;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use engage_host::config::Config;
-use engage_host::site::SiteKey;
+use engage_wire::site::SiteKey;
 use tokio::time::Instant;
 
 use crate::accounting::CpuTime;

@@ -13,8 +13,8 @@ use super::ledger::Ledger;
 use super::since::Since;
 use super::table::{cell, moment};
 use super::{remark, unreadable};
-use crate::devices::files::Line;
-use crate::devices::{DeviceId, Log, Tail, Tailed, masked};
+use engage_store::files::Line;
+use engage_store::{DeviceId, Log, Tail, Tailed, masked};
 
 /// Print the audits that devices delivered, or their alerts.
 ///

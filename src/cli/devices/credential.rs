@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use super::super::output::{Failure, print};
 use super::remark;
-use crate::devices::{DeviceId, SerialNumber, credential_line};
+use engage_store::{DeviceId, SerialNumber, credential_line};
 
 /// Read a device's password from standard input, print its line for the credentials file.
 ///

@@ -5,8 +5,8 @@ use std::io::{self, Write};
 
 use serde_json::value::RawValue;
 
-use crate::devices::DeviceId;
-use crate::devices::files::Line;
+use engage_store::DeviceId;
+use engage_store::files::Line;
 
 /// The names of the columns: those of the stored lines.
 pub(super) fn write_heading(out: &mut impl Write) -> io::Result<()> {

@@ -9,8 +9,8 @@ use fs_err::File;
 use super::super::output::{Failure, print};
 use super::remark;
 use super::unreadable;
-use crate::devices::{Database, DbContents};
-use crate::report::explained;
+use engage_store::{Database, DbContents};
+use engage_wire::diagnostic::explained;
 
 /// Check databases before devices see them.
 #[derive(Args, Debug)]

@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::super::output::Failure;
 use crate::config::Config;
-use crate::devices::DeviceId;
+use engage_store::DeviceId;
 
 /// Names the configuration, whose `[devices] directory` is read.
 #[derive(Args, Debug)]

@@ -7,8 +7,8 @@ use super::super::output::{Failure, print, print_json};
 use super::ledger::Ledger;
 use super::table::{cell, moment, table};
 use super::{remark, unreadable};
-use crate::devices::{Archive, Dated, DeviceRecord};
-use crate::report::causes;
+use engage_store::{Archive, Dated, DeviceRecord};
+use engage_wire::diagnostic::causes;
 
 #[derive(Args, Debug)]
 pub(super) struct List {

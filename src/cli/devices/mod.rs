@@ -20,7 +20,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 
 use super::output::Failure;
-use crate::report::causes;
+use engage_wire::diagnostic::causes;
 
 /// Show what devices delivered in their call-in.
 ///

@@ -12,8 +12,8 @@ use super::ledger::Ledger;
 use super::list::last_call_in;
 use super::table::{cell, moment, printable};
 use super::{remark, unreadable};
-use crate::devices::{Archive, Dated, DeviceId, DeviceRecord};
-use crate::report::causes;
+use engage_store::{Archive, Dated, DeviceId, DeviceRecord};
+use engage_wire::diagnostic::causes;
 
 /// Show everything that is known of a device, with its last upload.
 ///

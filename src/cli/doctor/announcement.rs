@@ -2,8 +2,10 @@
 
 use super::examination::SERVER_LOG;
 use super::step::Findings;
-use crate::lock::{Announced, Answer, Examined, ExchangeError, HostUrl, Received, Scheme, excerpt};
-use crate::report::causes;
+use engage_device::{
+    Announced, Answer, Examined, ExchangeError, HostUrl, Received, Scheme, excerpt,
+};
+use engage_wire::diagnostic::causes;
 
 /// Judges the answer to a request for the announcement; the body, if there is one to read.
 pub(super) fn read_announcement(
@@ -128,7 +130,7 @@ fn read(
     for fault in &faults {
         findings.fail(fault.to_string(), fault.hint());
     }
-    if answer.status() != 200 || faults.iter().any(crate::lock::AnswerError::hides_body) {
+    if answer.status() != 200 || faults.iter().any(engage_device::AnswerError::hides_body) {
         return None;
     }
     judge_type(findings, &answer, content_type);

@@ -5,10 +5,10 @@ use base64::engine::general_purpose::STANDARD;
 use sha1::{Digest, Sha1};
 
 use super::step::Findings;
-use crate::lock::{Announced, TlsClient, TlsVersions, excerpt};
-use crate::pki::limits::{EXPIRY_WARNING_DAYS, MAX_CHAIN_BYTES, MAX_KEY_BITS, MIN_RSA_BITS};
-use crate::pki::{Certificate, PublicKey, Timestamp};
-use crate::site::{AnnouncementHash, SiteKey};
+use engage_device::{Announced, TlsClient, TlsVersions, excerpt};
+use engage_wire::pki::limits::{EXPIRY_WARNING_DAYS, MAX_CHAIN_BYTES, MAX_KEY_BITS, MIN_RSA_BITS};
+use engage_wire::pki::{Certificate, PublicKey, Timestamp};
+use engage_wire::site::{AnnouncementHash, SiteKey};
 
 pub(super) fn judge_hash(
     findings: &mut Findings,

@@ -14,8 +14,8 @@ use super::session::{judge_chain, open_session};
 use super::step::{Findings, Step};
 use super::subject::Subject;
 use crate::cli::output::print;
-use crate::lock::{Announced, Received, Request, Scheme, TlsClient, connect, exchange};
-use crate::report::causes;
+use engage_device::{Announced, Received, Request, Scheme, TlsClient, connect, exchange};
+use engage_wire::diagnostic::causes;
 
 /// An examination under way.
 pub(super) struct Examination {

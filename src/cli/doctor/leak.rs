@@ -4,8 +4,8 @@ use rustls::pki_types::PrivateKeyDer;
 
 use super::examination::Examination;
 use super::step::Findings;
-use crate::lock::{Announced, HostUrl, Received, Request, Scheme, TlsClient, connect, exchange};
-use crate::site::SiteKey;
+use engage_device::{Announced, HostUrl, Received, Request, Scheme, TlsClient, connect, exchange};
+use engage_wire::site::SiteKey;
 
 /// Asks for every likely place of a key, over HTTP and, with a `client`, over TLS.
 pub(super) async fn seek_private_key(

@@ -15,7 +15,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::output::{Failure, print, print_json};
-use crate::lock::{HostPort, HostUrl};
+use engage_device::{HostPort, HostUrl};
 use examination::Examination;
 use step::{Outcome, Step};
 use subject::Subject;

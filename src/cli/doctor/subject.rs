@@ -5,9 +5,9 @@ use std::path::Path;
 use super::Doctor;
 use crate::cli::output::Failure;
 use crate::config::{Config, SiteConfig};
-use crate::lock::{HostPort, HostUrl, Scheme};
 use crate::routes::ANNOUNCEMENT;
-use crate::site::SiteKey;
+use engage_device::{HostPort, HostUrl, Scheme};
+use engage_wire::site::SiteKey;
 
 /// A host to examine.
 pub(super) struct Subject {

@@ -1,14 +1,15 @@
 //! Why nothing was made.
 
+use std::borrow::Cow;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::config::ConfigError;
-use crate::pki::issue::IssueError;
-use crate::pki::limits::MAX_CHAIN_BYTES;
-use crate::pki::{ChainError, LoadError};
-use crate::report::Explain;
-use crate::site::KeyFileError;
+use engage_wire::diagnostic::Explain;
+use engage_wire::pki::issue::IssueError;
+use engage_wire::pki::limits::MAX_CHAIN_BYTES;
+use engage_wire::pki::{ChainError, LoadError};
+use engage_wire::site::KeyFileError;
 
 /// Why nothing was made. Whatever it is, nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -110,22 +111,22 @@ impl InitError {
 }
 
 impl Explain for InitError {
-    fn code(&self) -> &'static str {
+    fn code(&self) -> Cow<'static, str> {
         match self {
-            Self::AnchorLost { .. } => "anchor-lost",
-            Self::Busy { .. } => "busy",
+            Self::AnchorLost { .. } => "anchor-lost".into(),
+            Self::Busy { .. } => "busy".into(),
             Self::Config(error) => error.code(),
-            Self::File { .. } => "unusable-file",
-            Self::HalfPair { .. } => "half-pair",
-            Self::Issue { .. } => "not-issued",
-            Self::IssuerKey { .. } => "key-mismatch",
+            Self::File { .. } => "unusable-file".into(),
+            Self::HalfPair { .. } => "half-pair".into(),
+            Self::Issue { .. } => "not-issued".into(),
+            Self::IssuerKey { .. } => "key-mismatch".into(),
             Self::Load(error) => error.code(),
-            Self::NotOneChain { .. } => "chain",
-            Self::OtherSiteKey { .. } => "other-site-key",
-            Self::RootKeyAway { .. } => "root-key-away",
+            Self::NotOneChain { .. } => "chain".into(),
+            Self::OtherSiteKey { .. } => "other-site-key".into(),
+            Self::RootKeyAway { .. } => "root-key-away".into(),
             Self::SiteKey(error) => error.code(),
-            Self::TooLarge { .. } => "chain-too-large",
-            Self::WhichSite { .. } => "which-site",
+            Self::TooLarge { .. } => "chain-too-large".into(),
+            Self::WhichSite { .. } => "which-site".into(),
         }
     }
 

@@ -9,8 +9,8 @@ use zeroize::Zeroizing;
 
 use super::error::InitError;
 use super::layout::folder;
-use crate::pki::issue::random_bytes;
 use crate::platform;
+use engage_wire::pki::issue::random_bytes;
 
 /// A file to be written.
 pub(super) struct NewFile {

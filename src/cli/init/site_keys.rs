@@ -9,8 +9,8 @@ use zeroize::Zeroizing;
 use super::error::InitError;
 use super::layout::{Layout, exists};
 use super::new_file::NewFile;
-use crate::pki::issue::random_bytes;
-use crate::site::{AnnouncementHash, KeyFileError, SiteKey};
+use engage_wire::pki::issue::random_bytes;
+use engage_wire::site::{AnnouncementHash, KeyFileError, SiteKey};
 
 /// The key files that are named but do not exist.
 pub(super) fn missing(layout: &Layout, given: Option<&Path>) -> Result<Vec<NewFile>, InitError> {

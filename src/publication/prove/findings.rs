@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
-use crate::pki::Timestamp;
 use crate::publication::{Refusal, Warning};
+use engage_wire::pki::Timestamp;
 
 /// Refusals and warnings, each said once however many sites it concerns.
 #[derive(Debug)]

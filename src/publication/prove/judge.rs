@@ -4,11 +4,11 @@ use std::path::Path;
 
 use super::{Findings, Prover};
 use crate::config::SiteConfig;
-use crate::pki::limits::{MAX_KEY_BITS, MIN_RSA_BITS};
-use crate::pki::{Certificate, PublicKey, Role, SubjectAltName};
 use crate::platform;
 use crate::publication::{Refusal, Warning};
-use crate::site::HostName;
+use engage_wire::pki::limits::{MAX_KEY_BITS, MIN_RSA_BITS};
+use engage_wire::pki::{Certificate, PublicKey, Role, SubjectAltName};
+use engage_wire::site::HostName;
 
 impl Prover<'_> {
     pub(super) fn judge_base_url(&mut self) {

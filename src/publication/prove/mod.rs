@@ -15,12 +15,12 @@ use super::refusal::{Refusal, Refusals};
 use super::shelf::{FileName, Shelf};
 use super::{Expiry, Publication, Warning};
 use crate::config::{BaseUrl, Config};
-use crate::pki::limits::MAX_CHAIN_BYTES;
-use crate::pki::{
+use crate::tls::TlsIdentity;
+use engage_wire::pki::limits::MAX_CHAIN_BYTES;
+use engage_wire::pki::{
     Certificate, PrivateKey, Role, ServerChain, Timestamp, certificate_of_any_form,
     certificate_pem_chain,
 };
-use crate::tls::TlsIdentity;
 use findings::Findings;
 use site::{Anchor, ProvenSite};
 

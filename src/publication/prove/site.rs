@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use super::Prover;
 use crate::config::SiteConfig;
-use crate::pki::limits::{MAX_CHAIN_BYTES, TIGHT_CHAIN_BYTES};
-use crate::pki::{Certificate, DevicePath, Role, ServerChain, certificate_der};
 use crate::publication::inventory::{CertificateEntry, SiteEntry};
 use crate::publication::shelf::FileName;
 use crate::publication::{Expiry, PublishedSite, Refusal, Warning};
-use crate::site::{Announcement, CertUrl, HostName, SiteKey};
+use engage_wire::pki::limits::{MAX_CHAIN_BYTES, TIGHT_CHAIN_BYTES};
+use engage_wire::pki::{Certificate, DevicePath, Role, ServerChain, certificate_der};
+use engage_wire::site::{Announcement, CertUrl, HostName, SiteKey};
 
 /// An announced certificate, and the path that a device builds to it.
 pub(super) struct Anchor {

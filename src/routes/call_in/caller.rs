@@ -19,10 +19,10 @@ use zeroize::Zeroizing;
 use super::CallIn;
 use super::sightings::Sighting;
 use crate::connection::{Connection, ListenerKind};
-use crate::devices::{Credentials, DeviceId, Note, SerialNumber};
 use crate::routes::asked::Asked;
 use crate::routes::{Response, answer};
 use crate::telemetry::{Attempts, Burst};
+use engage_store::{Credentials, DeviceId, Note, SerialNumber};
 
 /// Who may call in, and on which listener.
 #[derive(Debug)]

@@ -18,13 +18,13 @@ use tracing::{error, warn};
 
 use super::asked::Asked;
 use super::{Response, answer};
-use crate::devices::{
+use crate::publication::Published;
+use crate::telemetry::{Burst, Route};
+use engage_store::{
     Acknowledged, Alert, AuditBatch, Call, CallInWindow, ConfigUpload, DeviceId, DeviceStore,
     Health, StoreError,
 };
-use crate::publication::Published;
-use crate::report::one_line;
-use crate::telemetry::{Burst, Route};
+use engage_wire::diagnostic::one_line;
 
 pub use caller::Admittance;
 pub use sightings::Sightings;

@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 
-use crate::pki::Fingerprint;
+use engage_wire::pki::Fingerprint;
 
 /// The last announcement that each address fetched.
 #[derive(Debug, Default)]
@@ -55,12 +55,13 @@ const MOST_ADDRESSES: usize = 50_000;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pki::Certificate;
-    use crate::pki::issue::{Issued, Lifetimes, ServerDays};
+    use engage_wire::pki::Certificate;
+    use engage_wire::pki::issue::{Issued, Lifetimes, ServerDays};
 
     #[test]
     fn strangers_from_everywhere_do_not_keep_a_device_from_being_remembered() {
-        let lifetimes = Lifetimes::starting(crate::pki::Timestamp::now(), ServerDays::Default);
+        let lifetimes =
+            Lifetimes::starting(engage_wire::pki::Timestamp::now(), ServerDays::Default);
         let root = Issued::root(&lifetimes).unwrap();
         let fingerprint = Certificate::fingerprint(root.certificate());
         let (sightings, now) = (Sightings::default(), Timestamp::now());

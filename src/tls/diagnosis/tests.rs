@@ -12,10 +12,10 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConnection};
 use server::{Server, wrapped};
 
 use super::*;
-use crate::tls::crypto_provider;
 use crate::tls::hello::captured::{
     CBC, P521, RSA_KEY_EXCHANGE, RSA_KEY_EXCHANGE_GCM, TLS_1_0, TLS_1_1, TLS_1_2, TLS_1_3, bytes,
 };
+use engage_wire::crypto_provider;
 
 #[test]
 fn what_a_client_lacks_is_said_whatever_the_tls_library_calls_it() {

@@ -255,7 +255,7 @@ fn tls_config(pki: &Pki, sin: Sin) -> Arc<ServerConfig> {
     let key = any_supported_type(&PrivateKeyDer::from_pem_slice(&key).unwrap()).unwrap();
     // Nothing compares the key with the certificate here.
     let identity = SingleCertAndKey::from(CertifiedKey::new(chain, key));
-    let config = ServerConfig::builder_with_provider(engage_host::tls::crypto_provider())
+    let config = ServerConfig::builder_with_provider(engage_wire::crypto_provider())
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_no_client_auth()

@@ -1,0 +1,265 @@
+//! TLS as a device speaks it.
+
+use std::fmt;
+use std::io;
+use std::net::IpAddr;
+use std::sync::{Arc, OnceLock};
+
+use rustls::client::Resumption;
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::{DnsName, ServerName};
+use rustls::{AlertDescription, ClientConfig, ProtocolVersion, SupportedProtocolVersion, version};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout_at};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use super::verifier::DeviceVerifier;
+use super::{ChainRefusal, ConnectError, HostPort, PreparedClient, Served, connect};
+use engage_wire::crypto_provider;
+use engage_wire::pki::Certificate;
+use engage_wire::site::HostName;
+
+/// A TLS client that trusts one certificate and nothing else.
+#[derive(Clone, Debug)]
+pub struct TlsClient {
+    anchor: Certificate,
+    versions: TlsVersions,
+    provider: Arc<CryptoProvider>,
+}
+
+/// Which versions of TLS the client offers.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum TlsVersions {
+    /// TLS 1.2 and 1.3: what this program can.
+    Any,
+    /// TLS 1.2 only: what current firmware speaks (PROTOCOL.md section 2).
+    Device,
+}
+
+impl TlsClient {
+    /// A client that has installed `anchor`.
+    #[must_use]
+    pub fn trusting_only(anchor: Certificate, versions: TlsVersions) -> Self {
+        Self {
+            anchor,
+            versions,
+            provider: crypto_provider(),
+        }
+    }
+
+    /// The one certificate that is trusted.
+    #[must_use]
+    pub fn anchor(&self) -> &Certificate {
+        &self.anchor
+    }
+
+    /// The same client with its configuration made once, for many connections.
+    #[must_use]
+    pub fn prepared(&self) -> PreparedClient {
+        PreparedClient::new(self)
+    }
+
+    /// Connects and shakes hands; always a full handshake.
+    pub async fn connect(&self, host: &HostPort, deadline: Instant) -> Result<Session, TlsError> {
+        let stream = connect(host, deadline).await?;
+        self.handshake(stream, &host.host, deadline).await
+    }
+
+    /// Shakes hands on a connection. `name` is sent as SNI unless it is an address.
+    pub async fn handshake(
+        &self,
+        stream: TcpStream,
+        name: &HostName,
+        deadline: Instant,
+    ) -> Result<Session, TlsError> {
+        let peer = stream
+            .peer_addr()
+            .map_or_else(|_| name.to_string(), |peer| peer.to_string());
+        let served = Arc::new(OnceLock::new());
+        let connector = TlsConnector::from(self.config(Arc::clone(&served)));
+        let handshake = connector.connect(server_name(name), stream);
+        let Ok(shaken) = timeout_at(deadline, handshake).await else {
+            return Err(TlsError::Deadline { peer });
+        };
+        match (shaken, served.get().cloned()) {
+            (Ok(stream), Some(served)) => Ok(Session { stream, served }),
+            // The verifier is called in every full handshake, and there are no others.
+            (Ok(_), None) => Err(TlsError::handshake(
+                peer,
+                io::Error::other("no certificate"),
+            )),
+            (
+                Err(_),
+                Some(Served {
+                    certificates,
+                    verdict: Err(refusal),
+                }),
+            ) => Err(TlsError::Refused {
+                peer,
+                certificates,
+                source: Box::new(refusal),
+            }),
+            (Err(source), _) => Err(TlsError::handshake(peer, source)),
+        }
+    }
+
+    pub(super) fn config(&self, served: Arc<OnceLock<Served>>) -> Arc<ClientConfig> {
+        let versions: &[&SupportedProtocolVersion] = match self.versions {
+            TlsVersions::Any => &[&version::TLS13, &version::TLS12],
+            TlsVersions::Device => &[&version::TLS12],
+        };
+        let builder = ClientConfig::builder_with_provider(Arc::clone(&self.provider))
+            .with_protocol_versions(versions);
+        let Ok(builder) = builder else {
+            unreachable!("the provider has cipher suites for both versions");
+        };
+        let verifier = DeviceVerifier::new(self.anchor.clone(), Arc::clone(&self.provider), served);
+        let mut config = builder
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(verifier))
+            .with_no_client_auth();
+        config.resumption = Resumption::disabled();
+        Arc::new(config)
+    }
+}
+
+/// An open session.
+#[derive(Debug)]
+pub struct Session {
+    /// For [`super::exchange`].
+    pub stream: TlsStream<TcpStream>,
+    served: Served,
+}
+
+impl Session {
+    /// The certificates that the server presented, with the path to the trust anchor.
+    #[must_use]
+    pub fn served(&self) -> &Served {
+        &self.served
+    }
+
+    /// "TLS 1.2" or "TLS 1.3".
+    #[must_use]
+    pub fn version(&self) -> &'static str {
+        match self.stream.get_ref().1.protocol_version() {
+            Some(ProtocolVersion::TLSv1_2) => "TLS 1.2",
+            Some(ProtocolVersion::TLSv1_3) => "TLS 1.3",
+            _ => "unknown version",
+        }
+    }
+
+    /// The cipher suite's registered name.
+    #[must_use]
+    pub fn cipher_suite(&self) -> String {
+        let suite = self.stream.get_ref().1.negotiated_cipher_suite();
+        let name = suite.and_then(|suite| suite.suite().as_str());
+        // rustls marks the suites of TLS 1.3, which the registry does not.
+        name.unwrap_or("unknown suite").replace("TLS13_", "TLS_")
+    }
+}
+
+/// Why there is no session.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// No connection.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// The handshake did not finish in time.
+    #[error("the TLS handshake with {peer} did not finish in time")]
+    Deadline {
+        /// The other end.
+        peer: String,
+    },
+    /// The handshake failed for another reason than the certificates.
+    #[error("the TLS handshake with {peer} failed")]
+    Handshake {
+        /// The other end.
+        peer: String,
+        /// The TLS library's reason.
+        source: io::Error,
+    },
+    /// A device does not trust the certificates.
+    #[error("a device that trusts only the announced certificate refuses those of {peer}")]
+    Refused {
+        /// The other end.
+        peer: String,
+        /// What it presented.
+        certificates: Vec<Certificate>,
+        /// Why.
+        source: Box<ChainRefusal>,
+    },
+}
+
+impl TlsError {
+    /// Whether the two ends have no version of TLS or no cipher in common.
+    #[must_use]
+    pub fn is_incompatible(&self) -> bool {
+        use rustls::Error::{AlertReceived, PeerIncompatible};
+
+        self.rustls().is_some_and(|error| {
+            matches!(
+                error,
+                PeerIncompatible(_)
+                    | AlertReceived(
+                        AlertDescription::ProtocolVersion | AlertDescription::HandshakeFailure
+                    )
+            )
+        })
+    }
+
+    /// What the reader can do about it.
+    #[must_use]
+    pub fn hint(&self) -> String {
+        match self {
+            Self::Connect(error) => error.hint(),
+            Self::Refused { source, .. } => source.hint(),
+            Self::Deadline { .. } => "something accepts connections there but does not speak TLS, or is overloaded".into(),
+            Self::Handshake { .. } if self.is_incompatible() => {
+                "the server offers no ECDHE cipher with AES-GCM or ChaCha20 under the version of TLS that devices \
+                 speak; which other ciphers devices take is not documented"
+                    .into()
+            }
+            Self::Handshake { source, .. } if source.kind() == io::ErrorKind::UnexpectedEof => {
+                "the server closed the connection instead of shaking hands: see its log, and whether that port speaks TLS"
+                    .into()
+            }
+            Self::Handshake { .. } => match self.rustls() {
+                Some(rustls::Error::InvalidMessage(_)) => "that port does not speak TLS: is it the plain listener?".into(),
+                Some(rustls::Error::InvalidCertificate(_)) => {
+                    "the server does not have the private key of the certificate that it presents".into()
+                }
+                _ => "see the server's log for its side of the handshake".into(),
+            },
+        }
+    }
+
+    pub(super) fn handshake(peer: String, source: io::Error) -> Self {
+        Self::Handshake { peer, source }
+    }
+
+    fn rustls(&self) -> Option<&rustls::Error> {
+        match self {
+            Self::Handshake { source, .. } => source.get_ref()?.downcast_ref(),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for TlsVersions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Any => "TLS 1.2 and 1.3",
+            Self::Device => "TLS 1.2",
+        })
+    }
+}
+
+pub(super) fn server_name(name: &HostName) -> ServerName<'static> {
+    let unnamed = ServerName::IpAddress(IpAddr::from([0, 0, 0, 0]).into());
+    match name {
+        HostName::Ip(address) => ServerName::IpAddress((*address).into()),
+        // Names that TLS does not take as SNI (RFC 6066 section 3) go without.
+        HostName::Dns(name) => DnsName::try_from(name.clone()).map_or(unnamed, ServerName::DnsName),
+    }
+}

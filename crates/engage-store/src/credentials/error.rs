@@ -1,0 +1,126 @@
+//! Why a credentials file cannot be used.
+
+use std::borrow::Cow;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::MAX_BYTES;
+use engage_wire::diagnostic::Explain;
+
+/// Why a credentials file cannot be used, or a credential not be made. Never quotes a line: it
+/// holds a hash, or by mistake a password.
+#[derive(Debug, thiserror::Error)]
+pub enum CredentialsError {
+    /// A line that is not a credential.
+    #[error("credentials file `{}` cannot be used: line {line} {problem}", path.display())]
+    Line {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong with it.
+        problem: LineProblem,
+    },
+    /// The operating system gave no random bytes.
+    #[error("the operating system gave no random bytes")]
+    NoRandomness,
+    /// Argon2 takes no such password.
+    #[error("the password cannot be hashed")]
+    Password,
+    /// Larger than any hall of devices needs.
+    #[error("credentials file `{}` is too large; allowed: {MAX_BYTES} bytes", path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The operating system refused.
+    #[error("failed to read credentials file `{}`", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// The operating system's reason.
+        source: io::Error,
+    },
+}
+
+/// What is wrong with a line of a credentials file.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum LineProblem {
+    /// Each wrong password would cost too much.
+    #[error("has a hash that is too dear to verify; allowed: m=65536,t=10,p=4")]
+    Expensive,
+    /// Not an Argon2id PHC string.
+    #[error("has no Argon2id hash; allowed: `$argon2id$v=19$m=..,t=..,p=..$salt$hash`")]
+    Hash,
+    /// Something after the hash.
+    #[error("goes on after the hash; allowed: a serial number and a hash, and a `#` comment")]
+    More,
+    /// A serial number alone.
+    #[error("has no hash after the serial number")]
+    NoHash,
+    /// Not UTF-8.
+    #[error("is not UTF-8 text")]
+    NotText,
+    /// A device's second credential.
+    #[error("has the serial number of line {first} again; allowed: one credential a device")]
+    Repeated {
+        /// Its first.
+        first: usize,
+    },
+    /// Not a serial number.
+    #[error("does not start with a serial number; allowed: 16 or 32 hexadecimal digits")]
+    Serial,
+}
+
+impl CredentialsError {
+    pub(super) fn line(path: &Path, line: usize, problem: LineProblem) -> Self {
+        Self::Line {
+            path: path.to_owned(),
+            line,
+            problem,
+        }
+    }
+
+    pub(super) fn too_large(path: &Path) -> Self {
+        Self::TooLarge {
+            path: path.to_owned(),
+        }
+    }
+
+    pub(super) fn unreadable(path: &Path, source: io::Error) -> Self {
+        Self::Unreadable {
+            path: path.to_owned(),
+            source,
+        }
+    }
+}
+
+impl Explain for CredentialsError {
+    fn code(&self) -> Cow<'static, str> {
+        match self {
+            Self::Line { .. } => "malformed-credentials".into(),
+            Self::NoRandomness => "no-randomness".into(),
+            Self::Password => "unusable-password".into(),
+            Self::TooLarge { .. } => "credentials-too-large".into(),
+            Self::Unreadable { .. } => "unreadable-file".into(),
+        }
+    }
+
+    fn hint(&self) -> String {
+        match self {
+            Self::Line {
+                problem: LineProblem::Repeated { .. },
+                ..
+            } => "remove the line that is out of date",
+            Self::Line { .. } => "make lines with `engage-host devices credential SERIAL`",
+            Self::NoRandomness => "try again; at boot it can be too early",
+            Self::Password => "choose one of at most 1,024 bytes",
+            Self::TooLarge { .. } => "is this the right file? a line has about 120 bytes",
+            Self::Unreadable { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+                "make it with `engage-host devices credential SERIAL`, or remove `credentials_file`"
+            }
+            Self::Unreadable { .. } => "the user that runs engage-host needs read permission",
+        }
+        .into()
+    }
+}

@@ -1,0 +1,301 @@
+//! What a `db.json` must satisfy before any lock sees it.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::fmt;
+
+use serde_json::value::RawValue;
+
+use crate::event::DeviceTime;
+use crate::json::{Object, elements, text_or_number};
+use engage_wire::diagnostic::Explain;
+
+/// Checks a whole file; what is there twice comes back.
+pub(super) fn check(file: &Object<'_>) -> Result<Vec<DbDuplicate>, DbError> {
+    let mut check = Check::default();
+    let root = Path("$".to_owned());
+    known_members(file, &root, &["db", "config", "dbDwnLdTm", "nxtDbVerTS"])?;
+    let at = root.member("db");
+    let db = object(required(file, "db", &root)?, &at)?;
+    known_members(
+        &db,
+        &at,
+        &["usrRcrd", "schedules", "holidays", "autoUnlock"],
+    )?;
+    check.user_records(&db, &at)?;
+    let schedules = list(required(&db, "schedules", &at)?, &at.member("schedules"))?;
+    if schedules.is_empty() {
+        return Err(at.member("schedules").refused(DbProblem::NoSchedule));
+    }
+    for (name, value) in db.members() {
+        values(value, &at.member(name), MAX_DEPTH)?;
+    }
+    if let Some(config) = file.get("config") {
+        object(config, &root.member("config"))?;
+    }
+    Ok(check.duplicates)
+}
+
+/// Something that a file holds twice.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct DbDuplicate {
+    /// Where it is for the first time.
+    pub first: String,
+    /// Where it is again.
+    pub again: String,
+}
+
+impl fmt::Display for DbDuplicate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Credentials are not shown, only where they are.
+        write!(f, "{} is the same as {}", self.again, self.first)
+    }
+}
+
+/// Why a `db.json` is not sent.
+#[derive(Debug, thiserror::Error)]
+#[error("{path}: {problem}")]
+pub struct DbError {
+    /// The JSON path of the value: `$.db.schedules`.
+    pub path: String,
+    /// What is wrong with it.
+    pub problem: DbProblem,
+}
+
+/// What is wrong with a value of a `db.json`.
+#[derive(Debug, thiserror::Error)]
+pub enum DbProblem {
+    /// A date that is none.
+    #[error("{0} is not a date; allowed: YYYYMMDDHHMMSS")]
+    Date(String),
+    /// A value inside too many others.
+    #[error("is nested too deep; allowed: {MAX_DEPTH} levels")]
+    Depth,
+    /// A member that is not there.
+    #[error("is missing")]
+    Missing,
+    /// No schedule at all.
+    #[error("is empty; allowed: at least one schedule, such as 24x7")]
+    NoSchedule,
+    /// Another type of value.
+    #[error("is not {0}")]
+    NotA(&'static str),
+    /// Members in another order than devices read them.
+    #[error("comes after `{after}`; allowed: `deleteAll`, `delete`, `update`, `add` in this order")]
+    Order {
+        /// The member before it, that must come after it.
+        after: String,
+    },
+    /// A prime credential of another form. Its value is a secret.
+    #[error("is not a credential; allowed: 32 hexadecimal digits")]
+    PrimeCredential,
+    /// A name used twice in one object.
+    #[error("is there twice")]
+    Repeated,
+    /// Not JSON.
+    #[error("is not JSON: {0}")]
+    Syntax(serde_json::Error),
+    /// A member that devices do not know.
+    #[error("is not known; allowed: {}", .0.join(", "))]
+    Unknown(&'static [&'static str]),
+}
+
+impl DbError {
+    pub(super) fn syntax(source: serde_json::Error) -> Self {
+        Path("$".to_owned()).refused(DbProblem::Syntax(source))
+    }
+
+    pub(super) fn not_text() -> Self {
+        Path("$".to_owned()).refused(DbProblem::NotA("UTF-8 text"))
+    }
+}
+
+impl Explain for DbError {
+    fn code(&self) -> Cow<'static, str> {
+        "malformed-database".into()
+    }
+
+    fn hint(&self) -> String {
+        match self.problem {
+            DbProblem::NoSchedule | DbProblem::Missing => {
+                "without a schedule valid credentials get no access: send at least a 24x7 schedule"
+            }
+            DbProblem::Order { .. } => "devices read the members in the order of the text",
+            _ => "correct the file and check it with `engage-host devices db check FILE`; the last good one stays in use",
+        }
+        .into()
+    }
+}
+
+/// A JSON path: `$.db.usrRcrd.add[3].primeCr`.
+#[derive(Clone)]
+struct Path(String);
+
+impl Path {
+    fn member(&self, name: &str) -> Self {
+        Self(format!("{}.{name}", self.0))
+    }
+
+    fn element(&self, at: usize) -> Self {
+        Self(format!("{}[{at}]", self.0))
+    }
+
+    fn refused(&self, problem: DbProblem) -> DbError {
+        DbError {
+            path: self.0.clone(),
+            problem,
+        }
+    }
+}
+
+#[derive(Default)]
+struct Check {
+    duplicates: Vec<DbDuplicate>,
+    /// Where each user and credential of the list being checked was seen.
+    seen: HashMap<(String, String), String>,
+}
+
+impl Check {
+    fn user_records(&mut self, db: &Object<'_>, path: &Path) -> Result<(), DbError> {
+        let Some(records) = db.get("usrRcrd") else {
+            return Ok(());
+        };
+        let path = path.member("usrRcrd");
+        let records = object(records, &path)?;
+        known_members(&records, &path, ORDER)?;
+        let place = |name: &str| ORDER.iter().position(|known| *known == name);
+        let names: Vec<_> = records.members().map(|(name, _)| name).collect();
+        if let Some(pair) = names
+            .windows(2)
+            .find(|pair| place(pair[0]) > place(pair[1]))
+        {
+            let after = pair[0].to_owned();
+            return Err(path.member(pair[1]).refused(DbProblem::Order { after }));
+        }
+        for (name, value) in records.members().filter(|(name, _)| *name != "deleteAll") {
+            self.seen.clear();
+            let path = path.member(name);
+            for (at, record) in list(value, &path)?.into_iter().enumerate() {
+                self.note_repeated(record, &path.element(at));
+            }
+        }
+        Ok(())
+    }
+
+    fn note_repeated(&mut self, record: &RawValue, path: &Path) {
+        // `delete` lists may hold bare user numbers.
+        let object = Object::parse(record.get()).ok();
+        let values = ["usrID", "primeCr"].map(|name| {
+            let value = match &object {
+                Some(object) => object.get(name)?,
+                None if name == "usrID" => record,
+                None => return None,
+            };
+            Some((name, text_or_number(value)?.to_ascii_uppercase()))
+        });
+        for (name, value) in values.into_iter().flatten() {
+            let again = path.member(name).0;
+            match self.seen.get(&(name.to_owned(), value.clone())) {
+                Some(first) if self.duplicates.len() < MAX_DUPLICATES => {
+                    self.duplicates.push(DbDuplicate {
+                        first: first.clone(),
+                        again,
+                    });
+                }
+                Some(_) => {}
+                None => {
+                    self.seen.insert((name.to_owned(), value), again);
+                }
+            }
+        }
+    }
+}
+
+fn known_members(
+    found: &Object<'_>,
+    path: &Path,
+    known: &'static [&'static str],
+) -> Result<(), DbError> {
+    match found.members().find(|(name, _)| !known.contains(name)) {
+        Some((name, _)) => Err(path.member(name).refused(DbProblem::Unknown(known))),
+        None => unrepeated(found, path),
+    }
+}
+
+/// Dates and credentials, wherever they are.
+fn values(value: &RawValue, path: &Path, depth: usize) -> Result<(), DbError> {
+    if depth == 0 {
+        return Err(path.refused(DbProblem::Depth));
+    }
+    if let Ok(object) = Object::parse(value.get()) {
+        unrepeated(&object, path)?;
+        for (name, value) in object.members() {
+            let path = path.member(name);
+            if name.ends_with("DtTm") {
+                date(value, &path)?;
+            } else if name == "primeCr" {
+                prime_credential(value, &path)?;
+            }
+            values(value, &path, depth - 1)?;
+        }
+    } else if let Some(elements) = elements(value) {
+        for (at, element) in elements.into_iter().enumerate() {
+            values(element, &path.element(at), depth - 1)?;
+        }
+    }
+    Ok(())
+}
+
+fn unrepeated(object: &Object<'_>, path: &Path) -> Result<(), DbError> {
+    let mut names = std::collections::HashSet::new();
+    match object.members().find(|(name, _)| !names.insert(*name)) {
+        Some((name, _)) => Err(path.member(name).refused(DbProblem::Repeated)),
+        None => Ok(()),
+    }
+}
+
+fn required<'a>(found: &Object<'a>, name: &str, path: &Path) -> Result<&'a RawValue, DbError> {
+    found
+        .members()
+        .find_map(|(found, value)| (found == name).then_some(value))
+        .ok_or_else(|| path.member(name).refused(DbProblem::Missing))
+}
+
+fn object<'a>(value: &'a RawValue, path: &Path) -> Result<Object<'a>, DbError> {
+    Object::parse(value.get()).map_err(|_| path.refused(DbProblem::NotA("an object")))
+}
+
+fn list<'a>(value: &'a RawValue, path: &Path) -> Result<Vec<&'a RawValue>, DbError> {
+    elements(value).ok_or_else(|| path.refused(DbProblem::NotA("an array")))
+}
+
+fn date(value: &RawValue, path: &Path) -> Result<(), DbError> {
+    if text_or_number(value).is_some_and(|text| DeviceTime::parse(&text).is_some()) {
+        return Ok(());
+    }
+    let found = value.get().chars().take(MAX_SHOWN_CHARS).collect();
+    Err(path.refused(DbProblem::Date(found)))
+}
+
+fn prime_credential(value: &RawValue, path: &Path) -> Result<(), DbError> {
+    let is_credential = text_or_number(value)
+        .is_some_and(|text| text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    if is_credential {
+        Ok(())
+    } else {
+        Err(path.refused(DbProblem::PrimeCredential))
+    }
+}
+
+/// "In that order" (PROTOCOL.md section 4).
+const ORDER: &[&str] = &["deleteAll", "delete", "update", "add"];
+
+const MAX_DEPTH: usize = 16;
+
+/// A list of thousands says no more than one of a hundred.
+const MAX_DUPLICATES: usize = 100;
+
+const MAX_SHOWN_CHARS: usize = 40;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,88 @@
+//! `db.json`: dropped by the integrator, checked before it is sent, and the last good one kept.
+
+use std::io::{self, Read};
+use std::path::Path;
+
+use fs_err::File;
+use tracing::warn;
+
+use super::disk::Disk;
+use crate::Database;
+use engage_wire::diagnostic::causes;
+
+/// What a device is to be sent, and why not its `db.json`.
+#[derive(Debug, Default)]
+pub(super) struct Dropped {
+    pub(super) database: Option<Database>,
+    pub(super) refused: Option<String>,
+}
+
+/// Reads and checks the file at each call-in: devices call once a night, integrators write when
+/// they like, and nothing has to be kept in memory or noticed.
+pub(super) fn load(directory: &Path, disk: &dyn Disk) -> Dropped {
+    let path = directory.join(FILE);
+    let last_good = directory.join(LAST_GOOD);
+    let refused = match read(&path) {
+        Ok(None) => return Dropped::default(),
+        Ok(Some(file)) => match Database::parse(&file) {
+            Ok(database) => {
+                report_duplicates(&path, &database);
+                remember(&last_good, &file, disk);
+                return Dropped {
+                    database: Some(database),
+                    refused: None,
+                };
+            }
+            Err(error) => causes(&error),
+        },
+        Err(error) => causes(&error),
+    };
+    warn!(path = %path.display(), reason = refused, "database refused; the last good one stays");
+    let last_good = read(&last_good).ok().flatten();
+    Dropped {
+        database: last_good.and_then(|file| Database::parse(&file).ok()),
+        refused: Some(refused),
+    }
+}
+
+fn report_duplicates(path: &Path, database: &Database) {
+    for duplicate in database.duplicates() {
+        warn!(path = %path.display(), "database holds a duplicate: {duplicate}");
+    }
+}
+
+/// A full disk does not keep a device from its database.
+fn remember(last_good: &Path, file: &[u8], disk: &dyn Disk) {
+    if read(last_good).ok().flatten().as_deref() != Some(file)
+        && let Err(error) = disk.replace(last_good, file)
+    {
+        warn!(path = %last_good.display(), %error, "failed to keep the last good database");
+    }
+}
+
+fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    // Looked at before it is opened: opening a pipe would wait for its writer, and this device's
+    // calls with it.
+    let metadata = match fs_err::metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        metadata => metadata?,
+    };
+    if !metadata.is_file() {
+        let reason = format!("`{}` is not a regular file", path.display());
+        return Err(io::Error::other(reason));
+    }
+    let file = File::open(path)?;
+    let mut contents = Vec::new();
+    file.take(MAX_BYTES + 1).read_to_end(&mut contents)?;
+    if contents.len() as u64 > MAX_BYTES {
+        let reason = format!("`{}` is longer than {MAX_BYTES} bytes", path.display());
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, reason));
+    }
+    Ok(Some(contents))
+}
+
+const FILE: &str = "db.json";
+pub(super) const LAST_GOOD: &str = ".db-last-good.json";
+
+/// Thousands of users; a lock holds fewer.
+const MAX_BYTES: u64 = 16 * 1024 * 1024;

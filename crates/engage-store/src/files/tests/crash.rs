@@ -1,0 +1,116 @@
+//! What is found after a process or a machine died in the middle of a write.
+
+use super::*;
+use crate::files::torn::whole_length;
+use crate::{Acknowledged, DeviceStore};
+
+/// A file of `sizes.len()` batches, and where the last one begins.
+async fn written(directory: &Path, sizes: &[usize]) -> (std::path::PathBuf, usize) {
+    let file = directory.join("0000000000000001/audits-2026-11.jsonl");
+    let mut start = 0;
+    for (seed, size) in sizes.iter().enumerate() {
+        start = fs_err::read(&file).map_or(0, |contents| contents.len());
+        let store = open(directory);
+        store
+            .append_audits(device(1), batch(seed, *size), at(NOVEMBER))
+            .await
+            .unwrap();
+    }
+    (file, start)
+}
+
+#[tokio::test]
+async fn cut_anywhere_in_its_last_record_a_file_keeps_every_other_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, start) = written(folder.path(), &[3, 1]).await;
+    let whole = fs_err::read(&file).unwrap();
+    for cut in start..whole.len() {
+        fs_err::write(&file, &whole[..cut]).unwrap();
+        let store = open(folder.path());
+        assert_eq!(
+            codes(folder.path(), device(1)),
+            codes_of(0, 3),
+            "cut at {cut}"
+        );
+        let torn = store.torn();
+        assert_eq!(torn.len(), usize::from(cut > start), "cut at {cut}");
+        if let Some(tail) = torn.first() {
+            let kept = fs_err::read(&tail.kept_in).unwrap();
+            assert_eq!(kept, [&whole[start..cut], b"\n"].concat());
+            fs_err::remove_file(&tail.kept_in).unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn cut_anywhere_half_a_batch_is_gone_and_delivered_again_it_is_there_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, start) = written(folder.path(), &[2, 3]).await;
+    let whole = fs_err::read(&file).unwrap();
+    for cut in (start..whole.len()).step_by(7) {
+        fs_err::write(&file, &whole[..cut]).unwrap();
+        let store = open(folder.path());
+        assert_eq!(
+            codes(folder.path(), device(1)),
+            codes_of(0, 2),
+            "cut at {cut}"
+        );
+        let again = store
+            .append_audits(device(1), batch(1, 3), at(NOVEMBER))
+            .await;
+        assert_eq!(again.unwrap(), Acknowledged::Updated);
+        assert_eq!(fs_err::read(&file).unwrap(), whole, "cut at {cut}");
+    }
+}
+
+#[tokio::test]
+async fn blocks_that_never_reached_the_disk_are_set_aside() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, start) = written(folder.path(), &[2, 3]).await;
+    let mut contents = fs_err::read(&file).unwrap();
+    let hole = start + 20;
+    contents[hole..hole + 100].fill(0);
+    fs_err::write(&file, &contents).unwrap();
+    let store = open(folder.path());
+    assert_eq!(store.torn().len(), 1);
+    assert_eq!(codes(folder.path(), device(1)), codes_of(0, 2));
+}
+
+#[tokio::test]
+async fn a_first_write_that_was_cut_is_still_the_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, _) = written(folder.path(), &[2]).await;
+    let whole = fs_err::read(&file).unwrap();
+    fs_err::write(&file, &whole[..whole.len() - 1]).unwrap();
+    let store = open(folder.path());
+    let again = store
+        .append_audits(device(1), batch(0, 2), at(NOVEMBER))
+        .await;
+    assert_eq!(again.unwrap(), Acknowledged::Created);
+}
+
+#[tokio::test]
+async fn a_batch_longer_than_the_window_that_is_looked_at_is_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, _) = written(folder.path(), &[1, 1000]).await;
+    let contents = fs_err::read(&file).unwrap();
+    assert!(contents.len() > 128 * 1024);
+    assert_eq!(whole_length(&contents), contents.len());
+    assert!(open(folder.path()).torn().is_empty());
+}
+
+#[tokio::test]
+async fn what_a_replacement_left_behind_is_removed() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, _) = written(folder.path(), &[1]).await;
+    let directory = file.parent().unwrap();
+    let (leftover, foreign) = (
+        directory.join(".device.json.aB3xYz"),
+        directory.join(".notes"),
+    );
+    fs_err::write(&leftover, "{").unwrap();
+    fs_err::write(&foreign, "mine").unwrap();
+    open(folder.path());
+    assert!(!leftover.exists());
+    assert!(foreign.exists());
+}

@@ -1,0 +1,313 @@
+//! A disk that is full, read-only or broken.
+
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::files::disk::{Disk, RealDisk, Tail};
+use crate::{Acknowledged, ConfigUpload, DeviceStore, Health, StoreError};
+
+/// A real disk whose next calls fail as told.
+#[derive(Default)]
+pub(super) struct Faults {
+    /// Bytes that can still be appended.
+    room: AtomicU64,
+    pub(super) sync: AtomicBool,
+    sync_dir: AtomicBool,
+    truncate: AtomicBool,
+    pub(super) replace: AtomicBool,
+    open: AtomicBool,
+    /// What was asked for, in order.
+    pub(super) calls: Mutex<Vec<&'static str>>,
+}
+
+impl Faults {
+    pub(super) fn none() -> Arc<Self> {
+        let faults = Self::default();
+        faults.room.store(u64::MAX, SeqCst);
+        Arc::new(faults)
+    }
+
+    pub(super) fn clear(&self) {
+        self.room.store(u64::MAX, SeqCst);
+        for fault in [
+            &self.sync,
+            &self.sync_dir,
+            &self.truncate,
+            &self.replace,
+            &self.open,
+        ] {
+            fault.store(false, SeqCst);
+        }
+    }
+
+    fn check(&self, call: &'static str, fault: &AtomicBool) -> io::Result<()> {
+        self.calls.lock().unwrap().push(call);
+        if fault.load(SeqCst) {
+            return Err(io::ErrorKind::ReadOnlyFilesystem.into());
+        }
+        Ok(())
+    }
+}
+
+pub(super) struct FaultyDisk(pub(super) Arc<Faults>);
+
+impl Disk for FaultyDisk {
+    fn open(&self, path: &Path) -> io::Result<Box<dyn Tail>> {
+        self.0.check("open", &self.0.open)?;
+        let tail = RealDisk.open(path)?;
+        let faults = Arc::clone(&self.0);
+        Ok(Box::new(FaultyTail { tail, faults }))
+    }
+
+    fn create_dir(&self, path: &Path) -> io::Result<()> {
+        RealDisk.create_dir(path)
+    }
+
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        self.0.check("sync_dir", &self.0.sync_dir)?;
+        RealDisk.sync_dir(path)
+    }
+
+    fn replace(&self, path: &Path, contents: &[u8]) -> io::Result<()> {
+        self.0.check("replace", &self.0.replace)?;
+        RealDisk.replace(path, contents)
+    }
+}
+
+struct FaultyTail {
+    tail: Box<dyn Tail>,
+    faults: Arc<Faults>,
+}
+
+impl Tail for FaultyTail {
+    fn len(&self) -> io::Result<u64> {
+        self.tail.len()
+    }
+
+    /// Writes what there is room for, as a disk that fills up does.
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.faults.calls.lock().unwrap().push("append");
+        let room = self.faults.room.load(SeqCst);
+        let fits = usize::try_from(room).unwrap_or(usize::MAX).min(bytes.len());
+        self.tail.append(&bytes[..fits])?;
+        if room != u64::MAX {
+            self.faults.room.store(room - fits as u64, SeqCst);
+        }
+        if fits < bytes.len() {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        Ok(())
+    }
+
+    fn truncate(&mut self, len: u64) -> io::Result<()> {
+        self.faults.check("truncate", &self.faults.truncate)?;
+        self.tail.truncate(len)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.faults.check("sync", &self.faults.sync)?;
+        self.tail.sync()
+    }
+}
+
+fn open_faulty(directory: &Path, faults: &Arc<Faults>) -> FileStore {
+    let disk = Arc::new(FaultyDisk(Arc::clone(faults)));
+    FileStore::open_on(disk, directory, KeepDays::default(), Arc::new(())).unwrap()
+}
+
+async fn deliver(store: &FileStore, seed: usize) -> Result<Acknowledged, StoreError> {
+    store
+        .append_audits(device(1), batch(seed, 3), at(NOVEMBER))
+        .await
+}
+
+fn contents(directory: &Path) -> Vec<u8> {
+    fs_err::read(directory.join("0000000000000001/audits-2026-11.jsonl")).unwrap()
+}
+
+#[tokio::test]
+async fn the_answer_comes_after_the_file_and_its_directory_are_synchronised() {
+    let folder = tempfile::tempdir().unwrap();
+    let faults = Faults::none();
+    let store = open_faulty(folder.path(), &faults);
+    faults.calls.lock().unwrap().clear();
+    deliver(&store, 1).await.unwrap();
+    let calls = faults.calls.lock().unwrap().clone();
+    assert_eq!(
+        calls[..5],
+        ["sync_dir", "open", "append", "sync", "sync_dir"]
+    );
+}
+
+#[tokio::test]
+async fn a_disk_that_fills_up_acknowledges_nothing_and_keeps_no_half_batch() {
+    let folder = tempfile::tempdir().unwrap();
+    let faults = Faults::none();
+    let store = open_faulty(folder.path(), &faults);
+    deliver(&store, 0).await.unwrap();
+    let before = contents(folder.path());
+    for room in [0, 1, 100, 300, 500] {
+        faults.room.store(room, SeqCst);
+        let refused = deliver(&store, 1).await.unwrap_err();
+        assert!(
+            matches!(refused, StoreError::Unavailable { .. }),
+            "{refused}"
+        );
+        assert_eq!(contents(folder.path()), before, "{room} bytes of room");
+        assert!(matches!(store.health(), Health::Failing { .. }));
+    }
+    faults.clear();
+    assert_eq!(deliver(&store, 1).await.unwrap(), Acknowledged::Updated);
+    assert_eq!(store.health(), Health::Writable);
+    assert_eq!(
+        codes(folder.path(), device(1)),
+        [codes_of(0, 3), codes_of(1, 3)].concat()
+    );
+}
+
+#[tokio::test]
+async fn what_cannot_be_synchronised_is_undone_and_still_the_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let faults = Faults::none();
+    let store = open_faulty(folder.path(), &faults);
+    for fault in [&faults.sync_dir, &faults.open] {
+        fault.store(true, SeqCst);
+        deliver(&store, 0).await.unwrap_err();
+        faults.clear();
+    }
+    // The file's own synchronisation fails, and so does that of what was undone.
+    faults.sync.store(true, SeqCst);
+    deliver(&store, 0).await.unwrap_err();
+    faults.clear();
+    assert!(codes(folder.path(), device(1)).is_empty());
+    assert_eq!(deliver(&store, 0).await.unwrap(), Acknowledged::Created);
+    assert_eq!(codes(folder.path(), device(1)), codes_of(0, 3));
+}
+
+#[tokio::test]
+async fn what_was_undone_is_not_known_when_it_is_delivered_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let faults = Faults::none();
+    let store = open_faulty(folder.path(), &faults);
+    let upload = ConfigUpload::parse(b"{}").unwrap();
+    store
+        .save_config(device(1), upload, at(NOVEMBER))
+        .await
+        .unwrap();
+    // The directory is there, so that what fails is the new file's entry in it.
+    faults.sync_dir.store(true, SeqCst);
+    deliver(&store, 0).await.unwrap_err();
+    assert!(contents(folder.path()).is_empty());
+    faults.clear();
+    assert_eq!(deliver(&store, 0).await.unwrap(), Acknowledged::Created);
+    assert_eq!(codes(folder.path(), device(1)), codes_of(0, 3));
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_cut_back_takes_nothing_until_it_can() {
+    let folder = tempfile::tempdir().unwrap();
+    let faults = Faults::none();
+    let store = open_faulty(folder.path(), &faults);
+    deliver(&store, 0).await.unwrap();
+    faults.room.store(200, SeqCst);
+    faults.truncate.store(true, SeqCst);
+    deliver(&store, 1).await.unwrap_err();
+    faults.clear();
+    assert_eq!(deliver(&store, 1).await.unwrap(), Acknowledged::Updated);
+    assert_eq!(
+        codes(folder.path(), device(1)),
+        [codes_of(0, 3), codes_of(1, 3)].concat()
+    );
+}
+
+#[tokio::test]
+async fn a_whole_batch_that_could_neither_be_synchronised_nor_undone_is_there_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let faults = Faults::none();
+    let store = open_faulty(folder.path(), &faults);
+    faults.sync.store(true, SeqCst);
+    faults.truncate.store(true, SeqCst);
+    deliver(&store, 0).await.unwrap_err();
+    faults.clear();
+    faults.calls.lock().unwrap().clear();
+    deliver(&store, 0).await.unwrap();
+    assert!(faults.calls.lock().unwrap().contains(&"sync"));
+    assert_eq!(codes(folder.path(), device(1)), codes_of(0, 3));
+}
+
+#[tokio::test]
+async fn a_batch_of_an_earlier_process_is_synchronised_before_it_is_acknowledged_again() {
+    let folder = tempfile::tempdir().unwrap();
+    deliver(&open(folder.path()), 0).await.unwrap();
+    let faults = Faults::none();
+    let store = open_faulty(folder.path(), &faults);
+    faults.sync.store(true, SeqCst);
+    deliver(&store, 0).await.unwrap_err();
+    faults.clear();
+    assert_eq!(deliver(&store, 0).await.unwrap(), Acknowledged::Updated);
+    assert_eq!(codes(folder.path(), device(1)), codes_of(0, 3));
+}
+
+#[tokio::test]
+async fn a_failed_replacement_leaves_the_last_upload() {
+    let folder = tempfile::tempdir().unwrap();
+    let faults = Faults::none();
+    let store = open_faulty(folder.path(), &faults);
+    let upload = |body: &[u8]| ConfigUpload::parse(body).unwrap();
+    store
+        .save_config(device(1), upload(b"{\"a\":1}"), at(NOVEMBER))
+        .await
+        .unwrap();
+    faults.replace.store(true, SeqCst);
+    let refused = store
+        .save_config(device(1), upload(b"{\"a\":2}"), at(NOVEMBER))
+        .await;
+    assert!(matches!(refused, Err(StoreError::Unavailable { .. })));
+    assert!(matches!(store.health(), Health::Failing { .. }));
+    let kept = fs_err::read(folder.path().join("0000000000000001/config.json")).unwrap();
+    assert_eq!(kept, b"{\"a\":1}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    /// Whatever fails and whenever the process ends: what was acknowledged is there exactly once.
+    #[test]
+    fn every_acknowledged_batch_is_there_exactly_once(
+        steps in prop::collection::vec((0..6usize, 0..64u8, 0..900u64, any::<bool>()), 1..25)
+    ) {
+        let folder = tempfile::tempdir().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let faults = Faults::none();
+        let mut store = Some(open_faulty(folder.path(), &faults));
+        let mut acknowledged = std::collections::BTreeSet::new();
+        for (seed, failing, room, restarts) in steps {
+            if restarts {
+                faults.clear();
+                store = None;
+            }
+            let store = store.get_or_insert_with(|| open_faulty(folder.path(), &faults));
+            faults.sync.store(failing & 1 != 0, SeqCst);
+            faults.sync_dir.store(failing & 2 != 0, SeqCst);
+            faults.truncate.store(failing & 4 != 0, SeqCst);
+            faults.open.store(failing & 8 != 0, SeqCst);
+            faults.room.store(if failing & 16 != 0 { room } else { u64::MAX }, SeqCst);
+            if runtime.block_on(deliver(store, seed)).is_ok() {
+                acknowledged.insert(seed);
+            }
+        }
+        faults.clear();
+        drop(store);
+        drop(open(folder.path()));
+        let found = codes(folder.path(), device(1));
+        for seed in 0..6 {
+            let count = found.iter().filter(|code| **code == codes_of(seed, 3)[2]).count();
+            let is_acknowledged = acknowledged.contains(&seed);
+            prop_assert!(count == 1 || count == 0 && !is_acknowledged, "batch {} is there {} times", seed, count);
+        }
+    }
+}

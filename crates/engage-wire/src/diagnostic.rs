@@ -1,0 +1,60 @@
+//! How a refusal is told to the person at the console: what failed, why, and what to do.
+
+use std::borrow::Cow;
+use std::error::Error;
+use std::fmt::Write as _;
+
+/// An error that knows its stable code and what the reader can do about it.
+pub trait Explain: Error {
+    /// Stable, kebab-case name for scripts (`check --json`).
+    fn code(&self) -> Cow<'static, str>;
+
+    /// One sentence on what to do, without the word "hint".
+    fn hint(&self) -> String;
+}
+
+impl<E: miette::Diagnostic> Explain for E {
+    fn code(&self) -> Cow<'static, str> {
+        miette::Diagnostic::code(self)
+            .map_or(Cow::Borrowed("error"), |code| code.to_string().into())
+    }
+
+    fn hint(&self) -> String {
+        self.help().map(|help| help.to_string()).unwrap_or_default()
+    }
+}
+
+/// The whole story in one text: message, causes, hint.
+///
+/// ```text
+/// failed to read private key `/etc/engage-host/pki/partner_server.key`: Permission denied
+///   hint: the user that runs engage-host needs read permission
+/// ```
+#[must_use]
+pub fn explained(error: &dyn Explain) -> String {
+    let mut text = causes(error);
+    let _ = write!(text, "\n  hint: {}", error.hint());
+    text
+}
+
+/// The same on one line, for the log: without the margin and the caret of the TOML parser.
+#[must_use]
+pub fn one_line(error: &dyn Explain) -> String {
+    let causes = causes(error);
+    let lines = causes.lines().map(str::trim);
+    let told: Vec<_> = lines.filter(|line| !line.starts_with('|')).collect();
+    format!("{}; hint: {}", told.join(": "), error.hint())
+}
+
+/// The message and those of its sources, joined by colons.
+#[must_use]
+pub fn causes<E: Error + ?Sized>(error: &E) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        // The TOML parser ends its report with an empty line.
+        let _ = write!(text, ": {}", cause.to_string().trim_end());
+        source = cause.source();
+    }
+    text
+}

@@ -22,21 +22,21 @@ use tracing::warn;
 use super::accepting::Reception;
 use crate::publication::Expiry;
 use crate::routes::{App, Response};
-use crate::telemetry::Burst;
+use crate::telemetry::LogThrottle;
 use engage_store::Health;
 use engage_wire::pki::Timestamp;
 
 /// Answers on the admin listener.
 pub(super) struct Admin {
     app: Arc<App>,
-    failures: Burst,
+    failures: LogThrottle,
 }
 
 impl Admin {
     pub(super) fn of(app: &Arc<App>) -> Self {
         Self {
             app: Arc::clone(app),
-            failures: Burst::default(),
+            failures: LogThrottle::default(),
         }
     }
 
@@ -80,11 +80,11 @@ impl Reception for Admin {
     }
 
     fn accept_failed(&self, error: &io::Error) {
-        if let Some(others) = self.failures.hit() {
+        if let Some(others) = self.failures.check() {
             warn!(
                 listener = "admin",
-                others,
-                "admin listener cannot accept connections: {error}; trying again; {others} others since the last such line"
+                others = others.count(),
+                "admin listener cannot accept connections: {error}; trying again{others}"
             );
         }
     }

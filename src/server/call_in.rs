@@ -10,7 +10,7 @@ use tracing::{error, warn};
 use crate::config::{Config, DevicesConfig, DevicesDirectory};
 use crate::publication::Published;
 use crate::routes::{Admittance, CallIn, Sightings};
-use crate::telemetry::{Burst, DeliveryMetrics};
+use crate::telemetry::{DeliveryMetrics, LogThrottle};
 use crate::webhook::{self, Receiver, Wake, WebhookError};
 use engage_store::files::{OpenError, StoreObserver};
 use engage_store::{Credentials, CredentialsError, DeviceStore, FileStore};
@@ -117,7 +117,7 @@ pub fn open(config: &Config, published: &Published) -> Result<Recording, CallInE
         body_bytes: config.limits.body_bytes,
         sightings: Arc::new(Sightings::default()),
         published: published.clone(),
-        failures: Burst::default(),
+        failures: LogThrottle::default(),
     };
     Ok(Recording {
         delivery: delivery.filter(|_| call_in.store.is_some()),

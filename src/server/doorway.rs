@@ -18,7 +18,7 @@ use super::pacing::{Paced, Visit};
 use crate::config::{Access, Limits};
 use crate::connection::{Connection, ListenerKind, Pacing, PerListener, Phase};
 use crate::platform::service_manager::OwnCall;
-use crate::telemetry::{Burst, Metrics};
+use crate::telemetry::{LogThrottle, Metrics};
 
 /// The doorway of both listeners.
 #[derive(Clone, Debug)]
@@ -31,10 +31,10 @@ struct Rules {
     admission: Arc<Admission>,
     metrics: Arc<Metrics>,
     own_call: OwnCall,
-    full: Burst,
-    strangers: Burst,
-    bad_headers: Burst,
-    accept_failures: PerListener<Burst>,
+    full: LogThrottle,
+    strangers: LogThrottle,
+    bad_headers: LogThrottle,
+    accept_failures: PerListener<LogThrottle>,
 }
 
 impl Doorway {
@@ -50,9 +50,9 @@ impl Doorway {
             admission: Arc::new(admission),
             metrics,
             own_call: OwnCall::default(),
-            full: Burst::default(),
-            strangers: Burst::default(),
-            bad_headers: Burst::default(),
+            full: LogThrottle::default(),
+            strangers: LogThrottle::default(),
+            bad_headers: LogThrottle::default(),
             accept_failures: PerListener::default(),
         }))
     }
@@ -141,21 +141,21 @@ impl Doorway {
     /// The operating system gave no connection.
     pub(super) fn accept_failed(&self, listener: ListenerKind, error: &io::Error) {
         self.0.metrics.accept_failed(listener);
-        if let Some(others) = self.0.accept_failures[listener].hit() {
+        if let Some(others) = self.0.accept_failures[listener].check() {
             warn!(
-                %listener, others,
-                "{listener} listener cannot accept connections: {error}; trying again; {others} others since the last such line",
+                %listener, others = others.count(),
+                "{listener} listener cannot accept connections: {error}; trying again{others}",
             );
         }
     }
 
     fn turn_away(&self, listener: ListenerKind, peer: SocketAddr, full: Full) {
         self.0.metrics.refused(listener, full.name());
-        if let Some(others) = self.0.full.hit() {
+        if let Some(others) = self.0.full.check() {
             let most = self.0.admission.bound(full);
             warn!(
-                %listener, %peer, limit = full.name(), others,
-                "{listener} connection from {peer} refused: `[limits] {} = {most}` is reached; {others} others since the last such line",
+                %listener, %peer, limit = full.name(), others = others.count(),
+                "{listener} connection from {peer} refused: `[limits] {} = {most}` is reached{others}",
                 full.name(),
             );
         }
@@ -163,20 +163,20 @@ impl Doorway {
 
     fn note_stranger(&self, listener: ListenerKind, peer: SocketAddr) {
         self.0.metrics.refused(listener, "allow");
-        if let Some(others) = self.0.strangers.hit() {
+        if let Some(others) = self.0.strangers.check() {
             warn!(
-                %listener, %peer, others,
-                "{listener} caller {peer} is outside `[access] allow`; {others} others since the last such line",
+                %listener, %peer, others = others.count(),
+                "{listener} caller {peer} is outside `[access] allow`{others}",
             );
         }
     }
 
     fn refuse_header(&self, listener: ListenerKind, peer: SocketAddr, error: &io::Error) {
         self.0.metrics.refused(listener, "proxy_protocol");
-        if let Some(others) = self.0.bad_headers.hit() {
+        if let Some(others) = self.0.bad_headers.check() {
             warn!(
-                %listener, %peer, others,
-                "{listener} connection from balancer {peer} has no usable PROXY protocol header: {error}; {others} others since the last such line",
+                %listener, %peer, others = others.count(),
+                "{listener} connection from balancer {peer} has no usable PROXY protocol header: {error}{others}",
             );
         }
     }

@@ -2,7 +2,6 @@
 
 mod access;
 mod attempts;
-mod burst;
 mod delivery;
 mod expiry;
 mod labels;
@@ -10,6 +9,7 @@ mod lines;
 mod metrics;
 mod mismatch;
 mod text;
+mod throttle;
 mod traffic;
 
 use std::io::{IsTerminal, stderr};
@@ -23,13 +23,13 @@ use crate::config::{LogConfig, LogFormat, LogLevel};
 
 pub use access::Access;
 pub use attempts::Attempts;
-pub use burst::Burst;
 pub use delivery::DeliveryMetrics;
 pub use expiry::ExpiryWatch;
 pub use labels::Route;
 pub use lines::write_waiting_lines;
 pub use metrics::{Metrics, OpenConnection};
 pub use mismatch::MismatchWatch;
+pub use throttle::{LogThrottle, Suppressed};
 
 /// Starts logging as configured. `RUST_LOG` overrides the level.
 pub fn start_logging(log: &LogConfig) {

@@ -16,7 +16,7 @@ use super::cursor::Cursor;
 use super::gate::Gate;
 use super::turn::{Ended, Outcome, Turn};
 use super::{Receiver, Wake};
-use crate::telemetry::{Burst, DeliveryMetrics};
+use crate::telemetry::{DeliveryMetrics, LogThrottle};
 use engage_store::DeviceId;
 
 /// Gives devices their turns. A device with undelivered events is in exactly one of `ready`,
@@ -41,10 +41,10 @@ pub(super) struct Dispatcher {
     /// Cursors that could not be saved.
     unsaved: HashMap<DeviceId, Cursor>,
     stop: watch::Sender<bool>,
-    failed: Burst,
-    refused: Burst,
-    unreadable: Burst,
-    not_saved: Burst,
+    failed: LogThrottle,
+    refused: LogThrottle,
+    unreadable: LogThrottle,
+    not_saved: LogThrottle,
 }
 
 #[derive(Clone, Copy)]
@@ -75,10 +75,10 @@ impl Dispatcher {
             failures: HashMap::new(),
             unsaved: HashMap::new(),
             stop: watch::Sender::new(false),
-            failed: Burst::default(),
-            refused: Burst::default(),
-            unreadable: Burst::default(),
-            not_saved: Burst::default(),
+            failed: LogThrottle::default(),
+            refused: LogThrottle::default(),
+            unreadable: LogThrottle::default(),
+            not_saved: LogThrottle::default(),
         }
     }
 
@@ -167,8 +167,8 @@ impl Dispatcher {
     fn ended(&mut self, running: Running, ended: Ended) {
         let device = running.device;
         if let Some((cursor, error)) = ended.unsaved {
-            if let Some(others) = self.not_saved.hit() {
-                warn!(%device, %error, others, "failed to save a webhook cursor; a crash now would deliver events again");
+            if let Some(others) = self.not_saved.check() {
+                warn!(%device, %error, others = others.count(), "failed to save a webhook cursor; a crash now would deliver events again");
             }
             self.unsaved.insert(device, cursor);
         }
@@ -190,8 +190,8 @@ impl Dispatcher {
             Outcome::Drained | Outcome::More | Outcome::Stopped => self.ready.push_back(device),
             Outcome::Failed(failure) => self.failed(running, &failure),
             Outcome::Unreadable(error) => {
-                if let Some(others) = self.unreadable.hit() {
-                    error!(%device, %error, others, "failed to read events that are to be delivered");
+                if let Some(others) = self.unreadable.check() {
+                    error!(%device, %error, others = others.count(), "failed to read events that are to be delivered");
                 }
                 self.back_off(device);
             }
@@ -224,25 +224,25 @@ impl Dispatcher {
     fn report(&self, device: DeviceId, failure: &Failure) {
         let url = &self.receiver.url;
         let Failure::Answered { status, .. } = failure else {
-            if let Some(others) = self.failed.hit() {
+            if let Some(others) = self.failed.check() {
                 warn!(
-                    others,
+                    others = others.count(),
                     "webhook receiver {url} cannot be reached: {failure}; trying again"
                 );
             }
             return;
         };
         if failure.is_of_receiver() || status.is_server_error() {
-            if let Some(others) = self.failed.hit() {
-                warn!(%device, others, "webhook receiver {url} fails: {failure}; trying again");
+            if let Some(others) = self.failed.check() {
+                warn!(%device, others = others.count(), "webhook receiver {url} fails: {failure}; trying again");
             }
-        } else if let Some(others) = self.refused.hit() {
+        } else if let Some(others) = self.refused.check() {
             let hint = if status.is_redirection() {
                 "redirects are not followed: put the final address into `[webhook] url`"
             } else {
                 "nothing is lost, but somebody must see why; does it have the same secret?"
             };
-            error!(%device, others, "webhook receiver {url} refuses events: {failure}; trying again; hint: {hint}");
+            error!(%device, others = others.count(), "webhook receiver {url} refuses events: {failure}; trying again; hint: {hint}");
         }
     }
 

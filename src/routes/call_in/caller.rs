@@ -21,7 +21,7 @@ use super::sightings::Sighting;
 use crate::connection::{Connection, ListenerKind};
 use crate::routes::asked::Asked;
 use crate::routes::{Response, answer};
-use crate::telemetry::{Attempts, Burst};
+use crate::telemetry::{Attempts, LogThrottle};
 use engage_store::{Credentials, DeviceId, Note, SerialNumber};
 
 /// Who may call in, and on which listener.
@@ -36,9 +36,9 @@ pub struct Admittance {
     /// Turns to hash a password: 19 MiB and a core each.
     hashing: Semaphore,
     /// Calls in clear text that have been logged.
-    in_clear: Burst,
+    in_clear: LogThrottle,
     /// Refused callers that have been logged, by reason.
-    refused: [Burst; 3],
+    refused: [LogThrottle; 3],
 }
 
 impl CallIn {
@@ -94,8 +94,8 @@ impl Admittance {
             credentials: credentials.map(ArcSwap::from_pointee),
             attempts: Attempts::default(),
             hashing: Semaphore::new(HASHES_AT_A_TIME),
-            in_clear: Burst::default(),
-            refused: std::array::from_fn(|_| Burst::default()),
+            in_clear: LogThrottle::default(),
+            refused: std::array::from_fn(|_| LogThrottle::default()),
         }
     }
 
@@ -147,20 +147,20 @@ impl Admittance {
             Reason::TooManyFailures => (&self.refused[1], "too many failures from this address"),
             Reason::Wrong => (&self.refused[2], "unknown or wrong credentials"),
         };
-        if let Some(others) = burst.hit() {
+        if let Some(others) = burst.check() {
             let serial = serial.map(tracing::field::display);
-            warn!(%peer, device.serial = serial, others, "call-in from {peer} refused: {what}; {others} others since the last such line");
+            warn!(%peer, device.serial = serial, others = others.count(), "call-in from {peer} refused: {what}{others}");
         }
         false
     }
 
     fn note_in_clear(&self, connection: &Connection, path: &str) {
         let peer = connection.peer;
-        if let Some(others) = self.in_clear.hit() {
+        if let Some(others) = self.in_clear.check() {
             warn!(
-                %peer, others,
+                %peer, others = others.count(),
                 "call-in from {peer} on the plain listener refused ({path}): its credentials and audits would travel in clear; \
-                 install the certificate in the device, or set `[devices] plain_http = true`; {others} others since the last such line",
+                 install the certificate in the device, or set `[devices] plain_http = true`{others}",
             );
         }
     }

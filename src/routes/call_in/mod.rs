@@ -19,7 +19,7 @@ use tracing::{error, warn};
 use super::asked::Asked;
 use super::{Response, answer};
 use crate::publication::Published;
-use crate::telemetry::{Burst, Route};
+use crate::telemetry::{LogThrottle, Route};
 use engage_store::{
     Acknowledged, Alert, AuditBatch, Call, CallInWindow, ConfigUpload, DeviceId, DeviceStore,
     Health, StoreError,
@@ -44,7 +44,7 @@ pub struct CallIn {
     /// Which site a request is for.
     pub published: Published,
     /// Failures of the store that have been logged.
-    pub failures: Burst,
+    pub failures: LogThrottle,
 }
 
 impl CallIn {
@@ -195,10 +195,10 @@ impl CallIn {
 
     /// 503: nothing is acknowledged, the device keeps what it has.
     fn unavailable(&self, device: DeviceId, error: &StoreError) -> Response {
-        if let Some(others) = self.failures.hit() {
+        if let Some(others) = self.failures.check() {
             error!(
-                %device, others,
-                "nothing of device {device} was stored: {}; {others} others since the last such line",
+                %device, others = others.count(),
+                "nothing of device {device} was stored: {}{others}",
                 one_line(error)
             );
         }

@@ -1,0 +1,92 @@
+//! One line for a burst of the same event.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+/// Lets the first event of a burst be logged, then one a minute with the count of the others: a
+/// flood must not fill the disk with its own description.
+#[derive(Debug)]
+pub struct LogThrottle {
+    started: Instant,
+    /// Seconds after `started`, plus one, at which the last line was allowed; 0 is never.
+    last: AtomicU64,
+    suppressed: AtomicU64,
+}
+
+impl LogThrottle {
+    /// Notes an event. `Some` if it is to be logged.
+    pub fn check(&self) -> Option<Suppressed> {
+        self.check_at(self.started.elapsed().as_secs() + 1)
+    }
+
+    fn check_at(&self, now: u64) -> Option<Suppressed> {
+        let last = self.last.load(Ordering::Relaxed);
+        let is_due = last == 0 || now.saturating_sub(last) >= SECONDS_BETWEEN_LINES;
+        let is_first = is_due
+            && self
+                .last
+                .compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok();
+        if is_first {
+            return Some(Suppressed(self.suppressed.swap(0, Ordering::Relaxed)));
+        }
+        self.suppressed.fetch_add(1, Ordering::Relaxed);
+        None
+    }
+}
+
+/// How many events were not logged since the last that was. Displayed as the end of a message.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Suppressed(u64);
+
+impl Suppressed {
+    /// The number, for the field `others`.
+    #[must_use]
+    pub fn count(self) -> u64 {
+        self.0
+    }
+}
+
+impl fmt::Display for Suppressed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            0 => Ok(()),
+            others => write!(f, "; {others} others since the last such line"),
+        }
+    }
+}
+
+impl Default for LogThrottle {
+    fn default() -> Self {
+        Self {
+            started: Instant::now(),
+            last: AtomicU64::new(0),
+            suppressed: AtomicU64::new(0),
+        }
+    }
+}
+
+const SECONDS_BETWEEN_LINES: u64 = 60;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_burst_is_one_line_and_a_count() {
+        let throttle = LogThrottle::default();
+        assert_eq!(throttle.check_at(1), Some(Suppressed(0)));
+        assert_eq!(throttle.check_at(1), None);
+        assert_eq!(throttle.check_at(60), None);
+        assert_eq!(throttle.check_at(61), Some(Suppressed(2)));
+        assert_eq!(throttle.check_at(62), None);
+    }
+
+    #[test]
+    fn nothing_is_said_of_no_others() {
+        assert_eq!(Suppressed(0).to_string(), "");
+        let some = Suppressed(2).to_string();
+        assert_eq!(some, "; 2 others since the last such line");
+    }
+}

@@ -7,7 +7,7 @@ use engage_host::cli::Cli;
 
 /// An idle TLS connection takes a quarter less than with the system's allocator
 /// (docs/PERFORMANCE.md).
-#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#[cfg(all(feature = "jemalloc", target_os = "linux", target_arch = "x86_64"))]
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 

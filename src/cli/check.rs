@@ -14,8 +14,8 @@ use crate::config::{BaseUrl, Config};
 use crate::publication::{Inventory, Proof, SiteEntry, Warning, prove};
 use crate::server::recording_refusals;
 use engage_wire::diagnostic::{Explain, causes, explained};
+use engage_wire::limits::MAX_CHAIN_BYTES;
 use engage_wire::pki::Timestamp;
-use engage_wire::pki::limits::MAX_CHAIN_BYTES;
 
 /// Prove everything that `serve` would, without listening.
 ///

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use http::Uri;
 use serde::Deserialize;
 
-use engage_wire::site::HostName;
+use engage_wire::HostName;
 
 /// Scheme, host, optional port and path prefix; no query, no user, no trailing slash.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq)]

@@ -4,8 +4,9 @@ use std::borrow::Cow;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use engage_wire::HostName;
 use engage_wire::diagnostic::Explain;
-use engage_wire::site::{HostName, SiteName};
+use engage_wire::site::SiteName;
 
 /// Why a configuration file cannot be used.
 #[derive(Debug, thiserror::Error)]

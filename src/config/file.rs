@@ -9,7 +9,8 @@ use super::devices::DevicesSection;
 use super::limits::LimitsSection;
 use super::webhook::WebhookSection;
 use super::{Access, AdminConfig, BaseUrl, LogConfig};
-use engage_wire::site::{HostName, SiteName};
+use engage_wire::HostName;
+use engage_wire::site::SiteName;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

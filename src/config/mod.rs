@@ -16,7 +16,8 @@ use std::io::{self, Read};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use engage_wire::site::{HostName, SiteKey, SiteName};
+use engage_wire::HostName;
+use engage_wire::site::{SiteKey, SiteName};
 use file::{AdminSection, ConfigFile, HttpSection, HttpsSection, SiteSection};
 
 pub use access::{Access, Network, NetworkError};

@@ -8,7 +8,7 @@ use http::Uri;
 use serde::Deserialize;
 
 use super::base_url::port;
-use engage_wire::site::HostName;
+use engage_wire::HostName;
 
 /// The receiver of stored events.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -16,8 +16,9 @@ use arc_swap::{ArcSwap, Guard};
 use bytes::Bytes;
 
 use crate::tls::TlsIdentity;
+use engage_wire::HostName;
 use engage_wire::pki::{Certificate, Fingerprint, Timestamp};
-use engage_wire::site::{Announcement, HostName, SiteName};
+use engage_wire::site::{Announcement, SiteName};
 
 pub use inventory::{CertificateEntry, Inventory, SiteEntry};
 pub use prove::{Proof, prove};

@@ -4,9 +4,10 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use engage_wire::pki::limits::{EXPIRY_WARNING_DAYS, MAX_CHAIN_BYTES, TIGHT_CHAIN_BYTES};
+use engage_wire::HostName;
+use engage_wire::limits::{EXPIRY_WARNING_DAYS, MAX_CHAIN_BYTES, TIGHT_CHAIN_BYTES};
 use engage_wire::pki::{Certificate, Role, Timestamp};
-use engage_wire::site::{HostName, SiteName};
+use engage_wire::site::SiteName;
 
 /// One thing to look at. Serialises for `check --json`.
 #[derive(Clone, Debug, Eq, Hash, PartialEq, Serialize)]

@@ -13,7 +13,7 @@ use super::tls::shake_hands;
 use crate::publication::Publication;
 use crate::tls::TlsIdentity;
 use engage_device::{PreparedClient, TlsClient, TlsVersions};
-use engage_wire::site::HostName;
+use engage_wire::HostName;
 
 /// Has a simulated device shake hands with what is published, so that the first real one waits
 /// for nothing that is only done once: the crypto library gathers entropy at first use, for 20 to

@@ -19,8 +19,8 @@ use tokio_rustls::TlsConnector;
 
 use super::Receiver;
 use crate::config::ReceiverUrl;
+use engage_wire::HostName;
 use engage_wire::diagnostic::causes;
-use engage_wire::site::HostName;
 
 /// Why a delivery is not done. It is tried again in any case.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]

@@ -44,7 +44,7 @@ use crate::platform::mode_readable_by_others;
 use crate::telemetry::DeliveryMetrics;
 use cursor::Cursor;
 use dispatch::Dispatcher;
-use engage_wire::site::HostName;
+use engage_wire::HostName;
 use secret::Secret;
 
 pub use error::{CaReason, WebhookError};

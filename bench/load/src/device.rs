@@ -7,7 +7,7 @@ use std::time::Duration;
 use engage_device::{
     HostUrl, PreparedClient, Request, TlsClient, TlsVersions, connect_from, exchange,
 };
-use engage_wire::site::HostName;
+use engage_wire::HostName;
 use rustls::{HandshakeKind, ProtocolVersion};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;

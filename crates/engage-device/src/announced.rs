@@ -9,7 +9,7 @@ use serde::de::{MapAccess, Visitor};
 use serde_json::Value;
 
 use super::{HostUrl, UrlError, excerpt};
-use engage_wire::pki::limits::MAX_CERT_URL_CHARS;
+use engage_wire::limits::MAX_CERT_URL_CHARS;
 use engage_wire::site::{AnnouncementHash, SiteKey};
 
 /// `{"cert_url":"..","hash":".."}` (PROTOCOL.md section 1).

@@ -7,7 +7,7 @@ use tokio::net::{TcpSocket, TcpStream, lookup_host};
 use tokio::time::{Instant, timeout_at};
 
 use super::HostPort;
-use engage_wire::site::HostName;
+use engage_wire::HostName;
 
 /// Connects to the first address of `host` that answers.
 pub async fn connect(host: &HostPort, deadline: Instant) -> Result<TcpStream, ConnectError> {

@@ -11,7 +11,7 @@ use tokio_rustls::client::TlsStream;
 
 use super::tls::server_name;
 use super::{TlsClient, TlsError};
-use engage_wire::site::HostName;
+use engage_wire::HostName;
 
 /// A [`TlsClient`] whose configuration is made once.
 ///

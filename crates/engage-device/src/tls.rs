@@ -16,9 +16,9 @@ use tokio_rustls::client::TlsStream;
 
 use super::verifier::DeviceVerifier;
 use super::{ChainRefusal, ConnectError, HostPort, PreparedClient, Served, connect};
+use engage_wire::HostName;
 use engage_wire::crypto_provider;
 use engage_wire::pki::Certificate;
-use engage_wire::site::HostName;
 
 /// A TLS client that trusts one certificate and nothing else.
 #[derive(Clone, Debug)]

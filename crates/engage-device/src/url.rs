@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::str::FromStr;
 
 use super::excerpt;
-use engage_wire::site::HostName;
+use engage_wire::HostName;
 
 /// An `http` or `https` URL.
 #[derive(Clone, Debug, Eq, PartialEq)]

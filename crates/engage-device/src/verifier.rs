@@ -11,7 +11,7 @@ use rustls::{
     CertificateError, DigitallySignedStruct, Error, OtherError, PeerMisbehaved, SignatureScheme,
 };
 
-use engage_wire::pki::limits::{MAX_CHAIN_BYTES, MAX_KEY_BITS};
+use engage_wire::limits::{MAX_CHAIN_BYTES, MAX_KEY_BITS};
 use engage_wire::pki::{
     Certificate, ChainError, DevicePath, MalformedCertificate, PublicKey, ServerChain, Timestamp,
 };

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::error::Error;
 use std::fmt::Write as _;
+use std::io;
 
 /// An error that knows its stable code and what the reader can do about it.
 pub trait Explain: Error {
@@ -57,4 +58,20 @@ pub fn causes<E: Error + ?Sized>(error: &E) -> String {
         source = cause.source();
     }
     text
+}
+
+/// What can be done about an operating system's refusal to read or write a file.
+#[must_use]
+pub fn io_hint(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::NotFound => "check the path: there is no file or folder of this name",
+        io::ErrorKind::PermissionDenied => {
+            "give the user that runs engage-host permission for the file and for every folder above it"
+        }
+        io::ErrorKind::IsADirectory => "name the file itself, not its folder",
+        io::ErrorKind::NotADirectory => "a part of the path is a file, not a folder",
+        io::ErrorKind::ReadOnlyFilesystem => "the file system is mounted read-only",
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "make room on the disk",
+        _ => "see the operating system's log for the disk or the mount",
+    }
 }

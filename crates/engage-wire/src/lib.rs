@@ -1,13 +1,24 @@
 //! What an ENGAGE Wi-Fi device and its host agree on: certificates as a device sees them, the site
-//! key and the announcement, and how errors are told.
+//! key and the announcement, paths and limits, and how errors are told.
 
 pub mod diagnostic;
+mod host_name;
+mod http_url;
+pub mod limits;
+pub mod paths;
 pub mod pki;
+mod read;
 pub mod site;
+mod terminal;
 
 use std::sync::Arc;
 
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
+
+pub use host_name::{HostName, HostNameError};
+pub use http_url::{HostPort, HttpUrl, HttpUrlError, Scheme};
+pub use read::{ReadError, read_regular_file};
+pub use terminal::{escape_for_terminal, excerpt};
 
 /// The one crypto provider; nothing depends on a process-wide default.
 #[must_use]

@@ -6,7 +6,7 @@ use sha1::{Digest, Sha1};
 
 use super::step::Findings;
 use engage_device::{Announced, TlsClient, TlsVersions, excerpt};
-use engage_wire::pki::limits::{EXPIRY_WARNING_DAYS, MAX_CHAIN_BYTES, MAX_KEY_BITS, MIN_RSA_BITS};
+use engage_wire::limits::{EXPIRY_WARNING_DAYS, MAX_CHAIN_BYTES, MAX_KEY_BITS, MIN_RSA_BITS};
 use engage_wire::pki::{Certificate, PublicKey, Timestamp};
 use engage_wire::site::{AnnouncementHash, SiteKey};
 

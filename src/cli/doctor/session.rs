@@ -3,10 +3,10 @@
 use super::examination::Examination;
 use super::step::Findings;
 use engage_device::{Served, Session, TlsClient, TlsError, TlsVersions};
+use engage_wire::HostName;
 use engage_wire::diagnostic::causes;
-use engage_wire::pki::limits::{MAX_CHAIN_BYTES, certificate_message_framing};
+use engage_wire::limits::{MAX_CHAIN_BYTES, certificate_message_framing};
 use engage_wire::pki::{Certificate, DevicePath, SubjectAltName};
-use engage_wire::site::HostName;
 
 /// Shakes hands as a device; what was presented is known even if it is refused.
 pub(super) async fn open_session(

@@ -7,10 +7,10 @@ use zeroize::Zeroizing;
 use super::error::InitError;
 use super::layout::{Layout, exists};
 use super::new_file::NewFile;
+use engage_wire::HostName;
+use engage_wire::limits::MAX_CHAIN_BYTES;
 use engage_wire::pki::issue::{IssueError, Issued, Lifetimes, certificate_pem};
-use engage_wire::pki::limits::MAX_CHAIN_BYTES;
 use engage_wire::pki::{Certificate, PrivateKey, ServerChain, Timestamp, certificate_der};
-use engage_wire::site::HostName;
 
 /// What is to be written, in an order in which every key precedes its certificate.
 #[derive(Default)]

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use crate::config::ConfigError;
 use engage_wire::diagnostic::Explain;
+use engage_wire::limits::MAX_CHAIN_BYTES;
 use engage_wire::pki::issue::IssueError;
-use engage_wire::pki::limits::MAX_CHAIN_BYTES;
 use engage_wire::pki::{ChainError, LoadError};
 use engage_wire::site::KeyFileError;
 

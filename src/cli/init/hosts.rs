@@ -1,7 +1,7 @@
 //! The names for which the server certificate is issued.
 
 use crate::config::{Config, primary_ipv4};
-use engage_wire::site::HostName;
+use engage_wire::HostName;
 
 /// Each name and address once, the most telling first.
 ///

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use super::certificates::NewServer;
 use super::layout::Layout;
 use crate::config::Config;
-use engage_wire::pki::limits::MAX_CHAIN_BYTES;
-use engage_wire::site::HostName;
+use engage_wire::HostName;
+use engage_wire::limits::MAX_CHAIN_BYTES;
 
 /// The result of a run, for the person at the console.
 pub(super) struct Outcome {

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use crate::cli::serve::Listen;
-use engage_wire::site::HostName;
+use engage_wire::HostName;
 
 /// A commented configuration; `host` becomes `base_url` if the operator named one.
 ///

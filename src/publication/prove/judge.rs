@@ -6,9 +6,9 @@ use super::{Findings, Prover};
 use crate::config::SiteConfig;
 use crate::platform;
 use crate::publication::{Refusal, Warning};
-use engage_wire::pki::limits::{MAX_KEY_BITS, MIN_RSA_BITS};
+use engage_wire::HostName;
+use engage_wire::limits::{MAX_KEY_BITS, MIN_RSA_BITS};
 use engage_wire::pki::{Certificate, PublicKey, Role, SubjectAltName};
-use engage_wire::site::HostName;
 
 impl Prover<'_> {
     pub(super) fn judge_base_url(&mut self) {

@@ -16,7 +16,7 @@ use super::shelf::{FileName, Shelf};
 use super::{Expiry, Publication, Warning};
 use crate::config::{BaseUrl, Config};
 use crate::tls::TlsIdentity;
-use engage_wire::pki::limits::MAX_CHAIN_BYTES;
+use engage_wire::limits::MAX_CHAIN_BYTES;
 use engage_wire::pki::{
     Certificate, PrivateKey, Role, ServerChain, Timestamp, certificate_of_any_form,
     certificate_pem_chain,

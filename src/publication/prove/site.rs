@@ -8,9 +8,10 @@ use crate::config::SiteConfig;
 use crate::publication::inventory::{CertificateEntry, SiteEntry};
 use crate::publication::shelf::FileName;
 use crate::publication::{Expiry, PublishedSite, Refusal, Warning};
-use engage_wire::pki::limits::{MAX_CHAIN_BYTES, TIGHT_CHAIN_BYTES};
+use engage_wire::HostName;
+use engage_wire::limits::{MAX_CHAIN_BYTES, TIGHT_CHAIN_BYTES};
 use engage_wire::pki::{Certificate, DevicePath, Role, ServerChain, certificate_der};
-use engage_wire::site::{Announcement, CertUrl, HostName, SiteKey};
+use engage_wire::site::{Announcement, CertUrl, SiteKey};
 
 /// An announced certificate, and the path that a device builds to it.
 pub(super) struct Anchor {

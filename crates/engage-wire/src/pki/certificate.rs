@@ -75,7 +75,7 @@ impl Certificate {
         &self.der
     }
 
-    /// DER length in bytes: what counts against [`super::limits::MAX_CHAIN_BYTES`].
+    /// DER length in bytes: what counts against [`crate::limits::MAX_CHAIN_BYTES`].
     #[must_use]
     pub fn size(&self) -> usize {
         self.der.len()

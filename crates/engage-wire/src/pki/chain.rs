@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use super::limits::certificate_message_framing;
 use super::{Certificate, LinkError};
+use crate::limits::certificate_message_framing;
 
 /// The certificates of the TLS handshake: the server's first, each one issued by the next.
 #[derive(Clone, Debug)]

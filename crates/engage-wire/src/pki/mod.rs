@@ -8,7 +8,6 @@ mod certificate;
 mod chain;
 pub mod issue;
 mod key_use;
-pub mod limits;
 mod load;
 mod public_key;
 mod signature;

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde::Serialize;
 
-use crate::pki::limits::MAX_CERT_URL_CHARS;
+use crate::limits::MAX_CERT_URL_CHARS;
 
 /// The body of `GET /swordfish/lock/certificates/current`, made once.
 ///

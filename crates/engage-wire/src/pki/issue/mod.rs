@@ -20,7 +20,7 @@ use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
 use super::{Certificate, LinkError, MalformedCertificate, PrivateKey, Timestamp, Validity};
-use crate::site::HostName;
+use crate::HostName;
 
 pub use lifetimes::{Lifetimes, ServerDays};
 

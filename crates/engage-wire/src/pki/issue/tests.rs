@@ -1,7 +1,7 @@
 use std::sync::OnceLock;
 
 use super::*;
-use crate::pki::limits::TIGHT_CHAIN_BYTES;
+use crate::limits::TIGHT_CHAIN_BYTES;
 use crate::pki::{KeyUse, PublicKey, ServerChain, SubjectAltName};
 
 const NOW: Timestamp = Timestamp::from_unix(1_795_392_000);

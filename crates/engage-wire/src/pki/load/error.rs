@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use super::PRIVATE_KEY;
 use crate::diagnostic::Explain;
+use crate::limits::MAX_FILE_BYTES;
 use crate::pki::MalformedCertificate;
-use crate::pki::limits::MAX_FILE_BYTES;
 
 /// Why a certificate or key file cannot be used.
 #[derive(Debug, thiserror::Error)]

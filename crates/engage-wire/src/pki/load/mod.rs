@@ -12,7 +12,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use zeroize::Zeroizing;
 
 use super::Certificate;
-use super::limits::MAX_FILE_BYTES;
+use crate::limits::MAX_FILE_BYTES;
 
 pub use error::LoadError;
 

@@ -10,7 +10,7 @@ use atomic_write_file::AtomicWriteFile;
 use serde::{Deserialize, Serialize};
 use tracing::warn;
 
-use engage_store::Log;
+use engage_store::EventKind;
 
 /// The last event of each log that was answered 2xx; `None` before the first.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
@@ -68,17 +68,17 @@ impl Cursor {
         file.commit()
     }
 
-    pub(super) fn of(&self, log: Log) -> Option<&Position> {
+    pub(super) fn of(&self, log: EventKind) -> Option<&Position> {
         match log {
-            Log::Alerts => self.alerts.as_ref(),
-            Log::Audits => self.audits.as_ref(),
+            EventKind::Alerts => self.alerts.as_ref(),
+            EventKind::Audits => self.audits.as_ref(),
         }
     }
 
-    pub(super) fn advance(&mut self, log: Log, to: Position) {
+    pub(super) fn advance(&mut self, log: EventKind, to: Position) {
         match log {
-            Log::Alerts => self.alerts = Some(to),
-            Log::Audits => self.audits = Some(to),
+            EventKind::Alerts => self.alerts = Some(to),
+            EventKind::Audits => self.audits = Some(to),
         }
     }
 }

@@ -15,7 +15,7 @@ use super::cursor::Cursor;
 use super::tail;
 use crate::telemetry::DeliveryMetrics;
 use engage_store::files::StoreObserver as _;
-use engage_store::{Archive, DeviceId};
+use engage_store::{DeviceId, StoreReader};
 
 /// Wakes the deliverer for every device that has undelivered events, for ever.
 pub(super) async fn repeat(
@@ -44,7 +44,7 @@ pub(super) async fn repeat(
 
 fn waiting(root: &Path) -> io::Result<Vec<(DeviceId, Timestamp)>> {
     let mut waiting = Vec::new();
-    for device in Archive::new(root).devices()? {
+    for device in StoreReader::new(root).devices()? {
         let directory = root.join(device.to_string());
         match Cursor::load(&directory).and_then(|cursor| tail::oldest(&directory, &cursor)) {
             Ok(Some(oldest)) => waiting.push((device, oldest)),

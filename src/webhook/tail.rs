@@ -11,12 +11,12 @@ use serde::Deserialize;
 use tracing::{error, warn};
 
 use super::cursor::{Cursor, Position};
-use engage_store::Log;
+use engage_store::EventKind;
 
 /// Events of one log that go out together.
 #[derive(Debug)]
 pub(super) struct Batch {
-    pub(super) log: Log,
+    pub(super) log: EventKind,
     /// Not empty, in the order of the file.
     pub(super) events: Vec<Event>,
 }
@@ -34,12 +34,12 @@ pub(super) struct Event {
 /// The next events of a device: in order in each log, and between its logs by when they arrived.
 pub(super) fn next(directory: &Path, cursor: &Cursor) -> io::Result<Option<Batch>> {
     let read = |log| events(directory, log, cursor.of(log), MAX_EVENTS);
-    let (audits, alerts) = (read(Log::Audits)?, read(Log::Alerts)?);
+    let (audits, alerts) = (read(EventKind::Audits)?, read(EventKind::Alerts)?);
     let first = |events: &[Event]| events.first().map(|event| event.received_at);
     let (log, mut events, other) = match (first(&audits), first(&alerts)) {
-        (Some(audit), Some(alert)) if alert < audit => (Log::Alerts, alerts, Some(audit)),
-        (Some(_), alert) => (Log::Audits, audits, alert),
-        (None, _) => (Log::Alerts, alerts, None),
+        (Some(audit), Some(alert)) if alert < audit => (EventKind::Alerts, alerts, Some(audit)),
+        (Some(_), alert) => (EventKind::Audits, audits, alert),
+        (None, _) => (EventKind::Alerts, alerts, None),
     };
     let before_other = events
         .iter()
@@ -53,7 +53,7 @@ pub(super) fn next(directory: &Path, cursor: &Cursor) -> io::Result<Option<Batch
 /// When the oldest undelivered event of a device arrived; `None` if there is none.
 pub(super) fn oldest(directory: &Path, cursor: &Cursor) -> io::Result<Option<Timestamp>> {
     let mut oldest = None;
-    for log in [Log::Audits, Log::Alerts] {
+    for log in [EventKind::Audits, EventKind::Alerts] {
         let first = events(directory, log, cursor.of(log), 1)?
             .into_iter()
             .next();
@@ -69,8 +69,8 @@ pub(super) fn oldest(directory: &Path, cursor: &Cursor) -> io::Result<Option<Tim
 /// The number of events in one monthly file that are not delivered.
 pub(super) fn undelivered(directory: &Path, file: &str, cursor: &Cursor) -> io::Result<u64> {
     let log = match file {
-        _ if is_month_of(Log::Audits, file) => Log::Audits,
-        _ if is_month_of(Log::Alerts, file) => Log::Alerts,
+        _ if is_month_of(EventKind::Audits, file) => EventKind::Audits,
+        _ if is_month_of(EventKind::Alerts, file) => EventKind::Alerts,
         _ => return Ok(0),
     };
     let from = cursor.of(log).filter(|position| position.file == file);
@@ -90,7 +90,7 @@ pub(super) fn undelivered(directory: &Path, file: &str, cursor: &Cursor) -> io::
 
 fn events(
     directory: &Path,
-    log: Log,
+    log: EventKind,
     from: Option<&Position>,
     most: usize,
 ) -> io::Result<Vec<Event>> {
@@ -231,7 +231,7 @@ impl<'a> MonthReader<'a> {
 }
 
 /// The names of a device's files of one log, oldest first.
-fn months(directory: &Path, log: Log) -> io::Result<VecDeque<String>> {
+fn months(directory: &Path, log: EventKind) -> io::Result<VecDeque<String>> {
     let entries = match fs_err::read_dir(directory) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(VecDeque::new()),
         entries => entries?,
@@ -248,10 +248,10 @@ fn months(directory: &Path, log: Log) -> io::Result<VecDeque<String>> {
     Ok(months.into())
 }
 
-fn is_month_of(log: Log, name: &str) -> bool {
+fn is_month_of(log: EventKind, name: &str) -> bool {
     let prefix = match log {
-        Log::Alerts => "alerts-",
-        Log::Audits => "audits-",
+        EventKind::Alerts => "alerts-",
+        EventKind::Audits => "audits-",
     };
     name.strip_prefix(prefix)
         .and_then(|rest| rest.strip_suffix(".jsonl"))

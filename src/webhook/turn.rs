@@ -15,7 +15,7 @@ use super::cursor::Cursor;
 use super::secret::hex;
 use super::tail::{self, Batch};
 use crate::telemetry::DeliveryMetrics;
-use engage_store::{DeviceId, Log};
+use engage_store::{DeviceId, EventKind};
 
 /// What a turn needs.
 pub(super) struct Turn {
@@ -135,8 +135,8 @@ async fn post(
 /// The lines go out as they are stored, byte for byte.
 fn body(device: DeviceId, batch: &Batch) -> Bytes {
     let log = match batch.log {
-        Log::Alerts => "alerts",
-        Log::Audits => "audits",
+        EventKind::Alerts => "alerts",
+        EventKind::Audits => "audits",
     };
     // Neither needs an escape.
     let mut body = format!(r#"{{"device":"{device}","log":"{log}","events":["#).into_bytes();

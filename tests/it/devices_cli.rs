@@ -9,8 +9,8 @@ use std::thread;
 use std::time::Duration;
 
 use engage_store::{
-    Alert, AuditBatch, CallInWindow, ConfigUpload, Credentials, DeviceId, DeviceStore, FileStore,
-    KeepDays, Note, SerialNumber,
+    Alert, AuditBatch, CallInWindow, ConfigUpload, Credentials, DeviceId, DeviceObservation,
+    DeviceStore, FileStore, KeepDays, SerialNumber,
 };
 use insta::assert_snapshot;
 use jiff::Timestamp;
@@ -45,16 +45,16 @@ impl Hall {
         let store = hall.store();
         let lobby: DeviceId = LOBBY.parse().unwrap();
         let at = moment(RECEIVED_AT);
-        store.note(
+        store.observe(
             lobby,
-            Note::Seen {
+            DeviceObservation::Seen {
                 address: "10.44.0.6".parse().unwrap(),
                 site: Some("hall".into()),
             },
             at,
         );
-        store.note_announcement(lobby, "ab:cd", at);
-        store.note_tls(lobby, "1.2", at);
+        store.observe_announcement(lobby, "ab:cd", at);
+        store.observe_tls(lobby, "1.2", at);
         now(store.save_config(lobby, ConfigUpload::parse(UPLOAD).unwrap(), at));
         now(store.append_audits(lobby, AuditBatch::parse(AUDITS).unwrap(), at));
         now(store.append_alert(
@@ -69,7 +69,7 @@ impl Hall {
             AuditBatch::parse(br#"{"asyncEvents":[{"event":"0B070000","time":"soon"}]}"#).unwrap(),
             moment("2026-11-23T03:00:00Z"),
         ));
-        store.flush_notes();
+        store.flush_observations();
         hall
     }
 

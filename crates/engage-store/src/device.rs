@@ -36,10 +36,10 @@ pub struct DeviceRecord {
     pub battery: Option<String>,
     /// The last announcement that it fetched.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub announcement: Option<Dated>,
+    pub announcement: Option<Timestamped>,
     /// Its last TLS session, with the version.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub tls: Option<Dated>,
+    pub tls: Option<Timestamped>,
     /// The last call-in that got as far as uploading parameters.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub config_saved_at: Option<Timestamp>,
@@ -48,18 +48,18 @@ pub struct DeviceRecord {
     pub audits_stored_at: Option<Timestamp>,
     /// The last database that it asked for, with the stamp that it was answered.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub database: Option<Dated>,
+    pub database: Option<Timestamped>,
     /// Why its `db.json` is not sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub database_refused: Option<String>,
     /// When it is to call next, with the local time that it was told.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub next_call_in: Option<Dated>,
+    pub next_call_in: Option<Timestamped>,
 }
 
 /// A value, and when it was so.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub struct Dated {
+pub struct Timestamped {
     /// When.
     pub at: Timestamp,
     /// The value.
@@ -91,26 +91,28 @@ impl DeviceRecord {
     }
 
     /// Takes over what was noted at `at`.
-    pub fn apply(&mut self, note: Note, at: Timestamp) {
+    pub fn apply(&mut self, note: DeviceObservation, at: Timestamp) {
         self.last_seen = self.last_seen.max(at);
-        let dated = |value| Some(Dated { at, value });
+        let dated = |value| Some(Timestamped { at, value });
         match note {
-            Note::Seen { address, site } => {
+            DeviceObservation::Seen { address, site } => {
                 self.address = Some(address);
                 self.site = site.or_else(|| self.site.take());
             }
-            Note::AnnouncementFetched { fingerprint } => self.announcement = dated(fingerprint),
-            Note::TlsSession { version } => self.tls = dated(version),
-            Note::ConfigSaved(properties) => self.take_over(properties, at),
-            Note::AuditsStored => self.audits_stored_at = Some(at),
-            Note::DatabaseAnswered { stamp, next_call } => {
+            DeviceObservation::AnnouncementFetched { fingerprint } => {
+                self.announcement = dated(fingerprint);
+            }
+            DeviceObservation::TlsSession { version } => self.tls = dated(version),
+            DeviceObservation::ConfigSaved(properties) => self.take_over(properties, at),
+            DeviceObservation::AuditsStored => self.audits_stored_at = Some(at),
+            DeviceObservation::DatabaseAnswered { stamp, next_call } => {
                 self.database = dated(stamp);
-                self.next_call_in = Some(Dated {
+                self.next_call_in = Some(Timestamped {
                     at: next_call.timestamp(),
                     value: next_call.to_string(),
                 });
             }
-            Note::DatabaseChecked { refused } => self.database_refused = refused,
+            DeviceObservation::DatabaseChecked { refused } => self.database_refused = refused,
         }
     }
 
@@ -132,7 +134,7 @@ impl DeviceRecord {
 
 /// Something that was seen of a device.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Note {
+pub enum DeviceObservation {
     /// It called.
     Seen {
         /// From here.

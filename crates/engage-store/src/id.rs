@@ -27,7 +27,7 @@ impl DeviceId {
     ///
     /// Which of them real devices send is not public (PROTOCOL.md section 4).
     #[must_use]
-    pub fn of_caller(user_name: Option<&str>, query: Option<&str>, peer: IpAddr) -> Self {
+    pub fn from_caller(user_name: Option<&str>, query: Option<&str>, peer: IpAddr) -> Self {
         user_name
             .and_then(SerialNumber::from_user_name)
             .or_else(|| query.and_then(SerialNumber::from_query))
@@ -98,7 +98,7 @@ mod tests {
     fn the_user_name_comes_before_the_query_and_the_address_last() {
         let named = Some("0123456789abcdef");
         let query = Some("sn=00000000000000ff");
-        let filed = |user, query| DeviceId::of_caller(user, query, PEER).to_string();
+        let filed = |user, query| DeviceId::from_caller(user, query, PEER).to_string();
         assert_eq!(filed(named, query), "0123456789ABCDEF");
         assert_eq!(filed(None, query), "00000000000000FF");
         assert_eq!(filed(Some("admin"), query), "00000000000000FF");
@@ -109,7 +109,7 @@ mod tests {
     fn a_mapped_address_is_the_ipv4_address() {
         let mapped = "::ffff:10.44.0.7".parse().unwrap();
         assert_eq!(
-            DeviceId::of_caller(None, None, mapped),
+            DeviceId::from_caller(None, None, mapped),
             DeviceId::Address(PEER)
         );
     }
@@ -120,7 +120,7 @@ mod tests {
             for device in [
                 DeviceId::Address(IpAddr::from(bytes).to_canonical()),
                 DeviceId::Address(IpAddr::from(four)),
-                DeviceId::of_caller(None, Some(&format!("sn={}", u128::from_be_bytes(bytes))), PEER),
+                DeviceId::from_caller(None, Some(&format!("sn={}", u128::from_be_bytes(bytes))), PEER),
             ] {
                 let name = device.to_string();
                 prop_assert!(name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.'));

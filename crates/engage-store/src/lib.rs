@@ -8,29 +8,29 @@
 
 pub mod credentials;
 mod db;
+mod db_version;
 mod device;
 mod event;
 pub mod files;
 mod id;
 mod json;
-mod mask;
 mod record;
+mod redact;
 mod schedule;
 mod serial;
-mod stamp;
 mod store;
 mod upload;
 
 pub use credentials::{Credentials, CredentialsError, LineProblem, credential_line};
 pub use db::{Database, DbContents, DbDuplicate, DbError, DbProblem, answer};
-pub use device::{Dated, DeviceRecord, Note};
+pub use db_version::DbVersion;
+pub use device::{DeviceObservation, DeviceRecord, Timestamped};
 pub use event::{DeviceTime, Event, EventCode};
-pub use files::{Archive, FileStore, KeepDays, StoredEvent, Tail, Tailed};
+pub use files::{EventFollower, FileStore, FollowItem, KeepDays, StoreReader, StoredEvent};
 pub use id::{DeviceId, UnknownDeviceId};
-pub use mask::masked;
 pub use record::{Alert, AuditBatch, BatchId, BodyError};
+pub use redact::redact;
 pub use schedule::{CallInWindow, CallTime, WindowError};
 pub use serial::SerialNumber;
-pub use stamp::DbTimestamp;
-pub use store::{Acknowledged, Call, DeviceStore, Health, Log, Pending, StoreError};
+pub use store::{AppendOutcome, DeviceStore, EventKind, Health, Pending, StoreError, UploadKind};
 pub use upload::{ConfigUpload, Properties};

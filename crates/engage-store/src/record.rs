@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::event::Event;
 use super::json::{Object, elements, minified, text_or_number};
-use super::{DbTimestamp, DeviceId};
+use super::{DbVersion, DeviceId};
 
 /// The body of `POST /swordfish/lock/audit`.
 #[derive(Clone, Debug)]
@@ -32,7 +32,7 @@ impl AuditBatch {
 
     /// The stamp of the database that the device has, where it said.
     #[must_use]
-    pub fn database(&self) -> Option<DbTimestamp> {
+    pub fn database(&self) -> Option<DbVersion> {
         self.0.database
     }
 
@@ -67,7 +67,7 @@ impl Alert {
             None if object.get("event").is_some() => {
                 let record: &RawValue = serde_json::from_str(&text)?;
                 return Ok(Self(EventBatch {
-                    others: None,
+                    extra_members: None,
                     ..EventBatch::new(&object, vec![Event::read(record)])
                 }));
             }
@@ -92,27 +92,27 @@ impl Alert {
 pub(super) struct EventBatch {
     pub(super) events: Vec<Event>,
     /// Members beside the events that are not known, as one object.
-    pub(super) others: Option<Box<RawValue>>,
-    database: Option<DbTimestamp>,
+    pub(super) extra_members: Option<Box<RawValue>>,
+    database: Option<DbVersion>,
 }
 
 impl EventBatch {
     fn new(object: &Object<'_>, events: Vec<Event>) -> Self {
         let known = ["asyncEvents", "asyncEvent", "nxtDbVerTS"];
-        let others: Vec<String> = object
+        let extra_members: Vec<String> = object
             .members()
             .filter(|(name, _)| !known.iter().any(|known| known.eq_ignore_ascii_case(name)))
             .map(|(name, value)| format!("{}:{}", serde_json::json!(name), value.get()))
             .collect();
-        let others = format!("{{{}}}", others.join(","));
+        let extra_members = format!("{{{}}}", extra_members.join(","));
         Self {
             events,
-            others: (others != "{}")
-                .then(|| RawValue::from_string(others).ok())
+            extra_members: (extra_members != "{}")
+                .then(|| RawValue::from_string(extra_members).ok())
                 .flatten(),
             database: object
                 .get("nxtDbVerTS")
-                .and_then(|stamp| DbTimestamp::parse(&text_or_number(stamp)?)),
+                .and_then(|stamp| DbVersion::parse(&text_or_number(stamp)?)),
         }
     }
 
@@ -130,7 +130,7 @@ impl EventBatch {
     ///
     /// Over the device and the events only: a batch that is delivered again may come with the
     /// stamp of another database.
-    pub(super) fn names(&self, device: &DeviceId) -> Vec<BatchId> {
+    pub(super) fn prefix_ids(&self, device: &DeviceId) -> Vec<BatchId> {
         let mut events = Sha256::new()
             .chain_update(device.to_string())
             .chain_update(b"\n");
@@ -188,12 +188,12 @@ mod tests {
         "0123456789ABCDEF".parse().unwrap()
     }
 
-    fn names(body: &[u8]) -> Vec<BatchId> {
-        AuditBatch::parse(body).unwrap().0.names(&device())
+    fn prefix_ids(body: &[u8]) -> Vec<BatchId> {
+        AuditBatch::parse(body).unwrap().0.prefix_ids(&device())
     }
 
     fn id(body: &[u8]) -> BatchId {
-        *names(body).last().unwrap()
+        *prefix_ids(body).last().unwrap()
     }
 
     #[test]
@@ -201,8 +201,8 @@ mod tests {
         let batch = AuditBatch::parse(PRINTED).unwrap();
         assert_eq!(batch.events().len(), 1);
         assert_eq!(batch.events()[0].code.unwrap().to_string(), "11111111");
-        assert_eq!(batch.database(), DbTimestamp::parse("0x8d1a1399bddb51d"));
-        assert!(batch.0.others.is_none());
+        assert_eq!(batch.database(), DbVersion::parse("0x8d1a1399bddb51d"));
+        assert!(batch.0.extra_members.is_none());
     }
 
     #[test]
@@ -210,7 +210,7 @@ mod tests {
         let body = br#"{"fw":[1,], "asyncEvents": [{"event":11111111,"time":20051013130309,},], }"#;
         let batch = AuditBatch::parse(body).unwrap();
         assert_eq!(batch.events()[0].code.unwrap().to_string(), "11111111");
-        assert_eq!(batch.0.others.unwrap().get(), r#"{"fw":[1]}"#);
+        assert_eq!(batch.0.extra_members.unwrap().get(), r#"{"fw":[1]}"#);
     }
 
     #[test]
@@ -219,7 +219,7 @@ mod tests {
         assert_eq!(id(PRINTED), id(spaced.as_bytes()));
         let other = "FEDCBA9876543210".parse().unwrap();
         let batch = AuditBatch::parse(PRINTED).unwrap().0;
-        assert_ne!(batch.names(&device()), batch.names(&other));
+        assert_ne!(batch.prefix_ids(&device()), batch.prefix_ids(&other));
     }
 
     #[test]
@@ -227,7 +227,7 @@ mod tests {
         let longer = String::from_utf8_lossy(PRINTED)
             .replace("}]", r#"},{"event":"0B040001","time":"20051013130310"}]"#)
             .replace("0x8d1a1399bddb51d", "0x1");
-        let names = names(longer.as_bytes());
+        let names = prefix_ids(longer.as_bytes());
         assert_eq!(names.len(), 2);
         assert_eq!(names[0], id(PRINTED));
         assert_ne!(names[1], names[0]);
@@ -254,7 +254,7 @@ mod tests {
             let alert = Alert::parse(body.as_bytes()).unwrap();
             assert_eq!(alert.events().len(), 1, "{body}");
             assert_eq!(alert.events()[0].record.get(), event);
-            assert!(alert.0.others.is_none(), "{body}");
+            assert!(alert.0.extra_members.is_none(), "{body}");
         }
         assert!(Alert::parse(b"{\"time\":1}").is_err());
     }

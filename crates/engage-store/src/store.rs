@@ -11,8 +11,8 @@ use jiff::Timestamp;
 
 use super::files::StoredEvent;
 use super::{
-    Alert, AuditBatch, CallInWindow, ConfigUpload, Database, DbTimestamp, DeviceId, DeviceRecord,
-    Note, answer,
+    Alert, AuditBatch, CallInWindow, ConfigUpload, Database, DbVersion, DeviceId,
+    DeviceObservation, DeviceRecord, answer,
 };
 use engage_wire::diagnostic::Explain;
 
@@ -32,7 +32,7 @@ pub trait DeviceStore: Send + Sync {
         device: DeviceId,
         batch: AuditBatch,
         received_at: Timestamp,
-    ) -> Pending<'_, Acknowledged>;
+    ) -> Pending<'_, AppendOutcome>;
 
     /// Stores an alert, once, however often it arrives.
     fn append_alert(
@@ -40,7 +40,7 @@ pub trait DeviceStore: Send + Sync {
         device: DeviceId,
         alert: Alert,
         received_at: Timestamp,
-    ) -> Pending<'_, Acknowledged>;
+    ) -> Pending<'_, AppendOutcome>;
 
     /// Stores an upload in place of the last one.
     fn save_config(
@@ -54,7 +54,7 @@ pub trait DeviceStore: Send + Sync {
     fn quarantine(
         &self,
         device: DeviceId,
-        call: Call,
+        call: UploadKind,
         body: Bytes,
         received_at: Timestamp,
     ) -> Pending<'_, ()>;
@@ -64,7 +64,7 @@ pub trait DeviceStore: Send + Sync {
 
     /// Takes a note of a device. Never waits; a note may be lost with the process, or when there
     /// are too many.
-    fn note(&self, device: DeviceId, note: Note, at: Timestamp);
+    fn observe(&self, device: DeviceId, note: DeviceObservation, at: Timestamp);
 
     /// Whether the store can be written, as far as it knows. Costs nothing.
     fn health(&self) -> Health;
@@ -79,7 +79,7 @@ pub trait DeviceStore: Send + Sync {
     fn events(
         &self,
         device: Option<DeviceId>,
-        log: Log,
+        log: EventKind,
         since: Option<Timestamp>,
         limit: usize,
     ) -> Pending<'_, Vec<StoredEvent>>;
@@ -97,31 +97,39 @@ pub trait DeviceStore: Send + Sync {
             let next_call = window.next_call(&device, now);
             let body = answer(database.as_ref(), asked, &next_call);
             let stamp = database
-                .map(|database| database.stamp())
-                .or_else(|| DbTimestamp::parse(asked))
-                .unwrap_or(DbTimestamp::NONE)
+                .map(|database| database.version())
+                .or_else(|| DbVersion::parse(asked))
+                .unwrap_or(DbVersion::NONE)
                 .to_string();
-            self.note(device, Note::DatabaseAnswered { stamp, next_call }, now);
+            self.observe(
+                device,
+                DeviceObservation::DatabaseAnswered { stamp, next_call },
+                now,
+            );
             Ok(body)
         })
     }
 
     /// Notes that a device fetched the announcement of the certificate with this fingerprint.
-    fn note_announcement(&self, device: DeviceId, fingerprint: &str, at: Timestamp) {
+    fn observe_announcement(&self, device: DeviceId, fingerprint: &str, at: Timestamp) {
         let fingerprint = fingerprint.to_owned();
-        self.note(device, Note::AnnouncementFetched { fingerprint }, at);
+        self.observe(
+            device,
+            DeviceObservation::AnnouncementFetched { fingerprint },
+            at,
+        );
     }
 
     /// Notes that a device completed a TLS handshake of this version.
-    fn note_tls(&self, device: DeviceId, version: &str, at: Timestamp) {
+    fn observe_tls(&self, device: DeviceId, version: &str, at: Timestamp) {
         let version = version.to_owned();
-        self.note(device, Note::TlsSession { version }, at);
+        self.observe(device, DeviceObservation::TlsSession { version }, at);
     }
 }
 
 /// That a batch is stored.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Acknowledged {
+pub enum AppendOutcome {
     /// The device's first: 201.
     Created,
     /// Not its first, or one that was stored before: 202.
@@ -130,7 +138,7 @@ pub enum Acknowledged {
 
 /// The calls that have a body.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Call {
+pub enum UploadKind {
     /// `POST /swordfish/lock/alert`.
     Alert,
     /// `POST /swordfish/lock/audit`.
@@ -141,7 +149,7 @@ pub enum Call {
 
 /// The two logs of a device.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum Log {
+pub enum EventKind {
     /// What it sent when it happened.
     Alerts,
     /// What it delivered at its call-in.

@@ -1,13 +1,13 @@
 //! What a device uploads of itself: its properties and parameters.
 
 use super::json::{Object, elements, text_or_number};
-use super::mask::masked;
 use super::record::{BodyError, object_text};
+use super::redact::redact;
 
 /// The body of `PUT /swordfish/lock/Config`, as it arrived.
 ///
 /// It can hold Wi-Fi credentials (PROTOCOL.md section 4): it cannot be printed, only shown
-/// [masked](ConfigUpload::masked).
+/// [redacted](ConfigUpload::redacted).
 #[derive(Clone)]
 pub struct ConfigUpload {
     body: Vec<u8>,
@@ -32,8 +32,8 @@ impl ConfigUpload {
 
     /// The upload, minified, with secret values replaced.
     #[must_use]
-    pub fn masked(&self) -> String {
-        masked(&self.text)
+    pub fn redacted(&self) -> String {
+        redact(&self.text)
     }
 
     /// What tables show of a device.
@@ -115,10 +115,10 @@ mod tests {
     #[test]
     fn credentials_are_in_no_form_of_printing() {
         let upload = ConfigUpload::parse(UPLOAD.as_bytes()).unwrap();
-        for shown in [format!("{upload:?}"), upload.masked()] {
+        for shown in [format!("{upload:?}"), upload.redacted()] {
             assert!(!shown.contains("hunter2"), "{shown}");
         }
-        assert!(upload.masked().contains(r#""ssid":"corp""#));
+        assert!(upload.redacted().contains(r#""ssid":"corp""#));
     }
 
     #[test]

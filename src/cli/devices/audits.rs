@@ -14,7 +14,7 @@ use super::since::Since;
 use super::table::{cell, moment};
 use super::{remark, unreadable};
 use engage_store::files::Line;
-use engage_store::{DeviceId, Log, Tail, Tailed, masked};
+use engage_store::{DeviceId, EventFollower, EventKind, FollowItem, redact};
 
 /// Print the audits that devices delivered, or their alerts.
 ///
@@ -69,9 +69,13 @@ impl Audits {
             // One that has not called yet can be waited for.
             _ => ledger.directory()?,
         };
-        let log = if alerts { Log::Alerts } else { Log::Audits };
+        let log = if alerts {
+            EventKind::Alerts
+        } else {
+            EventKind::Audits
+        };
         let since = since.map(|since| since.before(Timestamp::now()));
-        let mut tail = Tail::new(&root, device, log, since);
+        let mut tail = EventFollower::new(&root, device, log, since);
         let mut printer = Printer::new(form, follow);
         match printer.print_all(&mut tail) {
             Ok(()) if printer.events == 0 => {
@@ -124,7 +128,7 @@ impl Printer {
     }
 
     /// Comes back when all is printed, or, following, when it fails.
-    fn print_all(&mut self, tail: &mut Tail) -> io::Result<()> {
+    fn print_all(&mut self, tail: &mut EventFollower) -> io::Result<()> {
         self.print_heading()?;
         loop {
             tail.read(Timestamp::now(), &mut |found| self.print(&found))?;
@@ -148,24 +152,24 @@ impl Printer {
         }
     }
 
-    fn print(&mut self, found: &Tailed<'_>) -> io::Result<()> {
+    fn print(&mut self, found: &FollowItem<'_>) -> io::Result<()> {
         match found {
-            Tailed::Broken { path, line } => remark(
+            FollowItem::Broken { path, line } => remark(
                 "warning",
                 format!(
                     "line {line} of `{}` is not an event; passed over",
                     path.display()
                 ),
             ),
-            Tailed::Unfinished { .. } if self.follow => {}
-            Tailed::Unfinished { path } => remark(
+            FollowItem::Unfinished { .. } if self.follow => {}
+            FollowItem::Unfinished { path } => remark(
                 "warning",
                 format!(
                     "the last line of `{}` is not complete: it is being written, or a crash tore it",
                     path.display()
                 ),
             ),
-            Tailed::Event { device, line, text } => {
+            FollowItem::Event { device, line, text } => {
                 self.events += 1;
                 return self.print_event(*device, line, text);
             }
@@ -178,7 +182,7 @@ impl Printer {
             Format::Csv => write_event(&mut self.out, device, line),
             Format::Json => {
                 // Members that nobody knows can be secrets too.
-                let text = masked(text);
+                let text = redact(text);
                 let rest = text.strip_prefix('{').unwrap_or_default();
                 writeln!(self.out, "{{\"device\":\"{device}\",{rest}")
             }

@@ -102,7 +102,7 @@ fn counted(file: &Path, database: &Database) -> String {
          config      {}\n  \
          duplicates  {}",
         file.display(),
-        database.stamp(),
+        database.version(),
         listed(holidays),
         listed(auto_unlocks),
         if has_config { "sent" } else { "not sent" },

@@ -7,7 +7,7 @@ use super::super::output::{Failure, print, print_json};
 use super::ledger::Ledger;
 use super::table::{cell, moment, table};
 use super::{remark, unreadable};
-use engage_store::{Archive, Dated, DeviceRecord};
+use engage_store::{DeviceRecord, StoreReader, Timestamped};
 use engage_wire::diagnostic::causes;
 
 #[derive(Args, Debug)]
@@ -22,7 +22,7 @@ pub(super) struct List {
 impl List {
     pub(super) fn run(self) -> Result<(), Failure> {
         let directory = self.ledger.directory()?;
-        let archive = Archive::new(&directory);
+        let archive = StoreReader::new(&directory);
         let devices = archive.devices().map_err(|error| unreadable(&error))?;
         if devices.is_empty() {
             remark(
@@ -82,7 +82,7 @@ fn in_table(records: &[DeviceRecord]) -> String {
 
 fn row(record: &DeviceRecord) -> [String; 8] {
     let time = |at: Option<Timestamp>| at.map_or_else(|| "-".to_owned(), moment);
-    let when = |dated: &Option<Dated>| time(dated.as_ref().map(|dated| dated.at));
+    let when = |dated: &Option<Timestamped>| time(dated.as_ref().map(|dated| dated.at));
     [
         record.device.to_string(),
         cell(record.site.as_deref()),

@@ -12,7 +12,7 @@ use super::ledger::Ledger;
 use super::list::last_call_in;
 use super::table::{cell, moment, printable};
 use super::{remark, unreadable};
-use engage_store::{Archive, Dated, DeviceId, DeviceRecord};
+use engage_store::{DeviceId, DeviceRecord, StoreReader, Timestamped};
 use engage_wire::diagnostic::causes;
 
 /// Show everything that is known of a device, with its last upload.
@@ -40,7 +40,7 @@ impl Show {
             ledger,
             json,
         } = self;
-        let archive = Archive::new(&ledger.directory_with(device)?);
+        let archive = StoreReader::new(&ledger.directory_with(device)?);
         let record = archive.show(device).map_err(|error| {
             Failure::new(format!(
                 "`device.json` of device {device} cannot be read: {}\n  hint: the daemon writes it anew at the device's next call",
@@ -48,7 +48,7 @@ impl Show {
             ))
         })?;
         let config = archive
-            .masked_config(device)
+            .redacted_config(device)
             .map_err(|error| unreadable(&error))?;
         if record.is_none() {
             remark("note", format!("device {device} has no `device.json` yet"));
@@ -148,10 +148,10 @@ fn facts(record: &DeviceRecord) -> [(&'static str, String); 16] {
     ]
 }
 
-fn dated(value: Option<&Dated>, label: &str) -> String {
+fn dated(value: Option<&Timestamped>, label: &str) -> String {
     value.map_or_else(
         || "-".to_owned(),
-        |Dated { at, value }| format!("{} ({label} {})", moment(*at), printable(value)),
+        |Timestamped { at, value }| format!("{} ({label} {})", moment(*at), printable(value)),
     )
 }
 

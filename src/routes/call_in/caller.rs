@@ -22,7 +22,7 @@ use crate::connection::{Connection, ListenerKind};
 use crate::routes::asked::Asked;
 use crate::routes::{Response, answer};
 use crate::telemetry::{Attempts, LogThrottle};
-use engage_store::{Credentials, DeviceId, Note, SerialNumber};
+use engage_store::{Credentials, DeviceId, DeviceObservation, SerialNumber};
 
 /// Who may call in, and on which listener.
 #[derive(Debug)]
@@ -57,7 +57,7 @@ impl CallIn {
             return Err(answer::unauthorized());
         }
         let user_name = login.as_ref().map(|login| login.user_name.as_str());
-        let device = DeviceId::of_caller(user_name, parts.uri.query(), peer.ip());
+        let device = DeviceId::from_caller(user_name, parts.uri.query(), peer.ip());
         self.note_caller(device, asked);
         Ok(device)
     }
@@ -75,12 +75,12 @@ impl CallIn {
             .current()
             .site(asked.host())
             .map(|site| site.name.to_string());
-        store.note(device, Note::Seen { address, site }, now);
+        store.observe(device, DeviceObservation::Seen { address, site }, now);
         if let Some(tls) = connection.tls {
-            store.note_tls(device, tls.version, now);
+            store.observe_tls(device, tls.version, now);
         }
         if let Some(Sighting { fingerprint, at }) = self.sightings.take(address) {
-            store.note_announcement(device, &fingerprint.to_string(), at);
+            store.observe_announcement(device, &fingerprint.to_string(), at);
         }
     }
 }

@@ -21,8 +21,8 @@ use super::{Response, answer};
 use crate::publication::Published;
 use crate::telemetry::{LogThrottle, Route};
 use engage_store::{
-    Acknowledged, Alert, AuditBatch, Call, CallInWindow, ConfigUpload, DeviceId, DeviceStore,
-    Health, StoreError,
+    Alert, AppendOutcome, AuditBatch, CallInWindow, ConfigUpload, DeviceId, DeviceStore, Health,
+    StoreError, UploadKind,
 };
 use engage_wire::diagnostic::one_line;
 
@@ -78,7 +78,7 @@ impl CallIn {
         B: Body<Data = Bytes> + Unpin,
     {
         let received_at = Timestamp::now();
-        let read = self.read(device, Call::Config, body, ConfigUpload::parse);
+        let read = self.read(device, UploadKind::Config, body, ConfigUpload::parse);
         let stored = match read.await {
             Ok((store, upload)) => store.save_config(device, upload, received_at).await,
             Err(refusal) => return refusal,
@@ -92,7 +92,7 @@ impl CallIn {
         B: Body<Data = Bytes> + Unpin,
     {
         let received_at = Timestamp::now();
-        let read = self.read(device, Call::Audit, body, AuditBatch::parse);
+        let read = self.read(device, UploadKind::Audit, body, AuditBatch::parse);
         let stored = match read.await {
             Ok((store, batch)) => store.append_audits(device, batch, received_at).await,
             Err(refusal) => return refusal,
@@ -107,7 +107,7 @@ impl CallIn {
         B: Body<Data = Bytes> + Unpin,
     {
         let received_at = Timestamp::now();
-        let read = self.read(device, Call::Alert, body, Alert::parse);
+        let read = self.read(device, UploadKind::Alert, body, Alert::parse);
         let stored = match read.await {
             Ok((store, alert)) => store.append_alert(device, alert, received_at).await,
             Err(refusal) => return refusal,
@@ -143,7 +143,7 @@ impl CallIn {
     async fn read<B, T, E>(
         &self,
         device: DeviceId,
-        call: Call,
+        call: UploadKind,
         body: B,
         parse: impl FnOnce(&[u8]) -> Result<T, E>,
     ) -> Result<(&dyn DeviceStore, T), Response>
@@ -175,7 +175,7 @@ impl CallIn {
         &self,
         store: &dyn DeviceStore,
         device: DeviceId,
-        call: Call,
+        call: UploadKind,
         body: Bytes,
         reason: &str,
     ) -> Response {
@@ -207,10 +207,10 @@ impl CallIn {
 }
 
 /// 201 when the device's record begins, 202 after that.
-fn status(acknowledged: Acknowledged) -> StatusCode {
+fn status(acknowledged: AppendOutcome) -> StatusCode {
     match acknowledged {
-        Acknowledged::Created => StatusCode::CREATED,
-        Acknowledged::Updated => StatusCode::ACCEPTED,
+        AppendOutcome::Created => StatusCode::CREATED,
+        AppendOutcome::Updated => StatusCode::ACCEPTED,
     }
 }
 

@@ -6,9 +6,9 @@ mod contents;
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
+use super::db_version::DbVersion;
 use super::json::{Object, minified};
 use super::schedule::CallTime;
-use super::stamp::DbTimestamp;
 
 pub use check::{DbDuplicate, DbError, DbProblem};
 pub use contents::DbContents;
@@ -22,7 +22,7 @@ pub use contents::DbContents;
 pub struct Database {
     /// `"db":{..}` and, where the file has it, `,"config":{..}`.
     members: String,
-    stamp: DbTimestamp,
+    stamp: DbVersion,
     duplicates: Vec<DbDuplicate>,
 }
 
@@ -41,7 +41,7 @@ impl Database {
         let members: Vec<String> = ["db", "config"].into_iter().filter_map(sent).collect();
         let members = members.join(",");
         Ok(Self {
-            stamp: DbTimestamp::of_content(members.as_bytes()),
+            stamp: DbVersion::from_content(members.as_bytes()),
             members,
             duplicates,
         })
@@ -50,7 +50,7 @@ impl Database {
     /// Derived from what is sent, so that a changed file is a new version and a touched one is
     /// not.
     #[must_use]
-    pub fn stamp(&self) -> DbTimestamp {
+    pub fn version(&self) -> DbVersion {
         self.stamp
     }
 
@@ -74,7 +74,7 @@ impl Database {
 /// erase. Without a database the stamp is the device's own, so it asks the same again.
 #[must_use]
 pub fn answer(database: Option<&Database>, asked: &str, next_call: &CallTime) -> Bytes {
-    let current = DbTimestamp::parse(asked);
+    let current = DbVersion::parse(asked);
     let body = match database {
         None => {
             // Only a stamp is repeated: what else a path holds is not for JSON.
@@ -130,7 +130,7 @@ mod tests {
     #[test]
     fn a_device_with_another_stamp_gets_the_file_as_it_is_written() {
         let database = Database::parse(FILE.as_bytes()).unwrap();
-        let (stamp, next) = (database.stamp(), next_call());
+        let (stamp, next) = (database.version(), next_call());
         for asked in ["0", "0x8d1a1399bddb51d", "nonsense"] {
             assert_eq!(
                 answered(Some(&database), asked),
@@ -142,7 +142,7 @@ mod tests {
     #[test]
     fn a_device_with_the_current_stamp_gets_no_db_member() {
         let database = Database::parse(FILE.as_bytes()).unwrap();
-        let (stamp, next) = (database.stamp(), next_call());
+        let (stamp, next) = (database.version(), next_call());
         for asked in [
             stamp.to_string(),
             stamp.to_string().replacen("0x0", "0X", 1),
@@ -171,7 +171,7 @@ mod tests {
 
     #[test]
     fn white_space_is_no_new_version_and_content_is() {
-        let stamp = |file: &str| Database::parse(file.as_bytes()).unwrap().stamp();
+        let stamp = |file: &str| Database::parse(file.as_bytes()).unwrap().version();
         assert_eq!(stamp(FILE), stamp(&format!("{FILE}\n\n")));
         assert_ne!(stamp(FILE), stamp(&FILE.replace("1439", "1438")));
     }

@@ -12,23 +12,23 @@ use engage_wire::diagnostic::causes;
 
 /// What a device is to be sent, and why not its `db.json`.
 #[derive(Debug, Default)]
-pub(super) struct Dropped {
+pub(super) struct LoadedDatabase {
     pub(super) database: Option<Database>,
     pub(super) refused: Option<String>,
 }
 
 /// Reads and checks the file at each call-in: devices call once a night, integrators write when
 /// they like, and nothing has to be kept in memory or noticed.
-pub(super) fn load(directory: &Path, disk: &dyn Disk) -> Dropped {
+pub(super) fn load(directory: &Path, disk: &dyn Disk) -> LoadedDatabase {
     let path = directory.join(FILE);
     let last_good = directory.join(LAST_GOOD);
     let refused = match read(&path) {
-        Ok(None) => return Dropped::default(),
+        Ok(None) => return LoadedDatabase::default(),
         Ok(Some(file)) => match Database::parse(&file) {
             Ok(database) => {
                 report_duplicates(&path, &database);
-                remember(&last_good, &file, disk);
-                return Dropped {
+                keep_last_good(&last_good, &file, disk);
+                return LoadedDatabase {
                     database: Some(database),
                     refused: None,
                 };
@@ -39,7 +39,7 @@ pub(super) fn load(directory: &Path, disk: &dyn Disk) -> Dropped {
     };
     warn!(path = %path.display(), reason = refused, "database refused; the last good one stays");
     let last_good = read(&last_good).ok().flatten();
-    Dropped {
+    LoadedDatabase {
         database: last_good.and_then(|file| Database::parse(&file).ok()),
         refused: Some(refused),
     }
@@ -52,7 +52,7 @@ fn report_duplicates(path: &Path, database: &Database) {
 }
 
 /// A full disk does not keep a device from its database.
-fn remember(last_good: &Path, file: &[u8], disk: &dyn Disk) {
+fn keep_last_good(last_good: &Path, file: &[u8], disk: &dyn Disk) {
     if read(last_good).ok().flatten().as_deref() != Some(file)
         && let Err(error) = disk.replace(last_good, file)
     {

@@ -9,7 +9,7 @@ use fs_err::{File, OpenOptions};
 /// What can fail.
 pub(super) trait Disk: Send + Sync + 'static {
     /// Opens a file at its end, and creates it if need be.
-    fn open(&self, path: &Path) -> io::Result<Box<dyn Tail>>;
+    fn open(&self, path: &Path) -> io::Result<Box<dyn AppendFile>>;
 
     /// Creates a directory, unless it exists.
     fn create_dir(&self, path: &Path) -> io::Result<()>;
@@ -22,7 +22,7 @@ pub(super) trait Disk: Send + Sync + 'static {
 }
 
 /// A file that grows, or shrinks back when that failed.
-pub(super) trait Tail: Send {
+pub(super) trait AppendFile: Send {
     fn len(&self) -> io::Result<u64>;
     fn append(&mut self, bytes: &[u8]) -> io::Result<()>;
     fn truncate(&mut self, len: u64) -> io::Result<()>;
@@ -33,7 +33,7 @@ pub(super) trait Tail: Send {
 pub(super) struct RealDisk;
 
 impl Disk for RealDisk {
-    fn open(&self, path: &Path) -> io::Result<Box<dyn Tail>> {
+    fn open(&self, path: &Path) -> io::Result<Box<dyn AppendFile>> {
         let mut options = OpenOptions::new();
         options.append(true).create(true);
         mode::of_file(&mut options);
@@ -57,7 +57,7 @@ impl Disk for RealDisk {
     }
 }
 
-impl Tail for File {
+impl AppendFile for File {
     fn len(&self) -> io::Result<u64> {
         Ok(self.metadata()?.len())
     }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::record::{BatchId, EventBatch};
-use crate::{DeviceId, Log};
+use crate::{DeviceId, EventKind};
 
 /// An event as it is stored.
 #[derive(Clone, Debug, Serialize)]
@@ -14,7 +14,7 @@ pub struct StoredEvent {
     pub device: DeviceId,
     /// In which log.
     #[serde(skip)]
-    pub log: Log,
+    pub log: EventKind,
     /// The line of the file.
     #[serde(flatten)]
     pub line: Line,
@@ -59,13 +59,13 @@ pub struct Line {
 
 /// What tells whether a batch is whole.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Place {
+pub(super) struct BatchPosition {
     pub(super) batch: BatchId,
     pub(super) line: usize,
     pub(super) of: usize,
 }
 
-impl Place {
+impl BatchPosition {
     /// Reads a line, without its newline; `None` if it is not one of ours.
     pub(super) fn read(line: &[u8]) -> Option<Self> {
         #[derive(Deserialize)]
@@ -98,7 +98,7 @@ pub(super) fn lines(
             name: event.code.and_then(|code| Some(code.name()?.to_owned())),
             at: event.time.map(|time| time.to_string()),
             record: (!event.is_plain).then(|| event.record.clone()),
-            with: batch.others.clone().filter(|_| at == 0),
+            with: batch.extra_members.clone().filter(|_| at == 0),
             batch: id.to_string(),
             line: at + 1,
             of: events.len(),

@@ -41,34 +41,34 @@
 //! - **Bounded.** No file stays open; the queue holds 64 MiB of bodies, the memory of batches a
 //!   million names, the directory 250,000 devices.
 
-mod archive;
 mod database;
-mod directories;
+mod dedup;
+mod device_dirs;
 mod disk;
 mod error;
+mod follower;
 mod health;
 mod line;
 mod lock;
 mod month;
-mod notes;
 mod observer;
 mod quarantine;
-mod recent;
+mod reader;
+mod record_writer;
 mod recovery;
 mod retention;
+mod segment;
 mod store;
-mod tail;
 #[cfg(test)]
 mod tests;
-mod torn;
-mod touched;
+mod torn_tail;
 mod writer;
 
-pub use archive::Archive;
 pub use error::OpenError;
+pub use follower::{EventFollower, FollowItem};
 pub use line::{Line, StoredEvent};
 pub use observer::StoreObserver;
+pub use reader::StoreReader;
 pub use retention::{KeepDays, KeepDaysError};
 pub use store::FileStore;
-pub use tail::{Tail, Tailed};
-pub use torn::TornTail;
+pub use torn_tail::TornTail;

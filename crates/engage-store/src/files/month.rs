@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
-use crate::Log;
+use crate::EventKind;
 
 /// A month of UTC. Displayed as "2026-11".
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -18,7 +18,7 @@ pub(super) struct Month {
 }
 
 impl Month {
-    pub(super) fn of(moment: Timestamp) -> Self {
+    pub(super) fn from_timestamp(moment: Timestamp) -> Self {
         let date = moment.to_zoned_datetime(TimeZone::UTC).date();
         Self {
             year: date.year(),
@@ -26,7 +26,7 @@ impl Month {
         }
     }
 
-    pub(super) fn before(self) -> Self {
+    pub(super) fn previous(self) -> Self {
         match self.month {
             1 => Self {
                 year: self.year - 1,
@@ -44,11 +44,11 @@ impl Month {
         Some(Date::new(self.year, self.month, 1).ok()?.last_of_month())
     }
 
-    pub(super) fn file_name(self, log: Log) -> String {
+    pub(super) fn file_name(self, log: EventKind) -> String {
         format!("{}{self}{EXTENSION}", prefix(log))
     }
 
-    fn of_file_name(log: Log, name: &str) -> Option<Self> {
+    fn from_file_name(log: EventKind, name: &str) -> Option<Self> {
         let month = name.strip_prefix(prefix(log))?.strip_suffix(EXTENSION)?;
         let (year, month) = month.split_once('-')?;
         let month = Self {
@@ -66,7 +66,7 @@ impl fmt::Display for Month {
 }
 
 /// A device's files of one log, oldest first.
-pub(super) fn months(directory: &Path, log: Log) -> io::Result<Vec<(Month, PathBuf)>> {
+pub(super) fn months(directory: &Path, log: EventKind) -> io::Result<Vec<(Month, PathBuf)>> {
     let mut months = Vec::new();
     let entries = match fs_err::read_dir(directory) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(months),
@@ -74,7 +74,7 @@ pub(super) fn months(directory: &Path, log: Log) -> io::Result<Vec<(Month, PathB
     };
     for entry in entries {
         let entry = entry?;
-        if let Some(month) = Month::of_file_name(log, &entry.file_name().to_string_lossy()) {
+        if let Some(month) = Month::from_file_name(log, &entry.file_name().to_string_lossy()) {
             months.push((month, entry.path()));
         }
     }
@@ -82,10 +82,10 @@ pub(super) fn months(directory: &Path, log: Log) -> io::Result<Vec<(Month, PathB
     Ok(months)
 }
 
-fn prefix(log: Log) -> &'static str {
+fn prefix(log: EventKind) -> &'static str {
     match log {
-        Log::Alerts => "alerts-",
-        Log::Audits => "audits-",
+        EventKind::Alerts => "alerts-",
+        EventKind::Audits => "audits-",
     }
 }
 
@@ -97,18 +97,22 @@ mod tests {
 
     #[test]
     fn a_month_is_read_back_from_its_file_name_and_nothing_else_is() {
-        let month = Month::of("2026-01-31T23:59:59Z".parse().unwrap());
-        let name = month.file_name(Log::Audits);
+        let month = Month::from_timestamp("2026-01-31T23:59:59Z".parse().unwrap());
+        let name = month.file_name(EventKind::Audits);
         assert_eq!(name, "audits-2026-01.jsonl");
-        assert_eq!(Month::of_file_name(Log::Audits, &name), Some(month));
-        assert_eq!(month.before().to_string(), "2025-12");
+        assert_eq!(Month::from_file_name(EventKind::Audits, &name), Some(month));
+        assert_eq!(month.previous().to_string(), "2025-12");
         for other in [
             "alerts-2026-01.jsonl",
             "audits-2026-13.jsonl",
             "audits-2026-1.jsonl",
             "audits-2026-01.jsonl.torn",
         ] {
-            assert_eq!(Month::of_file_name(Log::Audits, other), None, "{other}");
+            assert_eq!(
+                Month::from_file_name(EventKind::Audits, other),
+                None,
+                "{other}"
+            );
         }
     }
 }

@@ -8,14 +8,14 @@ use jiff::Timestamp;
 use tracing::warn;
 
 use super::disk::{Disk, mode};
-use crate::{Call, DeviceId};
+use crate::{DeviceId, UploadKind};
 
 /// Keeps a body, and drops the oldest ones where there are too many.
 pub(super) fn keep(
     root: &Path,
     disk: &dyn Disk,
     device: DeviceId,
-    call: Call,
+    call: UploadKind,
     body: &[u8],
     received_at: Timestamp,
 ) -> io::Result<()> {
@@ -37,9 +37,9 @@ pub(super) fn keep(
         }
     }
     let call = match call {
-        Call::Alert => "alert",
-        Call::Audit => "audit",
-        Call::Config => "config",
+        UploadKind::Alert => "alert",
+        UploadKind::Audit => "audit",
+        UploadKind::Config => "config",
     };
     // Sorted by name they are sorted by time; several in one nanosecond are one.
     let moment = received_at.strftime("%Y%m%dT%H%M%S.%9fZ");
@@ -77,7 +77,7 @@ mod tests {
                 3 => &body[..],
                 _ => b"{",
             };
-            keep(root.path(), &RealDisk, device, Call::Audit, body, at).unwrap();
+            keep(root.path(), &RealDisk, device, UploadKind::Audit, body, at).unwrap();
         }
         let mut kept: Vec<_> = fs_err::read_dir(root.path().join(FOLDER))
             .unwrap()

@@ -4,24 +4,25 @@ use std::path::Path;
 
 use tracing::warn;
 
-use super::archive::{CONFIG_FILE, DEVICE_FILE};
 use super::database::LAST_GOOD;
-use super::directories::existing;
+use super::device_dirs::existing;
 use super::error::OpenError;
 use super::month::months;
-use super::torn::{TornTail, set_aside};
-use crate::Log;
+use super::reader::{CONFIG_FILE, DEVICE_FILE};
+use super::torn_tail::{TornTail, truncate_torn_tail};
+use crate::EventKind;
 
 /// The two newest months of each log: at the turn of a month both may have been written last.
-pub(super) fn set_aside_all(directory: &Path) -> Result<Vec<TornTail>, OpenError> {
+pub(super) fn truncate_torn_tails(directory: &Path) -> Result<Vec<TornTail>, OpenError> {
     let mut torn = Vec::new();
     for device in existing(directory).map_err(|source| OpenError::unusable(directory, source))? {
         let path = directory.join(device.to_string());
         remove_leftovers(&path);
-        for log in [Log::Audits, Log::Alerts] {
+        for log in [EventKind::Audits, EventKind::Alerts] {
             let files = months(&path, log).map_err(|source| OpenError::unusable(&path, source))?;
             for (_, file) in files.iter().rev().take(2) {
-                let found = set_aside(file).map_err(|source| OpenError::unusable(file, source))?;
+                let found =
+                    truncate_torn_tail(file).map_err(|source| OpenError::unusable(file, source))?;
                 torn.extend(found);
             }
         }

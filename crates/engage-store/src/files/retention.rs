@@ -6,10 +6,10 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan};
 use tracing::{info, warn};
 
-use super::directories::existing;
+use super::device_dirs::existing;
 use super::month::months;
 use super::observer::StoreObserver;
-use crate::Log;
+use crate::EventKind;
 
 /// For how many days audits and alerts are kept.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -83,7 +83,7 @@ fn expired(root: &Path, keep: KeepDays, now: Timestamp) -> Vec<PathBuf> {
         .into_iter()
         .flat_map(|device| {
             let directory = root.join(device.to_string());
-            [Log::Audits, Log::Alerts]
+            [EventKind::Audits, EventKind::Alerts]
                 .into_iter()
                 .flat_map(move |log| months(&directory, log).unwrap_or_default())
         })

@@ -10,25 +10,25 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use tokio::sync::{Semaphore, oneshot};
 
-use super::archive::{Archive, CONFIG_FILE};
-use super::directories::Directories;
+use super::device_dirs::DeviceDirs;
 use super::disk::{Disk, RealDisk};
 use super::error::OpenError;
 use super::health::HealthFlag;
 use super::line::StoredEvent;
 use super::lock::OwnerLock;
-use super::notes::{Notebook, Noted};
 use super::observer::StoreObserver;
-use super::recovery::set_aside_all;
+use super::reader::{CONFIG_FILE, StoreReader};
+use super::record_writer::{RecordCommand, RecordWriter};
+use super::recovery::truncate_torn_tails;
 use super::retention::{KeepDays, Retention};
-use super::torn::TornTail;
+use super::torn_tail::TornTail;
 use super::writer::{Append, Writer};
 use super::{database, quarantine};
 use crate::record::EventBatch;
 use crate::store::Pending;
 use crate::{
-    Acknowledged, Alert, AuditBatch, Call, ConfigUpload, Database, DeviceId, DeviceRecord,
-    DeviceStore, Health, Log, Note, StoreError,
+    Alert, AppendOutcome, AuditBatch, ConfigUpload, Database, DeviceId, DeviceObservation,
+    DeviceRecord, DeviceStore, EventKind, Health, StoreError, UploadKind,
 };
 
 /// The store over a directory that this process owns.
@@ -37,7 +37,7 @@ use crate::{
 pub struct FileStore {
     shared: Arc<Shared>,
     appends: Option<Sender<Append>>,
-    notes: Option<SyncSender<Noted>>,
+    notes: Option<SyncSender<RecordCommand>>,
     room: Arc<Semaphore>,
     torn: Vec<TornTail>,
     threads: Vec<JoinHandle<()>>,
@@ -46,12 +46,12 @@ pub struct FileStore {
 }
 
 struct Shared {
-    archive: Archive,
-    directories: Arc<Directories>,
+    archive: StoreReader,
+    directories: Arc<DeviceDirs>,
     disk: Arc<dyn Disk>,
     health: Arc<HealthFlag>,
     /// One replacement at a time for each device; several devices at a time.
-    replacing: [Mutex<()>; 64],
+    stripes: [Mutex<()>; 64],
 }
 
 impl FileStore {
@@ -78,14 +78,14 @@ impl FileStore {
         let unusable = |source| OpenError::unusable(directory, source);
         disk.create_dir(directory).map_err(unusable)?;
         let lock = OwnerLock::acquire(directory)?;
-        let torn = set_aside_all(directory)?;
-        let directories = Directories::open(directory, Arc::clone(&disk)).map_err(unusable)?;
+        let torn = truncate_torn_tails(directory)?;
+        let directories = DeviceDirs::open(directory, Arc::clone(&disk)).map_err(unusable)?;
         let shared = Arc::new(Shared {
-            archive: Archive::new(directory),
+            archive: StoreReader::new(directory),
             directories: Arc::new(directories),
             disk,
             health: Arc::default(),
-            replacing: std::array::from_fn(|_| Mutex::new(())),
+            stripes: std::array::from_fn(|_| Mutex::new(())),
         });
         let (appends, appended) = channel();
         let (notes, noted) = sync_channel(MAX_NOTES);
@@ -114,15 +114,15 @@ impl FileStore {
 
     /// The read side, which needs no ownership.
     #[must_use]
-    pub fn archive(&self) -> &Archive {
+    pub fn archive(&self) -> &StoreReader {
         &self.shared.archive
     }
 
     /// Waits until all notes taken so far are written. Blocks the thread.
-    pub fn flush_notes(&self) {
+    pub fn flush_observations(&self) {
         let (done, written) = sync_channel(1);
         if let Some(notes) = &self.notes
-            && notes.send(Noted::Flush(done)).is_ok()
+            && notes.send(RecordCommand::Flush(done)).is_ok()
         {
             let _ = written.recv();
         }
@@ -131,10 +131,10 @@ impl FileStore {
     async fn append(
         &self,
         device: DeviceId,
-        log: Log,
+        log: EventKind,
         batch: EventBatch,
         received_at: Timestamp,
-    ) -> Result<Acknowledged, StoreError> {
+    ) -> Result<AppendOutcome, StoreError> {
         let room = Arc::clone(&self.room)
             .acquire_many_owned(batch.weight_kib().min(QUEUE_KIB))
             .await
@@ -178,11 +178,13 @@ impl DeviceStore for FileStore {
         device: DeviceId,
         batch: AuditBatch,
         received_at: Timestamp,
-    ) -> Pending<'_, Acknowledged> {
+    ) -> Pending<'_, AppendOutcome> {
         Box::pin(async move {
             let batch = batch.into_events();
-            let acknowledged = self.append(device, Log::Audits, batch, received_at).await?;
-            self.note(device, Note::AuditsStored, received_at);
+            let acknowledged = self
+                .append(device, EventKind::Audits, batch, received_at)
+                .await?;
+            self.observe(device, DeviceObservation::AuditsStored, received_at);
             Ok(acknowledged)
         })
     }
@@ -192,8 +194,8 @@ impl DeviceStore for FileStore {
         device: DeviceId,
         alert: Alert,
         received_at: Timestamp,
-    ) -> Pending<'_, Acknowledged> {
-        Box::pin(self.append(device, Log::Alerts, alert.into_events(), received_at))
+    ) -> Pending<'_, AppendOutcome> {
+        Box::pin(self.append(device, EventKind::Alerts, alert.into_events(), received_at))
     }
 
     fn save_config(
@@ -206,7 +208,11 @@ impl DeviceStore for FileStore {
             let properties = upload.properties();
             self.blocking(move |shared| shared.save_config(device, &upload))
                 .await?;
-            self.note(device, Note::ConfigSaved(properties), received_at);
+            self.observe(
+                device,
+                DeviceObservation::ConfigSaved(properties),
+                received_at,
+            );
             Ok(())
         })
     }
@@ -214,13 +220,13 @@ impl DeviceStore for FileStore {
     fn quarantine(
         &self,
         device: DeviceId,
-        call: Call,
+        call: UploadKind,
         body: Bytes,
         received_at: Timestamp,
     ) -> Pending<'_, ()> {
         self.blocking(move |shared| {
             let root = shared.directories.root();
-            let _one_at_a_time = shared.replacing[0].lock();
+            let _one_at_a_time = shared.stripes[0].lock();
             quarantine::keep(root, &*shared.disk, device, call, &body, received_at)
                 .map_err(|source| StoreError::unavailable(root, source))
         })
@@ -229,21 +235,23 @@ impl DeviceStore for FileStore {
     fn database(&self, device: DeviceId, now: Timestamp) -> Pending<'_, Option<Database>> {
         Box::pin(async move {
             let dropped = self.blocking(move |shared| {
-                let _one_at_a_time = shared.only_one(device);
+                let _one_at_a_time = shared.lock_device(device);
                 Ok(database::load(
                     &shared.directories.of(device),
                     &*shared.disk,
                 ))
             });
-            let database::Dropped { database, refused } = dropped.await?;
-            self.note(device, Note::DatabaseChecked { refused }, now);
+            let database::LoadedDatabase { database, refused } = dropped.await?;
+            self.observe(device, DeviceObservation::DatabaseChecked { refused }, now);
             Ok(database)
         })
     }
 
-    fn note(&self, device: DeviceId, note: Note, at: Timestamp) {
+    fn observe(&self, device: DeviceId, note: DeviceObservation, at: Timestamp) {
         if let Some(notes) = &self.notes
-            && notes.try_send(Noted::Note(device, note, at)).is_err()
+            && notes
+                .try_send(RecordCommand::Note(device, note, at))
+                .is_err()
         {
             tracing::debug!(%device, "too many notes at once; one is lost");
         }
@@ -276,7 +284,7 @@ impl DeviceStore for FileStore {
     fn events(
         &self,
         device: Option<DeviceId>,
-        log: Log,
+        log: EventKind,
         since: Option<Timestamp>,
         limit: usize,
     ) -> Pending<'_, Vec<StoredEvent>> {
@@ -322,19 +330,19 @@ impl Shared {
         )
     }
 
-    fn notebook(&self) -> Notebook {
-        Notebook {
+    fn notebook(&self) -> RecordWriter {
+        RecordWriter {
             directories: Arc::clone(&self.directories),
             disk: Arc::clone(&self.disk),
             health: Arc::clone(&self.health),
             archive: self.archive.clone(),
-            unwritten: HashMap::new(),
+            dirty: HashMap::new(),
         }
     }
 
     fn save_config(&self, device: DeviceId, upload: &ConfigUpload) -> Result<(), StoreError> {
         let path = self.directories.ensure(device)?.join(CONFIG_FILE);
-        let _one_at_a_time = self.only_one(device);
+        let _one_at_a_time = self.lock_device(device);
         self.disk
             .replace(&path, upload.as_bytes())
             .map_err(|source| StoreError::unavailable(&path, source))?;
@@ -342,13 +350,13 @@ impl Shared {
         Ok(())
     }
 
-    fn only_one(&self, device: DeviceId) -> std::sync::MutexGuard<'_, ()> {
+    fn lock_device(&self, device: DeviceId) -> std::sync::MutexGuard<'_, ()> {
         use std::hash::{DefaultHasher, Hash, Hasher};
 
         let mut hasher = DefaultHasher::new();
         device.hash(&mut hasher);
         let stripe = usize::try_from(hasher.finish() % 64).unwrap_or(0);
-        self.replacing[stripe]
+        self.stripes[stripe]
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }

@@ -33,8 +33,8 @@ fn open(directory: &Path) -> FileStore {
 
 /// The codes in a device's audits, in the order of the files.
 fn codes(directory: &Path, device: DeviceId) -> Vec<String> {
-    let archive = super::Archive::new(directory);
-    let events = archive.events(device, crate::Log::Audits, None);
+    let archive = super::StoreReader::new(directory);
+    let events = archive.events(device, crate::EventKind::Audits, None);
     events
         .unwrap()
         .map(|event| event.unwrap().line.code.unwrap())

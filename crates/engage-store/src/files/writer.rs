@@ -13,44 +13,44 @@ use jiff::Timestamp;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tracing::{error, info, warn};
 
-use super::directories::Directories;
+use super::dedup::{DedupIndex, SegmentIndex};
+use super::device_dirs::DeviceDirs;
 use super::disk::Disk;
 use super::health::HealthFlag;
 use super::line::lines;
 use super::month::Month;
 use super::observer::StoreObserver;
-use super::recent::{Recent, RecentLog};
 use super::retention::Retention;
-use super::torn;
-use super::touched::{Touched, not_undone, synchronise};
+use super::segment::{OpenSegment, not_undone, sync_all};
+use super::torn_tail;
 use crate::record::{BatchId, EventBatch};
-use crate::{Acknowledged, DeviceId, Log, StoreError};
+use crate::{AppendOutcome, DeviceId, EventKind, StoreError};
 
 /// A batch that waits to be stored.
 pub(super) struct Append {
     pub(super) device: DeviceId,
-    pub(super) log: Log,
+    pub(super) log: EventKind,
     pub(super) batch: EventBatch,
     pub(super) received_at: Timestamp,
-    pub(super) answer: oneshot::Sender<Result<Acknowledged, StoreError>>,
+    pub(super) answer: oneshot::Sender<Result<AppendOutcome, StoreError>>,
     /// Its share of the queue's memory, given back when it is dropped.
     pub(super) _room: OwnedSemaphorePermit,
 }
 
 pub(super) struct Writer {
-    pub(super) directories: Arc<Directories>,
+    pub(super) directories: Arc<DeviceDirs>,
     pub(super) disk: Arc<dyn Disk>,
     pub(super) health: Arc<HealthFlag>,
     pub(super) retention: Retention,
     observer: Arc<dyn StoreObserver>,
-    recent: Recent,
+    recent: DedupIndex,
     /// Files that could not be brought back to their last whole batch.
-    poisoned: HashSet<PathBuf>,
+    needs_repair: HashSet<PathBuf>,
 }
 
 impl Writer {
     pub(super) fn new(
-        directories: Arc<Directories>,
+        directories: Arc<DeviceDirs>,
         disk: Arc<dyn Disk>,
         health: Arc<HealthFlag>,
         retention: Retention,
@@ -62,8 +62,8 @@ impl Writer {
             health,
             retention,
             observer,
-            recent: Recent::default(),
-            poisoned: HashSet::new(),
+            recent: DedupIndex::default(),
+            needs_repair: HashSet::new(),
         }
     }
 
@@ -87,10 +87,10 @@ impl Writer {
 
     /// Stores a group, and answers each of its batches.
     pub(super) fn commit(&mut self, group: Vec<Append>) {
-        let mut touched: HashMap<PathBuf, Touched> = HashMap::new();
+        let mut touched: HashMap<PathBuf, OpenSegment> = HashMap::new();
         for append in group {
             match self.write(&append, &mut touched) {
-                Ok(Written::Before) => answer(append.answer, Ok(Acknowledged::Updated)),
+                Ok(Written::Before) => answer(append.answer, Ok(AppendOutcome::Updated)),
                 Ok(Written::In(path, acknowledged)) => {
                     if let Some(touched) = touched.get_mut(&path) {
                         touched.waiting.push((append, acknowledged));
@@ -102,7 +102,7 @@ impl Writer {
                 }
             }
         }
-        let outcomes = synchronise(&mut touched, &*self.disk);
+        let outcomes = sync_all(&mut touched, &*self.disk);
         for (path, touched) in touched {
             let outcome = match outcomes.get(&path) {
                 Some(outcome) => outcome.clone(),
@@ -120,21 +120,21 @@ impl Writer {
     fn write(
         &mut self,
         append: &Append,
-        touched: &mut HashMap<PathBuf, Touched>,
+        touched: &mut HashMap<PathBuf, OpenSegment>,
     ) -> Result<Written, StoreError> {
         let Append {
             device, log, batch, ..
         } = append;
-        let names = batch.names(device);
+        let names = batch.prefix_ids(device);
         let Some(&id) = names.last() else {
             return Ok(Written::Before);
         };
         let key = (*device, *log);
-        let month = Month::of(append.received_at);
+        let month = Month::from_timestamp(append.received_at);
         let directory = self.directories.ensure(*device)?;
         let path = directory.join(month.file_name(*log));
         let failed = |source| StoreError::unavailable(&path, source);
-        self.heal(&path, key)?;
+        self.repair(&path, key)?;
         let recent = self.recent.log(&directory, key, month).map_err(failed)?;
         if recent.batches.contains(&id) {
             return repeated(recent, id, key, &directory, touched, &*self.disk);
@@ -144,7 +144,7 @@ impl Writer {
             Entry::Occupied(tail) => tail.into_mut(),
             Entry::Vacant(vacant) => {
                 let linked = recent.linked.contains(&month);
-                let tail = Touched::open(&*self.disk, &path, directory, key, month, linked);
+                let tail = OpenSegment::open(&*self.disk, &path, directory, key, month, linked);
                 vacant.insert(tail.map_err(failed)?)
             }
         };
@@ -155,26 +155,26 @@ impl Writer {
         tail.written.push(id);
         let is_first = std::mem::take(&mut recent.is_new);
         let acknowledged = if is_first {
-            Acknowledged::Created
+            AppendOutcome::Created
         } else {
-            Acknowledged::Updated
+            AppendOutcome::Updated
         };
         Ok(Written::In(path, acknowledged))
     }
 
-    /// Brings a poisoned file back to its last whole batch, as at start.
-    fn heal(&mut self, path: &Path, key: (DeviceId, Log)) -> Result<(), StoreError> {
-        if self.poisoned.contains(path) {
-            let torn =
-                torn::set_aside(path).map_err(|source| StoreError::unavailable(path, source))?;
+    /// Brings a file that needs repair back to its last whole batch, as at start.
+    fn repair(&mut self, path: &Path, key: (DeviceId, EventKind)) -> Result<(), StoreError> {
+        if self.needs_repair.contains(path) {
+            let torn = torn_tail::truncate_torn_tail(path)
+                .map_err(|source| StoreError::unavailable(path, source))?;
             self.recent.forget(key);
-            self.poisoned.remove(path);
+            self.needs_repair.remove(path);
             info!(path = %path.display(), torn = torn.is_some(), "file is usable again");
         }
         Ok(())
     }
 
-    fn finish(&mut self, path: PathBuf, mut touched: Touched, outcome: Result<(), StoreError>) {
+    fn finish(&mut self, path: PathBuf, mut touched: OpenSegment, outcome: Result<(), StoreError>) {
         let outcome = outcome.and_then(|()| {
             if touched.is_broken {
                 return Err(StoreError::unavailable(&path, not_undone()));
@@ -204,7 +204,7 @@ impl Writer {
                 self.recent.forget(touched.key);
                 if let Err(source) = touched.undo() {
                     error!(path = %path.display(), error = %source, "failed to undo a write");
-                    self.poisoned.insert(path);
+                    self.needs_repair.insert(path);
                 }
             }
         }
@@ -216,29 +216,29 @@ impl Writer {
 
 /// A batch that arrives again shares the fate of the one in the same group, or is durable.
 fn repeated(
-    recent: &mut RecentLog,
+    recent: &mut SegmentIndex,
     id: BatchId,
-    key: (DeviceId, Log),
+    key: (DeviceId, EventKind),
     directory: &Path,
-    touched: &HashMap<PathBuf, Touched>,
+    touched: &HashMap<PathBuf, OpenSegment>,
     disk: &dyn Disk,
 ) -> Result<Written, StoreError> {
     let same = touched
         .iter()
         .find(|(_, touched)| touched.key == key && touched.written.contains(&id));
     if let Some((path, _)) = same {
-        return Ok(Written::In(path.clone(), Acknowledged::Updated));
+        return Ok(Written::In(path.clone(), AppendOutcome::Updated));
     }
     // Perhaps an earlier process wrote it, and died before it was durable.
-    for file in &recent.unsynced {
+    for file in &recent.fsync_pending {
         disk.open(file)
             .and_then(|mut file| file.sync())
             .map_err(|source| StoreError::unavailable(file, source))?;
     }
-    if !recent.unsynced.is_empty() {
+    if !recent.fsync_pending.is_empty() {
         disk.sync_dir(directory)
             .map_err(|source| StoreError::unavailable(directory, source))?;
-        recent.unsynced.clear();
+        recent.fsync_pending.clear();
     }
     Ok(Written::Before)
 }
@@ -248,11 +248,11 @@ fn repeated(
 /// A device that did not hear its acknowledgement delivers the same again, and behind it what has
 /// happened since. Only its last batch can be meant: what came before that was acknowledged.
 fn stored_before(
-    recent: &mut RecentLog,
+    recent: &mut SegmentIndex,
     names: &[BatchId],
-    key: (DeviceId, Log),
+    key: (DeviceId, EventKind),
     path: &Path,
-    touched: &HashMap<PathBuf, Touched>,
+    touched: &HashMap<PathBuf, OpenSegment>,
     disk: &dyn Disk,
 ) -> Result<usize, StoreError> {
     let last = recent.last;
@@ -271,13 +271,13 @@ enum Written {
     /// The batch is durable already, or empty.
     Before,
     /// Its fate is that of the file.
-    In(PathBuf, Acknowledged),
+    In(PathBuf, AppendOutcome),
 }
 
 /// The caller may have gone; what it sent is stored all the same.
 fn answer(
-    waiting: oneshot::Sender<Result<Acknowledged, StoreError>>,
-    outcome: Result<Acknowledged, StoreError>,
+    waiting: oneshot::Sender<Result<AppendOutcome, StoreError>>,
+    outcome: Result<AppendOutcome, StoreError>,
 ) {
     if waiting.send(outcome).is_err() {
         warn!("a device did not wait for its acknowledgement; it will deliver again");

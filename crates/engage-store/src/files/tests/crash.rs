@@ -1,8 +1,8 @@
 //! What is found after a process or a machine died in the middle of a write.
 
 use super::*;
-use crate::files::torn::whole_length;
-use crate::{Acknowledged, DeviceStore};
+use crate::files::torn_tail::last_complete_batch;
+use crate::{AppendOutcome, DeviceStore};
 
 /// A file of `sizes.len()` batches, and where the last one begins.
 async fn written(directory: &Path, sizes: &[usize]) -> (std::path::PathBuf, usize) {
@@ -58,7 +58,7 @@ async fn cut_anywhere_half_a_batch_is_gone_and_delivered_again_it_is_there_once(
         let again = store
             .append_audits(device(1), batch(1, 3), at(NOVEMBER))
             .await;
-        assert_eq!(again.unwrap(), Acknowledged::Updated);
+        assert_eq!(again.unwrap(), AppendOutcome::Updated);
         assert_eq!(fs_err::read(&file).unwrap(), whole, "cut at {cut}");
     }
 }
@@ -86,7 +86,7 @@ async fn a_first_write_that_was_cut_is_still_the_first() {
     let again = store
         .append_audits(device(1), batch(0, 2), at(NOVEMBER))
         .await;
-    assert_eq!(again.unwrap(), Acknowledged::Created);
+    assert_eq!(again.unwrap(), AppendOutcome::Created);
 }
 
 #[tokio::test]
@@ -95,7 +95,7 @@ async fn a_batch_longer_than_the_window_that_is_looked_at_is_whole() {
     let (file, _) = written(folder.path(), &[1, 1000]).await;
     let contents = fs_err::read(&file).unwrap();
     assert!(contents.len() > 128 * 1024);
-    assert_eq!(whole_length(&contents), contents.len());
+    assert_eq!(last_complete_batch(&contents), contents.len());
     assert!(open(folder.path()).torn().is_empty());
 }
 

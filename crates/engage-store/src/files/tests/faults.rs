@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use proptest::prelude::*;
 
 use super::*;
-use crate::files::disk::{Disk, RealDisk, Tail};
-use crate::{Acknowledged, ConfigUpload, DeviceStore, Health, StoreError};
+use crate::files::disk::{AppendFile, Disk, RealDisk};
+use crate::{AppendOutcome, ConfigUpload, DeviceStore, Health, StoreError};
 
 /// A real disk whose next calls fail as told.
 #[derive(Default)]
@@ -56,7 +56,7 @@ impl Faults {
 pub(super) struct FaultyDisk(pub(super) Arc<Faults>);
 
 impl Disk for FaultyDisk {
-    fn open(&self, path: &Path) -> io::Result<Box<dyn Tail>> {
+    fn open(&self, path: &Path) -> io::Result<Box<dyn AppendFile>> {
         self.0.check("open", &self.0.open)?;
         let tail = RealDisk.open(path)?;
         let faults = Arc::clone(&self.0);
@@ -79,11 +79,11 @@ impl Disk for FaultyDisk {
 }
 
 struct FaultyTail {
-    tail: Box<dyn Tail>,
+    tail: Box<dyn AppendFile>,
     faults: Arc<Faults>,
 }
 
-impl Tail for FaultyTail {
+impl AppendFile for FaultyTail {
     fn len(&self) -> io::Result<u64> {
         self.tail.len()
     }
@@ -119,7 +119,7 @@ fn open_faulty(directory: &Path, faults: &Arc<Faults>) -> FileStore {
     FileStore::open_on(disk, directory, KeepDays::default(), Arc::new(())).unwrap()
 }
 
-async fn deliver(store: &FileStore, seed: usize) -> Result<Acknowledged, StoreError> {
+async fn deliver(store: &FileStore, seed: usize) -> Result<AppendOutcome, StoreError> {
     store
         .append_audits(device(1), batch(seed, 3), at(NOVEMBER))
         .await
@@ -161,7 +161,7 @@ async fn a_disk_that_fills_up_acknowledges_nothing_and_keeps_no_half_batch() {
         assert!(matches!(store.health(), Health::Failing { .. }));
     }
     faults.clear();
-    assert_eq!(deliver(&store, 1).await.unwrap(), Acknowledged::Updated);
+    assert_eq!(deliver(&store, 1).await.unwrap(), AppendOutcome::Updated);
     assert_eq!(store.health(), Health::Writable);
     assert_eq!(
         codes(folder.path(), device(1)),
@@ -184,7 +184,7 @@ async fn what_cannot_be_synchronised_is_undone_and_still_the_first() {
     deliver(&store, 0).await.unwrap_err();
     faults.clear();
     assert!(codes(folder.path(), device(1)).is_empty());
-    assert_eq!(deliver(&store, 0).await.unwrap(), Acknowledged::Created);
+    assert_eq!(deliver(&store, 0).await.unwrap(), AppendOutcome::Created);
     assert_eq!(codes(folder.path(), device(1)), codes_of(0, 3));
 }
 
@@ -203,7 +203,7 @@ async fn what_was_undone_is_not_known_when_it_is_delivered_again() {
     deliver(&store, 0).await.unwrap_err();
     assert!(contents(folder.path()).is_empty());
     faults.clear();
-    assert_eq!(deliver(&store, 0).await.unwrap(), Acknowledged::Created);
+    assert_eq!(deliver(&store, 0).await.unwrap(), AppendOutcome::Created);
     assert_eq!(codes(folder.path(), device(1)), codes_of(0, 3));
 }
 
@@ -217,7 +217,7 @@ async fn a_file_that_cannot_be_cut_back_takes_nothing_until_it_can() {
     faults.truncate.store(true, SeqCst);
     deliver(&store, 1).await.unwrap_err();
     faults.clear();
-    assert_eq!(deliver(&store, 1).await.unwrap(), Acknowledged::Updated);
+    assert_eq!(deliver(&store, 1).await.unwrap(), AppendOutcome::Updated);
     assert_eq!(
         codes(folder.path(), device(1)),
         [codes_of(0, 3), codes_of(1, 3)].concat()
@@ -248,7 +248,7 @@ async fn a_batch_of_an_earlier_process_is_synchronised_before_it_is_acknowledged
     faults.sync.store(true, SeqCst);
     deliver(&store, 0).await.unwrap_err();
     faults.clear();
-    assert_eq!(deliver(&store, 0).await.unwrap(), Acknowledged::Updated);
+    assert_eq!(deliver(&store, 0).await.unwrap(), AppendOutcome::Updated);
     assert_eq!(codes(folder.path(), device(1)), codes_of(0, 3));
 }
 

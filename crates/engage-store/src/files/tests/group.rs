@@ -7,17 +7,17 @@ use tokio::sync::{Semaphore, oneshot};
 
 use super::faults::{Faults, FaultyDisk};
 use super::*;
-use crate::files::directories::Directories;
+use crate::files::device_dirs::DeviceDirs;
 use crate::files::health::HealthFlag;
 use crate::files::retention::Retention;
 use crate::files::writer::{Append, Writer};
-use crate::{Acknowledged, Health, Log, StoreError};
+use crate::{AppendOutcome, EventKind, Health, StoreError};
 
-type Answer = oneshot::Receiver<Result<Acknowledged, StoreError>>;
+type Answer = oneshot::Receiver<Result<AppendOutcome, StoreError>>;
 
 fn writer(directory: &Path, faults: &Arc<Faults>, health: &Arc<HealthFlag>) -> Writer {
     let disk = Arc::new(FaultyDisk(Arc::clone(faults)));
-    let directories = Directories::open(directory, disk.clone()).unwrap();
+    let directories = DeviceDirs::open(directory, disk.clone()).unwrap();
     let retention = Retention::new(directory, KeepDays::default());
     Writer::new(
         Arc::new(directories),
@@ -32,7 +32,7 @@ fn waiting(number: u64, seed: usize, moment: &str) -> (Append, Answer) {
     let (answer, acknowledged) = oneshot::channel();
     let append = Append {
         device: device(number),
-        log: Log::Audits,
+        log: EventKind::Audits,
         batch: batch(seed, 2).into_events(),
         received_at: at(moment),
         answer,
@@ -41,7 +41,7 @@ fn waiting(number: u64, seed: usize, moment: &str) -> (Append, Answer) {
     (append, acknowledged)
 }
 
-fn commit(writer: &mut Writer, group: [(u64, usize, &str); 4]) -> Vec<Option<Acknowledged>> {
+fn commit(writer: &mut Writer, group: [(u64, usize, &str); 4]) -> Vec<Option<AppendOutcome>> {
     let (group, answers): (Vec<_>, Vec<_>) = group
         .into_iter()
         .map(|(number, seed, moment)| waiting(number, seed, moment))
@@ -65,7 +65,7 @@ fn each_file_of_a_group_is_synchronised_once() {
     let faults = Faults::none();
     let mut writer = writer(folder.path(), &faults, &Arc::default());
     let answers = commit(&mut writer, GROUP);
-    let (created, updated) = (Some(Acknowledged::Created), Some(Acknowledged::Updated));
+    let (created, updated) = (Some(AppendOutcome::Created), Some(AppendOutcome::Updated));
     assert_eq!(answers, [created, updated, created, updated]);
     assert_eq!(codes(folder.path(), device(1)), codes_of(0, 2));
     let calls = faults.calls.lock().unwrap();

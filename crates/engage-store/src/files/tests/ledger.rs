@@ -7,7 +7,8 @@ use bytes::Bytes;
 use super::*;
 use crate::files::OpenError;
 use crate::{
-    Acknowledged, Alert, Call, CallInWindow, ConfigUpload, DeviceStore, Health, Log, Note,
+    Alert, AppendOutcome, CallInWindow, ConfigUpload, DeviceObservation, DeviceStore, EventKind,
+    Health, UploadKind,
 };
 
 #[tokio::test]
@@ -23,9 +24,9 @@ async fn the_first_audits_are_created_and_the_next_ones_are_not() {
     let other = store
         .append_audits(device(2), batch(1, 3), at(NOVEMBER))
         .await;
-    assert_eq!(first.unwrap(), Acknowledged::Created);
-    assert_eq!(next.unwrap(), Acknowledged::Updated);
-    assert_eq!(other.unwrap(), Acknowledged::Created);
+    assert_eq!(first.unwrap(), AppendOutcome::Created);
+    assert_eq!(next.unwrap(), AppendOutcome::Updated);
+    assert_eq!(other.unwrap(), AppendOutcome::Created);
     assert_eq!(
         codes(folder.path(), device(1)),
         [codes_of(1, 3), codes_of(2, 1)].concat()
@@ -63,16 +64,16 @@ async fn a_line_is_in_the_documented_format() {
 async fn a_batch_that_arrives_again_is_stored_once_across_restart_and_month() {
     let folder = tempfile::tempdir().unwrap();
     for (moment, expected) in [
-        (NOVEMBER, Acknowledged::Created),
-        (NOVEMBER, Acknowledged::Updated),
-        (DECEMBER, Acknowledged::Updated),
+        (NOVEMBER, AppendOutcome::Created),
+        (NOVEMBER, AppendOutcome::Updated),
+        (DECEMBER, AppendOutcome::Updated),
     ] {
         let store = open(folder.path());
         for _ in 0..2 {
             let stored = store
                 .append_audits(device(1), batch(1, 3), at(moment))
                 .await;
-            assert!([expected, Acknowledged::Updated].contains(&stored.unwrap()));
+            assert!([expected, AppendOutcome::Updated].contains(&stored.unwrap()));
         }
     }
     assert_eq!(codes(folder.path(), device(1)), codes_of(1, 3));
@@ -138,16 +139,16 @@ async fn alerts_have_their_own_log_and_an_empty_batch_leaves_no_file() {
         .await;
     let first = store.append_alert(device(1), alert(), at(NOVEMBER)).await;
     let again = store.append_alert(device(1), alert(), at(NOVEMBER)).await;
-    assert_eq!(empty.unwrap(), Acknowledged::Updated);
-    assert_eq!(first.unwrap(), Acknowledged::Created);
-    assert_eq!(again.unwrap(), Acknowledged::Updated);
+    assert_eq!(empty.unwrap(), AppendOutcome::Updated);
+    assert_eq!(first.unwrap(), AppendOutcome::Created);
+    assert_eq!(again.unwrap(), AppendOutcome::Updated);
     let events = store
-        .events(None, Log::Alerts, Some(at(NOVEMBER)), 10)
+        .events(None, EventKind::Alerts, Some(at(NOVEMBER)), 10)
         .await
         .unwrap();
     assert_eq!(events.len(), 1);
     let later = store
-        .events(None, Log::Alerts, Some(at(DECEMBER)), 10)
+        .events(None, EventKind::Alerts, Some(at(DECEMBER)), 10)
         .await
         .unwrap();
     assert!(later.is_empty());
@@ -166,7 +167,7 @@ async fn an_upload_is_kept_to_the_byte_and_its_secrets_are_not_shown() {
         .unwrap();
     let kept = fs_err::read(folder.path().join("0000000000000001/config.json")).unwrap();
     assert_eq!(kept, body);
-    let shown = store.archive().masked_config(device(1)).unwrap().unwrap();
+    let shown = store.archive().redacted_config(device(1)).unwrap().unwrap();
     assert!(
         shown.contains("NDE80") && !shown.contains("hunter2"),
         "{shown}"
@@ -177,16 +178,16 @@ async fn an_upload_is_kept_to_the_byte_and_its_secrets_are_not_shown() {
 async fn notes_survive_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
-    let seen = Note::Seen {
+    let seen = DeviceObservation::Seen {
         address: "10.44.0.7".parse().unwrap(),
         site: Some("Main Office".into()),
     };
-    store.note(device(1), seen, at(NOVEMBER));
-    store.note_announcement(device(1), "ab:cd", at(NOVEMBER));
+    store.observe(device(1), seen, at(NOVEMBER));
+    store.observe_announcement(device(1), "ab:cd", at(NOVEMBER));
     drop(store);
     let store = open(folder.path());
-    store.note_tls(device(1), "1.2", at(DECEMBER));
-    store.flush_notes();
+    store.observe_tls(device(1), "1.2", at(DECEMBER));
+    store.flush_observations();
     let record = store.show(device(1)).await.unwrap().unwrap();
     assert_eq!(record.site.as_deref(), Some("Main Office"));
     assert_eq!(record.announcement.as_ref().unwrap().value, "ab:cd");
@@ -214,7 +215,7 @@ async fn a_bad_database_is_refused_with_its_path_and_the_last_good_one_stays() {
     assert!(without.ends_with("\",\"nxtDbVerTS\":\"0\"}"), "{without}");
 
     let path = folder.path().join("0000000000000001/db.json");
-    store.flush_notes();
+    store.flush_observations();
     fs_err::write(&path, r#"{"db": {"schedules": [{"strtHr": 0}]}}"#).unwrap();
     let good = answered("0").await;
     assert!(
@@ -224,7 +225,7 @@ async fn a_bad_database_is_refused_with_its_path_and_the_last_good_one_stays() {
 
     fs_err::write(&path, r#"{"db": {"schedules": []}}"#).unwrap();
     assert_eq!(answered("0").await, good);
-    store.flush_notes();
+    store.flush_observations();
     let refused = store
         .show(device(1))
         .await
@@ -240,7 +241,7 @@ async fn a_refused_body_is_kept_and_is_no_device() {
     let store = open(folder.path());
     let body = Bytes::from_static(b"{\"asyncEvents\":");
     store
-        .quarantine(device(1), Call::Audit, body, at(NOVEMBER))
+        .quarantine(device(1), UploadKind::Audit, body, at(NOVEMBER))
         .await
         .unwrap();
     let kept = folder
@@ -280,10 +281,10 @@ async fn nobody_else_can_read_what_devices_send() {
         .await
         .unwrap();
     store
-        .quarantine(device(1), Call::Audit, Bytes::new(), at(NOVEMBER))
+        .quarantine(device(1), UploadKind::Audit, Bytes::new(), at(NOVEMBER))
         .await
         .unwrap();
-    store.flush_notes();
+    store.flush_observations();
     let mut looked_at = 0;
     let mut folders = vec![root];
     while let Some(folder) = folders.pop() {

@@ -6,18 +6,18 @@ use std::path::{Path, PathBuf};
 use fs_err::File;
 use jiff::Timestamp;
 
-use super::directories::existing;
+use super::device_dirs::existing;
 use super::line::{Line, StoredEvent};
 use super::month::{Month, months};
-use crate::{DeviceId, DeviceRecord, Log, masked};
+use crate::{DeviceId, DeviceRecord, EventKind, redact};
 
 /// A directory of devices, to be read.
 #[derive(Clone, Debug)]
-pub struct Archive {
+pub struct StoreReader {
     root: PathBuf,
 }
 
-impl Archive {
+impl StoreReader {
     /// The directory need not exist yet.
     #[must_use]
     pub fn new(root: &Path) -> Self {
@@ -52,9 +52,9 @@ impl Archive {
     }
 
     /// A device's last upload, with secret values replaced.
-    pub fn masked_config(&self, device: DeviceId) -> io::Result<Option<String>> {
+    pub fn redacted_config(&self, device: DeviceId) -> io::Result<Option<String>> {
         let text = self.read(device, CONFIG_FILE)?;
-        Ok(text.map(|text| masked(&String::from_utf8_lossy(&text))))
+        Ok(text.map(|text| redact(&String::from_utf8_lossy(&text))))
     }
 
     /// The events of a device that were received at `since` or later, in the order of the file.
@@ -64,10 +64,10 @@ impl Archive {
     pub fn events(
         &self,
         device: DeviceId,
-        log: Log,
+        log: EventKind,
         since: Option<Timestamp>,
     ) -> io::Result<impl Iterator<Item = io::Result<StoredEvent>> + use<>> {
-        let first = since.map(Month::of);
+        let first = since.map(Month::from_timestamp);
         let files = months(&self.root.join(device.to_string()), log)?;
         let lines = files
             .into_iter()

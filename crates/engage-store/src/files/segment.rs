@@ -4,17 +4,17 @@ use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::disk::{Disk, Tail};
+use super::disk::{AppendFile, Disk};
 use super::month::Month;
 use super::writer::Append;
 use crate::record::BatchId;
-use crate::{Acknowledged, DeviceId, Log, StoreError};
+use crate::{AppendOutcome, DeviceId, EventKind, StoreError};
 
 /// A file that a group appends to.
-pub(super) struct Touched {
-    tail: Box<dyn Tail>,
+pub(super) struct OpenSegment {
+    tail: Box<dyn AppendFile>,
     pub(super) directory: PathBuf,
-    pub(super) key: (DeviceId, Log),
+    pub(super) key: (DeviceId, EventKind),
     pub(super) month: Month,
     /// Its directory entry is durable.
     linked: bool,
@@ -23,15 +23,15 @@ pub(super) struct Touched {
     len: u64,
     pub(super) is_broken: bool,
     pub(super) written: Vec<BatchId>,
-    pub(super) waiting: Vec<(Append, Acknowledged)>,
+    pub(super) waiting: Vec<(Append, AppendOutcome)>,
 }
 
-impl Touched {
+impl OpenSegment {
     pub(super) fn open(
         disk: &dyn Disk,
         path: &Path,
         directory: PathBuf,
-        key: (DeviceId, Log),
+        key: (DeviceId, EventKind),
         month: Month,
         linked: bool,
     ) -> io::Result<Self> {
@@ -76,16 +76,16 @@ impl Touched {
 
 /// Makes every touched file durable, side by side: a journalling file system makes one commit of
 /// what several threads ask for at once.
-pub(super) fn synchronise(
-    touched: &mut HashMap<PathBuf, Touched>,
+pub(super) fn sync_all(
+    touched: &mut HashMap<PathBuf, OpenSegment>,
     disk: &dyn Disk,
 ) -> HashMap<PathBuf, Result<(), StoreError>> {
-    let mut files: Vec<(&PathBuf, &mut Touched)> = touched
+    let mut files: Vec<(&PathBuf, &mut OpenSegment)> = touched
         .iter_mut()
         .filter(|(_, touched)| !touched.waiting.is_empty())
         .collect();
     let share = files.len().div_ceil(MAX_SYNC_THREADS).max(1);
-    let sync = |(path, touched): &mut (&PathBuf, &mut Touched)| {
+    let sync = |(path, touched): &mut (&PathBuf, &mut OpenSegment)| {
         let synced = touched.tail.sync().and_then(|()| {
             if touched.linked {
                 return Ok(());

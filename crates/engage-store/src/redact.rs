@@ -8,26 +8,26 @@ use super::json::{Object, elements, minified};
 ///
 /// Text that is not JSON is replaced as a whole: what cannot be read cannot be cleared.
 #[must_use]
-pub fn masked(json: &str) -> String {
+pub fn redact(json: &str) -> String {
     let small = minified(json);
     let mut shown = String::with_capacity(small.len());
     match serde_json::from_str::<&RawValue>(&small) {
-        Ok(value) => mask_into(value, MAX_DEPTH, &mut shown),
-        Err(_) => shown.push_str(MASK),
+        Ok(value) => redact_into(value, MAX_DEPTH, &mut shown),
+        Err(_) => shown.push_str(REDACTED),
     }
     shown
 }
 
-fn mask_into(value: &RawValue, depth: usize, shown: &mut String) {
+fn redact_into(value: &RawValue, depth: usize, shown: &mut String) {
     if depth == 0 {
-        shown.push_str(MASK);
+        shown.push_str(REDACTED);
     } else if let Ok(object) = Object::parse(value.get()) {
-        mask_members(&object, depth, shown);
+        redact_members(&object, depth, shown);
     } else if let Some(elements) = elements(value) {
         shown.push('[');
         for (at, element) in elements.into_iter().enumerate() {
             shown.push_str(if at == 0 { "" } else { "," });
-            mask_into(element, depth - 1, shown);
+            redact_into(element, depth - 1, shown);
         }
         shown.push(']');
     } else {
@@ -35,7 +35,7 @@ fn mask_into(value: &RawValue, depth: usize, shown: &mut String) {
     }
 }
 
-fn mask_members(object: &Object<'_>, depth: usize, shown: &mut String) {
+fn redact_members(object: &Object<'_>, depth: usize, shown: &mut String) {
     // `ext` lists name their parameters beside the value: {"key":"psswd","value":".."}.
     let is_pair = object.get("key").is_some() && object.get("value").is_some();
     let names_secret = is_pair
@@ -47,16 +47,16 @@ fn mask_members(object: &Object<'_>, depth: usize, shown: &mut String) {
         shown.push_str(if at == 0 { "" } else { "," });
         shown.push_str(&serde_json::json!(name).to_string());
         shown.push(':');
-        let is_masked = if is_pair {
+        let is_redacted = if is_pair {
             name.eq_ignore_ascii_case("value") && names_secret
                 || !name.eq_ignore_ascii_case("key") && is_secret(name)
         } else {
             is_secret(name)
         };
-        if is_masked {
-            shown.push_str(MASK);
+        if is_redacted {
+            shown.push_str(REDACTED);
         } else {
-            mask_into(value, depth - 1, shown);
+            redact_into(value, depth - 1, shown);
         }
     }
     shown.push('}');
@@ -68,7 +68,7 @@ fn is_secret(name: &str) -> bool {
     name == "pin" || SECRET_PARTS.iter().any(|part| name.contains(part))
 }
 
-const MASK: &str = "\"***\"";
+const REDACTED: &str = "\"***\"";
 
 /// Every level is read again for the one below it.
 const MAX_DEPTH: usize = 32;
@@ -99,7 +99,7 @@ mod tests {
     fn secrets_are_replaced_at_every_depth_and_the_rest_is_kept() {
         let json = r#"{"wifi":[{"SSID":"corp","psswd":"a","Password":["b"],"usrNm":7}],"n":1.50}"#;
         assert_eq!(
-            masked(json),
+            redact(json),
             r#"{"wifi":[{"SSID":"corp","psswd":"***","Password":"***","usrNm":"***"}],"n":1.50}"#
         );
     }
@@ -108,22 +108,22 @@ mod tests {
     fn a_list_of_keys_and_values_hides_the_values_of_secret_keys() {
         let json = r#"[{"key":"psswd","value":"a"},{"key":"relock","value":"3"}]"#;
         assert_eq!(
-            masked(json),
+            redact(json),
             r#"[{"key":"psswd","value":"***"},{"key":"relock","value":"3"}]"#
         );
     }
 
     #[test]
     fn what_is_not_json_or_too_deep_is_not_shown() {
-        assert_eq!(masked("psswd=hunter2"), "\"***\"");
+        assert_eq!(redact("psswd=hunter2"), "\"***\"");
         let deep = format!("{}\"hunter2\"{}", "[".repeat(5000), "]".repeat(5000));
-        assert!(!masked(&deep).contains("hunter2"));
+        assert!(!redact(&deep).contains("hunter2"));
     }
 
     proptest! {
         #[test]
         fn no_text_makes_it_panic(text: String) {
-            prop_assert!(!masked(&text).is_empty());
+            prop_assert!(!redact(&text).is_empty());
         }
 
         #[test]
@@ -131,7 +131,7 @@ mod tests {
             let json = format!(
                 "{}{{\"{name}\":\"hunter2\"}}{}", "{\"a\":[".repeat(depth), "]}".repeat(depth)
             );
-            prop_assert!(!masked(&json).contains("hunter2"));
+            prop_assert!(!redact(&json).contains("hunter2"));
         }
     }
 }

@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use fs_err::File;
 use jiff::Timestamp;
 
-use super::directories::existing;
+use super::device_dirs::existing;
 use super::line::Line;
 use super::month::{Month, months};
-use crate::{DeviceId, Log};
+use crate::{DeviceId, EventKind};
 
 /// Reads a log of one device or of all, and each time what was added since the last.
 ///
@@ -18,17 +18,17 @@ use crate::{DeviceId, Log};
 /// nothing else, however much there is. What is read may not be durable yet, and is cut back if
 /// the disk then fails.
 #[derive(Debug)]
-pub struct Tail {
+pub struct EventFollower {
     root: PathBuf,
     only: Option<DeviceId>,
-    log: Log,
+    log: EventKind,
     since: Option<Timestamp>,
-    places: HashMap<DeviceId, BTreeMap<Month, Place>>,
+    places: HashMap<DeviceId, BTreeMap<Month, FileOffset>>,
 }
 
 /// What was found in a log.
 #[derive(Debug)]
-pub enum Tailed<'a> {
+pub enum FollowItem<'a> {
     /// A line that is no event. Passed over.
     Broken {
         /// The file.
@@ -53,17 +53,22 @@ pub enum Tailed<'a> {
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-struct Place {
+struct FileOffset {
     offset_bytes: u64,
     lines: u64,
     /// Within a line that is longer than any of ours.
     is_in_overlong: bool,
 }
 
-impl Tail {
+impl EventFollower {
     /// Events received at `since` or later. The directory need not exist yet.
     #[must_use]
-    pub fn new(root: &Path, only: Option<DeviceId>, log: Log, since: Option<Timestamp>) -> Self {
+    pub fn new(
+        root: &Path,
+        only: Option<DeviceId>,
+        log: EventKind,
+        since: Option<Timestamp>,
+    ) -> Self {
         Self {
             root: root.to_owned(),
             only,
@@ -79,7 +84,7 @@ impl Tail {
     pub fn read(
         &mut self,
         now: Timestamp,
-        found: &mut impl FnMut(Tailed<'_>) -> io::Result<()>,
+        found: &mut impl FnMut(FollowItem<'_>) -> io::Result<()>,
     ) -> io::Result<()> {
         let devices = match self.only {
             Some(device) => vec![device],
@@ -95,14 +100,14 @@ impl Tail {
         &mut self,
         device: DeviceId,
         now: Timestamp,
-        found: &mut impl FnMut(Tailed<'_>) -> io::Result<()>,
+        found: &mut impl FnMut(FollowItem<'_>) -> io::Result<()>,
     ) -> io::Result<()> {
         let directory = self.root.join(device.to_string());
         let mut places = match self.places.remove(&device) {
             Some(places) => places,
             None => self.start(&directory)?,
         };
-        places.entry(Month::of(now)).or_default();
+        places.entry(Month::from_timestamp(now)).or_default();
         for (month, place) in &mut places {
             let path = directory.join(month.file_name(self.log));
             self.read_file(device, &path, place, found)?;
@@ -116,12 +121,12 @@ impl Tail {
     }
 
     /// The start of every file that can hold an event of interest.
-    fn start(&self, directory: &Path) -> io::Result<BTreeMap<Month, Place>> {
-        let first = self.since.map(Month::of);
+    fn start(&self, directory: &Path) -> io::Result<BTreeMap<Month, FileOffset>> {
+        let first = self.since.map(Month::from_timestamp);
         let places = months(directory, self.log)?
             .into_iter()
             .filter(|(month, _)| first.is_none_or(|first| *month >= first))
-            .map(|(month, _)| (month, Place::default()));
+            .map(|(month, _)| (month, FileOffset::default()));
         Ok(places.collect())
     }
 
@@ -129,8 +134,8 @@ impl Tail {
         &self,
         device: DeviceId,
         path: &Path,
-        place: &mut Place,
-        found: &mut impl FnMut(Tailed<'_>) -> io::Result<()>,
+        place: &mut FileOffset,
+        found: &mut impl FnMut(FollowItem<'_>) -> io::Result<()>,
     ) -> io::Result<()> {
         let length = absent_is_default(fs_err::metadata(path).map(|it| it.len()))?;
         // A write that failed was cut back.
@@ -151,7 +156,7 @@ impl Tail {
             let is_whole = line.pop_if(|last| *last == b'\n').is_some();
             match (read, is_whole) {
                 (0, _) => return Ok(()),
-                (..MAX_LINE_BYTES, false) => return found(Tailed::Unfinished { path }),
+                (..MAX_LINE_BYTES, false) => return found(FollowItem::Unfinished { path }),
                 _ => place.offset_bytes += read,
             }
             let is_overlong = std::mem::replace(&mut place.is_in_overlong, !is_whole);
@@ -170,15 +175,15 @@ impl Tail {
         at: u64,
         line: &[u8],
         is_overlong: bool,
-        found: &mut impl FnMut(Tailed<'_>) -> io::Result<()>,
+        found: &mut impl FnMut(FollowItem<'_>) -> io::Result<()>,
     ) -> io::Result<()> {
         let Some((text, line)) = event(line).filter(|_| !is_overlong) else {
-            return found(Tailed::Broken { path, line: at });
+            return found(FollowItem::Broken { path, line: at });
         };
         if self.since.is_some_and(|since| line.received_at < since) {
             return Ok(());
         }
-        found(Tailed::Event {
+        found(FollowItem::Event {
             device,
             line: &line,
             text,
@@ -230,13 +235,13 @@ mod tests {
             .unwrap();
     }
 
-    fn read(tail: &mut Tail, now: &str) -> Vec<String> {
+    fn read(tail: &mut EventFollower, now: &str) -> Vec<String> {
         let mut all = Vec::new();
         tail.read(now.parse().unwrap(), &mut |found| {
             all.push(match found {
-                Tailed::Broken { line, .. } => format!("broken {line}"),
-                Tailed::Event { line, .. } => format!("event {}", line.line),
-                Tailed::Unfinished { .. } => "unfinished".to_owned(),
+                FollowItem::Broken { line, .. } => format!("broken {line}"),
+                FollowItem::Event { line, .. } => format!("event {}", line.line),
+                FollowItem::Unfinished { .. } => "unfinished".to_owned(),
             });
             Ok(())
         })
@@ -244,11 +249,11 @@ mod tests {
         all
     }
 
-    fn tail(root: &Path, since: Option<&str>) -> Tail {
-        Tail::new(
+    fn tail(root: &Path, since: Option<&str>) -> EventFollower {
+        EventFollower::new(
             root,
             None,
-            Log::Audits,
+            EventKind::Audits,
             since.map(|since| since.parse().unwrap()),
         )
     }

@@ -12,59 +12,59 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use tracing::warn;
 
-use super::archive::{Archive, DEVICE_FILE};
-use super::directories::Directories;
+use super::device_dirs::DeviceDirs;
 use super::disk::Disk;
 use super::health::HealthFlag;
-use crate::{DeviceId, DeviceRecord, Note, StoreError};
+use super::reader::{DEVICE_FILE, StoreReader};
+use crate::{DeviceId, DeviceObservation, DeviceRecord, StoreError};
 
-pub(super) enum Noted {
-    Note(DeviceId, Note, Timestamp),
+pub(super) enum RecordCommand {
+    Note(DeviceId, DeviceObservation, Timestamp),
     /// Write everything now, and say when it is done.
     Flush(SyncSender<()>),
 }
 
-pub(super) struct Notebook {
-    pub(super) directories: Arc<Directories>,
+pub(super) struct RecordWriter {
+    pub(super) directories: Arc<DeviceDirs>,
     pub(super) disk: Arc<dyn Disk>,
     pub(super) health: Arc<HealthFlag>,
-    pub(super) archive: Archive,
-    pub(super) unwritten: HashMap<DeviceId, DeviceRecord>,
+    pub(super) archive: StoreReader,
+    pub(super) dirty: HashMap<DeviceId, DeviceRecord>,
 }
 
-impl Notebook {
+impl RecordWriter {
     /// Works until every sender is gone, then writes what is left.
-    pub(super) fn run(mut self, queue: &Receiver<Noted>) {
+    pub(super) fn run(mut self, queue: &Receiver<RecordCommand>) {
         let mut written = Instant::now();
         loop {
             match queue.recv_timeout(DELAY) {
-                Ok(Noted::Note(device, note, at)) => self.take(device, note, at),
-                Ok(Noted::Flush(done)) => {
+                Ok(RecordCommand::Note(device, note, at)) => self.apply(device, note, at),
+                Ok(RecordCommand::Flush(done)) => {
                     self.write_all();
                     let _ = done.send(());
                 }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return self.write_all(),
             }
-            if written.elapsed() >= DELAY || self.unwritten.len() >= MAX_UNWRITTEN {
+            if written.elapsed() >= DELAY || self.dirty.len() >= MAX_DIRTY {
                 self.write_all();
                 written = Instant::now();
             }
         }
     }
 
-    fn take(&mut self, device: DeviceId, note: Note, at: Timestamp) {
-        if !self.unwritten.contains_key(&device) {
-            // Only a failing disk leaves so many unwritten.
-            if self.unwritten.len() >= MAX_UNWRITTEN {
+    fn apply(&mut self, device: DeviceId, note: DeviceObservation, at: Timestamp) {
+        if !self.dirty.contains_key(&device) {
+            // Only a failing disk leaves so many dirty.
+            if self.dirty.len() >= MAX_DIRTY {
                 return;
             }
             let record = self
                 .read(device)
                 .unwrap_or_else(|| DeviceRecord::new(device, at));
-            self.unwritten.insert(device, record);
+            self.dirty.insert(device, record);
         }
-        if let Some(record) = self.unwritten.get_mut(&device) {
+        if let Some(record) = self.dirty.get_mut(&device) {
             record.apply(note, at);
         }
     }
@@ -86,10 +86,10 @@ impl Notebook {
             directories,
             disk,
             health,
-            unwritten,
+            dirty,
             ..
         } = self;
-        unwritten.retain(
+        dirty.retain(
             |device, record| match write(directories, &**disk, *device, record) {
                 Ok(()) => {
                     health.recovered();
@@ -105,7 +105,7 @@ impl Notebook {
 }
 
 fn write(
-    directories: &Directories,
+    directories: &DeviceDirs,
     disk: &dyn Disk,
     device: DeviceId,
     record: &DeviceRecord,
@@ -121,4 +121,4 @@ fn write(
 
 const DELAY: Duration = Duration::from_secs(2);
 
-const MAX_UNWRITTEN: usize = 1024;
+const MAX_DIRTY: usize = 1024;

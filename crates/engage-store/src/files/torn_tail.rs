@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use fs_err::{File, OpenOptions};
 
 use super::disk::mode;
-use super::line::Place;
+use super::line::BatchPosition;
 
 /// The end of a file that was never acknowledged.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -36,7 +36,7 @@ impl fmt::Display for TornTail {
 ///
 /// A batch is acknowledged when all of its lines are durable, so half a batch was not: the device
 /// delivers it again, and its events must not be there twice.
-pub(super) fn set_aside(path: &Path) -> io::Result<Option<TornTail>> {
+pub(super) fn truncate_torn_tail(path: &Path) -> io::Result<Option<TornTail>> {
     let mut file = OpenOptions::new().read(true).write(true).open(path)?;
     if ends_whole(&mut file)? {
         return Ok(None);
@@ -44,7 +44,7 @@ pub(super) fn set_aside(path: &Path) -> io::Result<Option<TornTail>> {
     let mut contents = Vec::new();
     file.rewind()?;
     file.read_to_end(&mut contents)?;
-    let whole = whole_length(&contents);
+    let whole = last_complete_batch(&contents);
     if whole == contents.len() {
         return Ok(None);
     }
@@ -72,11 +72,11 @@ fn ends_whole(file: &mut File) -> io::Result<bool> {
     let mut window = Vec::new();
     file.seek(SeekFrom::Start(start))?;
     file.take(WINDOW_BYTES).read_to_end(&mut window)?;
-    Ok(length == 0 || !window.is_empty() && whole_length(&window) == window.len())
+    Ok(length == 0 || !window.is_empty() && last_complete_batch(&window) == window.len())
 }
 
 /// The length up to which `contents` ends with a whole batch; 0 if there is none.
-pub(super) fn whole_length(contents: &[u8]) -> usize {
+pub(super) fn last_complete_batch(contents: &[u8]) -> usize {
     let mut end = contents
         .iter()
         .rposition(|byte| *byte == b'\n')
@@ -90,17 +90,17 @@ pub(super) fn whole_length(contents: &[u8]) -> usize {
 /// Whether the last lines are all the lines of one batch, in order.
 fn ends_a_batch(lines: &[u8]) -> bool {
     let mut rest = lines;
-    let mut following: Option<Place> = None;
+    let mut following: Option<BatchPosition> = None;
     while !rest.is_empty() {
         let start = start_of_last_line(rest);
-        let Some(place) = Place::read(&rest[start..rest.len() - 1]) else {
+        let Some(place) = BatchPosition::read(&rest[start..rest.len() - 1]) else {
             return false;
         };
         let is_expected = match following {
             None => place.line == place.of,
             Some(next) => {
                 place
-                    == Place {
+                    == BatchPosition {
                         line: next.line - 1,
                         ..next
                     }

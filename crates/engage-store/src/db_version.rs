@@ -9,9 +9,9 @@ use sha2::{Digest, Sha256};
 /// Opaque to devices. They send it in any case, and with 15 digits in Allegion's examples, which
 /// is what printing a number without its leading zero makes of 16: compared as a number.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub struct DbTimestamp(u64);
+pub struct DbVersion(u64);
 
-impl DbTimestamp {
+impl DbVersion {
     /// "Send everything": what a device that has no database sends.
     pub const NONE: Self = Self(0);
 
@@ -35,14 +35,14 @@ impl DbTimestamp {
     ///
     /// The first of the 16 digits is 0, so a device that keeps 15 keeps all that matters.
     #[must_use]
-    pub fn of_content(content: &[u8]) -> Self {
+    pub fn from_content(content: &[u8]) -> Self {
         let mut first = [0; 8];
         first.copy_from_slice(&Sha256::digest(content)[..8]);
         Self((u64::from_be_bytes(first) >> 4).max(1))
     }
 }
 
-impl fmt::Display for DbTimestamp {
+impl fmt::Display for DbVersion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:#018x}", self.0)
     }
@@ -56,12 +56,12 @@ mod tests {
 
     #[test]
     fn fifteen_and_sixteen_digits_of_any_case_are_the_same_stamp() {
-        let stamp = DbTimestamp::parse("0x8d1a1399bddb51d");
+        let stamp = DbVersion::parse("0x8d1a1399bddb51d");
         assert!(stamp.is_some());
-        assert_eq!(stamp, DbTimestamp::parse("0x08D1A1399BDDB51D"));
-        assert_eq!(stamp, DbTimestamp::parse("0X08d1a1399bddb51d"));
-        assert_eq!(DbTimestamp::parse("0"), Some(DbTimestamp::NONE));
-        assert_eq!(DbTimestamp::parse("0x0"), Some(DbTimestamp::NONE));
+        assert_eq!(stamp, DbVersion::parse("0x08D1A1399BDDB51D"));
+        assert_eq!(stamp, DbVersion::parse("0X08d1a1399bddb51d"));
+        assert_eq!(DbVersion::parse("0"), Some(DbVersion::NONE));
+        assert_eq!(DbVersion::parse("0x0"), Some(DbVersion::NONE));
     }
 
     #[test]
@@ -75,19 +75,19 @@ mod tests {
             "8d1a1399bddb51d",
             "0xg",
         ] {
-            assert_eq!(DbTimestamp::parse(text), None, "{text}");
+            assert_eq!(DbVersion::parse(text), None, "{text}");
         }
     }
 
     proptest! {
         #[test]
         fn a_stamp_of_content_survives_a_device_that_drops_the_leading_zero(content: Vec<u8>) {
-            let stamp = DbTimestamp::of_content(&content);
+            let stamp = DbVersion::from_content(&content);
             let text = stamp.to_string();
             prop_assert_eq!(text.len(), 18);
-            prop_assert_ne!(stamp, DbTimestamp::NONE);
-            prop_assert_eq!(DbTimestamp::parse(&text), Some(stamp));
-            prop_assert_eq!(DbTimestamp::parse(&text.replacen("0x0", "0x", 1)), Some(stamp));
+            prop_assert_ne!(stamp, DbVersion::NONE);
+            prop_assert_eq!(DbVersion::parse(&text), Some(stamp));
+            prop_assert_eq!(DbVersion::parse(&text.replacen("0x0", "0x", 1)), Some(stamp));
         }
     }
 }

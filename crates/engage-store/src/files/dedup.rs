@@ -7,56 +7,56 @@ use std::path::{Path, PathBuf};
 
 use fs_err::File;
 
-use super::line::Place;
+use super::line::BatchPosition;
 use super::month::{Month, months};
 use crate::record::BatchId;
-use crate::{DeviceId, Log};
+use crate::{DeviceId, EventKind};
 
 /// The logs that were written lately, within a bound; the others are read again when needed.
 #[derive(Default)]
-pub(super) struct Recent {
-    logs: HashMap<(DeviceId, Log), RecentLog>,
+pub(super) struct DedupIndex {
+    logs: HashMap<(DeviceId, EventKind), SegmentIndex>,
     clock: u64,
 }
 
 /// What is known of one log.
-pub(super) struct RecentLog {
+pub(super) struct SegmentIndex {
     pub(super) batches: HashSet<BatchId>,
     /// The newest of them.
     pub(super) last: Option<BatchId>,
     /// Nothing was ever stored in it.
     pub(super) is_new: bool,
     /// Files of an earlier process: what they hold was perhaps never synchronised.
-    pub(super) unsynced: Vec<PathBuf>,
+    pub(super) fsync_pending: Vec<PathBuf>,
     /// Months whose file's directory entry is durable.
     pub(super) linked: HashSet<Month>,
     used: u64,
 }
 
-impl Recent {
+impl DedupIndex {
     /// The log of a device, read from its files if it is not known.
     pub(super) fn log(
         &mut self,
         directory: &Path,
-        key: (DeviceId, Log),
+        key: (DeviceId, EventKind),
         month: Month,
-    ) -> io::Result<&mut RecentLog> {
+    ) -> io::Result<&mut SegmentIndex> {
         self.clock += 1;
         let log = match self.logs.entry(key) {
             Entry::Occupied(log) => log.into_mut(),
-            Entry::Vacant(vacant) => vacant.insert(RecentLog::read(directory, key.1, month)?),
+            Entry::Vacant(vacant) => vacant.insert(SegmentIndex::read(directory, key.1, month)?),
         };
         log.used = self.clock;
         Ok(log)
     }
 
     /// One that [`log`](Self::log) has returned before, and that was not dropped since.
-    pub(super) fn known(&mut self, key: (DeviceId, Log)) -> Option<&mut RecentLog> {
+    pub(super) fn known(&mut self, key: (DeviceId, EventKind)) -> Option<&mut SegmentIndex> {
         self.logs.get_mut(&key)
     }
 
     /// Lets the files say again what they hold.
-    pub(super) fn forget(&mut self, key: (DeviceId, Log)) {
+    pub(super) fn forget(&mut self, key: (DeviceId, EventKind)) {
         self.logs.remove(&key);
     }
 
@@ -73,29 +73,29 @@ impl Recent {
     }
 }
 
-impl RecentLog {
+impl SegmentIndex {
     /// A device repeats a batch the next night at the latest; months are read whole, so two reach
     /// back at least one.
-    fn read(directory: &Path, log: Log, month: Month) -> io::Result<Self> {
+    fn read(directory: &Path, log: EventKind, month: Month) -> io::Result<Self> {
         let months = months(directory, log)?;
         // Whatever the clock says now, the newest files are the recent ones.
         let newest = months.len().saturating_sub(2);
         let mut batches = HashSet::new();
         let mut last = None;
-        let mut unsynced = Vec::new();
+        let mut fsync_pending = Vec::new();
         let mut is_new = true;
         for (at, (found, path)) in months.into_iter().enumerate() {
             is_new &= fs_err::metadata(&path)?.len() == 0;
-            if at >= newest || found >= month.before() {
+            if at >= newest || found >= month.previous() {
                 last = read_whole_batches(&path, &mut batches)?.or(last);
-                unsynced.push(path);
+                fsync_pending.push(path);
             }
         }
         Ok(Self {
             batches,
             last,
             is_new,
-            unsynced,
+            fsync_pending,
             linked: HashSet::new(),
             used: 0,
         })
@@ -107,7 +107,7 @@ fn read_whole_batches(path: &Path, batches: &mut HashSet<BatchId>) -> io::Result
     let mut last = None;
     let mut missing: HashMap<BatchId, usize> = HashMap::new();
     for line in BufReader::new(File::open(path)?).split(b'\n') {
-        let Some(Place { batch, of, .. }) = Place::read(&line?) else {
+        let Some(BatchPosition { batch, of, .. }) = BatchPosition::read(&line?) else {
             continue;
         };
         let missing_lines = missing.entry(batch).or_insert(of);

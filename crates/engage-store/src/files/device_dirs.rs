@@ -9,14 +9,14 @@ use super::disk::Disk;
 use crate::{DeviceId, StoreError};
 
 /// The directories that are there, and durably so.
-pub(super) struct Directories {
+pub(super) struct DeviceDirs {
     root: PathBuf,
     disk: Arc<dyn Disk>,
     /// A few dozen bytes for each device.
     durable: Mutex<HashSet<DeviceId>>,
 }
 
-impl Directories {
+impl DeviceDirs {
     /// Takes over those that exist.
     pub(super) fn open(root: &Path, disk: Arc<dyn Disk>) -> io::Result<Self> {
         let durable = existing(root)?.into_iter().collect();

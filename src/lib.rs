@@ -17,7 +17,8 @@
 //! (proven, immutable) -> listeners. A room knows what lies below it, never above.
 //!
 //! - [`cli`]: one file per command; the only place that prints.
-//! - [`server`]: sockets, TLS, the one HTTP/1 profile, shutdown.
+//! - `daemon`: start, run, reload, watch, drain.
+//! - [`server`]: sockets, TLS, the one HTTP/1 profile.
 //! - [`routes`]: what is answered, every step of it in one function.
 //! - [`publication`]: everything that the certificate routes serve, and its proof.
 //! - [`webhook`]: the delivery of what devices sent to the access-control system.
@@ -30,6 +31,7 @@
 pub mod cli;
 pub mod config;
 pub mod connection;
+pub(crate) mod daemon;
 pub mod platform;
 pub mod publication;
 pub mod routes;

@@ -11,9 +11,10 @@ use tracing::warn;
 use super::init;
 use super::output::Failure;
 use crate::config::Config;
+use crate::daemon::{self, Ready, Seen};
 use crate::platform;
 use crate::publication::{Published, prove};
-use crate::server::{self, Bound, Ready, Seen};
+use crate::server::Bound;
 use crate::telemetry::{start_logging, write_waiting_lines};
 use engage_wire::pki::Timestamp;
 
@@ -103,7 +104,7 @@ impl Serve {
         let published = Published::new(publication);
         platform::survive_file_size_limit()
             .map_err(|error| Failure::new(format_args!("failed to catch SIGXFSZ: {error}")))?;
-        let recording = server::open_recording(&config, &published)?;
+        let recording = daemon::open_recording(&config, &published)?;
         let shutdown = platform::shutdown_requested().map_err(|error| {
             Failure::new(format_args!("failed to listen for stop signals: {error}"))
         })?;
@@ -114,7 +115,7 @@ impl Serve {
             published,
             recording,
         };
-        Box::pin(server::run(ready, shutdown))
+        Box::pin(daemon::run(ready, shutdown))
             .await
             .map_err(|error| Failure::new(format_args!("failed to serve: {error}")))
     }

@@ -9,7 +9,7 @@ use crate::config::{Limits, PerAddress};
 
 /// Counts open connections of both listeners.
 #[derive(Debug)]
-pub(super) struct Admission {
+pub(crate) struct Admission {
     most: usize,
     most_per_address: usize,
     counts_loopback: bool,
@@ -19,7 +19,7 @@ pub(super) struct Admission {
 
 impl Admission {
     /// `descriptors` is how many the process may open (`RLIMIT_NOFILE`).
-    pub(super) fn new(limits: &Limits, descriptors: usize) -> Self {
+    pub(crate) fn new(limits: &Limits, descriptors: usize) -> Self {
         let (most_per_address, counts_loopback) = match limits.connections_per_address {
             PerAddress::Default => (DEFAULT_PER_ADDRESS, false),
             PerAddress::Configured(most) => (most, true),
@@ -36,7 +36,7 @@ impl Admission {
     }
 
     /// Most connections that may be open at a time.
-    pub(super) fn most(&self) -> usize {
+    pub(crate) fn most(&self) -> usize {
         self.most
     }
 

@@ -12,14 +12,14 @@ use crate::config::{AdminConfig, Config};
 use crate::platform::raise_descriptor_limit;
 use engage_wire::diagnostic::{Explain, one_line};
 
-/// All listening sockets. Connections queue in the kernel until [`super::run`] accepts them.
+/// All listening sockets. Connections queue in the kernel until [`super::serve`] accepts them.
 #[derive(Debug)]
 pub struct Bound {
-    pub(super) http: TcpListener,
-    pub(super) https: TcpListener,
-    pub(super) admin: Option<TcpListener>,
+    pub(crate) http: TcpListener,
+    pub(crate) https: TcpListener,
+    pub(crate) admin: Option<TcpListener>,
     /// How many descriptors the process may open.
-    pub(super) descriptors: usize,
+    pub(crate) descriptors: usize,
 }
 
 impl Bound {

@@ -22,7 +22,7 @@ use crate::telemetry::{LogThrottle, Metrics};
 
 /// The doorway of both listeners.
 #[derive(Clone, Debug)]
-pub(super) struct Doorway(Arc<Rules>);
+pub(crate) struct Doorway(Arc<Rules>);
 
 #[derive(Debug)]
 struct Rules {
@@ -38,7 +38,7 @@ struct Rules {
 }
 
 impl Doorway {
-    pub(super) fn new(
+    pub(crate) fn new(
         access: Access,
         limits: Limits,
         admission: Admission,
@@ -62,11 +62,11 @@ impl Doorway {
     }
 
     /// Calls of the daemon to itself, which are ended at once and leave no trace.
-    pub(super) fn own_call(&self) -> &OwnCall {
+    pub(crate) fn own_call(&self) -> &OwnCall {
         &self.0.own_call
     }
 
-    pub(super) fn limits(&self) -> &Arc<Limits> {
+    pub(crate) fn limits(&self) -> &Arc<Limits> {
         &self.0.limits
     }
 

@@ -12,7 +12,7 @@ use tokio_util::task::TaskTracker;
 
 /// Shared by all listeners and connections of the daemon.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Drain(Arc<Shared>);
+pub(crate) struct Drain(Arc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
@@ -24,13 +24,13 @@ struct Shared {
 
 impl Drain {
     /// Tells everybody to finish.
-    pub(super) fn begin(&self) {
+    pub(crate) fn begin(&self) {
         self.enter(Stage::Draining, &self.0.begun);
     }
 
     /// Waits `most` for the connections to end, and cuts off what is left. To be called once it
     /// has begun and nobody accepts any more.
-    pub(super) async fn finish(&self, most: Duration) {
+    pub(crate) async fn finish(&self, most: Duration) {
         let Shared {
             over, connections, ..
         } = &*self.0;
@@ -47,7 +47,7 @@ impl Drain {
     }
 
     /// Completes when it is time to finish what was begun.
-    pub(super) async fn begun(&self) {
+    pub(crate) async fn begun(&self) {
         self.reached(Stage::Draining, &self.0.begun).await;
     }
 

@@ -19,7 +19,7 @@ use crate::routes::App;
 /// Starts to accept on all listeners; completes once `drain` begins.
 ///
 /// Logs one line for each listener with its real address.
-pub(super) fn serve(
+pub(crate) fn serve(
     bound: Bound,
     app: &Arc<App>,
     doorway: &Doorway,

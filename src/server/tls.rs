@@ -107,7 +107,7 @@ impl TlsReception {
 }
 
 /// A whole handshake, or why there was none and the stream that it failed on.
-pub(super) async fn shake_hands<S>(
+pub(crate) async fn shake_hands<S>(
     stream: S,
     identity: &TlsIdentity,
 ) -> Result<TlsStream<S>, (io::Error, Option<S>)>

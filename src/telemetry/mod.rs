@@ -3,7 +3,6 @@
 mod access;
 mod attempts;
 mod delivery;
-mod expiry;
 mod labels;
 mod lines;
 mod metrics;
@@ -24,7 +23,6 @@ use crate::config::{LogConfig, LogFormat, LogLevel};
 pub use access::Access;
 pub use attempts::Attempts;
 pub use delivery::DeliveryMetrics;
-pub use expiry::ExpiryWatch;
 pub use labels::Route;
 pub use lines::write_waiting_lines;
 pub use metrics::{Metrics, OpenConnection};

@@ -9,7 +9,7 @@ use engage_wire::pki::Timestamp;
 
 /// Remembers which warnings have been given, so that each is given once.
 #[derive(Debug, Default)]
-pub struct ExpiryWatch {
+pub(crate) struct ExpiryWatch {
     /// The last threshold that was passed, by fingerprint.
     passed: HashMap<String, i64>,
 }
@@ -17,7 +17,7 @@ pub struct ExpiryWatch {
 impl ExpiryWatch {
     /// Logs every certificate that has come nearer to its end than a threshold since the last
     /// look. Takes the clock anew each time: it may have been set.
-    pub fn look(&mut self, publication: &Publication, now: Timestamp) {
+    pub(crate) fn look(&mut self, publication: &Publication, now: Timestamp) {
         for expiry in publication.expiries() {
             if let Some(days) = self.due(expiry, now) {
                 report(expiry, days);

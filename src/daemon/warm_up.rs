@@ -9,8 +9,8 @@ use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::Instant;
 use tracing::debug;
 
-use super::tls::shake_hands;
 use crate::publication::Publication;
+use crate::server::shake_hands;
 use crate::tls::TlsIdentity;
 use engage_device::{PreparedClient, TlsClient, TlsVersions};
 use engage_wire::HostName;
@@ -20,7 +20,7 @@ use engage_wire::HostName;
 /// 70 ms on a processor without anything better than jitter, and code is paged in.
 ///
 /// Devices that come earlier are answered all the same.
-pub(super) async fn rehearse(publication: &Publication) {
+pub(super) async fn warm_up(publication: &Publication) {
     let Some(anchor) = publication.any_anchor() else {
         return;
     };
@@ -32,18 +32,18 @@ pub(super) async fn rehearse(publication: &Publication) {
         .map(|versions| TlsClient::trusting_only(anchor.clone(), versions).prepared());
     // Random state belongs to a thread, and so do the allocator's pages. As many at once as there
     // are workers find their way to all of them, or nearly: nothing depends on it.
-    let mut rehearsals = JoinSet::new();
+    let mut handshakes_in_memory = JoinSet::new();
     for _ in 0..Handle::current().metrics().num_workers() {
-        rehearsals.spawn(handshakes(devices.clone(), identity.clone()));
+        handshakes_in_memory.spawn(handshakes(devices.clone(), identity.clone()));
     }
-    rehearsals.join_all().await;
+    handshakes_in_memory.join_all().await;
 }
 
 async fn handshakes(devices: [PreparedClient; 2], identity: TlsIdentity) {
     for device in devices {
-        let (near, far) = duplex(MOST_IN_FLIGHT);
+        let (near, far) = duplex(DUPLEX_BYTES);
         let name = HostName::Ip(Ipv4Addr::LOCALHOST.into());
-        let deadline = Instant::now() + ENOUGH;
+        let deadline = Instant::now() + HANDSHAKE_TIMEOUT;
         let peer = (Ipv4Addr::LOCALHOST, 0).into();
         let (device, server) = tokio::join!(
             device.handshake(far, peer, &name, deadline),
@@ -52,11 +52,11 @@ async fn handshakes(devices: [PreparedClient; 2], identity: TlsIdentity) {
         if let (Err(error), _) | (Ok(_), Err((error, _))) =
             (device.map_err(std::io::Error::other), server)
         {
-            debug!("a rehearsed handshake failed: {error}");
+            debug!("a handshake of the warm-up failed: {error}");
         }
     }
 }
 
 /// In bytes. A longer flight of handshake messages goes in turns.
-const MOST_IN_FLIGHT: usize = 4096;
-const ENOUGH: Duration = Duration::from_secs(5);
+const DUPLEX_BYTES: usize = 4096;
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);

@@ -18,7 +18,7 @@ use engage_wire::diagnostic::{Explain, one_line};
 
 /// Why the call-in cannot be answered, and so the daemon does not start.
 #[derive(Debug, thiserror::Error)]
-pub enum CallInError {
+pub(crate) enum CallInError {
     /// The credentials file cannot be used.
     #[error(transparent)]
     Credentials(#[from] CredentialsError),
@@ -50,7 +50,7 @@ impl Explain for CallInError {
 
 /// The call-in and what happens to its records; neither when it is off.
 #[derive(Default)]
-pub struct Recording {
+pub(crate) struct Recording {
     pub(super) call_in: Option<Arc<CallIn>>,
     pub(super) delivery: Option<Delivery>,
 }
@@ -81,7 +81,7 @@ pub(super) async fn deliver(
 }
 
 /// Opens the store of `config`, reads its credentials and the webhook's secret.
-pub fn open(config: &Config, published: &Published) -> Result<Recording, CallInError> {
+pub(crate) fn open(config: &Config, published: &Published) -> Result<Recording, CallInError> {
     let DevicesConfig {
         directory,
         plain_http,
@@ -128,7 +128,7 @@ pub fn open(config: &Config, published: &Published) -> Result<Recording, CallInE
 /// What would keep [`open`] from succeeding, as far as can be told without taking the directory
 /// over from a daemon that runs.
 #[must_use]
-pub fn refusals(config: &Config) -> Vec<CallInError> {
+pub(crate) fn refusals(config: &Config) -> Vec<CallInError> {
     let DevicesConfig {
         directory,
         credentials_file,

@@ -96,7 +96,7 @@ fn hash_file(file: &Path, hasher: &mut DefaultHasher) {
 /// What the sources of a configuration looked like at a moment: before they were read, so that a
 /// change while they are read is noticed.
 #[derive(Clone, Debug)]
-pub struct Seen {
+pub(crate) struct Seen {
     pub(super) sources: Sources,
     state: u64,
 }
@@ -104,7 +104,7 @@ pub struct Seen {
 impl Seen {
     /// Looks at the files that `config` names.
     #[must_use]
-    pub fn now(config: &Config) -> Self {
+    pub(crate) fn now(config: &Config) -> Self {
         let sources = Sources::of(config);
         Self {
             state: sources.state(),

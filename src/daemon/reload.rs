@@ -12,12 +12,13 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tracing::{error, info, warn};
 
+use super::expiry::ExpiryWatch;
 use super::watch::{Seen, watch};
 use crate::config::Config;
 use crate::platform::{forward_reload_signals, service_manager};
 use crate::publication::{Proof, Published, prove};
 use crate::routes::CallIn;
-use crate::telemetry::{ExpiryWatch, Metrics};
+use crate::telemetry::Metrics;
 use engage_store::Credentials;
 use engage_wire::diagnostic::{Explain, one_line};
 use engage_wire::pki::Timestamp;

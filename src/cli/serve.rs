@@ -15,7 +15,7 @@ use crate::daemon::{self, Ready, Seen};
 use crate::platform;
 use crate::publication::{Published, prove};
 use crate::server::Bound;
-use crate::telemetry::{start_logging, write_waiting_lines};
+use crate::telemetry::{flush_log, start_logging};
 use engage_wire::pki::Timestamp;
 
 /// Announce and serve certificates until stopped.
@@ -58,7 +58,6 @@ impl Serve {
     pub(super) fn run(self) -> ExitCode {
         let served = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
-            .on_thread_park(write_waiting_lines)
             .build()
             .map_err(|error| Failure::new(format_args!("failed to start the runtime: {error}")))
             .and_then(|runtime| {
@@ -71,9 +70,12 @@ impl Serve {
                 runtime.shutdown_timeout(Duration::from_secs(1));
                 served
             });
+        let is_log_read = flush_log(FLUSH_TIMEOUT);
         match served {
             Ok(()) => ExitCode::SUCCESS,
-            Err(failure) => failure.report(),
+            Err(failure) if is_log_read => failure.report(),
+            // To write there would wait without end.
+            Err(_) => ExitCode::FAILURE,
         }
     }
 
@@ -87,7 +89,9 @@ impl Serve {
             init::create_missing(&path, &listen)?;
         }
         let config = Config::load(&path)?;
-        start_logging(&config.log);
+        start_logging(&config.log).map_err(|error| {
+            Failure::new(format_args!("failed to start the log's thread: {error}"))
+        })?;
         let bound = Bound::bind(&listen.applied_to(&config))?;
         let http = bound.http_address().map_err(Failure::new)?;
         let seen = Seen::now(&config);
@@ -120,3 +124,6 @@ impl Serve {
             .map_err(|error| Failure::new(format_args!("failed to serve: {error}")))
     }
 }
+
+/// How long the end waits for whoever reads the log.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);

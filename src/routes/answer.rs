@@ -5,8 +5,8 @@ use http::header::{ALLOW, CONTENT_TYPE, HeaderName, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
 use super::Response;
+use super::Route;
 use super::asked::methods;
-use crate::telemetry::Route;
 
 /// 200 with a body of `content_type`.
 pub(super) fn found(content_type: &'static str, body: Bytes) -> Response {

@@ -8,9 +8,9 @@ use http::uri::Authority;
 use http::{HeaderMap, Method, Version};
 use hyper::body::Body;
 
-use super::Response;
+use super::{Response, Route};
 use crate::connection::{Connection, Phase};
-use crate::telemetry::{Access, Metrics, Route};
+use crate::telemetry::{Access, Metrics};
 use engage_store::DeviceId;
 
 /// A request that is being answered.
@@ -65,7 +65,7 @@ impl Asked {
             Phase::Idle
         });
         let access = Access {
-            route,
+            route: route.name(),
             connection: &connection,
             method: &parts.method,
             uri: &parts.uri,

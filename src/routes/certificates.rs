@@ -23,6 +23,7 @@ pub(super) fn announcement(app: &App, asked: &Asked) -> Response {
             .sightings
             .remember(connection.peer.ip(), fingerprint, Timestamp::now());
     }
+    app.metrics.announced(connection.listener);
     found(JSON, site.announcement.body())
 }
 

@@ -4,6 +4,7 @@ mod answer;
 mod asked;
 mod call_in;
 mod certificates;
+mod route;
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
@@ -18,8 +19,9 @@ use hyper::body::Body;
 
 use crate::connection::Connection;
 use crate::publication::{CERTIFICATE_ROUTE, Published};
-use crate::telemetry::{Metrics, MismatchWatch, Route};
+use crate::telemetry::{Metrics, MismatchWatch};
 use asked::Asked;
+use route::Route;
 
 pub use call_in::{Admittance, CallIn, Sightings};
 

@@ -131,7 +131,7 @@ fn readyz(app: &App) -> Response {
 
 fn metrics(app: &App) -> Response {
     const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    with_type(StatusCode::OK, OPEN_METRICS, app.metrics.text())
+    with_type(StatusCode::OK, OPEN_METRICS, app.metrics.open_metrics())
 }
 
 fn text(status: StatusCode, text: impl Into<Bytes>) -> Response {

@@ -5,15 +5,14 @@ use std::time::Duration;
 use http::{Method, StatusCode, Uri};
 use tracing::info;
 
-use super::Route;
 use crate::connection::Connection;
 use engage_store::{DeviceId, SerialNumber};
 
 /// A request and what became of it.
 #[derive(Debug)]
 pub struct Access<'a> {
-    /// What it asked for.
-    pub route: Route,
+    /// What it asked for, as metrics name it.
+    pub route: &'static str,
     /// Where it came from.
     pub connection: &'a Connection,
     /// Its method.

@@ -2,18 +2,16 @@
 
 mod access;
 mod attempts;
-mod delivery;
-mod labels;
-mod lines;
 mod metrics;
 mod mismatch;
+mod stderr;
 mod text;
 mod throttle;
-mod traffic;
 
-use std::io::{IsTerminal, stderr};
+use std::io::{self, IsTerminal};
+use std::panic::{self, PanicHookInfo};
 
-use tracing::warn;
+use tracing::{error, warn};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt, registry};
@@ -22,15 +20,14 @@ use crate::config::{LogConfig, LogFormat, LogLevel};
 
 pub use access::Access;
 pub use attempts::Attempts;
-pub use delivery::DeliveryMetrics;
-pub use labels::Route;
-pub use lines::write_waiting_lines;
-pub use metrics::{Metrics, OpenConnection};
+pub use metrics::{DeliveryMetrics, Metrics, OpenConnection};
 pub use mismatch::MismatchWatch;
+pub use stderr::flush_log;
 pub use throttle::{LogThrottle, Suppressed};
 
-/// Starts logging as configured. `RUST_LOG` overrides the level.
-pub fn start_logging(log: &LogConfig) {
+/// Starts logging as configured. `RUST_LOG` overrides the level. Fails if there can be no further
+/// thread. Whoever ends the process calls [`flush_log`] first.
+pub fn start_logging(log: &LogConfig) -> io::Result<()> {
     let LogConfig { format, level } = log;
     let wished = std::env::var("RUST_LOG")
         .ok()
@@ -41,17 +38,28 @@ pub fn start_logging(log: &LogConfig) {
         Ok(Some(wished)) => wished.filter(),
         Ok(None) | Err(_) => level.filter(),
     };
-    let logs = fmt::layer().with_writer(lines::Lines);
+    let logs = fmt::layer().with_writer(stderr::spawn()?);
     let logs = match format {
         LogFormat::Json => logs.json().flatten_event(true).boxed(),
         LogFormat::Text => logs
-            .with_ansi(stderr().is_terminal())
+            .with_ansi(io::stderr().is_terminal())
             .event_format(text::Text)
             .boxed(),
     };
     // A second start in the same process keeps the first: only tests do that.
     let _ = registry().with(logs).with(filter.clone()).try_init();
+    panic::set_hook(Box::new(log_panic));
     if let Err(error) = wished {
         warn!("`RUST_LOG` is ignored: {error}");
+    }
+    Ok(())
+}
+
+/// Unlike the default hook, this one does not write to standard error itself, and so does not wait.
+fn log_panic(panic: &PanicHookInfo<'_>) {
+    let message = panic.payload_as_str().unwrap_or("no message");
+    match panic.location() {
+        Some(location) => error!("panicked at {location}: {message}"),
+        None => error!("panicked: {message}"),
     }
 }

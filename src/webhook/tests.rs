@@ -201,7 +201,7 @@ impl Deliverer {
         let (stop, stopped) = oneshot::channel::<()>();
         let wake = Arc::new(Wake::default());
         let shutdown = async { drop(stopped.await) };
-        let metrics = DeliveryMetrics::default();
+        let metrics = crate::telemetry::Metrics::new().deliveries();
         let root = root.to_owned();
         let run = run(receiver, root, Arc::clone(&wake), metrics, shutdown);
         let task = tokio::spawn(run);

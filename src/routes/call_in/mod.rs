@@ -17,9 +17,9 @@ use percent_encoding::percent_decode_str;
 use tracing::{error, warn};
 
 use super::asked::Asked;
-use super::{Response, answer};
+use super::{Response, Route, answer};
 use crate::publication::Published;
-use crate::telemetry::{LogThrottle, Route};
+use crate::telemetry::LogThrottle;
 use engage_store::{
     Alert, AppendOutcome, AuditBatch, CallInWindow, ConfigUpload, DeviceId, DeviceStore, Health,
     StoreError, UploadKind,

@@ -6,40 +6,6 @@ use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEn
 
 use crate::connection::ListenerKind;
 
-/// What a request asked for. Not its path, which is the caller's to choose.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum Route {
-    /// An alert of the call-in.
-    Alert,
-    /// The announcement.
-    Announcement,
-    /// Audits of the call-in.
-    Audit,
-    /// A certificate file.
-    Certificate,
-    /// Parameters of the call-in.
-    Config,
-    /// The database of the call-in.
-    Database,
-    /// Anything else.
-    Unknown,
-}
-
-impl EncodeLabelValue for Route {
-    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
-        match self {
-            Self::Alert => "alert",
-            Self::Announcement => "announcement",
-            Self::Audit => "audit",
-            Self::Certificate => "certificate",
-            Self::Config => "config",
-            Self::Database => "database",
-            Self::Unknown => "unknown",
-        }
-        .encode(encoder)
-    }
-}
-
 impl EncodeLabelValue for ListenerKind {
     fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
         self.name().encode(encoder)
@@ -48,7 +14,7 @@ impl EncodeLabelValue for ListenerKind {
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 pub(super) struct RequestLabels {
-    pub(super) route: Route,
+    pub(super) route: &'static str,
     pub(super) listener: ListenerKind,
     pub(super) status: u16,
 }
@@ -60,7 +26,7 @@ pub(super) struct ListenerLabels {
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 pub(super) struct RefusalLabels {
-    pub(super) listener: ListenerKind,
+    pub(super) listener: &'static str,
     pub(super) limit: &'static str,
 }
 
@@ -71,12 +37,12 @@ pub(super) struct HandshakeLabels {
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
-pub(super) struct FailureLabels {
+pub(super) struct ReasonLabels {
     pub(super) reason: &'static str,
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
-pub(super) struct ReloadLabels {
+pub(super) struct ResultLabels {
     pub(super) result: &'static str,
 }
 

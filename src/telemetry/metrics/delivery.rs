@@ -1,21 +1,52 @@
 //! What is counted of deliveries to the access-control system.
 
-use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
+use super::labels::ResultLabels;
+use super::register;
+
 /// Counts of deliveries. Clones count together.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct DeliveryMetrics {
-    attempts: Family<AttemptLabels, Counter>,
+    attempts: Family<ResultLabels, Counter>,
     events: Counter,
     oldest: Gauge,
     devices: Gauge,
 }
 
 impl DeliveryMetrics {
+    pub(super) fn register(registry: &mut Registry) -> Self {
+        Self {
+            attempts: register(
+                registry,
+                "webhook_deliveries",
+                "Attempts to deliver events, by result",
+                Family::default(),
+            ),
+            events: register(
+                registry,
+                "webhook_events",
+                "Events that the receiver has taken",
+                Counter::default(),
+            ),
+            devices: register(
+                registry,
+                "webhook_waiting_devices",
+                "Devices with undelivered events, at the last scan",
+                Gauge::default(),
+            ),
+            oldest: register(
+                registry,
+                "webhook_oldest_undelivered_timestamp_seconds",
+                "Unix time at which the oldest undelivered event arrived; 0 if there is none",
+                Gauge::default(),
+            ),
+        }
+    }
+
     /// So many events were answered 2xx.
     pub fn delivered(&self, events: usize) {
         self.attempted("delivered");
@@ -38,36 +69,7 @@ impl DeliveryMetrics {
         self.oldest.set(oldest_unix_seconds.unwrap_or(0));
     }
 
-    /// Makes them part of what `/metrics` answers.
-    pub fn register(&self, registry: &mut Registry) {
-        registry.register(
-            "webhook_deliveries",
-            "Attempts to deliver events, by result",
-            self.attempts.clone(),
-        );
-        registry.register(
-            "webhook_events",
-            "Events that the receiver has taken",
-            self.events.clone(),
-        );
-        registry.register(
-            "webhook_waiting_devices",
-            "Devices with undelivered events, at the last scan",
-            self.devices.clone(),
-        );
-        registry.register(
-            "webhook_oldest_undelivered_timestamp_seconds",
-            "Unix time at which the oldest undelivered event arrived; 0 if there is none",
-            self.oldest.clone(),
-        );
-    }
-
     fn attempted(&self, result: &'static str) {
-        self.attempts.get_or_create(&AttemptLabels { result }).inc();
+        self.attempts.get_or_create(&ResultLabels { result }).inc();
     }
-}
-
-#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
-struct AttemptLabels {
-    result: &'static str,
 }

@@ -1,0 +1,226 @@
+//! What is counted, for Prometheus.
+
+mod delivery;
+mod handshake;
+mod labels;
+mod listener;
+mod publication;
+
+use std::time::Duration;
+
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::{Metric, Registry, Unit};
+
+use super::Access;
+use super::stderr::dropped_lines;
+use crate::connection::{Connection, ListenerKind, PerListener};
+use crate::publication::Publication;
+use handshake::HandshakeMetrics;
+use labels::{ListenerLabels, RefusalLabels, RequestLabels};
+use listener::ListenerMetrics;
+use publication::PublicationMetrics;
+
+pub use delivery::DeliveryMetrics;
+
+/// Every metric of the daemon. Names carry units; no label holds a device or a secret.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    listeners: PerListener<ListenerMetrics>,
+    requests: Family<RequestLabels, Counter>,
+    refused: Family<RefusalLabels, Counter>,
+    accept_errors: Family<ListenerLabels, Counter>,
+    handshakes: HandshakeMetrics,
+    publication: PublicationMetrics,
+    deliveries: DeliveryMetrics,
+}
+
+impl Metrics {
+    /// Registers everything, at zero: a counter that is not there before its first event cannot be
+    /// watched for it.
+    #[must_use]
+    pub fn new() -> Self {
+        let mut registry = Registry::with_prefix("engage_host");
+        let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
+        registry.register("build", "What is running", version);
+        register(
+            &mut registry,
+            "log_lines_dropped",
+            "Lines of the log that standard error did not take in time",
+            dropped_lines(),
+        );
+        Self {
+            listeners: ListenerMetrics::register(&mut registry),
+            requests: register(
+                &mut registry,
+                "requests",
+                "Requests answered",
+                Family::default(),
+            ),
+            refused: register(
+                &mut registry,
+                "refusals",
+                "Connections and callers refused, by the limit or list that refused them",
+                Family::default(),
+            ),
+            accept_errors: register(
+                &mut registry,
+                "accept_errors",
+                "Failures of the operating system to accept a connection",
+                accept_errors_at_zero(),
+            ),
+            handshakes: HandshakeMetrics::register(&mut registry),
+            publication: PublicationMetrics::register(&mut registry),
+            deliveries: DeliveryMetrics::register(&mut registry),
+            registry,
+        }
+    }
+
+    /// What the webhook counts.
+    #[must_use]
+    pub fn deliveries(&self) -> DeliveryMetrics {
+        self.deliveries.clone()
+    }
+
+    /// A request was answered.
+    pub fn answered(&self, access: &Access<'_>) {
+        let &Access {
+            route,
+            connection: &Connection { listener, .. },
+            status,
+            duration,
+            ..
+        } = access;
+        let status = status.as_u16();
+        self.requests
+            .get_or_create(&RequestLabels {
+                route,
+                listener,
+                status,
+            })
+            .inc();
+        self.listeners[listener]
+            .request_duration
+            .observe(duration.as_secs_f64());
+    }
+
+    /// An announcement was handed out.
+    pub fn announced(&self, listener: ListenerKind) {
+        self.listeners[listener].announcements.inc();
+    }
+
+    /// A connection was let in; it is open until the value is dropped.
+    #[must_use]
+    pub fn opened(&self, listener: ListenerKind) -> OpenConnection {
+        let gauge = self.listeners[listener].open_connections.clone();
+        gauge.inc();
+        OpenConnection(gauge)
+    }
+
+    /// A connection or caller was refused by a limit or a list, named as in the configuration.
+    pub fn refused(&self, listener: ListenerKind, limit: &'static str) {
+        self.count_refusal(listener.name(), limit);
+    }
+
+    /// The admin listener refused a connection or a request.
+    pub fn admin_refused(&self, limit: &'static str) {
+        self.count_refusal("admin", limit);
+    }
+
+    /// The listener could not accept a connection.
+    pub fn accept_failed(&self, listener: ListenerKind) {
+        self.accept_errors
+            .get_or_create(&ListenerLabels { listener })
+            .inc();
+    }
+
+    /// A handshake succeeded.
+    pub fn shook_hands(&self, version: &'static str, cipher: &'static str, duration: Duration) {
+        self.handshakes.completed(version, cipher, duration);
+    }
+
+    /// A handshake failed.
+    pub fn handshake_failed(&self, reason: &'static str) {
+        self.handshakes.failed(reason);
+    }
+
+    /// A reload ended at `unix_seconds`.
+    pub fn reloaded(&self, succeeded: bool, duration: Duration, unix_seconds: i64) {
+        self.publication.reloaded(succeeded, duration, unix_seconds);
+    }
+
+    /// Shows the publication that is now in force.
+    pub fn published(&self, publication: &Publication) {
+        self.publication.show(publication);
+    }
+
+    /// The whole text in the OpenMetrics format.
+    #[must_use]
+    pub fn open_metrics(&self) -> String {
+        let mut text = String::new();
+        // Writing to a string cannot fail; an encoder's own error would show as a cut-off text,
+        // which the parser in the tests refuses.
+        let _ = encode(&mut text, &self.registry);
+        text
+    }
+
+    fn count_refusal(&self, listener: &'static str, limit: &'static str) {
+        self.refused
+            .get_or_create(&RefusalLabels { listener, limit })
+            .inc();
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Counts a connection as open until it is dropped.
+#[derive(Debug)]
+pub struct OpenConnection(Gauge);
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+fn accept_errors_at_zero() -> Family<ListenerLabels, Counter> {
+    let errors = Family::<ListenerLabels, Counter>::default();
+    for listener in [ListenerKind::Http, ListenerKind::Https] {
+        let _ = errors.get_or_create(&ListenerLabels { listener });
+    }
+    errors
+}
+
+/// Makes `metric` part of what `/metrics` answers.
+fn register<M: Metric + Clone>(registry: &mut Registry, name: &str, help: &str, metric: M) -> M {
+    registry.register(name, help, metric.clone());
+    metric
+}
+
+/// As [`register`], for what is measured in `unit`, which becomes the end of the name.
+fn register_with_unit<M: Metric + Clone>(
+    registry: &mut Registry,
+    name: &str,
+    help: &str,
+    unit: Unit,
+    metric: M,
+) -> M {
+    registry.register_with_unit(name, help, unit, metric.clone());
+    metric
+}
+
+/// Buckets from a look-up (tens of microseconds) to a handshake over bad Wi-Fi.
+fn latency_histogram() -> Histogram {
+    Histogram::new([
+        0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.005, 0.025, 0.1, 0.5, 2.0, 5.0, 15.0,
+    ])
+}

@@ -1,0 +1,90 @@
+//! What is shown of the publication in force and of reloads.
+
+use std::time::Duration;
+
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+
+use super::labels::{CertificateLabels, ResultLabels};
+use super::{latency_histogram, register, register_with_unit};
+use crate::publication::Publication;
+
+#[derive(Debug)]
+pub(super) struct PublicationMetrics {
+    reloads: Family<ResultLabels, Counter>,
+    reload_duration: Histogram,
+    last_reload: Gauge,
+    not_after: Family<CertificateLabels, Gauge>,
+    chain_size: Gauge,
+}
+
+impl PublicationMetrics {
+    pub(super) fn register(registry: &mut Registry) -> Self {
+        Self {
+            reloads: register(registry, "reloads", "Reloads, by result", reloads_at_zero()),
+            reload_duration: register_with_unit(
+                registry,
+                "reload_duration",
+                "Time to read, prove and swap in",
+                Unit::Seconds,
+                latency_histogram(),
+            ),
+            last_reload: register(
+                registry,
+                "last_reload_timestamp_seconds",
+                "Unix time of the last successful reload; 0 before the first",
+                Gauge::default(),
+            ),
+            not_after: register(
+                registry,
+                "certificate_not_after_timestamp_seconds",
+                "Unix time of a certificate's last valid second",
+                Family::default(),
+            ),
+            chain_size: register_with_unit(
+                registry,
+                "chain_size",
+                "Largest DER total of server, intermediates and root that a device counts",
+                Unit::Bytes,
+                Gauge::default(),
+            ),
+        }
+    }
+
+    pub(super) fn reloaded(&self, succeeded: bool, took: Duration, unix_seconds: i64) {
+        let result = RELOAD_RESULTS[usize::from(succeeded)];
+        self.reloads.get_or_create(&ResultLabels { result }).inc();
+        self.reload_duration.observe(took.as_secs_f64());
+        if succeeded {
+            self.last_reload.set(unix_seconds);
+        }
+    }
+
+    pub(super) fn show(&self, publication: &Publication) {
+        self.not_after.clear();
+        for expiry in publication.expiries() {
+            let labels = CertificateLabels {
+                role: expiry.role.clone(),
+                subject: expiry.subject.clone(),
+            };
+            self.not_after
+                .get_or_create(&labels)
+                .set(expiry.not_after.unix());
+        }
+        self.chain_size
+            .set(i64::try_from(publication.chain_bytes()).unwrap_or(i64::MAX));
+    }
+}
+
+fn reloads_at_zero() -> Family<ResultLabels, Counter> {
+    let reloads = Family::<ResultLabels, Counter>::default();
+    for result in RELOAD_RESULTS {
+        let _ = reloads.get_or_create(&ResultLabels { result });
+    }
+    reloads
+}
+
+const RELOAD_RESULTS: [&str; 2] = ["failure", "success"];

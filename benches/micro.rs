@@ -25,7 +25,7 @@ use engage_host::config::Config;
 use engage_host::connection::{Connection, ListenerKind, Pacing, Phase};
 use engage_host::publication::{Publication, Published, prove};
 use engage_host::routes::{ANNOUNCEMENT, App, Response};
-use engage_host::telemetry::{Metrics, MismatchWatch};
+use engage_host::telemetry::Metrics;
 use engage_wire::pki::{ServerChain, Timestamp, certificate_der, certificate_pem_chain};
 use engage_wire::site::SiteKey;
 
@@ -120,7 +120,7 @@ fn app_of(folder: &TempDir) -> Arc<App> {
     Arc::new(App {
         published: Published::new(publish(&config(folder.path()))),
         metrics: Arc::new(Metrics::new()),
-        mismatches: MismatchWatch::default(),
+        announcement_fetches: Arc::default(),
         call_in: None,
     })
 }

@@ -22,12 +22,15 @@
 //! - [`routes`]: what is answered, every step of it in one function.
 //! - [`publication`]: everything that the certificate routes serve, and its proof.
 //! - [`webhook`]: the delivery of what devices sent to the access-control system.
+//! - [`adoption`]: who fetched which announcement, and whether a handshake followed.
 //! - [`config`], [`tls`]: configuration, what the server proves itself with.
 //! - [`telemetry`], [`platform`]: logs; what differs by operating system.
 //!
 //! Below it: `engage-wire` (what a device and a host agree on), `engage-device` (a device,
 //! simulated) and `engage-store` (what devices deliver).
 
+pub mod adoption;
+mod caller_network;
 pub mod cli;
 pub mod config;
 pub mod connection;
@@ -36,6 +39,7 @@ pub mod platform;
 pub mod publication;
 pub mod routes;
 pub mod server;
+mod sharded_lru;
 pub mod telemetry;
 pub mod tls;
 pub mod webhook;

@@ -17,7 +17,7 @@ use crate::platform::service_manager;
 use crate::publication::Published;
 use crate::routes::{App, CallIn};
 use crate::server::{self, Admission, Bound, Doorway, Drain};
-use crate::telemetry::{Metrics, MismatchWatch};
+use crate::telemetry::Metrics;
 use engage_wire::pki::Timestamp;
 use expiry::ExpiryWatch;
 use reload::Reloader;
@@ -103,7 +103,9 @@ fn app(published: Published, call_in: Option<Arc<CallIn>>) -> Arc<App> {
     Arc::new(App {
         published,
         metrics,
-        mismatches: MismatchWatch::default(),
+        announcement_fetches: call_in
+            .as_ref()
+            .map_or_else(Arc::default, |it| Arc::clone(&it.announcement_fetches)),
         call_in,
     })
 }

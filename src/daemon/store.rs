@@ -9,7 +9,7 @@ use tracing::{error, warn};
 
 use crate::config::{Config, DevicesConfig, DevicesDirectory};
 use crate::publication::Published;
-use crate::routes::{Admittance, CallIn, Sightings};
+use crate::routes::{Admittance, CallIn};
 use crate::telemetry::{DeliveryMetrics, LogThrottle};
 use crate::webhook::{self, Receiver, Wake, WebhookError};
 use engage_store::files::{OpenError, StoreObserver};
@@ -115,7 +115,7 @@ pub(crate) fn open(config: &Config, published: &Published) -> Result<Recording, 
         window: call_in_window.clone(),
         admittance: Admittance::new(*plain_http, credentials),
         body_bytes: config.limits.body_bytes,
-        sightings: Arc::new(Sightings::default()),
+        announcement_fetches: Arc::default(),
         published: published.clone(),
         failures: LogThrottle::default(),
     };

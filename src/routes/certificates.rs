@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use super::answer::{JSON, found, not_found};
 use super::asked::Asked;
 use super::{App, Response};
+use crate::adoption::Fetch;
 use crate::connection::ListenerKind;
 
 /// `GET /swordfish/lock/certificates/current`: what the devices of a site are to install.
@@ -14,14 +15,14 @@ pub(super) fn announcement(app: &App, asked: &Asked) -> Response {
     let Some(site) = publication.site(asked.host()) else {
         return not_found();
     };
-    if connection.listener == ListenerKind::Http {
-        app.mismatches.fetched(connection.peer.ip());
-    }
-    if let Some(call_in) = &app.call_in {
-        let fingerprint = site.fingerprint;
-        call_in
-            .sightings
-            .remember(connection.peer.ip(), fingerprint, Timestamp::now());
+    let fetch = Fetch {
+        fingerprint: site.fingerprint,
+        at: Timestamp::now(),
+    };
+    let device = connection.peer.ip();
+    match connection.listener {
+        ListenerKind::Http => app.announcement_fetches.fetched_in_clear(device, fetch),
+        ListenerKind::Https => app.announcement_fetches.fetched_in_tls(device, fetch),
     }
     app.metrics.announced(connection.listener);
     found(JSON, site.announcement.body())

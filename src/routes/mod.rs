@@ -17,13 +17,14 @@ use http::Request;
 use http_body_util::Full;
 use hyper::body::Body;
 
+use crate::adoption::AnnouncementFetches;
 use crate::connection::Connection;
 use crate::publication::{CERTIFICATE_ROUTE, Published};
-use crate::telemetry::{Metrics, MismatchWatch};
+use crate::telemetry::Metrics;
 use asked::Asked;
 use route::Route;
 
-pub use call_in::{Admittance, CallIn, Sightings};
+pub use call_in::{Admittance, CallIn};
 
 /// An answer. Its length is known, so that it goes out with `Content-Length`.
 pub type Response = http::Response<Full<Bytes>>;
@@ -34,8 +35,8 @@ pub struct App {
     pub published: Published,
     /// What is counted.
     pub metrics: Arc<Metrics>,
-    /// Who fetches announcements without ever completing a handshake.
-    pub mismatches: MismatchWatch,
+    /// Who fetched which announcement.
+    pub announcement_fetches: Arc<AnnouncementFetches>,
     /// The nightly call-in, if it is answered.
     pub call_in: Option<Arc<CallIn>>,
 }

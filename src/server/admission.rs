@@ -1,10 +1,11 @@
 //! How many connections may be open: in all, and for one address.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::caller_network::CallerNetwork;
 use crate::config::{Limits, PerAddress};
 
 /// Counts open connections of both listeners.
@@ -14,7 +15,7 @@ pub(crate) struct Admission {
     most_per_address: usize,
     counts_loopback: bool,
     open: AtomicUsize,
-    addresses: Mutex<HashMap<IpAddr, usize>>,
+    addresses: Mutex<HashMap<CallerNetwork, usize>>,
 }
 
 impl Admission {
@@ -60,17 +61,10 @@ impl Admission {
         })
     }
 
-    /// The address under which a caller is counted, if it is.
-    fn counted(&self, caller: IpAddr) -> Option<IpAddr> {
-        let caller = caller.to_canonical();
-        if caller.is_loopback() && !self.counts_loopback {
-            return None;
-        }
-        Some(match caller {
-            IpAddr::V4(_) => caller,
-            // One customer has a whole /64 to call from (RFC 4291 section 2.5.4).
-            IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
-        })
+    /// The network under which a caller is counted, if it is.
+    fn counted(&self, caller: IpAddr) -> Option<CallerNetwork> {
+        let is_counted = self.counts_loopback || !caller.to_canonical().is_loopback();
+        is_counted.then(|| caller.into())
     }
 }
 
@@ -78,7 +72,7 @@ impl Admission {
 #[derive(Debug)]
 pub(super) struct Permit {
     admission: Arc<Admission>,
-    address: Option<IpAddr>,
+    address: Option<CallerNetwork>,
 }
 
 impl Permit {
@@ -117,7 +111,7 @@ impl Drop for Permit {
 }
 
 impl Admission {
-    fn addresses(&self) -> std::sync::MutexGuard<'_, HashMap<IpAddr, usize>> {
+    fn addresses(&self) -> std::sync::MutexGuard<'_, HashMap<CallerNetwork, usize>> {
         // Counting cannot panic half-way, so a poisoned map is still right.
         self.addresses
             .lock()

@@ -62,7 +62,9 @@ impl Reception for TlsReception {
         connection.pacing.enter(Phase::Head);
         let metrics = self.doorway.metrics();
         metrics.shook_hands(version, cipher_name(session), started.elapsed());
-        self.app.mismatches.shook_hands(connection.peer.ip());
+        self.app
+            .announcement_fetches
+            .handshake_completed(connection.peer.ip());
         Some((stream, Answers::new(Arc::clone(&self.app), connection)))
     }
 

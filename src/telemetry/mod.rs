@@ -1,9 +1,7 @@
 //! Logs and metrics: one event a line to standard error, counts for Prometheus.
 
 mod access;
-mod attempts;
 mod metrics;
-mod mismatch;
 mod stderr;
 mod text;
 mod throttle;
@@ -19,9 +17,7 @@ use tracing_subscriber::{Layer, fmt, registry};
 use crate::config::{LogConfig, LogFormat, LogLevel};
 
 pub use access::Access;
-pub use attempts::Attempts;
 pub use metrics::{DeliveryMetrics, Metrics, OpenConnection};
-pub use mismatch::MismatchWatch;
 pub use stderr::flush_log;
 pub use throttle::{LogThrottle, Suppressed};
 

@@ -17,11 +17,12 @@ use tracing::warn;
 use zeroize::Zeroizing;
 
 use super::CallIn;
-use super::sightings::Sighting;
+use super::login_throttle::LoginThrottle;
+use crate::adoption::Fetch;
 use crate::connection::{Connection, ListenerKind};
 use crate::routes::asked::Asked;
 use crate::routes::{Response, answer};
-use crate::telemetry::{Attempts, LogThrottle};
+use crate::telemetry::LogThrottle;
 use engage_store::{Credentials, DeviceId, DeviceObservation, SerialNumber};
 
 /// Who may call in, and on which listener.
@@ -32,7 +33,7 @@ pub struct Admittance {
     /// Who may call; `None` lets every device.
     credentials: Option<ArcSwap<Credentials>>,
     /// Addresses that keep trying.
-    attempts: Attempts,
+    throttle: LoginThrottle,
     /// Turns to hash a password: 19 MiB and a core each.
     hashing: Semaphore,
     /// Calls in clear text that have been logged.
@@ -79,7 +80,7 @@ impl CallIn {
         if let Some(tls) = connection.tls {
             store.observe_tls(device, tls.version, now);
         }
-        if let Some(Sighting { fingerprint, at }) = self.sightings.take(address) {
+        if let Some(Fetch { fingerprint, at }) = self.announcement_fetches.take(address) {
             store.observe_announcement(device, &fingerprint.to_string(), at);
         }
     }
@@ -92,7 +93,7 @@ impl Admittance {
         Self {
             plain_http,
             credentials: credentials.map(ArcSwap::from_pointee),
-            attempts: Attempts::default(),
+            throttle: LoginThrottle::default(),
             hashing: Semaphore::new(HASHES_AT_A_TIME),
             in_clear: LogThrottle::default(),
             refused: std::array::from_fn(|_| LogThrottle::default()),
@@ -115,7 +116,7 @@ impl Admittance {
             return self.refuse(peer, None, Reason::NoCredentials);
         };
         let serial = SerialNumber::from_user_name(&login.user_name);
-        if !self.attempts.may_try(peer) {
+        if !self.throttle.check(peer) {
             return self.refuse(peer, serial, Reason::TooManyFailures);
         }
         let password = login.password.as_bytes();
@@ -128,14 +129,14 @@ impl Admittance {
                     return false;
                 };
                 // Others from the same address may have failed while this one waited.
-                if !self.attempts.may_try(peer) {
+                if !self.throttle.check(peer) {
                     return self.refuse(peer, Some(serial), Reason::TooManyFailures);
                 }
                 hashed(credentials, serial, login.password.clone()).await
             }
         };
         if !is_good {
-            self.attempts.note_failure(peer);
+            self.throttle.record_failure(peer);
             return self.refuse(peer, serial, Reason::Wrong);
         }
         true

@@ -5,7 +5,7 @@
 
 mod body;
 mod caller;
-mod sightings;
+mod login_throttle;
 
 use std::sync::Arc;
 
@@ -18,6 +18,7 @@ use tracing::{error, warn};
 
 use super::asked::Asked;
 use super::{Response, Route, answer};
+use crate::adoption::AnnouncementFetches;
 use crate::publication::Published;
 use crate::telemetry::LogThrottle;
 use engage_store::{
@@ -27,7 +28,6 @@ use engage_store::{
 use engage_wire::diagnostic::one_line;
 
 pub use caller::Admittance;
-pub use sightings::Sightings;
 
 /// What the call-in is answered from.
 pub struct CallIn {
@@ -40,7 +40,7 @@ pub struct CallIn {
     /// Longest body, in bytes.
     pub body_bytes: usize,
     /// Who fetched which announcement before calling in.
-    pub sightings: Arc<Sightings>,
+    pub announcement_fetches: Arc<AnnouncementFetches>,
     /// Which site a request is for.
     pub published: Published,
     /// Failures of the store that have been logged.

@@ -69,6 +69,7 @@ impl AnnouncementFetches {
     }
 
     /// What a device fetched last, once.
+    #[must_use]
     pub fn take(&self, device: IpAddr) -> Option<Fetch> {
         self.0.shard(device).get_mut(&device)?.last.take()
     }

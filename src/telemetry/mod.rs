@@ -9,6 +9,7 @@ mod throttle;
 use std::io::{self, IsTerminal};
 use std::panic::{self, PanicHookInfo};
 
+use tracing::field::display;
 use tracing::{error, warn};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -54,8 +55,6 @@ pub fn start_logging(log: &LogConfig) -> io::Result<()> {
 /// Unlike the default hook, this one does not write to standard error itself, and so does not wait.
 fn log_panic(panic: &PanicHookInfo<'_>) {
     let message = panic.payload_as_str().unwrap_or("no message");
-    match panic.location() {
-        Some(location) => error!("panicked at {location}: {message}"),
-        None => error!("panicked: {message}"),
-    }
+    let location = panic.location().map(display);
+    error!(location, "panicked: {message}");
 }

@@ -254,7 +254,7 @@ fn write_batch(stderr: &mut impl Write, batch: &[u8]) -> usize {
 }
 
 fn count_lines(text: &[u8]) -> u64 {
-    text.iter().filter(|byte| **byte == b'\n').count() as u64
+    text.split_inclusive(|byte| *byte == b'\n').count() as u64
 }
 
 static STARTED: OnceLock<Arc<Buffer>> = OnceLock::new();

@@ -159,7 +159,7 @@ impl Metrics {
         self.publication.show(publication);
     }
 
-    /// The whole text in the OpenMetrics format.
+    /// All of them, in the `OpenMetrics` format.
     #[must_use]
     pub fn open_metrics(&self) -> String {
         let mut text = String::new();

@@ -2,9 +2,6 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-use engage_host::cli::Cli;
-
 /// An idle TLS connection takes a quarter less than with the system's allocator
 /// (docs/PERFORMANCE.md).
 #[cfg(all(feature = "jemalloc", target_os = "linux", target_arch = "x86_64"))]
@@ -12,5 +9,5 @@ use engage_host::cli::Cli;
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
-    Cli::parse().run()
+    engage_host::cli::run()
 }

@@ -1,6 +1,5 @@
 //! `engage-host check`: the proof without the listeners.
 
-use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -8,12 +7,12 @@ use std::process::ExitCode;
 use clap::Args;
 use serde::Serialize;
 
-use super::output::{Failure, print, print_json};
+use super::output::{ErrorEntry, Failure, print, print_json};
 use super::serve::Listen;
 use crate::config::{BaseUrl, Config};
 use crate::daemon::recording_refusals;
 use crate::publication::{Inventory, Proof, SiteEntry, Warning, prove};
-use engage_wire::diagnostic::{Explain, causes, explained};
+use engage_wire::diagnostic::{Explain, explained};
 use engage_wire::limits::MAX_CHAIN_BYTES;
 use engage_wire::pki::Timestamp;
 
@@ -30,7 +29,7 @@ pub(super) struct Check {
     config: PathBuf,
     /// Print JSON instead of a table
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
     /// Fail on warnings too
     #[arg(long)]
     strict: bool,
@@ -39,7 +38,7 @@ pub(super) struct Check {
 }
 
 impl Check {
-    pub(super) fn run(self) -> ExitCode {
+    pub(super) fn run(self) -> Result<ExitCode, Failure> {
         let report = match Config::load(&self.config) {
             Ok(config) => {
                 let config = self.listen.applied_to(&config);
@@ -48,14 +47,14 @@ impl Check {
                 Report::of_proof(&config, &base_url, proof, self.strict)
             }
             Err(error) if self.json => Report::of_error(&error),
-            Err(error) => return Failure::from(error).report(),
+            Err(error) => return Err(error.into()),
         };
         if self.json {
-            print_json(&report);
+            print_json(&report)?;
         } else {
-            print(report.text());
+            print(report.text())?;
         }
-        ExitCode::from(u8::from(!report.ok))
+        Ok(ExitCode::from(u8::from(!report.ok)))
     }
 }
 
@@ -63,7 +62,7 @@ impl Check {
 #[derive(Serialize)]
 struct Report {
     ok: bool,
-    config: Option<PathBuf>,
+    config: Option<String>,
     base_url: Option<String>,
     #[serde(flatten)]
     inventory: Inventory,
@@ -74,9 +73,8 @@ struct Report {
 
 #[derive(Serialize)]
 struct RefusalEntry {
-    code: Cow<'static, str>,
-    message: String,
-    hint: String,
+    #[serde(flatten)]
+    entry: ErrorEntry,
     #[serde(skip)]
     explained: String,
 }
@@ -84,9 +82,7 @@ struct RefusalEntry {
 impl RefusalEntry {
     fn new(error: &dyn Explain) -> Self {
         Self {
-            code: error.code(),
-            message: causes(error),
-            hint: error.hint(),
+            entry: ErrorEntry::new(error),
             explained: explained(error),
         }
     }
@@ -110,7 +106,7 @@ impl Report {
         refusals.extend(recording.iter().map(|refusal| RefusalEntry::new(refusal)));
         Self {
             ok: refusals.is_empty() && (warnings.is_empty() || !strict),
-            config: Some(config.path.clone()),
+            config: Some(config.path.display().to_string()),
             base_url: Some(base_url.to_string()),
             inventory,
             chain_limit_bytes: MAX_CHAIN_BYTES,
@@ -146,7 +142,7 @@ impl Report {
             let _ = writeln!(text, "warning[{code}]: {message}\n  hint: {hint}");
         }
         for refusal in &self.refusals {
-            let _ = writeln!(text, "error[{}]: {}", refusal.code, refusal.explained);
+            let _ = writeln!(text, "error[{}]: {}", refusal.entry.code, refusal.explained);
         }
         let _ = write!(
             text,

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
+use serde::Serialize;
 
-use super::output::{Failure, print};
+use super::output::{Failure, print, print_json};
 use engage_wire::pki::certificate_der;
 use engage_wire::site::SiteKey;
 
@@ -21,26 +22,32 @@ pub(super) struct Hash {
     /// Site key: Base64, hex or raw
     #[arg(long, value_name = "FILE")]
     site_key_file: PathBuf,
+    /// Print `{"hash": ".."}`
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 impl Hash {
-    pub(super) fn run(self) -> ExitCode {
-        match self.hash() {
-            Ok(hash) => {
-                print(hash);
-                ExitCode::SUCCESS
-            }
-            Err(failure) => failure.report(),
-        }
-    }
-
-    fn hash(self) -> Result<String, Failure> {
+    pub(super) fn run(self) -> Result<ExitCode, Failure> {
         let Self {
             certificate,
             site_key_file,
+            json,
         } = self;
         let key = SiteKey::load(&site_key_file)?;
         let certificate = certificate_der("certificate", &certificate)?;
-        Ok(key.announcement_hash(certificate.der()).to_string())
+        let hash = key.announcement_hash(certificate.der()).to_string();
+        if json {
+            print_json(&HashReport { hash })?;
+        } else {
+            print(hash)?;
+        }
+        Ok(ExitCode::SUCCESS)
     }
+}
+
+/// Serialises as `hash --json`.
+#[derive(Serialize)]
+struct HashReport {
+    hash: String,
 }

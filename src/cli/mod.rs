@@ -12,6 +12,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use output::{Failure, ReportFormat, written};
+
 /// Certificate distribution for Schlage ENGAGE Wi-Fi devices.
 ///
 /// Tells door locks which certificate to install (port 80), and speaks TLS with them under that
@@ -23,7 +25,7 @@ use clap::{Parser, Subcommand};
     max_term_width = 100,
     arg_required_else_help = true
 )]
-pub struct Cli {
+struct Cli {
     #[command(subcommand)]
     command: Command,
 }
@@ -38,17 +40,44 @@ enum Command {
     Devices(devices::Devices),
 }
 
-impl Cli {
-    /// Runs the command. Exit codes: 0 done, 1 refused or failed, 2 usage.
-    #[must_use]
-    pub fn run(self) -> ExitCode {
-        match self.command {
-            Command::Serve(serve) => serve.run(),
-            Command::Check(check) => check.run(),
-            Command::Init(init) => init.run(),
-            Command::Hash(hash) => hash.run(),
-            Command::Doctor(doctor) => doctor.run(),
-            Command::Devices(devices) => devices.run(),
+/// Runs the command that the arguments name. Exit codes: 0 done, 1 refused or failed, 2 usage.
+#[must_use]
+pub fn run() -> ExitCode {
+    match Cli::try_parse() {
+        Ok(Cli { command }) => {
+            let format = command.report_format();
+            command
+                .run()
+                .unwrap_or_else(|failure| failure.report(format))
+        }
+        // `--help` and `--version` are results too.
+        Err(usage) => match written(usage.print()) {
+            Ok(()) => ExitCode::from(u8::try_from(usage.exit_code()).unwrap_or(2)),
+            Err(failure) => failure.report(ReportFormat::Text),
+        },
+    }
+}
+
+impl Command {
+    fn report_format(&self) -> ReportFormat {
+        ReportFormat::from_json_flag(match self {
+            Self::Serve(_) => false,
+            Self::Check(check) => check.json,
+            Self::Init(init) => init.json,
+            Self::Hash(hash) => hash.json,
+            Self::Doctor(doctor) => doctor.json,
+            Self::Devices(devices) => devices.is_json(),
+        })
+    }
+
+    fn run(self) -> Result<ExitCode, Failure> {
+        match self {
+            Self::Serve(serve) => serve.run(),
+            Self::Check(check) => check.run(),
+            Self::Init(init) => init.run(),
+            Self::Hash(hash) => hash.run(),
+            Self::Doctor(doctor) => doctor.run(),
+            Self::Devices(devices) => devices.run(),
         }
     }
 }

@@ -1,52 +1,178 @@
-//! How every command ends: one place for the words "error" and "hint", and for exit codes.
+//! How every command ends: the one place for the words "error" and "hint", and for exit codes.
 
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use miette::Diagnostic;
 use serde::Serialize;
 
-use crate::publication::Refusals;
-use engage_wire::diagnostic::{Explain, explained};
+use engage_wire::diagnostic::{Explain, causes};
 
-/// A failure that has been put into words for the person at the console.
+/// Why a command failed: one error, or everything that a validation refused.
 #[derive(Debug)]
-pub(super) struct Failure(Vec<String>);
+pub(super) struct Failure {
+    errors: Vec<Box<dyn Explain + Send>>,
+    exit_code: u8,
+}
+
+/// In which form a [`Failure`] is reported.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum ReportFormat {
+    /// For people, to standard error.
+    Text,
+    /// For scripts, to standard output, where they await the result.
+    Json,
+}
+
+impl ReportFormat {
+    pub(super) fn from_json_flag(json: bool) -> Self {
+        if json { Self::Json } else { Self::Text }
+    }
+}
 
 impl Failure {
-    pub(super) fn new(text: impl Display) -> Self {
-        Self(vec![text.to_string()])
-    }
-
-    /// Everything that a proof refused.
-    pub(super) fn refused(refusals: &Refusals) -> Self {
-        Self(refusals.iter().map(|it| explained(it)).collect())
-    }
-
-    /// Prints it to standard error, each part starting with "error: ".
-    pub(super) fn report(&self) -> ExitCode {
-        for part in &self.0 {
-            eprintln!("error: {part}");
+    /// All of `errors`, in their order.
+    pub(super) fn from_errors<E: Explain + Send + 'static>(
+        errors: impl IntoIterator<Item = E>,
+    ) -> Self {
+        Self {
+            errors: errors
+                .into_iter()
+                .map(|error| Box::new(error) as _)
+                .collect(),
+            exit_code: 1,
         }
-        ExitCode::FAILURE
+    }
+
+    /// Failed before the command could begin: exit code 2 instead of 1.
+    pub(super) fn into_usage_error(self) -> Self {
+        Self {
+            exit_code: 2,
+            ..self
+        }
+    }
+
+    /// Prints each error with its causes and its hint.
+    pub(super) fn report(&self, format: ReportFormat) -> ExitCode {
+        if format == ReportFormat::Text || self.print_json().is_err() {
+            self.print_text();
+        }
+        ExitCode::from(self.exit_code)
+    }
+
+    fn print_text(&self) {
+        let mut stderr = io::stderr().lock();
+        for error in &self.errors {
+            // Where even standard error cannot be written, the exit code tells.
+            let _ = writeln!(stderr, "error: {}", causes(&**error));
+            let hint = error.hint();
+            if !hint.is_empty() {
+                let _ = writeln!(stderr, "  hint: {hint}");
+            }
+        }
+    }
+
+    /// One line, so that it fits behind JSON lines too.
+    fn print_json(&self) -> Result<(), Failure> {
+        let report = FailureReport {
+            ok: false,
+            refusals: self
+                .errors
+                .iter()
+                .map(|it| ErrorEntry::new(&**it))
+                .collect(),
+        };
+        print(serde_json::to_string(&report).map_err(OutputError::from)?)
     }
 }
 
-impl<E: Explain> From<E> for Failure {
+impl<E: Explain + Send + 'static> From<E> for Failure {
     fn from(error: E) -> Self {
-        Self(vec![explained(&error)])
+        Self::from_errors([error])
     }
 }
 
-/// Prints to standard output; a reader that has gone away (`| head`) is no failure.
-pub(super) fn print(text: impl Display) {
-    let _ = writeln!(io::stdout().lock(), "{text}");
+/// What every command with `--json` prints when it fails; `check --json` has the same members.
+#[derive(Serialize)]
+struct FailureReport {
+    ok: bool,
+    refusals: Vec<ErrorEntry>,
+}
+
+/// An error for scripts.
+#[derive(Serialize)]
+pub(super) struct ErrorEntry {
+    /// Stable, in kebab case.
+    pub(super) code: String,
+    /// With its causes.
+    pub(super) message: String,
+    /// What to do.
+    pub(super) hint: String,
+}
+
+impl ErrorEntry {
+    pub(super) fn new(error: &dyn Explain) -> Self {
+        Self {
+            code: error.code().into_owned(),
+            message: causes(error),
+            hint: error.hint(),
+        }
+    }
+}
+
+/// Why a result did not reach its reader.
+#[derive(Debug, Diagnostic, thiserror::Error)]
+enum OutputError {
+    #[error("failed to write the result as JSON")]
+    #[diagnostic(code("output"), help("run the command without `--json`"))]
+    Json(#[from] serde_json::Error),
+    #[error("failed to write to standard output")]
+    #[diagnostic(code("output"), help("is there room where it goes?"))]
+    Write(#[from] io::Error),
+}
+
+/// Why a command cannot run, whatever its arguments.
+#[derive(Debug, Diagnostic, thiserror::Error)]
+#[error("failed to {action}")]
+#[diagnostic(
+    code("system"),
+    help("the system is out of a resource: memory, processes or descriptors?")
+)]
+pub(super) struct SystemError {
+    pub(super) action: &'static str,
+    #[source]
+    pub(super) source: io::Error,
+}
+
+impl SystemError {
+    pub(super) fn new(action: &'static str) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self { action, source }
+    }
+}
+
+/// Prints a result to standard output.
+pub(super) fn print(text: impl Display) -> Result<(), Failure> {
+    let mut stdout = io::stdout().lock();
+    written(writeln!(stdout, "{text}").and_then(|()| stdout.flush()))
 }
 
 /// Prints one JSON document.
-pub(super) fn print_json(value: &impl Serialize) {
-    match serde_json::to_string_pretty(value) {
-        Ok(json) => print(json),
-        Err(error) => unreachable!("results are plain data: {error}"),
+pub(super) fn print_json(value: &impl Serialize) -> Result<(), Failure> {
+    print(serde_json::to_string_pretty(value).map_err(OutputError::from)?)
+}
+
+/// The outcome of writing to standard output: a reader that has gone away (`| head`) is no failure.
+pub(super) fn written(outcome: io::Result<()>) -> Result<(), Failure> {
+    match outcome {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(OutputError::from(error).into())
+        }
+        _ => Ok(()),
     }
+}
+
+/// Something that the reader should know, and that is not the result: to standard error.
+pub(super) fn eprint_note(kind: &str, text: impl Display) {
+    let _ = writeln!(io::stderr().lock(), "{kind}: {text}");
 }

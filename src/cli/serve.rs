@@ -6,10 +6,12 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
+use miette::Diagnostic;
+use tokio::task::JoinError;
 use tracing::warn;
 
 use super::init;
-use super::output::Failure;
+use super::output::{Failure, SystemError};
 use crate::config::Config;
 use crate::daemon::{self, Ready, Seen};
 use crate::platform;
@@ -55,27 +57,27 @@ impl Listen {
 }
 
 impl Serve {
-    pub(super) fn run(self) -> ExitCode {
+    pub(super) fn run(self) -> Result<ExitCode, Failure> {
         let served = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()
-            .map_err(|error| Failure::new(format_args!("failed to start the runtime: {error}")))
+            .map_err(|source| SystemError::new("start the runtime")(source).into())
             .and_then(|runtime| {
                 // In a task and not in `block_on` itself, whose thread is none of the runtime's
                 // workers: every accepted connection would have to wake one.
                 let served = runtime
                     .block_on(runtime.spawn(self.serve()))
-                    .unwrap_or_else(|panic| Err(Failure::new(panic)));
+                    .unwrap_or_else(|panic| Err(ServeError::Panicked(panic).into()));
                 // A read that hangs (a file server that is gone) must not keep a stopped daemon.
                 runtime.shutdown_timeout(Duration::from_secs(1));
                 served
             });
         let is_log_read = flush_log(FLUSH_TIMEOUT);
         match served {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(failure) if is_log_read => failure.report(),
+            Ok(()) => Ok(ExitCode::SUCCESS),
             // To write there would wait without end.
-            Err(_) => ExitCode::FAILURE,
+            Err(_) if !is_log_read => Ok(ExitCode::FAILURE),
+            Err(failure) => Err(failure),
         }
     }
 
@@ -89,11 +91,11 @@ impl Serve {
             init::create_missing(&path, &listen)?;
         }
         let config = Config::load(&path)?;
-        start_logging(&config.log).map_err(|error| {
-            Failure::new(format_args!("failed to start the log's thread: {error}"))
-        })?;
+        start_logging(&config.log).map_err(SystemError::new("start the log's thread"))?;
         let bound = Bound::bind(&listen.applied_to(&config))?;
-        let http = bound.http_address().map_err(Failure::new)?;
+        let http = bound.http_address().map_err(SystemError::new(
+            "ask for the address of the plain listener",
+        ))?;
         let seen = Seen::now(&config);
         let proof = prove(&config, &config.base_url_at(http), Timestamp::now());
         for warning in &proof.warnings {
@@ -102,16 +104,12 @@ impl Serve {
                 "{}; hint: {}", warning.message, warning.hint
             );
         }
-        let publication = proof
-            .verdict
-            .map_err(|refusals| Failure::refused(&refusals))?;
+        let publication = proof.verdict.map_err(Failure::from_errors)?;
         let published = Published::new(publication);
-        platform::survive_file_size_limit()
-            .map_err(|error| Failure::new(format_args!("failed to catch SIGXFSZ: {error}")))?;
+        platform::survive_file_size_limit().map_err(SystemError::new("catch SIGXFSZ"))?;
         let recording = daemon::open_recording(&config, &published)?;
-        let shutdown = platform::shutdown_requested().map_err(|error| {
-            Failure::new(format_args!("failed to listen for stop signals: {error}"))
-        })?;
+        let shutdown =
+            platform::shutdown_requested().map_err(SystemError::new("listen for stop signals"))?;
         let ready = Ready {
             bound,
             config,
@@ -121,8 +119,19 @@ impl Serve {
         };
         Box::pin(daemon::run(ready, shutdown))
             .await
-            .map_err(|error| Failure::new(format_args!("failed to serve: {error}")))
+            .map_err(|source| SystemError::new("serve")(source).into())
     }
+}
+
+/// Why the daemon ended although nothing stopped it.
+#[derive(Debug, Diagnostic, thiserror::Error)]
+enum ServeError {
+    #[error("the daemon stopped unexpectedly")]
+    #[diagnostic(
+        code("panicked"),
+        help("this is a fault of engage-host: report what was logged before")
+    )]
+    Panicked(#[source] JoinError),
 }
 
 /// How long the end waits for whoever reads the log.

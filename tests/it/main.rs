@@ -28,6 +28,7 @@ mod init;
 mod limits;
 mod load;
 mod logs;
+mod output;
 mod paths;
 mod refusals;
 mod reload;

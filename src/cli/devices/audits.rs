@@ -7,12 +7,12 @@ use std::time::Duration;
 use clap::Args;
 use jiff::Timestamp;
 
-use super::super::output::Failure;
+use super::super::output::{Failure, eprint_note, written};
 use super::csv::{plain, write_event, write_heading};
+use super::error::DevicesError;
 use super::ledger::Ledger;
 use super::since::Since;
 use super::table::{cell, moment};
-use super::{remark, unreadable};
 use engage_store::files::Line;
 use engage_store::{DeviceId, EventFollower, EventKind, FollowItem, redact};
 
@@ -37,7 +37,7 @@ pub(super) struct Audits {
     #[arg(long)]
     follow: bool,
     #[command(flatten)]
-    form: Form,
+    pub(super) form: Form,
     /// Alerts instead of audits
     #[arg(long)]
     alerts: bool,
@@ -45,10 +45,10 @@ pub(super) struct Audits {
 
 /// In which form events are printed; in columns if in none of these.
 #[derive(Args, Clone, Copy, Debug)]
-struct Form {
+pub(super) struct Form {
     /// Print JSON lines as they are stored, each with its `device`, secrets masked
     #[arg(long, conflicts_with = "csv")]
-    json: bool,
+    pub(super) json: bool,
     /// Print comma-separated values; what a spreadsheet would run is made text
     #[arg(long)]
     csv: bool,
@@ -77,18 +77,13 @@ impl Audits {
         let since = since.map(|since| since.before(Timestamp::now()));
         let mut tail = EventFollower::new(&root, device, log, since);
         let mut printer = Printer::new(form, follow);
-        match printer.print_all(&mut tail) {
-            Ok(()) if printer.events == 0 => {
-                let what = if alerts { "alerts" } else { "audits" };
-                let since =
-                    since.map_or_else(String::new, |since| format!(" since {}", moment(since)));
-                remark("note", format!("no {what}{since} in `{}`", root.display()));
-                Ok(())
-            }
-            // A reader that has gone away (`| head`) is no failure.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            outcome => outcome.map_err(|error| unreadable(&error)),
+        printer.print_all(&mut tail)?;
+        if printer.events == 0 {
+            let what = if alerts { "alerts" } else { "audits" };
+            let since = since.map_or_else(String::new, |since| format!(" since {}", moment(since)));
+            eprint_note("note", format!("no {what}{since} in `{}`", root.display()));
         }
+        Ok(())
     }
 }
 
@@ -127,15 +122,25 @@ impl Printer {
         }
     }
 
-    /// Comes back when all is printed, or, following, when it fails.
-    fn print_all(&mut self, tail: &mut EventFollower) -> io::Result<()> {
-        self.print_heading()?;
+    /// Comes back when all is printed, or, following, when it fails or its reader has gone away.
+    fn print_all(&mut self, tail: &mut EventFollower) -> Result<(), Failure> {
+        let mut unwritten = self.print_heading().err();
         loop {
-            tail.read(Timestamp::now(), &mut |found| self.print(&found))?;
-            self.out.flush()?;
+            let read = tail.read(Timestamp::now(), &mut |found| {
+                self.print(&found).map_err(|error| {
+                    let kind = error.kind();
+                    unwritten = Some(error);
+                    kind.into()
+                })
+            });
+            if let Some(error) = unwritten.or_else(|| self.out.flush().err()) {
+                return written(Err(error));
+            }
+            read.map_err(DevicesError::from)?;
             if !self.follow {
                 return Ok(());
             }
+            unwritten = None;
             thread::sleep(POLL);
         }
     }
@@ -154,7 +159,7 @@ impl Printer {
 
     fn print(&mut self, found: &FollowItem<'_>) -> io::Result<()> {
         match found {
-            FollowItem::Broken { path, line } => remark(
+            FollowItem::Broken { path, line } => eprint_note(
                 "warning",
                 format!(
                     "line {line} of `{}` is not an event; passed over",
@@ -162,7 +167,7 @@ impl Printer {
                 ),
             ),
             FollowItem::Unfinished { .. } if self.follow => {}
-            FollowItem::Unfinished { path } => remark(
+            FollowItem::Unfinished { path } => eprint_note(
                 "warning",
                 format!(
                     "the last line of `{}` is not complete: it is being written, or a crash tore it",

@@ -5,8 +5,8 @@ use std::io::{self, BufRead, IsTerminal, Read};
 use clap::Args;
 use zeroize::Zeroizing;
 
-use super::super::output::{Failure, print};
-use super::remark;
+use super::super::output::{Failure, eprint_note, print};
+use super::error::DevicesError;
 use engage_store::{DeviceId, SerialNumber, credential_line};
 
 /// Read a device's password from standard input, print its line for the credentials file.
@@ -28,21 +28,21 @@ impl Credential {
         let serial = match self.device {
             DeviceId::Serial(serial) => serial,
             DeviceId::Address(address) => {
-                return Err(Failure::new(format!(
-                    "`{address}` is an address; allowed: a serial number of 16 or 32 hexadecimal digits\n  hint: a device that sends a password sends its serial number as user name"
-                )));
+                return Err(DevicesError::NotASerialNumber {
+                    address: address.to_string(),
+                }
+                .into());
             }
         };
         let password = password(serial)?;
-        print(credential_line(serial, &password)?);
-        Ok(())
+        print(credential_line(serial, &password)?)
     }
 }
 
-fn password(serial: SerialNumber) -> Result<Zeroizing<Vec<u8>>, Failure> {
+fn password(serial: SerialNumber) -> Result<Zeroizing<Vec<u8>>, DevicesError> {
     let input = io::stdin().lock();
     if input.is_terminal() {
-        remark(
+        eprint_note(
             "password",
             format!("of device {serial}; it will be seen as you type"),
         );
@@ -52,20 +52,18 @@ fn password(serial: SerialNumber) -> Result<Zeroizing<Vec<u8>>, Failure> {
     input
         .take(MAX_BYTES as u64 + 2)
         .read_until(b'\n', &mut line)
-        .map_err(|error| Failure::new(format!("failed to read standard input: {error}")))?;
+        .map_err(DevicesError::Input)?;
     let ending = [b"\r\n".as_slice(), b"\n"]
         .into_iter()
         .find(|ending| line.ends_with(ending));
     let length = line.len() - ending.map_or(0, <[u8]>::len);
     line.truncate(length);
     match length {
-        0 => Err(Failure::new(
-            "no password on standard input\n  hint: write it as the first line, such as with `< password.txt`",
-        )),
+        0 => Err(DevicesError::NoPassword),
         1..=MAX_BYTES => Ok(line),
-        _ => Err(Failure::new(format!(
-            "the password is too long; allowed: {MAX_BYTES} bytes"
-        ))),
+        _ => Err(DevicesError::PasswordTooLong {
+            max_bytes: MAX_BYTES,
+        }),
     }
 }
 

@@ -6,11 +6,9 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use fs_err::File;
 
-use super::super::output::{Failure, print};
-use super::remark;
-use super::unreadable;
+use super::super::output::{Failure, eprint_note, print};
+use super::error::DevicesError;
 use engage_store::{Database, DbContents};
-use engage_wire::diagnostic::explained;
 
 /// Check databases before devices see them.
 #[derive(Args, Debug)]
@@ -42,31 +40,25 @@ impl Db {
     pub(super) fn run(self) -> Result<(), Failure> {
         let Command::Check(Check { file }) = self.command;
         let contents = read(&file)?;
-        let database = Database::parse(&contents).map_err(|error| {
-            Failure::new(format!(
-                "database `{}` would not be sent: {}",
-                file.display(),
-                explained(&error)
-            ))
+        let database = Database::parse(&contents).map_err(|source| DevicesError::Database {
+            path: file.clone(),
+            source,
         })?;
         for duplicate in database.duplicates() {
-            remark("warning", duplicate);
+            eprint_note("warning", duplicate);
         }
-        print(counted(&file, &database));
-        Ok(())
+        print(counted(&file, &database))
     }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+fn read(path: &Path) -> Result<Vec<u8>, DevicesError> {
     let mut contents = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut contents))
-        .map_err(|error| unreadable(&error))?;
+    File::open(path).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut contents))?;
     if contents.len() as u64 > MAX_BYTES {
-        return Err(Failure::new(format!(
-            "database `{}` is too large; allowed: {MAX_BYTES} bytes\n  hint: is this the right file? a lock holds a few thousand users",
-            path.display()
-        )));
+        return Err(DevicesError::DatabaseTooLarge {
+            path: path.to_owned(),
+            max_bytes: MAX_BYTES,
+        });
     }
     Ok(contents)
 }

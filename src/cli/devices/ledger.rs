@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::super::output::Failure;
+use super::error::DevicesError;
 use crate::config::Config;
 use engage_store::DeviceId;
 
@@ -21,17 +22,17 @@ impl Ledger {
     pub(super) fn directory(&self) -> Result<PathBuf, Failure> {
         let config = Config::load(&self.config)?;
         let Some(directory) = config.devices.directory.path() else {
-            return Err(Failure::new(format!(
-                "configuration file `{}` has `[devices] directory = \"\"`: the call-in is not recorded\n  hint: name a directory there, or another configuration with `--config FILE`",
-                config.path.display()
-            )));
+            return Err(DevicesError::NotRecorded {
+                config: config.path,
+            }
+            .into());
         };
         if !directory.is_dir() {
-            return Err(Failure::new(format!(
-                "there is no device directory `{}`\n  hint: the daemon makes it when it starts; is `{}` the daemon's configuration? name another with `--config FILE`",
-                directory.display(),
-                config.path.display()
-            )));
+            return Err(DevicesError::NoDirectory {
+                directory: directory.to_owned(),
+                config: config.path,
+            }
+            .into());
         }
         Ok(directory.to_owned())
     }
@@ -40,10 +41,7 @@ impl Ledger {
     pub(super) fn directory_with(&self, device: DeviceId) -> Result<PathBuf, Failure> {
         let directory = self.directory()?;
         if !directory.join(device.to_string()).is_dir() {
-            return Err(Failure::new(format!(
-                "device {device} has never called: nothing of it is in `{}`\n  hint: `engage-host devices` lists those that have",
-                directory.display()
-            )));
+            return Err(DevicesError::UnknownDevice { device, directory }.into());
         }
         Ok(directory)
     }

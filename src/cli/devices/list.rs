@@ -3,10 +3,10 @@
 use clap::Args;
 use jiff::Timestamp;
 
-use super::super::output::{Failure, print, print_json};
+use super::super::output::{Failure, eprint_note, print, print_json};
+use super::error::DevicesError;
 use super::ledger::Ledger;
 use super::table::{cell, moment, table};
-use super::{remark, unreadable};
 use engage_store::{DeviceRecord, StoreReader, Timestamped};
 use engage_wire::diagnostic::causes;
 
@@ -16,16 +16,16 @@ pub(super) struct List {
     ledger: Ledger,
     /// Print the devices' `device.json` as one JSON array instead of a table
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 impl List {
     pub(super) fn run(self) -> Result<(), Failure> {
         let directory = self.ledger.directory()?;
         let archive = StoreReader::new(&directory);
-        let devices = archive.devices().map_err(|error| unreadable(&error))?;
+        let devices = archive.devices().map_err(DevicesError::from)?;
         if devices.is_empty() {
-            remark(
+            eprint_note(
                 "note",
                 format!(
                     "no device has called yet: `{}` holds no device",
@@ -37,8 +37,10 @@ impl List {
         for device in devices {
             match archive.show(device) {
                 Ok(Some(record)) => records.push(record),
-                Ok(None) => remark("note", format!("device {device} has no `device.json` yet")),
-                Err(error) => remark(
+                Ok(None) => {
+                    eprint_note("note", format!("device {device} has no `device.json` yet"));
+                }
+                Err(error) => eprint_note(
                     "warning",
                     format!(
                         "`device.json` of device {device} cannot be read: {}",
@@ -48,11 +50,12 @@ impl List {
             }
         }
         if self.json {
-            print_json(&records);
-        } else if !records.is_empty() {
-            print(in_table(&records));
+            print_json(&records)
+        } else if records.is_empty() {
+            Ok(())
+        } else {
+            print(in_table(&records))
         }
-        Ok(())
     }
 }
 

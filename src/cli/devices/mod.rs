@@ -6,6 +6,7 @@ mod audits;
 mod credential;
 mod csv;
 mod db;
+mod error;
 mod indented;
 mod ledger;
 mod list;
@@ -13,14 +14,11 @@ mod show;
 mod since;
 mod table;
 
-use std::fmt::Display;
-use std::io;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
 use super::output::Failure;
-use engage_wire::diagnostic::causes;
 
 /// Show what devices delivered in their call-in.
 ///
@@ -46,31 +44,23 @@ enum Command {
 }
 
 impl Devices {
-    pub(super) fn run(self) -> ExitCode {
-        let outcome = match self.command {
+    pub(super) fn is_json(&self) -> bool {
+        match &self.command {
+            None => self.list.json,
+            Some(Command::Show(show)) => show.json,
+            Some(Command::Audits(audits)) => audits.form.json,
+            Some(Command::Db(_) | Command::Credential(_)) => false,
+        }
+    }
+
+    pub(super) fn run(self) -> Result<ExitCode, Failure> {
+        match self.command {
             None => self.list.run(),
             Some(Command::Show(show)) => show.run(),
             Some(Command::Audits(audits)) => audits.run(),
             Some(Command::Db(db)) => db.run(),
             Some(Command::Credential(credential)) => credential.run(),
-        };
-        match outcome {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(failure) => failure.report(),
-        }
+        }?;
+        Ok(ExitCode::SUCCESS)
     }
-}
-
-/// Something that the reader should know, and that is not the result: to standard error.
-fn remark(kind: &str, text: impl Display) {
-    eprintln!("{kind}: {text}");
-}
-
-/// `fs_err` has named the path.
-fn unreadable(error: &io::Error) -> Failure {
-    let hint = match error.kind() {
-        io::ErrorKind::NotFound => "is the path right?",
-        _ => "the user that runs this command needs read permission",
-    };
-    Failure::new(format!("{}\n  hint: {hint}", causes(error)))
 }

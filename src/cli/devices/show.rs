@@ -6,14 +6,13 @@ use clap::Args;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::super::output::{Failure, print, print_json};
+use super::super::output::{Failure, eprint_note, print, print_json};
+use super::error::DevicesError;
 use super::indented::indented;
 use super::ledger::Ledger;
 use super::list::last_call_in;
 use super::table::{cell, moment, printable};
-use super::{remark, unreadable};
 use engage_store::{DeviceId, DeviceRecord, StoreReader, Timestamped};
-use engage_wire::diagnostic::causes;
 
 /// Show everything that is known of a device, with its last upload.
 ///
@@ -30,7 +29,7 @@ pub(super) struct Show {
     ledger: Ledger,
     /// Print JSON: `device.json`, and the upload as `config`
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 impl Show {
@@ -41,24 +40,20 @@ impl Show {
             json,
         } = self;
         let archive = StoreReader::new(&ledger.directory_with(device)?);
-        let record = archive.show(device).map_err(|error| {
-            Failure::new(format!(
-                "`device.json` of device {device} cannot be read: {}\n  hint: the daemon writes it anew at the device's next call",
-                causes(&error)
-            ))
-        })?;
+        let record = archive
+            .show(device)
+            .map_err(|source| DevicesError::Record { device, source })?;
         let config = archive
             .redacted_config(device)
-            .map_err(|error| unreadable(&error))?;
+            .map_err(DevicesError::from)?;
         if record.is_none() {
-            remark("note", format!("device {device} has no `device.json` yet"));
+            eprint_note("note", format!("device {device} has no `device.json` yet"));
         }
         if json {
-            print_json(&Shown::new(device, record, config));
+            print_json(&Shown::new(device, record, config))
         } else {
-            print(text(device, record.as_ref(), config.as_deref()));
+            print(text(device, record.as_ref(), config.as_deref()))
         }
-        Ok(())
     }
 }
 

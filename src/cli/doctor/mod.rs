@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::output::{Failure, print, print_json};
+use super::output::{Failure, SystemError, print, print_json};
 use engage_device::{HostPort, HostUrl};
 use examination::Examination;
 use step::{Outcome, Step};
@@ -46,26 +46,20 @@ pub(super) struct Doctor {
     https: Option<HostPort>,
     /// Print a JSON array of the steps
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 impl Doctor {
-    pub(super) fn run(self) -> ExitCode {
+    pub(super) fn run(self) -> Result<ExitCode, Failure> {
         let json = self.json;
-        let steps = match self.examine() {
-            Ok(steps) => steps,
-            Err(failure) => {
-                failure.report();
-                return ExitCode::from(USAGE);
-            }
-        };
+        let steps = self.examine().map_err(Failure::into_usage_error)?;
         if json {
-            print_json(&steps);
+            print_json(&steps)?;
         } else {
-            print(step::summary(&steps));
+            print(step::summary(&steps))?;
         }
         let failed = steps.iter().any(|step| step.outcome == Outcome::Fail);
-        ExitCode::from(u8::from(failed))
+        Ok(ExitCode::from(u8::from(failed)))
     }
 
     fn examine(self) -> Result<Vec<Step>, Failure> {
@@ -74,16 +68,13 @@ impl Doctor {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
-            .map_err(|error| Failure::new(format_args!("failed to start the runtime: {error}")))?;
+            .map_err(SystemError::new("start the runtime"))?;
         let steps = runtime.block_on(Examination::new(subject, TOTAL, is_live).run());
         // A name service that does not answer must not delay the end.
         runtime.shutdown_background();
         Ok(steps)
     }
 }
-
-/// Exit code of an examination that could not begin.
-const USAGE: u8 = 2;
 
 /// How long the whole examination may take.
 const TOTAL: Duration = Duration::from_mins(1);

@@ -1,12 +1,14 @@
 //! Who is examined, and with which key.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use miette::Diagnostic;
 
 use super::Doctor;
 use crate::cli::output::Failure;
 use crate::config::{Config, SiteConfig};
 use crate::routes::ANNOUNCEMENT;
-use engage_device::{HostPort, HostUrl, Scheme};
+use engage_device::{HostPort, HostUrl, Scheme, UrlError};
 use engage_wire::site::SiteKey;
 
 /// A host to examine.
@@ -58,34 +60,69 @@ impl Subject {
     }
 }
 
+/// Why nobody is examined.
+#[derive(Debug, Diagnostic, thiserror::Error)]
+pub(super) enum TargetError {
+    #[error(
+        "`{url}` cannot be examined: a device asks in clear text first; allowed: `http://HOST[:PORT]`"
+    )]
+    #[diagnostic(
+        code("not-plain-http"),
+        help("name the plain listener, and the TLS listener with `--https HOST:PORT`")
+    )]
+    Https { url: HostUrl },
+    #[error("`{url}` cannot be examined: it has a path; allowed: `http://HOST[:PORT]`")]
+    #[diagnostic(code("has-path"), help("a device always asks for {ANNOUNCEMENT}"))]
+    Path { url: HostUrl },
+    #[error(
+        "configuration file `{}` does not say where the daemon is: it has no `base_url`, and port 0 of \
+         `[http] listen` is another at each start",
+        config.display()
+    )]
+    #[diagnostic(
+        code("unknown-address"),
+        help(
+            "name the address of the daemon's `listening on` line: engage-host doctor http://ADDR --https ADDR"
+        )
+    )]
+    UnknownAddress { config: PathBuf },
+    #[error("configuration file `{}` has no site {wanted}; it has {known}", config.display())]
+    #[diagnostic(
+        code("unknown-site"),
+        help("choose one with `--site NAME`, or name the host that devices of the site are told")
+    )]
+    UnknownSite {
+        config: PathBuf,
+        wanted: String,
+        known: String,
+    },
+    #[error("`base_url` cannot be examined")]
+    #[diagnostic(
+        code("base-url"),
+        help("name the host: engage-host doctor http://HOST[:PORT]")
+    )]
+    BaseUrl(#[from] UrlError),
+}
+
 /// A device knows a host, not a path: only the announcement's own path may follow.
-fn announcement_url(url: &HostUrl) -> Result<HostUrl, Failure> {
+fn announcement_url(url: &HostUrl) -> Result<HostUrl, TargetError> {
     if url.scheme() == Scheme::Https {
-        return Err(Failure::new(format_args!(
-            "`{url}` cannot be examined: a device asks in clear text first; allowed: `http://HOST[:PORT]`\n  \
-             hint: name the plain listener, and the TLS listener with `--https HOST:PORT`"
-        )));
+        return Err(TargetError::Https { url: url.clone() });
     }
     match url.target() {
         "/" | ANNOUNCEMENT => Ok(url.with_target(ANNOUNCEMENT)),
-        _ => Err(Failure::new(format_args!(
-            "`{url}` cannot be examined: it has a path; allowed: `http://HOST[:PORT]`\n  \
-             hint: a device always asks for {ANNOUNCEMENT}"
-        ))),
+        _ => Err(TargetError::Path { url: url.clone() }),
     }
 }
 
-fn configured_url(config: &Config) -> Result<HostUrl, Failure> {
+fn configured_url(config: &Config) -> Result<HostUrl, TargetError> {
     if config.base_url.is_none() && config.http.listen.port() == 0 {
-        return Err(Failure::new(format_args!(
-            "configuration file `{}` does not say where the daemon is: it has no `base_url`, and port 0 of \
-             `[http] listen` is another at each start\n  \
-             hint: name the address of the daemon's `listening on` line: engage-host doctor http://ADDR --https ADDR",
-            config.path.display()
-        )));
+        return Err(TargetError::UnknownAddress {
+            config: config.path.clone(),
+        });
     }
     let base_url = config.base_url_at(config.http.listen).to_string();
-    let url: HostUrl = base_url.parse().map_err(Failure::new)?;
+    let url: HostUrl = base_url.parse()?;
     // With `https` in base_url, devices still ask in clear text first.
     let url = match (url.scheme(), config.http.listen.port()) {
         (Scheme::Http, _) => url,
@@ -99,7 +136,7 @@ fn select_site<'a>(
     config: &'a Config,
     url: &HostUrl,
     name: Option<&str>,
-) -> Result<&'a SiteConfig, Failure> {
+) -> Result<&'a SiteConfig, TargetError> {
     let found = match name {
         Some(name) => config.sites.iter().find(|site| site.name.as_str() == name),
         None => config
@@ -115,15 +152,19 @@ fn select_site<'a>(
             .map(|site| format!("`{}`", site.name))
             .collect();
         let wanted = name.map_or_else(
-            || format!("whose `hosts` contain `{}`, and none without `hosts`", url.host()),
+            || {
+                format!(
+                    "whose `hosts` contain `{}`, and none without `hosts`",
+                    url.host()
+                )
+            },
             |name| format!("named `{name}`"),
         );
-        Failure::new(format_args!(
-            "configuration file `{}` has no site {wanted}; it has {}\n  \
-             hint: choose one with `--site NAME`, or name the host that devices of the site are told",
-            config.path.display(),
-            names.join(", ")
-        ))
+        TargetError::UnknownSite {
+            config: config.path.clone(),
+            wanted,
+            known: names.join(", "),
+        }
     })
 }
 

@@ -17,7 +17,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::output::{Failure, print};
+use super::output::{Failure, print, print_json};
 use super::serve::Listen;
 use crate::config::Config;
 use certificates::Issuance;
@@ -53,16 +53,20 @@ pub(super) struct Init {
     /// Days that the server certificate is valid; default: 3650, and not beyond 2038-01-19
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MAX_DAYS))]
     days: Option<u32>,
+    /// Print JSON instead of text
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 impl Init {
-    pub(super) fn run(self) -> ExitCode {
+    pub(super) fn run(self) -> Result<ExitCode, Failure> {
         let Self {
             dir,
             hosts,
             listen,
             site_key_file,
             days,
+            json,
         } = self;
         let request = Request {
             config_path: &dir.join("config.toml"),
@@ -71,13 +75,13 @@ impl Init {
             site_key_file: site_key_file.as_deref(),
             server_days: days.map_or(ServerDays::Default, ServerDays::Exactly),
         };
-        match request.carry_out() {
-            Ok(outcome) => {
-                print(outcome);
-                ExitCode::SUCCESS
-            }
-            Err(error) => Failure::from(error).report(),
+        let outcome = request.carry_out()?;
+        if json {
+            print_json(&outcome.report())?;
+        } else {
+            print(outcome)?;
         }
+        Ok(ExitCode::SUCCESS)
     }
 }
 
@@ -92,7 +96,7 @@ pub(super) fn create_missing(config_path: &Path, listen: &Listen) -> Result<(), 
     };
     let outcome = request.carry_out()?;
     if outcome.made_something() {
-        print(outcome);
+        print(outcome)?;
     }
     Ok(())
 }

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
+
 use super::certificates::NewServer;
 use super::layout::Layout;
 use crate::config::Config;
@@ -23,6 +25,32 @@ pub(super) struct Outcome {
 impl Outcome {
     pub(super) fn made_something(&self) -> bool {
         !self.made.is_empty()
+    }
+
+    /// For scripts.
+    pub(super) fn report(&self) -> Report {
+        let text = |path: &PathBuf| path.display().to_string();
+        Report {
+            created: self
+                .made
+                .iter()
+                .map(|(path, what)| CreatedEntry {
+                    path: text(path),
+                    what,
+                })
+                .collect(),
+            existing: self.existing.iter().map(text).collect(),
+            server: self.server.as_ref().map(|server| ServerEntry {
+                hosts: server.hosts.iter().map(HostName::to_string).collect(),
+                not_after: server.not_after.to_string(),
+                chain_bytes: server.chain_bytes,
+            }),
+            next: if self.made_something() {
+                self.next_steps()
+            } else {
+                Vec::new()
+            },
+        }
     }
 
     fn made(&self, path: &Path) -> bool {
@@ -55,6 +83,29 @@ impl Outcome {
         }
         steps
     }
+}
+
+/// Serialises as `init --json`.
+#[derive(Serialize)]
+pub(super) struct Report {
+    created: Vec<CreatedEntry>,
+    existing: Vec<String>,
+    server: Option<ServerEntry>,
+    /// What the operator does next, in this order.
+    next: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct CreatedEntry {
+    path: String,
+    what: &'static str,
+}
+
+#[derive(Serialize)]
+struct ServerEntry {
+    hosts: Vec<String>,
+    not_after: String,
+    chain_bytes: usize,
 }
 
 impl fmt::Display for Outcome {

@@ -1,0 +1,95 @@
+//! Why nothing is shown.
+
+use std::io;
+use std::path::PathBuf;
+
+use miette::Diagnostic;
+
+use engage_store::{DbError, DeviceId};
+use engage_wire::diagnostic::Explain;
+
+/// Why a subcommand of `devices` fails.
+#[derive(Debug, Diagnostic, thiserror::Error)]
+pub(super) enum DevicesError {
+    #[error("device {device} has never called: nothing of it is in `{}`", directory.display())]
+    #[diagnostic(
+        code("unknown-device"),
+        help("`engage-host devices` lists those that have")
+    )]
+    UnknownDevice {
+        device: DeviceId,
+        directory: PathBuf,
+    },
+    #[error("there is no device directory `{}`", directory.display())]
+    #[diagnostic(
+        code("no-directory"),
+        help(
+            "the daemon makes it when it starts; is `{}` the daemon's configuration? name another with `--config FILE`",
+            config.display()
+        )
+    )]
+    NoDirectory { directory: PathBuf, config: PathBuf },
+    #[error("configuration file `{}` has `[devices] directory = \"\"`: the call-in is not recorded", config.display())]
+    #[diagnostic(
+        code("not-recorded"),
+        help("name a directory there, or another configuration with `--config FILE`")
+    )]
+    NotRecorded { config: PathBuf },
+    #[error("`device.json` of device {device} cannot be read")]
+    #[diagnostic(
+        code("unusable-file"),
+        help("the daemon writes it anew at the device's next call")
+    )]
+    Record { device: DeviceId, source: io::Error },
+    /// `fs_err` has named the path.
+    #[error(transparent)]
+    #[diagnostic(code("unusable-file"), help("{}", read_hint(source)))]
+    Read { source: io::Error },
+    #[error("`{address}` is an address; allowed: a serial number of 16 or 32 hexadecimal digits")]
+    #[diagnostic(
+        code("not-a-serial-number"),
+        help("a device that sends a password sends its serial number as user name")
+    )]
+    NotASerialNumber { address: String },
+    #[error("failed to read standard input")]
+    #[diagnostic(
+        code("unusable-input"),
+        help("write the password as its first line, such as with `< password.txt`")
+    )]
+    Input(#[source] io::Error),
+    #[error("no password on standard input")]
+    #[diagnostic(
+        code("no-password"),
+        help("write it as the first line, such as with `< password.txt`")
+    )]
+    NoPassword,
+    #[error("the password is too long; allowed: {max_bytes} bytes")]
+    #[diagnostic(
+        code("password-too-long"),
+        help("is this the right file? only its first line is read")
+    )]
+    PasswordTooLong { max_bytes: usize },
+    #[error("database `{}` would not be sent", path.display())]
+    #[diagnostic(code("malformed-database"), help("{}", source.hint()))]
+    Database { path: PathBuf, source: DbError },
+    #[error("database `{}` is too large; allowed: {max_bytes} bytes", path.display())]
+    #[diagnostic(
+        code("database-too-large"),
+        help("is this the right file? a lock holds a few thousand users")
+    )]
+    DatabaseTooLarge { path: PathBuf, max_bytes: u64 },
+}
+
+impl From<io::Error> for DevicesError {
+    fn from(source: io::Error) -> Self {
+        Self::Read { source }
+    }
+}
+
+fn read_hint(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::NotFound => "is the path right?",
+        io::ErrorKind::PermissionDenied => "the user that runs this command needs read permission",
+        _ => "is the disk all right?",
+    }
+}

@@ -26,7 +26,7 @@ use engage_host::connection::{Connection, ListenerKind, Pacing, Phase};
 use engage_host::publication::{Publication, Published, prove};
 use engage_host::routes::{ANNOUNCEMENT, App, Response};
 use engage_host::telemetry::Metrics;
-use engage_wire::pki::{ServerChain, Timestamp, certificate_der, certificate_pem_chain};
+use engage_wire::pki::{ServerChain, Timestamp, load_certificate_chain, load_certificate_der};
 use engage_wire::site::SiteKey;
 
 criterion_group!(micro, routes, access_log, chain, publication);
@@ -65,8 +65,8 @@ fn access_log(criterion: &mut Criterion) {
 fn chain(criterion: &mut Criterion) {
     let folder = installation();
     let config = config(folder.path());
-    let certificates = certificate_pem_chain("chain", &config.https.certificate).unwrap();
-    let anchor = certificate_der("root", &config.sites[0].certificate).unwrap();
+    let certificates = load_certificate_chain("chain", &config.https.certificate).unwrap();
+    let anchor = load_certificate_der("root", &config.sites[0].certificate).unwrap();
     criterion.bench_function("chain verification", |bencher| {
         bencher.iter(|| {
             let chain = ServerChain::parse(certificates.clone()).unwrap();

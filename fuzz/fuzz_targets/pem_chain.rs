@@ -3,13 +3,13 @@
 
 use std::path::Path;
 
-use engage_wire::pki::{PrivateKey, parse_certificate_pem_chain};
+use engage_wire::pki::{PrivateKey, parse_certificate_chain};
 use engage_wire::diagnostic::explained;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &[u8]| {
     let path = Path::new("/f.pem");
-    match parse_certificate_pem_chain("server certificate", path, text) {
+    match parse_certificate_chain("server certificate", path, text) {
         Ok(chain) => assert!(!chain.is_empty()),
         Err(refusal) => assert!(!explained(&refusal).is_empty()),
     }

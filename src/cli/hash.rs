@@ -7,7 +7,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::output::{Failure, print, print_json};
-use engage_wire::pki::certificate_der;
+use engage_wire::pki::load_certificate_der;
 use engage_wire::site::SiteKey;
 
 /// Print Base64(HMAC-SHA1(site key, file)) and nothing else.
@@ -35,7 +35,7 @@ impl Hash {
             json,
         } = self;
         let key = SiteKey::load(&site_key_file)?;
-        let certificate = certificate_der("certificate", &certificate)?;
+        let certificate = load_certificate_der("certificate", &certificate)?;
         let hash = key.announcement_hash(certificate.der()).to_string();
         if json {
             print_json(&HashReport { hash })?;

@@ -1,12 +1,11 @@
 //! Why a configuration file cannot be used.
 
 use std::borrow::Cow;
-use std::io;
 use std::path::{Path, PathBuf};
 
-use engage_wire::HostName;
 use engage_wire::diagnostic::Explain;
 use engage_wire::site::SiteName;
+use engage_wire::{HostName, ReadError};
 
 /// Why a configuration file cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -52,21 +51,21 @@ pub enum ConfigError {
         /// Line, column and reason.
         source: Box<toml::de::Error>,
     },
-    /// The operating system refused.
-    #[error("failed to read configuration file `{}`", path.display())]
-    Unreadable {
+    /// Not UTF-8.
+    #[error("configuration file `{}` is not text in UTF-8", path.display())]
+    NotText {
         /// The file.
         path: PathBuf,
-        /// The operating system's reason.
-        source: io::Error,
     },
+    /// The file cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
 }
 
 impl ConfigError {
-    pub(super) fn unreadable(path: &Path, source: io::Error) -> Self {
-        Self::Unreadable {
+    pub(super) fn not_text(path: &Path) -> Self {
+        Self::NotText {
             path: path.to_owned(),
-            source,
         }
     }
 
@@ -106,7 +105,8 @@ impl Explain for ConfigError {
             Self::HoldsKey { .. } => "key-in-config".into(),
             Self::NoSite { .. } => "no-site".into(),
             Self::Syntax { .. } => "config-syntax".into(),
-            Self::Unreadable { .. } => "unreadable-file".into(),
+            Self::NotText { .. } => "config-syntax".into(),
+            Self::Read(source) => Explain::code(source),
         }
     }
 
@@ -128,13 +128,13 @@ impl Explain for ConfigError {
                 "an address is `IP:PORT`, such as `0.0.0.0:80`; names are not looked up".into()
             }
             Self::Syntax { .. } => "README.md lists every key with its allowed values".into(),
-            Self::Unreadable { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+            Self::NotText { .. } => {
+                "save it as UTF-8: Windows PowerShell's `>` writes UTF-16, `Out-File -Encoding utf8` does not".into()
+            }
+            Self::Read(source) if source.is_not_found() => {
                 "name the file with `--config FILE`, or make one with `engage-host init`".into()
             }
-            Self::Unreadable { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
-                "the user that runs engage-host needs read permission".into()
-            }
-            Self::Unreadable { .. } => "it is a text file in UTF-8; README.md shows a whole one".into(),
+            Self::Read(source) => source.hint(),
         }
     }
 }

@@ -11,13 +11,11 @@ mod log;
 mod webhook;
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::{self, Read};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use engage_wire::HostName;
 use engage_wire::site::{SiteKey, SiteName};
+use engage_wire::{HostName, read_regular_file};
 use file::{AdminSection, ConfigFile, HttpSection, HttpsSection, SiteSection};
 
 pub use access::{Access, Network, NetworkError};
@@ -99,8 +97,9 @@ impl Config {
     /// Reads and checks a configuration file.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-        let text = read(&path).map_err(|source| ConfigError::unreadable(&path, source))?;
-        Self::parse(&path, &text)
+        let text = read_regular_file("configuration file", &path, MAX_FILE_BYTES)?;
+        let text = str::from_utf8(&text).map_err(|_| ConfigError::not_text(&path))?;
+        Self::parse(&path, text)
     }
 
     /// Checks a configuration's text; `path` is where its relative paths start from.
@@ -166,25 +165,6 @@ impl Config {
     }
 }
 
-/// Reads a configuration file, which is neither a pipe nor endless.
-fn read(path: &Path) -> io::Result<String> {
-    // Looked at before it is opened: opening a pipe would wait for its writer. `fs_err` would name
-    // the path again, which the message has said.
-    if !std::fs::metadata(path)?.is_file() {
-        return Err(io::Error::other("not a regular file"));
-    }
-    let mut text = String::new();
-    File::open(path)?
-        .take(MAX_FILE_BYTES + 1)
-        .read_to_string(&mut text)?;
-    if text.len() as u64 > MAX_FILE_BYTES {
-        return Err(io::Error::other(format!(
-            "it is larger than {MAX_FILE_BYTES} bytes"
-        )));
-    }
-    Ok(text)
-}
-
 /// The site that each Host header value selects must be one.
 fn sites(
     path: &Path,
@@ -223,7 +203,7 @@ fn sites(
 }
 
 /// Room for 100,000 sites.
-const MAX_FILE_BYTES: u64 = 64 * 1024 * 1024;
+const MAX_FILE_BYTES: usize = 64 * 1024 * 1024;
 
 #[cfg(test)]
 mod tests {

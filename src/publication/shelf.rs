@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::Warning;
 use engage_wire::diagnostic::causes;
-use engage_wire::pki::{Certificate, certificate_der};
+use engage_wire::pki::{Certificate, load_certificate_der};
 
 /// Where certificates are served, and the folder of that name inside the static directory.
 pub const CERTIFICATE_ROUTE: &str = "/static/Device_Certificates/";
@@ -56,7 +56,7 @@ impl Shelf {
             Ok(target) if target.is_dir() => return,
             _ => {}
         }
-        match certificate_der("certificate", path) {
+        match load_certificate_der("certificate", path) {
             Ok(certificate) => {
                 self.certificates
                     .insert(name, (path.to_owned(), certificate));

@@ -1,12 +1,12 @@
 //! Why deliveries cannot begin.
 
 use std::borrow::Cow;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use rustls::pki_types::pem;
 
 use super::secret::Secret;
+use engage_wire::ReadError;
 use engage_wire::diagnostic::Explain;
 
 /// Why deliveries cannot begin: the daemon does not start.
@@ -32,17 +32,12 @@ pub enum WebhookError {
     SecretLength {
         /// The file.
         path: PathBuf,
-        /// Its length in bytes without white space around it; at most 4097 are looked at.
+        /// Its length in bytes without white space around it.
         found: usize,
     },
-    /// The operating system refused.
-    #[error("failed to read webhook file `{}`", path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// The operating system's reason.
-        source: io::Error,
-    },
+    /// A file cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
 }
 
 /// What is wrong with the file of certificates.
@@ -59,22 +54,13 @@ pub enum CaReason {
     Anchor(#[from] rustls::Error),
 }
 
-impl WebhookError {
-    pub(super) fn unreadable(path: &Path, source: io::Error) -> Self {
-        Self::Unreadable {
-            path: path.to_owned(),
-            source,
-        }
-    }
-}
-
 impl Explain for WebhookError {
     fn code(&self) -> Cow<'static, str> {
         match self {
             Self::CaMalformed { .. } => "webhook-ca-malformed".into(),
             Self::NoAuthority => "webhook-no-authority".into(),
             Self::SecretLength { .. } => "webhook-secret-length".into(),
-            Self::Unreadable { .. } => "unreadable-file".into(),
+            Self::Read(source) => Explain::code(source),
         }
     }
 
@@ -90,9 +76,7 @@ impl Explain for WebhookError {
             Self::SecretLength { .. } => {
                 "make one with `openssl rand -hex 32`, and give it to the receiver too".into()
             }
-            Self::Unreadable { .. } => {
-                "the user that runs engage-host needs read permission".into()
-            }
+            Self::Read(source) => source.hint(),
         }
     }
 }

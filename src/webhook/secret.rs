@@ -1,15 +1,15 @@
 //! The secret that deliveries are signed with.
 
 use std::fmt;
-use std::fs::{self, File};
-use std::io::{self, Read};
 use std::path::Path;
 
+use data_encoding::HEXLOWER;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use super::error::WebhookError;
+use engage_wire::read_regular_file;
 
 /// What receiver and sender share. Cannot be printed; wiped when dropped.
 pub(super) struct Secret(Zeroizing<Vec<u8>>);
@@ -20,17 +20,9 @@ impl Secret {
 
     /// Reads a secret file; white space around its contents does not count.
     pub(super) fn load(path: &Path) -> Result<Self, WebhookError> {
-        let unreadable = |source| WebhookError::unreadable(path, source);
-        // Looked at before it is opened: opening a pipe would wait for its writer.
-        if !fs::metadata(path).map_err(unreadable)?.is_file() {
-            return Err(unreadable(io::Error::other("not a regular file")));
-        }
-        let mut contents = Zeroizing::new(Vec::with_capacity(MAX_FILE_BYTES));
-        File::open(path)
-            .and_then(|file| file.take(MAX_FILE_BYTES as u64).read_to_end(&mut contents))
-            .map_err(unreadable)?;
+        let contents = read_regular_file("webhook secret", path, MAX_FILE_BYTES)?;
         let secret = contents.trim_ascii();
-        if secret.len() < Self::MIN_BYTES || contents.len() == MAX_FILE_BYTES {
+        if secret.len() < Self::MIN_BYTES {
             return Err(WebhookError::SecretLength {
                 path: path.to_owned(),
                 found: secret.len(),
@@ -47,7 +39,8 @@ impl Secret {
         };
         mac.update(format!("{unix_seconds}.").as_bytes());
         mac.update(body);
-        format!("t={unix_seconds},v1={}", hex(&mac.finalize().into_bytes()))
+        let signature = HEXLOWER.encode(&mac.finalize().into_bytes());
+        format!("t={unix_seconds},v1={signature}")
     }
 }
 
@@ -57,17 +50,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Lower-case hexadecimal digits.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .flat_map(|byte| [byte >> 4, byte & 0xf])
-        .filter_map(|digit| char::from_digit(digit.into(), 16))
-        .collect()
-}
-
-/// One byte more than is allowed.
-const MAX_FILE_BYTES: usize = 4096 + 1;
+const MAX_FILE_BYTES: usize = 4096;
 
 #[cfg(test)]
 mod tests {
@@ -91,9 +74,11 @@ mod tests {
 
     #[test]
     fn a_short_secret_and_a_whole_file_of_something_else_are_refused() {
-        for contents in [&b""[..], b"0123456789abcde\n", &[b'a'; 5000]] {
+        for contents in [&b""[..], b"0123456789abcde\n"] {
             let refused = loaded(contents).unwrap_err();
             assert!(matches!(refused, WebhookError::SecretLength { .. }));
         }
+        let refused = loaded(&[b'a'; 5000]).unwrap_err();
+        assert!(matches!(refused, WebhookError::Read(_)));
     }
 }

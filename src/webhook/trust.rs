@@ -4,8 +4,6 @@
 //! its administrator installs the company's CA there, and nowhere else. A list compiled into this
 //! program would age with it.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -15,7 +13,7 @@ use rustls::{ClientConfig, RootCertStore};
 use tracing::warn;
 
 use super::error::{CaReason, WebhookError};
-use engage_wire::crypto_provider;
+use engage_wire::{crypto_provider, read_regular_file};
 
 /// A TLS client that verifies the receiver's certificate, name and dates.
 pub(super) fn client(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, WebhookError> {
@@ -44,10 +42,7 @@ pub(super) fn client(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, Webhoo
 }
 
 fn add_file(roots: &mut RootCertStore, path: &Path) -> Result<(), WebhookError> {
-    let mut contents = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(MAX_FILE_BYTES).read_to_end(&mut contents))
-        .map_err(|source| WebhookError::unreadable(path, source))?;
+    let contents = read_regular_file("webhook ca_file", path, MAX_FILE_BYTES)?;
     let malformed = |source| WebhookError::CaMalformed {
         path: path.to_owned(),
         source,
@@ -65,4 +60,4 @@ fn add_file(roots: &mut RootCertStore, path: &Path) -> Result<(), WebhookError> 
     Ok(())
 }
 
-const MAX_FILE_BYTES: u64 = 4 * 1024 * 1024;
+const MAX_FILE_BYTES: usize = 4 * 1024 * 1024;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use data_encoding::HEXLOWER;
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use tokio::sync::watch;
@@ -12,7 +13,6 @@ use tokio::sync::watch;
 use super::Receiver;
 use super::client::{Connection, Failure, Head};
 use super::cursor::Cursor;
-use super::secret::hex;
 use super::tail::{self, Batch};
 use crate::telemetry::DeliveryMetrics;
 use engage_store::{DeviceId, EventKind};
@@ -127,7 +127,7 @@ async fn post(
         signature: receiver
             .secret
             .signature(Timestamp::now().as_second(), &body),
-        delivery: hex(&Sha256::digest(&body)[..16]),
+        delivery: HEXLOWER.encode(&Sha256::digest(&body)[..16]),
     };
     connection.post(receiver, &head, &body).await
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use aws_lc_rs::signature::RsaKeyPair;
 use engage_host::config::Config;
-use engage_wire::pki::{Certificate, PrivateKey, Timestamp, certificate_der};
+use engage_wire::pki::{Certificate, PrivateKey, Timestamp, load_certificate_der};
 use engage_host::publication::prove;
 
 use crate::host;
@@ -76,7 +76,7 @@ impl Installation {
         let installation = Self {
             engage_host: engage_host.canonicalize()?,
             nginx: nginx.to_owned(),
-            anchor: certificate_der("certificate", &config.sites[0].certificate)
+            anchor: load_certificate_der("certificate", &config.sites[0].certificate)
                 .doing("reading the root")?,
             announcement: announcement(&config)?.into(),
             work,

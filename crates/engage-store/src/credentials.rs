@@ -28,13 +28,12 @@ mod hash;
 
 use std::collections::HashMap;
 use std::fmt;
-use std::io::{self, Read};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use aws_lc_rs::rand;
-use fs_err::File;
+use engage_wire::read_regular_file;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use zeroize::Zeroizing;
@@ -58,7 +57,7 @@ pub struct Credentials {
 impl Credentials {
     /// Reads a file of at most 64 MiB. Errors name the line and never quote it.
     pub fn load(path: &Path) -> Result<Self, CredentialsError> {
-        let contents = read(path)?;
+        let contents = read_regular_file("credentials file", path, MAX_BYTES)?;
         Self::parse(path, &contents)
     }
 
@@ -188,23 +187,6 @@ fn credential(line: &[u8]) -> Result<Option<(SerialNumber, StoredHash)>, LinePro
     }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, CredentialsError> {
-    let unreadable = |source| CredentialsError::unreadable(path, source);
-    // Looked at before it is opened: opening a pipe would wait for its writer.
-    if !fs_err::metadata(path).map_err(unreadable)?.is_file() {
-        let source = io::Error::new(io::ErrorKind::InvalidInput, "it is not a file");
-        return Err(unreadable(source));
-    }
-    let mut contents = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut contents))
-        .map_err(unreadable)?;
-    if contents.len() as u64 > MAX_BYTES {
-        return Err(CredentialsError::too_large(path));
-    }
-    Ok(contents)
-}
-
 fn fill(bytes: &mut [u8]) -> Result<(), CredentialsError> {
     rand::fill(bytes).map_err(|_| CredentialsError::NoRandomness)
 }
@@ -215,7 +197,7 @@ type Tag = [u8; 32];
 const REMEMBERED_FOR: Duration = Duration::from_hours(8);
 
 /// Three times what 250,000 devices need.
-const MAX_BYTES: u64 = 64 * 1024 * 1024;
+const MAX_BYTES: usize = 64 * 1024 * 1024;
 
 #[cfg(test)]
 mod tests;

@@ -21,7 +21,7 @@ pub const EXPIRY_WARNING_DAYS: i64 = 30;
 
 /// Largest certificate or key file that is read, in bytes: generous for any PEM chain within the
 /// device limit, small enough that a wrong path to a disk image does no harm.
-pub const MAX_FILE_BYTES: u64 = 64 * 1024;
+pub const MAX_FILE_BYTES: usize = 64 * 1024;
 
 /// Bytes that a TLS 1.2 Certificate message adds to its certificates: handshake type and length
 /// (4), list length (3), and 3 per certificate (RFC 5246 section 7.4.2).

@@ -1,14 +1,13 @@
 //! `engage-host devices db`: the databases that integrators drop.
 
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use fs_err::File;
 
 use super::super::output::{Failure, eprint_note, print};
 use super::error::DevicesError;
 use engage_store::{Database, DbContents};
+use engage_wire::read_regular_file;
 
 /// Check databases before devices see them.
 #[derive(Args, Debug)]
@@ -39,7 +38,7 @@ struct Check {
 impl Db {
     pub(super) fn run(self) -> Result<(), Failure> {
         let Command::Check(Check { file }) = self.command;
-        let contents = read(&file)?;
+        let contents = read_regular_file("database", &file, MAX_BYTES)?;
         let database = Database::parse(&contents).map_err(|source| DevicesError::Database {
             path: file.clone(),
             source,
@@ -49,18 +48,6 @@ impl Db {
         }
         print(counted(&file, &database))
     }
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, DevicesError> {
-    let mut contents = Vec::new();
-    File::open(path).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut contents))?;
-    if contents.len() as u64 > MAX_BYTES {
-        return Err(DevicesError::DatabaseTooLarge {
-            path: path.to_owned(),
-            max_bytes: MAX_BYTES,
-        });
-    }
-    Ok(contents)
 }
 
 fn counted(file: &Path, database: &Database) -> String {
@@ -103,4 +90,4 @@ fn counted(file: &Path, database: &Database) -> String {
 }
 
 /// What the daemon reads of a file.
-const MAX_BYTES: u64 = 16 * 1024 * 1024;
+const MAX_BYTES: usize = 16 * 1024 * 1024;

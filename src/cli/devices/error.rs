@@ -72,12 +72,6 @@ pub(super) enum DevicesError {
     #[error("database `{}` would not be sent", path.display())]
     #[diagnostic(code("malformed-database"), help("{}", source.hint()))]
     Database { path: PathBuf, source: DbError },
-    #[error("database `{}` is too large; allowed: {max_bytes} bytes", path.display())]
-    #[diagnostic(
-        code("database-too-large"),
-        help("is this the right file? a lock holds a few thousand users")
-    )]
-    DatabaseTooLarge { path: PathBuf, max_bytes: u64 },
 }
 
 impl From<io::Error> for DevicesError {

@@ -10,7 +10,7 @@ use super::new_file::NewFile;
 use engage_wire::HostName;
 use engage_wire::limits::MAX_CHAIN_BYTES;
 use engage_wire::pki::issue::{IssueError, Issued, Lifetimes, certificate_pem};
-use engage_wire::pki::{Certificate, PrivateKey, ServerChain, Timestamp, certificate_der};
+use engage_wire::pki::{Certificate, PrivateKey, ServerChain, Timestamp, load_certificate_der};
 
 /// What is to be written, in an order in which every key precedes its certificate.
 #[derive(Default)]
@@ -105,7 +105,8 @@ impl Authorities {
 
     /// From the intermediate that exists, so that devices keep the root that they have.
     fn renewing(layout: &Layout) -> Result<Self, InitError> {
-        let root = existing_root(layout)?.map(|path| certificate_der("root certificate", &path));
+        let root =
+            existing_root(layout)?.map(|path| load_certificate_der("root certificate", &path));
         Ok(Self {
             files: missing_anchors(layout, &layout.intermediate)?,
             root: root.transpose()?,
@@ -150,7 +151,7 @@ fn missing_anchors(layout: &Layout, below: &Path) -> Result<Vec<NewFile>, InitEr
             continue;
         }
         let other = existing_root(layout)?.ok_or_else(|| InitError::anchor_lost(path, below))?;
-        let root = certificate_der("root certificate", &other)?;
+        let root = load_certificate_der("root certificate", &other)?;
         files.push(certificate_file(
             path,
             &root,
@@ -185,7 +186,7 @@ fn prove(
     let mut anchors = vec![root.cloned().unwrap_or(intermediate)];
     for path in &layout.roots {
         if exists(path)? {
-            anchors.push(certificate_der("announced certificate", path)?);
+            anchors.push(load_certificate_der("announced certificate", path)?);
         }
     }
     let mut largest = 0;
@@ -218,7 +219,7 @@ fn pair_exists(certificate: &Path, key: &Path) -> Result<bool, InitError> {
 }
 
 fn adopt(certificate: &Path, key: &Path) -> Result<Issued, InitError> {
-    let issuer = certificate_der("issuer certificate", certificate)?;
+    let issuer = load_certificate_der("issuer certificate", certificate)?;
     Issued::adopt(issuer, PrivateKey::load(key)?).map_err(|source| match source {
         IssueError::ForeignKey { .. } | IssueError::UnusableKey => InitError::IssuerKey {
             key: key.to_owned(),

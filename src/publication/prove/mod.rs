@@ -18,8 +18,7 @@ use crate::config::{BaseUrl, Config};
 use crate::tls::TlsIdentity;
 use engage_wire::limits::MAX_CHAIN_BYTES;
 use engage_wire::pki::{
-    Certificate, PrivateKey, Role, ServerChain, Timestamp, certificate_of_any_form,
-    certificate_pem_chain,
+    Certificate, PrivateKey, Role, ServerChain, Timestamp, load_certificate_chain, load_der_or_pem,
 };
 use findings::Findings;
 use site::{Anchor, ProvenSite};
@@ -142,7 +141,7 @@ impl Prover<'_> {
         let path = &self.config.https.certificate;
         let certificates = self
             .findings
-            .accept(certificate_pem_chain("server certificate", path))?;
+            .accept(load_certificate_chain("server certificate", path))?;
         let chain = ServerChain::parse(certificates).map_err(|source| Refusal::Chain {
             path: path.clone(),
             site: None,
@@ -179,7 +178,7 @@ impl Prover<'_> {
         let path = self.config.https.root.as_ref()?;
         let root = self
             .findings
-            .accept(certificate_of_any_form("root certificate", path))?;
+            .accept(load_der_or_pem("root certificate", path))?;
         self.findings.judge_certificate(Role::Root, &root, path);
         Some(root)
     }

@@ -10,7 +10,7 @@ use crate::publication::shelf::FileName;
 use crate::publication::{Expiry, PublishedSite, Refusal, Warning};
 use engage_wire::HostName;
 use engage_wire::limits::{MAX_CHAIN_BYTES, TIGHT_CHAIN_BYTES};
-use engage_wire::pki::{Certificate, DevicePath, Role, ServerChain, certificate_der};
+use engage_wire::pki::{Certificate, DevicePath, Role, ServerChain, load_certificate_der};
 use engage_wire::site::{Announcement, CertUrl, SiteKey};
 
 /// An announced certificate, and the path that a device builds to it.
@@ -125,7 +125,7 @@ impl Prover<'_> {
         if let Some(known) = self.anchors.get(&site.certificate) {
             return known.clone();
         }
-        let certificate = certificate_der("announced certificate", &site.certificate);
+        let certificate = load_certificate_der("announced certificate", &site.certificate);
         let anchor = self.findings.accept(certificate).map(|certificate| {
             let path = chain.and_then(|chain| self.device_path(site, chain, &certificate, root));
             Arc::new(Anchor {

@@ -1,10 +1,9 @@
 //! Why a credentials file cannot be used.
 
 use std::borrow::Cow;
-use std::io;
 use std::path::{Path, PathBuf};
 
-use super::MAX_BYTES;
+use engage_wire::ReadError;
 use engage_wire::diagnostic::Explain;
 
 /// Why a credentials file cannot be used, or a credential not be made. Never quotes a line: it
@@ -27,20 +26,9 @@ pub enum CredentialsError {
     /// Argon2 takes no such password.
     #[error("the password cannot be hashed")]
     Password,
-    /// Larger than any hall of devices needs.
-    #[error("credentials file `{}` is too large; allowed: {MAX_BYTES} bytes", path.display())]
-    TooLarge {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The operating system refused.
-    #[error("failed to read credentials file `{}`", path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// The operating system's reason.
-        source: io::Error,
-    },
+    /// The file cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
 }
 
 /// What is wrong with a line of a credentials file.
@@ -80,19 +68,6 @@ impl CredentialsError {
             problem,
         }
     }
-
-    pub(super) fn too_large(path: &Path) -> Self {
-        Self::TooLarge {
-            path: path.to_owned(),
-        }
-    }
-
-    pub(super) fn unreadable(path: &Path, source: io::Error) -> Self {
-        Self::Unreadable {
-            path: path.to_owned(),
-            source,
-        }
-    }
 }
 
 impl Explain for CredentialsError {
@@ -101,8 +76,7 @@ impl Explain for CredentialsError {
             Self::Line { .. } => "malformed-credentials".into(),
             Self::NoRandomness => "no-randomness".into(),
             Self::Password => "unusable-password".into(),
-            Self::TooLarge { .. } => "credentials-too-large".into(),
-            Self::Unreadable { .. } => "unreadable-file".into(),
+            Self::Read(source) => Explain::code(source),
         }
     }
 
@@ -115,11 +89,10 @@ impl Explain for CredentialsError {
             Self::Line { .. } => "make lines with `engage-host devices credential SERIAL`",
             Self::NoRandomness => "try again; at boot it can be too early",
             Self::Password => "choose one of at most 1,024 bytes",
-            Self::TooLarge { .. } => "is this the right file? a line has about 120 bytes",
-            Self::Unreadable { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+            Self::Read(source) if source.is_not_found() => {
                 "make it with `engage-host devices credential SERIAL`, or remove `credentials_file`"
             }
-            Self::Unreadable { .. } => "the user that runs engage-host needs read permission",
+            Self::Read(source) => return source.hint(),
         }
         .into()
     }

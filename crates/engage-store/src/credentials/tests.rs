@@ -129,13 +129,13 @@ fn files_that_cannot_be_read_are_named() {
     );
     assert_eq!(absent.code(), "unreadable-file");
     let large = folder.path().join("large");
-    File::create(&large)
+    fs_err::File::create(&large)
         .unwrap()
-        .set_len(MAX_BYTES + 1)
+        .set_len(MAX_BYTES as u64 + 1)
         .unwrap();
     assert_eq!(
         Credentials::load(&large).unwrap_err().code(),
-        "credentials-too-large"
+        "file-too-large"
     );
     assert!(Credentials::load(folder.path()).is_err());
 }

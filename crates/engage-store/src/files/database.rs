@@ -1,14 +1,14 @@
 //! `db.json`: dropped by the integrator, checked before it is sent, and the last good one kept.
 
-use std::io::{self, Read};
 use std::path::Path;
 
-use fs_err::File;
 use tracing::warn;
+use zeroize::Zeroizing;
 
 use super::disk::Disk;
 use crate::Database;
 use engage_wire::diagnostic::causes;
+use engage_wire::{ReadError, read_regular_file};
 
 /// What a device is to be sent, and why not its `db.json`.
 #[derive(Debug, Default)]
@@ -53,36 +53,22 @@ fn report_duplicates(path: &Path, database: &Database) {
 
 /// A full disk does not keep a device from its database.
 fn keep_last_good(last_good: &Path, file: &[u8], disk: &dyn Disk) {
-    if read(last_good).ok().flatten().as_deref() != Some(file)
+    if read(last_good).ok().flatten().as_deref().map(Vec::as_slice) != Some(file)
         && let Err(error) = disk.replace(last_good, file)
     {
         warn!(path = %last_good.display(), %error, "failed to keep the last good database");
     }
 }
 
-fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
-    // Looked at before it is opened: opening a pipe would wait for its writer, and this device's
-    // calls with it.
-    let metadata = match fs_err::metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        metadata => metadata?,
-    };
-    if !metadata.is_file() {
-        let reason = format!("`{}` is not a regular file", path.display());
-        return Err(io::Error::other(reason));
+fn read(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, ReadError> {
+    match read_regular_file("database", path, MAX_BYTES) {
+        Err(error) if error.is_not_found() => Ok(None),
+        read => read.map(Some),
     }
-    let file = File::open(path)?;
-    let mut contents = Vec::new();
-    file.take(MAX_BYTES + 1).read_to_end(&mut contents)?;
-    if contents.len() as u64 > MAX_BYTES {
-        let reason = format!("`{}` is longer than {MAX_BYTES} bytes", path.display());
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, reason));
-    }
-    Ok(Some(contents))
 }
 
 const FILE: &str = "db.json";
 pub(super) const LAST_GOOD: &str = ".db-last-good.json";
 
 /// Thousands of users; a lock holds fewer.
-const MAX_BYTES: u64 = 16 * 1024 * 1024;
+const MAX_BYTES: usize = 16 * 1024 * 1024;

@@ -16,9 +16,10 @@ mod validity;
 pub use certificate::{Certificate, Fingerprint, LinkError, MalformedCertificate, SubjectAltName};
 pub use chain::{ChainError, DevicePath, Role, ServerChain};
 pub use key_use::KeyUse;
+pub(crate) use load::is_utf16;
 pub use load::{
-    LoadError, PrivateKey, certificate_der, certificate_of_any_form, certificate_pem_chain,
-    holds_private_key, parse_certificate_der, parse_certificate_pem_chain,
+    LoadError, NotPem, PrivateKey, holds_private_key, load_certificate_chain, load_certificate_der,
+    load_der_or_pem, parse_certificate_chain, parse_certificate_der,
 };
 pub use public_key::PublicKey;
 pub use validity::{Timestamp, Validity};

@@ -1,19 +1,16 @@
 //! The site key: 32 secret bytes that every device of a site knows.
 
-use std::borrow::Cow;
 use std::fmt;
-use std::fs::{self, File};
-use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use data_encoding::{BASE64, Encoding, HEXLOWER, HEXLOWER_PERMISSIVE};
 use hmac::{Hmac, KeyInit, Mac};
 use sha1::Sha1;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use super::AnnouncementHash;
-use crate::diagnostic::Explain;
+use crate::pki::is_utf16;
+use crate::{ReadError, read_regular_file};
 
 /// The 32 bytes that key a site's announcement hash. Cannot be printed; wiped when dropped.
 #[derive(Zeroize, ZeroizeOnDrop)]
@@ -37,38 +34,28 @@ impl SiteKey {
         if let Ok(raw) = contents.try_into() {
             return Ok(Self(raw));
         }
+        if is_utf16(contents) {
+            return Err(KeyTextError::Utf16);
+        }
         let text = contents
             .strip_prefix(b"\xef\xbb\xbf")
             .unwrap_or(contents)
             .trim_ascii();
         let mut key = Zeroizing::new([0; Self::BYTES]);
         match text.len() {
-            0 => return Err(KeyTextError::Empty),
-            HEX_DIGITS => decode_hex(text, &mut key)?,
-            BASE64_CHARACTERS => decode_base64(text, &mut key)?,
-            _ => return Err(KeyTextError::Length { found: text.len() }),
+            HEX_DIGITS => decode(&HEXLOWER_PERMISSIVE, text, &mut key)
+                .map_err(|at| KeyTextError::Hex { position: at + 1 })?,
+            BASE64_CHARACTERS => {
+                decode(&BASE64, text, &mut key).map_err(|_| KeyTextError::Base64)?;
+            }
+            _ => return Err(KeyTextError::from_text(contents, text)),
         }
         Ok(Self(*key))
     }
 
     /// Reads a key file.
     pub fn load(path: &Path) -> Result<Self, KeyFileError> {
-        let unreadable = |source: io::Error| KeyFileError::Unreadable {
-            path: path.to_owned(),
-            source,
-        };
-        // `fs_err` would name the path again, which our message has said.
-        // Looked at before it is opened: opening a pipe would wait for its writer.
-        if !fs::metadata(path).map_err(unreadable)?.is_file() {
-            return Err(unreadable(io::Error::other("not a regular file")));
-        }
-        let mut contents = Zeroizing::new(Vec::with_capacity(MAX_KEY_FILE_BYTES));
-        File::open(path)
-            .and_then(|file| {
-                file.take(MAX_KEY_FILE_BYTES as u64)
-                    .read_to_end(&mut contents)
-            })
-            .map_err(unreadable)?;
+        let contents = read_regular_file("site key", path, MAX_KEY_FILE_BYTES)?;
         Self::parse(&contents).map_err(|source| KeyFileError::Malformed {
             path: path.to_owned(),
             source,
@@ -107,6 +94,26 @@ impl SiteKey {
             .all(|byte| (b' '..=b'~').contains(byte))
     }
 
+    /// What makes the key plainly a placeholder, if it is one: bytes that count in equal steps
+    /// (all zero too), or the same half twice, as in the vendor's published examples
+    /// (PROTOCOL.md section 1). A random key is neither.
+    #[must_use]
+    pub fn placeholder(&self) -> Option<&'static str> {
+        let step = self.0[1].wrapping_sub(self.0[0]);
+        let is_even = |pair: &[u8]| pair[1].wrapping_sub(pair[0]) == step;
+        let (first, second) = self.0.split_at(Self::BYTES / 2);
+        if self.0.windows(2).all(is_even) {
+            Some(match step {
+                0 => "all of its bytes are the same",
+                _ => "its bytes count in equal steps",
+            })
+        } else if first == second {
+            Some("its two halves are the same")
+        } else {
+            None
+        }
+    }
+
     /// HMAC-SHA1 over the exact bytes that are served (RFC 2104; PROTOCOL.md section 1).
     #[must_use]
     pub fn announcement_hash(&self, der: &[u8]) -> AnnouncementHash {
@@ -118,16 +125,8 @@ impl SiteKey {
     /// Only for telling an operator that a foreign host makes this mistake.
     #[must_use]
     pub fn mistaken_hashes(&self, der: &[u8]) -> Vec<(&'static str, AnnouncementHash)> {
-        let base64 = Zeroizing::new(STANDARD.encode(self.0));
-        let hex = Zeroizing::new(self.0.iter().fold(
-            String::with_capacity(HEX_DIGITS),
-            |mut text, byte| {
-                for digit in [byte >> 4, byte & 0xf] {
-                    text.extend(char::from_digit(digit.into(), 16));
-                }
-                text
-            },
-        ));
+        let base64 = Zeroizing::new(BASE64.encode(&self.0));
+        let hex = Zeroizing::new(HEXLOWER.encode(&self.0));
         let upper_hex = Zeroizing::new(hex.to_uppercase());
         let texts = [
             ("Base64", base64),
@@ -160,58 +159,117 @@ pub enum KeyTextError {
     /// Nothing, or only white space.
     #[error("it is empty")]
     Empty,
+    /// Half as many digits as a key has.
+    #[error(
+        "it has 32 hexadecimal digits, which are 16 bytes; allowed: 64 digits, which are 32 bytes"
+    )]
+    HalfHex,
     /// 64 characters, but not all hexadecimal.
     #[error("it has the 64 characters of hexadecimal digits, but character {position} is none")]
     Hex {
         /// Position of the first other character, from 1.
         position: usize,
     },
+    /// A key's text with white space inside it.
+    #[error(
+        "it has a space or the end of a line inside, after {position} characters; allowed: one line without spaces"
+    )]
+    InnerWhitespace {
+        /// Characters before it.
+        position: usize,
+    },
     /// Another length than that of any form.
-    #[error("it has {found} bytes; allowed: 44 (Base64), 64 (hexadecimal) or 32 (raw)")]
+    #[error(
+        "it has {found} bytes; allowed: 44 characters (Base64), 64 digits (hexadecimal) or exactly 32 bytes (raw)"
+    )]
     Length {
         /// Bytes found, without surrounding white space.
         found: usize,
     },
+    /// Base64 without the `=` at its end.
+    #[error("it has 43 characters; allowed: the 44 of Base64, of which the last is `=`")]
+    NoPadding,
+    /// The raw bytes, and the line end that an editor or `echo` adds.
+    #[error("it has 32 raw bytes and a line end after them; allowed: exactly 32 raw bytes")]
+    RawWithLineEnd,
+    /// Text in two bytes a character, as Windows PowerShell writes it.
+    #[error("it is text in UTF-16; allowed: ASCII")]
+    Utf16,
+}
+
+impl KeyTextError {
+    /// Says what is wrong with a text of no key's length.
+    fn from_text(contents: &[u8], text: &[u8]) -> Self {
+        let line_end = contents
+            .strip_suffix(b"\n")
+            .map(|rest| rest.strip_suffix(b"\r").unwrap_or(rest));
+        let is_text = text
+            .iter()
+            .all(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace());
+        let inner = text.iter().position(u8::is_ascii_whitespace);
+        match (text.len(), inner) {
+            (0, _) => Self::Empty,
+            _ if !is_text && line_end.is_some_and(|raw| raw.len() == SiteKey::BYTES) => {
+                Self::RawWithLineEnd
+            }
+            (_, Some(position)) if is_text => Self::InnerWhitespace { position },
+            (SiteKey::BYTES, _) if text.iter().all(u8::is_ascii_hexdigit) => Self::HalfHex,
+            (43, _) if is_text => Self::NoPadding,
+            (found, _) => Self::Length { found },
+        }
+    }
+
+    fn hint(self) -> &'static str {
+        match self {
+            Self::RawWithLineEnd => "remove the line end: `head -c 32 FILE > site.key`",
+            Self::Utf16 => {
+                "convert it: `iconv -f UTF-16 -t ASCII FILE > site.key`, or write it in PowerShell with `Out-File -Encoding ascii`"
+            }
+            Self::InnerWhitespace { .. } => {
+                "put the key on one line: `tr -d '[:space:]' < FILE > site.key`"
+            }
+            _ => {
+                "the site key is what the ENGAGE site was created with, as its API shows it: 44 characters ending in `=`, \
+                 or 64 hexadecimal digits"
+            }
+        }
+    }
 }
 
 /// Why a site key file cannot be used.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, miette::Diagnostic, thiserror::Error)]
 pub enum KeyFileError {
     /// Its contents are not a key.
     #[error("site key `{}` is not a key", path.display())]
+    #[diagnostic(code("malformed-site-key"), help("{}", source.hint()))]
     Malformed {
         /// The file.
         path: PathBuf,
         /// What is wrong.
         source: KeyTextError,
     },
-    /// The operating system refused.
-    #[error("failed to read site key `{}`", path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// The operating system's reason.
-        source: io::Error,
-    },
+    /// There is no such file.
+    #[error(transparent)]
+    #[diagnostic(
+        code("unreadable-file"),
+        help(
+            "write the key of the ENGAGE site into this file; for a site that does not exist yet, `engage-host init` \
+             makes one"
+        )
+    )]
+    Missing(ReadError),
+    /// The file cannot be read.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Read(ReadError),
 }
 
-impl Explain for KeyFileError {
-    fn code(&self) -> Cow<'static, str> {
-        match self {
-            Self::Malformed { .. } => "malformed-site-key".into(),
-            Self::Unreadable { .. } => "unreadable-file".into(),
-        }
-    }
-
-    fn hint(&self) -> String {
-        match self {
-            Self::Malformed { .. } => "the site key is what the ENGAGE site was created with, as its \
-                                       API shows it: 44 characters ending in `=`, or 64 hexadecimal digits"
-                .into(),
-            Self::Unreadable { source, .. } if source.kind() == io::ErrorKind::NotFound => {
-                "write the ENGAGE site's key into this file, or let `engage-host init` make a new one".into()
-            }
-            Self::Unreadable { .. } => "the user that runs engage-host needs read permission".into(),
+impl From<ReadError> for KeyFileError {
+    fn from(error: ReadError) -> Self {
+        if error.is_not_found() {
+            Self::Missing(error)
+        } else {
+            Self::Read(error)
         }
     }
 }
@@ -224,25 +282,11 @@ fn hmac_sha1(key: &[u8], message: &[u8]) -> AnnouncementHash {
     AnnouncementHash::from_bytes(hmac.finalize().into_bytes().into())
 }
 
-fn decode_hex(text: &[u8], key: &mut [u8; SiteKey::BYTES]) -> Result<(), KeyTextError> {
-    let digit = |at: usize| {
-        char::from(text[at])
-            .to_digit(16)
-            .and_then(|digit| u8::try_from(digit).ok())
-            .ok_or(KeyTextError::Hex { position: at + 1 })
-    };
-    for (at, byte) in key.iter_mut().enumerate() {
-        *byte = digit(2 * at)? << 4 | digit(2 * at + 1)?;
-    }
-    Ok(())
-}
-
-fn decode_base64(text: &[u8], key: &mut [u8; SiteKey::BYTES]) -> Result<(), KeyTextError> {
-    let bytes = Zeroizing::new(STANDARD.decode(text).map_err(|_| KeyTextError::Base64)?);
-    *key = bytes
-        .as_slice()
-        .try_into()
-        .map_err(|_| KeyTextError::Base64)?;
+/// Decodes a text of a key's length; `Err` is the position of the first wrong character, from 0.
+fn decode(encoding: &Encoding, text: &[u8], key: &mut [u8; SiteKey::BYTES]) -> Result<(), usize> {
+    let decoded = encoding.decode(text).map_err(|error| error.position)?;
+    let decoded = Zeroizing::new(decoded);
+    *key = decoded.as_slice().try_into().map_err(|_| text.len())?;
     Ok(())
 }
 
@@ -255,6 +299,8 @@ const MAX_KEY_FILE_BYTES: usize = 1024;
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
     use proptest::prelude::*;
 
     use super::*;
@@ -315,6 +361,41 @@ mod tests {
         );
         // 44 characters of Base64, but of 33 bytes.
         assert_eq!(refused(&[b'A'; 44]), KeyTextError::Base64);
+    }
+
+    #[test]
+    fn the_commonest_slips_are_named() {
+        let refused = |contents: &[u8]| SiteKey::parse(contents).unwrap_err();
+        let raw: Vec<u8> = (200..232).collect();
+        for end in [&b"\n"[..], b"\r\n"] {
+            let with_end = [&raw, end].concat();
+            assert_eq!(refused(&with_end), KeyTextError::RawWithLineEnd);
+        }
+        let utf16: Vec<u8> = hex(&COUNTING).bytes().flat_map(|byte| [byte, 0]).collect();
+        assert_eq!(refused(&utf16), KeyTextError::Utf16);
+        assert_eq!(
+            refused(&[b"\xff\xfe", &*utf16].concat()),
+            KeyTextError::Utf16
+        );
+        let digits = hex(&COUNTING);
+        let wrapped = format!("{}\n{}\n", &digits[..60], &digits[60..]);
+        let wrapped = refused(wrapped.as_bytes());
+        assert_eq!(wrapped, KeyTextError::InnerWhitespace { position: 60 });
+        let half = refused(format!("{}\n", &digits[..32]).as_bytes());
+        assert_eq!(half, KeyTextError::HalfHex);
+        let unpadded = refused(&STANDARD.encode(COUNTING).as_bytes()[..43]);
+        assert_eq!(unpadded, KeyTextError::NoPadding);
+    }
+
+    #[test]
+    fn placeholders_are_recognised() {
+        let placeholder = |bytes: [u8; 32]| SiteKey::from_bytes(bytes).placeholder();
+        assert!(placeholder([0; 32]).is_some());
+        assert!(placeholder([0xff; 32]).is_some());
+        assert!(placeholder(COUNTING).is_some());
+        let published = b"ABEiM0RVZneImaq7zN3u/wARIjNEVWZ3iJmqu8zd7v8=";
+        assert!(SiteKey::parse(published).unwrap().placeholder().is_some());
+        assert_eq!(placeholder(*b"-one random key of 32 bytes here"), None);
     }
 
     fn hex(bytes: &[u8]) -> String {

@@ -1,19 +1,23 @@
 //! Why a certificate or key file cannot be used.
 
-use std::borrow::Cow;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use super::PRIVATE_KEY;
-use crate::diagnostic::Explain;
-use crate::limits::MAX_FILE_BYTES;
+use crate::ReadError;
 use crate::pki::MalformedCertificate;
 
 /// Why a certificate or key file cannot be used.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, miette::Diagnostic, thiserror::Error)]
 pub enum LoadError {
     /// A PEM section is damaged.
     #[error("{what} `{}` has a damaged PEM section: {reason}", path.display())]
+    #[diagnostic(
+        code("broken-pem"),
+        help(
+            "copy the file again from where it was made; each section runs from a line `-----BEGIN ..-----` \
+             to a line `-----END ..-----`"
+        )
+    )]
     BrokenPem {
         /// The file's part.
         what: &'static str,
@@ -24,14 +28,50 @@ pub enum LoadError {
     },
     /// Nothing in it.
     #[error("{what} `{}` is empty: 0 bytes", path.display())]
+    #[diagnostic(
+        code("empty-file"),
+        help("the file may still be being written, or the disk was full")
+    )]
     Empty {
         /// The file's part.
         what: &'static str,
         /// The file.
         path: PathBuf,
     },
+    /// The key is protected by a passphrase.
+    #[error("private key `{}` is encrypted ({sign}); allowed: a key without a passphrase", path.display())]
+    #[diagnostic(
+        code("encrypted-private-key"),
+        help(
+            "the daemon starts unattended: remove the passphrase with `openssl pkey -in {} -out FILE`",
+            path.display()
+        )
+    )]
+    Encrypted {
+        /// The file.
+        path: PathBuf,
+        /// What says so in the file.
+        sign: &'static str,
+    },
+    /// PEM whose lines do not start at the margin.
+    #[error("{what} `{}` has an indented PEM section: `-----BEGIN {label}-----` does not start line {line}", path.display())]
+    #[diagnostic(
+        code("broken-pem"),
+        help("remove the spaces before its lines: `sed 's/^[[:space:]]*//' {} > FILE`", path.display())
+    )]
+    Indented {
+        /// The file's part.
+        what: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The section.
+        label: String,
+        /// Its line, from 1.
+        line: usize,
+    },
     /// A certificate that does not parse.
     #[error("{what} `{}`{} is malformed", path.display(), position_text(*position))]
+    #[diagnostic(code("malformed-certificate"), help("{}", malformed_hint(path, *position)))]
     Malformed {
         /// The file's part.
         what: &'static str,
@@ -42,26 +82,32 @@ pub enum LoadError {
         /// The parser's reason.
         source: MalformedCertificate,
     },
-    /// PEM, but no certificate in it.
-    #[error("{what} `{}` contains no certificate", path.display())]
+    /// PEM, but no certificate of the usual form in it.
+    #[error("{what} `{}` has {}; allowed: `CERTIFICATE`", path.display(), sections_text(found))]
+    #[diagnostic(code("no-certificate"), help("{}", label_hint(path, found)))]
     NoCertificate {
         /// The file's part.
         what: &'static str,
         /// The file.
         path: PathBuf,
-        /// A private key was found instead.
-        has_key: bool,
+        /// The labels of the sections that do not belong there.
+        found: Vec<String>,
     },
-    /// PEM, but no usable key in it.
-    #[error("private key `{}` contains no {}private key", path.display(), if *encrypted { "unencrypted " } else { "" })]
+    /// PEM, but no key in it.
+    #[error("private key `{}` has {}; allowed: `PRIVATE KEY`, `RSA PRIVATE KEY` or `EC PRIVATE KEY`", path.display(), sections_text(found))]
+    #[diagnostic(code("no-private-key"), help("{}", key_label_hint(path, found)))]
     NoKey {
         /// The file.
         path: PathBuf,
-        /// It is protected by a passphrase.
-        encrypted: bool,
+        /// The labels of its sections.
+        found: Vec<String>,
     },
     /// PEM where DER is needed.
     #[error("{what} `{}` is PEM text; a device fetches binary DER", path.display())]
+    #[diagnostic(
+        code("pem-instead-of-der"),
+        help("{}", conversion("x509 -outform der", path, "der"))
+    )]
     NotDer {
         /// The file's part.
         what: &'static str,
@@ -69,101 +115,39 @@ pub enum LoadError {
         path: PathBuf,
     },
     /// DER or something else where PEM is needed.
-    #[error("{what} `{}` is {}; PEM text is needed", path.display(), if *is_der { "binary DER" } else { "not PEM" })]
+    #[error("{what} `{}` is {}; PEM text is needed", path.display(), found.name())]
+    #[diagnostic(code("not-pem"), help("{}", not_pem_hint(what, path, *found)))]
     NotPem {
         /// The file's part.
         what: &'static str,
         /// The file.
         path: PathBuf,
-        /// The bytes are valid DER of the right kind.
-        is_der: bool,
+        /// What it is instead.
+        found: NotPem,
     },
-    /// Larger than any certificate or key.
-    #[error("{what} `{}` is larger than {MAX_FILE_BYTES} bytes", path.display())]
-    TooLarge {
-        /// The file's part.
-        what: &'static str,
-        /// The file.
-        path: PathBuf,
-    },
-    /// The operating system refused.
-    #[error("failed to read {what} `{}`", path.display())]
-    Unreadable {
-        /// The file's part.
-        what: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// The operating system's reason.
-        #[source]
-        source: io::Error,
-    },
+    /// The file cannot be read.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Read(#[from] ReadError),
 }
 
-impl Explain for LoadError {
-    fn code(&self) -> Cow<'static, str> {
-        match self {
-            Self::BrokenPem { .. } => "broken-pem".into(),
-            Self::Empty { .. } => "empty-file".into(),
-            Self::Malformed { .. } => "malformed-certificate".into(),
-            Self::NoCertificate { .. } => "no-certificate".into(),
-            Self::NoKey { .. } => "no-private-key".into(),
-            Self::NotDer { .. } => "pem-instead-of-der".into(),
-            Self::NotPem { .. } => "not-pem".into(),
-            Self::TooLarge { .. } => "file-too-large".into(),
-            Self::Unreadable { .. } => "unreadable-file".into(),
-        }
-    }
+/// What a file is that is not PEM.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum NotPem {
+    /// DER of the right kind.
+    Der,
+    /// Neither text of ours nor DER.
+    Unknown,
+    /// Text in two bytes a character, as Windows PowerShell writes it.
+    Utf16,
+}
 
-    fn hint(&self) -> String {
+impl NotPem {
+    fn name(self) -> &'static str {
         match self {
-            Self::BrokenPem { .. } => "copy the file again in text mode; each section runs from \
-                                       `-----BEGIN ..-----` to `-----END ..-----`"
-                .into(),
-            Self::Empty { .. } => {
-                "the file may still be being written, or the disk was full".into()
-            }
-            Self::Malformed {
-                path,
-                position: None,
-                ..
-            } => format!(
-                "`openssl x509 -inform der -noout -text -in {}` shows what it is",
-                path.display()
-            ),
-            Self::Malformed { path, .. } => format!(
-                "`openssl storeutl -noout -text {}` shows what it contains",
-                path.display()
-            ),
-            Self::NoCertificate { has_key: true, .. } => {
-                "it holds a private key: `certificate` and `private_key` may be swapped".into()
-            }
-            Self::NoCertificate { .. } => {
-                "put the server certificate first, then the intermediates".into()
-            }
-            Self::NoKey {
-                path,
-                encrypted: true,
-            } => format!(
-                "the daemon starts unattended: remove the passphrase with `openssl pkey -in {} -out FILE`",
-                path.display()
-            ),
-            Self::NoKey { .. } => "a PKCS#8, PKCS#1 or SEC1 key is needed: \
-                                   `-----BEGIN PRIVATE KEY-----` or the like"
-                .into(),
-            Self::NotDer { path, .. } => conversion("x509 -outform der", path, "der"),
-            Self::NotPem {
-                what,
-                path,
-                is_der: true,
-            } if *what == PRIVATE_KEY => conversion("pkey -inform der", path, "key"),
-            Self::NotPem {
-                path, is_der: true, ..
-            } => conversion("x509 -inform der", path, "pem"),
-            Self::NotPem { .. } => {
-                "is it UTF-16 (Windows PowerShell writes that), or another format? PEM is ASCII text that starts with a line such as `-----BEGIN CERTIFICATE-----`".into()
-            }
-            Self::TooLarge { .. } => "is this the right file?".into(),
-            Self::Unreadable { source, .. } => unreadable_hint(source).into(),
+            Self::Der => "binary DER",
+            Self::Unknown => "not PEM",
+            Self::Utf16 => "text in UTF-16",
         }
     }
 }
@@ -175,13 +159,76 @@ fn conversion(command: &str, path: &Path, extension: &str) -> String {
     )
 }
 
-fn unreadable_hint(source: &io::Error) -> &'static str {
-    match source.kind() {
-        io::ErrorKind::NotFound => {
-            "check the path in the configuration file; `engage-host init` creates what is missing"
+fn malformed_hint(path: &Path, position: Option<usize>) -> String {
+    match position {
+        None => format!(
+            "`openssl x509 -inform der -noout -text -in {}` shows what it is",
+            path.display()
+        ),
+        Some(_) => format!(
+            "`openssl storeutl -noout -text {}` shows what it contains",
+            path.display()
+        ),
+    }
+}
+
+fn not_pem_hint(what: &str, path: &Path, found: NotPem) -> String {
+    match found {
+        NotPem::Der if what == PRIVATE_KEY => conversion("pkey -inform der", path, "key"),
+        NotPem::Der => conversion("x509 -inform der", path, "pem"),
+        NotPem::Utf16 => format!(
+            "convert it: `iconv -f UTF-16 -t ASCII {} > FILE`, or write it in PowerShell with `Out-File -Encoding ascii`",
+            path.display()
+        ),
+        NotPem::Unknown => {
+            "PEM is ASCII text with a line such as `-----BEGIN CERTIFICATE-----`; a `.pfx` or `.p12` file is \
+             converted with `openssl pkcs12 -in FILE -nodes`"
+                .into()
         }
-        io::ErrorKind::PermissionDenied => "the user that runs engage-host needs read permission",
-        _ => "name the file itself, not a folder or a pipe",
+    }
+}
+
+fn label_hint(path: &Path, found: &[String]) -> String {
+    let is = |label: &str| found.iter().any(|own| own == label);
+    if is("PKCS7") || is("CMS") {
+        format!(
+            "take the certificates out of it: `openssl pkcs7 -print_certs -in {} -out FILE.pem`",
+            path.display()
+        )
+    } else if is("TRUSTED CERTIFICATE") || is("X509 CERTIFICATE") {
+        conversion("x509", path, "pem")
+    } else if is("CERTIFICATE REQUEST") || is("NEW CERTIFICATE REQUEST") {
+        "this is the request: put the certificate there that the authority answered with".into()
+    } else if found.iter().any(|label| label.ends_with("PRIVATE KEY")) {
+        "it holds a private key: `certificate` and `private_key` may be swapped".into()
+    } else {
+        "put the server certificate first, then the intermediates".into()
+    }
+}
+
+fn key_label_hint(path: &Path, found: &[String]) -> String {
+    let is = |label: &str| found.iter().any(|own| own == label);
+    if is("OPENSSH PRIVATE KEY") {
+        format!(
+            "convert a copy of it: `ssh-keygen -p -N '' -m PEM -f {}`",
+            path.display()
+        )
+    } else if is("CERTIFICATE") {
+        "it holds a certificate: `certificate` and `private_key` may be swapped".into()
+    } else if is("PUBLIC KEY") || is("RSA PUBLIC KEY") {
+        "this is the public half: name the file of the private key that it was made from".into()
+    } else {
+        conversion("pkey", path, "key")
+    }
+}
+
+/// "the PEM section `X`", or that there is none.
+fn sections_text(found: &[String]) -> String {
+    let labels: Vec<_> = found.iter().map(|label| format!("`{label}`")).collect();
+    match labels.as_slice() {
+        [] => "no whole PEM section".into(),
+        [one] => format!("the PEM section {one}"),
+        many => format!("the PEM sections {}", many.join(", ")),
     }
 }
 

@@ -1,10 +1,9 @@
 //! Reading certificates and keys from files, with refusals that name the file.
 
 mod error;
+mod sections;
 
 use std::fmt;
-use std::fs::{self, File};
-use std::io::{self, Read};
 use std::path::Path;
 
 use rustls::pki_types::pem::{self, PemObject};
@@ -13,41 +12,49 @@ use zeroize::Zeroizing;
 
 use super::Certificate;
 use crate::limits::MAX_FILE_BYTES;
+use crate::read_regular_file;
+use sections::{Section, contains, labels, looks_like_pem, sections, without_byte_order_mark};
 
-pub use error::LoadError;
+pub use error::{LoadError, NotPem};
+pub(crate) use sections::is_utf16;
 
 /// Reads a PEM file of one or more certificates, in the order of the file.
 ///
 /// `what` names the file's part for messages: "server certificate".
-pub fn certificate_pem_chain(
+pub fn load_certificate_chain(
     what: &'static str,
     path: &Path,
 ) -> Result<Vec<Certificate>, LoadError> {
-    parse_certificate_pem_chain(what, path, &read(what, path)?)
+    parse_certificate_chain(what, path, &read(what, path)?)
 }
 
 /// Parses the PEM text of one or more certificates; `path` is only named in refusals.
-pub fn parse_certificate_pem_chain(
+pub fn parse_certificate_chain(
     what: &'static str,
     path: &Path,
     text: &[u8],
 ) -> Result<Vec<Certificate>, LoadError> {
-    let text = without_mark(text);
-    if !looks_like_pem(text) {
-        return Err(LoadError::NotPem {
-            what,
-            path: path.to_owned(),
-            is_der: Certificate::parse(text.to_vec()).is_ok(),
-        });
+    let (text, sections) = pem_text(what, path, text, |text| {
+        Certificate::parse(text.to_vec()).is_ok()
+    })?;
+    // Left out without a word, a certificate would make the next one look like the server's.
+    let is_other_form = |label: &str| {
+        label != CERTIFICATE && (label.ends_with(CERTIFICATE) || ["PKCS7", "CMS"].contains(&label))
+    };
+    let no_certificate = |found| LoadError::NoCertificate {
+        what,
+        path: path.to_owned(),
+        found,
+    };
+    let mut found = labels(&sections);
+    if found.iter().any(|label| is_other_form(label)) {
+        found.retain(|label| is_other_form(label));
+        return Err(no_certificate(found));
     }
     let certificates = CertificateDer::pem_slice_iter(text)
         .enumerate()
         .map(|(at, der)| {
-            let der = der.map_err(|error| LoadError::BrokenPem {
-                what,
-                path: path.to_owned(),
-                reason: pem_reason(&error),
-            })?;
+            let der = der.map_err(|error| broken_pem(what, path, pem_reason(&error)))?;
             Certificate::parse(der.to_vec()).map_err(|source| LoadError::Malformed {
                 what,
                 path: path.to_owned(),
@@ -56,30 +63,25 @@ pub fn parse_certificate_pem_chain(
             })
         })
         .collect::<Result<Vec<_>, _>>()?;
-    if certificates.is_empty() {
-        return Err(LoadError::NoCertificate {
-            what,
-            path: path.to_owned(),
-            has_key: contains(text, b"PRIVATE KEY-----"),
-        });
-    }
-    // Left out without a word, a certificate would make the next one look like the server's.
-    let begun = count(text, b"CERTIFICATE-----") / 2;
+    let begun = sections
+        .iter()
+        .filter(|own| own.label == CERTIFICATE)
+        .count();
     if begun > certificates.len() {
-        return Err(LoadError::BrokenPem {
-            what,
-            path: path.to_owned(),
-            reason: format!(
-                "{begun} certificates begin in it, but only {} start a line with `-----BEGIN CERTIFICATE-----`",
-                certificates.len()
-            ),
-        });
+        let reason = format!(
+            "{begun} certificates begin in it, but only {} start a line with `-----BEGIN CERTIFICATE-----`",
+            certificates.len()
+        );
+        return Err(broken_pem(what, path, reason));
+    }
+    if certificates.is_empty() {
+        return Err(no_certificate(found));
     }
     Ok(certificates)
 }
 
 /// Reads a file that is exactly one DER certificate: the form in which devices fetch it.
-pub fn certificate_der(what: &'static str, path: &Path) -> Result<Certificate, LoadError> {
+pub fn load_certificate_der(what: &'static str, path: &Path) -> Result<Certificate, LoadError> {
     parse_certificate_der(what, path, &read(what, path)?)
 }
 
@@ -105,9 +107,9 @@ pub fn parse_certificate_der(
 
 /// Reads a file that is one certificate, in DER or in PEM: for certificates that are only looked
 /// at and never served.
-pub fn certificate_of_any_form(what: &'static str, path: &Path) -> Result<Certificate, LoadError> {
-    match certificate_der(what, path) {
-        Err(LoadError::NotDer { .. }) => Ok(certificate_pem_chain(what, path)?.swap_remove(0)),
+pub fn load_der_or_pem(what: &'static str, path: &Path) -> Result<Certificate, LoadError> {
+    match load_certificate_der(what, path) {
+        Err(LoadError::NotDer { .. }) => Ok(load_certificate_chain(what, path)?.swap_remove(0)),
         other => other,
     }
 }
@@ -123,26 +125,28 @@ impl PrivateKey {
 
     /// Parses PEM text as [`PrivateKey::load`] does; `path` is only named in refusals.
     pub fn parse(path: &Path, text: &[u8]) -> Result<Self, LoadError> {
-        let text = without_mark(text);
-        if !looks_like_pem(text) {
-            return Err(LoadError::NotPem {
-                what: PRIVATE_KEY,
-                path: path.to_owned(),
-                is_der: PrivateKeyDer::try_from(text).is_ok(),
-            });
+        let (text, sections) = pem_text(PRIVATE_KEY, path, text, |text| {
+            PrivateKeyDer::try_from(text).is_ok()
+        })?;
+        let encrypted = |sign| LoadError::Encrypted {
+            path: path.to_owned(),
+            sign,
+        };
+        // RFC 1421 section 4.6: the old form says it in a header, before the Base64.
+        if contains(text, b"DEK-Info:") {
+            return Err(encrypted("`DEK-Info:`"));
         }
         PrivateKeyDer::from_pem_slice(text)
             .map(Self)
             .map_err(|error| match error {
+                pem::Error::NoItemsFound if contains(text, b"BEGIN ENCRYPTED") => {
+                    encrypted("`ENCRYPTED PRIVATE KEY`")
+                }
                 pem::Error::NoItemsFound => LoadError::NoKey {
                     path: path.to_owned(),
-                    encrypted: contains(text, b"ENCRYPTED"),
+                    found: labels(&sections),
                 },
-                other => LoadError::BrokenPem {
-                    what: PRIVATE_KEY,
-                    path: path.to_owned(),
-                    reason: pem_reason(&other),
-                },
+                other => broken_pem(PRIVATE_KEY, path, pem_reason(&other)),
             })
     }
 
@@ -167,32 +171,42 @@ pub fn holds_private_key(path: &Path) -> bool {
     })
 }
 
-/// Reads a whole file within [`MAX_FILE_BYTES`]. The bytes are wiped when dropped, because every
-/// key passes through here.
-fn read(what: &'static str, path: &Path) -> Result<Zeroizing<Vec<u8>>, LoadError> {
-    let unreadable = |source| LoadError::Unreadable {
-        what,
-        path: path.to_owned(),
-        source,
-    };
-    // `fs_err` would name the path again, which our message has said.
-    // Looked at before it is opened: opening a pipe would wait for its writer.
-    let metadata = fs::metadata(path).map_err(unreadable)?;
-    if !metadata.is_file() {
-        return Err(unreadable(io::Error::other("not a regular file")));
-    }
-    let mut bytes = Zeroizing::new(Vec::with_capacity(4096));
-    File::open(path)
-        .and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes))
-        .map_err(unreadable)?;
-    if bytes.is_empty() {
-        return Err(LoadError::Empty {
+/// PEM without its byte order mark, and its sections; refuses what cannot be PEM.
+fn pem_text<'a>(
+    what: &'static str,
+    path: &Path,
+    text: &'a [u8],
+    is_der: impl Fn(&[u8]) -> bool,
+) -> Result<(&'a [u8], Vec<Section>), LoadError> {
+    let text = without_byte_order_mark(text);
+    if !looks_like_pem(text) {
+        return Err(LoadError::NotPem {
             what,
             path: path.to_owned(),
+            found: match () {
+                () if is_der(text) => NotPem::Der,
+                () if is_utf16(text) => NotPem::Utf16,
+                () => NotPem::Unknown,
+            },
         });
     }
-    if bytes.len() as u64 > MAX_FILE_BYTES {
-        return Err(LoadError::TooLarge {
+    let mut sections = sections(text);
+    if let Some(at) = sections.iter().position(|section| section.is_indented) {
+        let Section { label, line, .. } = sections.swap_remove(at);
+        return Err(LoadError::Indented {
+            what,
+            path: path.to_owned(),
+            label,
+            line,
+        });
+    }
+    Ok((text, sections))
+}
+
+fn read(what: &'static str, path: &Path) -> Result<Zeroizing<Vec<u8>>, LoadError> {
+    let bytes = read_regular_file(what, path, MAX_FILE_BYTES)?;
+    if bytes.is_empty() {
+        return Err(LoadError::Empty {
             what,
             path: path.to_owned(),
         });
@@ -200,37 +214,25 @@ fn read(what: &'static str, path: &Path) -> Result<Zeroizing<Vec<u8>>, LoadError
     Ok(bytes)
 }
 
-/// Text without the byte order mark that some editors put in front.
-fn without_mark(text: &[u8]) -> &[u8] {
-    text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text)
-}
-
-fn count(haystack: &[u8], needle: &[u8]) -> usize {
-    haystack
-        .windows(needle.len())
-        .filter(|window| *window == needle)
-        .count()
-}
-
-fn looks_like_pem(bytes: &[u8]) -> bool {
-    contains(bytes, b"-----BEGIN ")
-}
-
-fn contains(haystack: &[u8], needle: &[u8]) -> bool {
-    haystack
-        .windows(needle.len())
-        .any(|window| window == needle)
+fn broken_pem(what: &'static str, path: &Path, reason: String) -> LoadError {
+    LoadError::BrokenPem {
+        what,
+        path: path.to_owned(),
+        reason,
+    }
 }
 
 fn pem_reason(error: &pem::Error) -> String {
     match error {
-        pem::Error::MissingSectionEnd { .. } => "the END line is missing".into(),
+        pem::Error::MissingSectionEnd { .. } => "its END line is missing".into(),
         pem::Error::IllegalSectionStart { .. } => "a BEGIN line is damaged".into(),
-        pem::Error::Base64Decode(_) => "its Base64 is damaged".into(),
+        pem::Error::Base64Decode(_) => "what stands between BEGIN and END is not Base64".into(),
         // Any other variant could quote the file, and the file may be a key.
         _ => "it cannot be read".into(),
     }
 }
+
+const CERTIFICATE: &str = "CERTIFICATE";
 
 /// How messages call the key's file.
 const PRIVATE_KEY: &str = "private key";

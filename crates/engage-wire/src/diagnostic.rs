@@ -72,6 +72,6 @@ pub fn io_hint(error: &io::Error) -> &'static str {
         io::ErrorKind::NotADirectory => "a part of the path is a file, not a folder",
         io::ErrorKind::ReadOnlyFilesystem => "the file system is mounted read-only",
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "make room on the disk",
-        _ => "see the operating system's log for the disk or the mount",
+        _ => "check what the path leads to: its links, its mount and the disk",
     }
 }

@@ -9,6 +9,7 @@ use sha1::Sha1;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use super::AnnouncementHash;
+use crate::limits::MAX_FILE_BYTES;
 use crate::pki::is_utf16;
 use crate::{ReadError, read_regular_file};
 
@@ -55,7 +56,7 @@ impl SiteKey {
 
     /// Reads a key file.
     pub fn load(path: &Path) -> Result<Self, KeyFileError> {
-        let contents = read_regular_file("site key", path, MAX_KEY_FILE_BYTES)?;
+        let contents = read_regular_file("site key", path, MAX_FILE_BYTES)?;
         Self::parse(&contents).map_err(|source| KeyFileError::Malformed {
             path: path.to_owned(),
             source,
@@ -189,6 +190,9 @@ pub enum KeyTextError {
     /// Base64 without the `=` at its end.
     #[error("it has 43 characters; allowed: the 44 of Base64, of which the last is `=`")]
     NoPadding,
+    /// A private key or a certificate.
+    #[error("it is PEM text, such as a private key or a certificate")]
+    Pem,
     /// The raw bytes, and the line end that an editor or `echo` adds.
     #[error("it has 32 raw bytes and a line end after them; allowed: exactly 32 raw bytes")]
     RawWithLineEnd,
@@ -207,12 +211,19 @@ impl KeyTextError {
             .iter()
             .all(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace());
         let inner = text.iter().position(u8::is_ascii_whitespace);
+        let spaceless = text
+            .iter()
+            .filter(|byte| !byte.is_ascii_whitespace())
+            .count();
         match (text.len(), inner) {
             (0, _) => Self::Empty,
+            _ if text.starts_with(b"-----BEGIN ") => Self::Pem,
             _ if !is_text && line_end.is_some_and(|raw| raw.len() == SiteKey::BYTES) => {
                 Self::RawWithLineEnd
             }
-            (_, Some(position)) if is_text => Self::InnerWhitespace { position },
+            (_, Some(position)) if [HEX_DIGITS, BASE64_CHARACTERS].contains(&spaceless) => {
+                Self::InnerWhitespace { position }
+            }
             (SiteKey::BYTES, _) if text.iter().all(u8::is_ascii_hexdigit) => Self::HalfHex,
             (43, _) if is_text => Self::NoPadding,
             (found, _) => Self::Length { found },
@@ -292,10 +303,6 @@ fn decode(encoding: &Encoding, text: &[u8], key: &mut [u8; SiteKey::BYTES]) -> R
 
 const BASE64_CHARACTERS: usize = 44;
 const HEX_DIGITS: usize = 64;
-
-/// Enough for every form with an editor's decorations; the rest of a larger file only makes its
-/// length wrong.
-const MAX_KEY_FILE_BYTES: usize = 1024;
 
 #[cfg(test)]
 mod tests {

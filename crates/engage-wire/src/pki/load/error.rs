@@ -41,7 +41,7 @@ pub enum LoadError {
     /// The key is protected by a passphrase.
     #[error("private key `{}` is encrypted ({sign}); allowed: a key without a passphrase", path.display())]
     #[diagnostic(
-        code("encrypted-private-key"),
+        code("no-private-key"),
         help(
             "the daemon starts unattended: remove the passphrase with `openssl pkey -in {} -out FILE`",
             path.display()

@@ -104,8 +104,7 @@ impl Explain for ConfigError {
             Self::AmbiguousHost { .. } => "ambiguous-host".into(),
             Self::HoldsKey { .. } => "key-in-config".into(),
             Self::NoSite { .. } => "no-site".into(),
-            Self::Syntax { .. } => "config-syntax".into(),
-            Self::NotText { .. } => "config-syntax".into(),
+            Self::NotText { .. } | Self::Syntax { .. } => "config-syntax".into(),
             Self::Read(source) => Explain::code(source),
         }
     }

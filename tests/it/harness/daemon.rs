@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -17,6 +18,8 @@ pub(crate) struct Daemon {
     lines: Receiver<String>,
     seen: Vec<String>,
     reader: Option<JoinHandle<()>>,
+    /// The reader passes it before each line.
+    gate: Arc<Mutex<()>>,
 }
 
 impl Daemon {
@@ -50,6 +53,8 @@ impl Daemon {
         let stderr = child.stderr.take().unwrap();
         let (sender, lines) = mpsc::channel();
         // Drains to the end even if nobody asks: a full pipe would stop the daemon.
+        let gate = Arc::new(Mutex::new(()));
+        let passed = Arc::clone(&gate);
         let reader = thread::spawn(move || {
             let mut stderr = BufReader::new(stderr);
             let mut line = Vec::new();
@@ -59,6 +64,7 @@ impl Daemon {
             {
                 let _ = sender.send(String::from_utf8_lossy(&line).into_owned());
                 line.clear();
+                drop(passed.lock());
             }
         });
         let mut daemon = Self {
@@ -68,6 +74,7 @@ impl Daemon {
             lines,
             seen: Vec::new(),
             reader: Some(reader),
+            gate,
         };
         daemon.http = daemon.address_after("listening on http://");
         daemon.https = daemon.address_after("listening on https://");
@@ -164,6 +171,23 @@ impl Daemon {
             }
         }
         (self.child.wait().unwrap().code(), self.seen.concat())
+    }
+
+    /// While it is locked, nobody reads the daemon's standard error.
+    pub(crate) fn log_gate(&self) -> Arc<Mutex<()>> {
+        Arc::clone(&self.gate)
+    }
+
+    /// Waits for the end of the process, whether or not anybody reads its log.
+    pub(crate) fn exit_code(&mut self) -> Option<i32> {
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.code();
+            }
+            assert!(Instant::now() < deadline, "the daemon did not stop");
+            thread::sleep(Duration::from_millis(10));
+        }
     }
 
     /// Its process id.

@@ -1,6 +1,7 @@
 //! Logs and metrics: one event a line to standard error, counts for Prometheus.
 
 mod access;
+mod clock;
 mod metrics;
 mod stderr;
 mod text;
@@ -35,12 +36,14 @@ pub fn start_logging(log: &LogConfig) -> io::Result<()> {
         Ok(Some(wished)) => wished.filter(),
         Ok(None) | Err(_) => level.filter(),
     };
-    let logs = fmt::layer().with_writer(stderr::spawn()?);
+    let logs = fmt::layer()
+        .with_timer(clock::Rfc3339Micros)
+        .with_writer(stderr::spawn()?);
     let logs = match format {
         LogFormat::Json => logs.json().flatten_event(true).boxed(),
         LogFormat::Text => logs
             .with_ansi(io::stderr().is_terminal())
-            .event_format(text::Text)
+            .event_format(text::TextFormat)
             .boxed(),
     };
     // A second start in the same process keeps the first: only tests do that.

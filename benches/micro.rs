@@ -20,12 +20,14 @@ use http::{Request, StatusCode};
 use http_body_util::Full;
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
+use tower::ServiceExt;
 
 use engage_host::config::Config;
-use engage_host::connection::{Connection, ListenerKind, Pacing, Phase};
+use engage_host::connection::{Connection, ListenerKind};
 use engage_host::publication::{Publication, Published, prove};
-use engage_host::routes::{ANNOUNCEMENT, App, Response};
+use engage_host::routes::{App, DeviceService, device_service};
 use engage_host::telemetry::Metrics;
+use engage_wire::paths::ANNOUNCEMENT;
 use engage_wire::pki::{ServerChain, Timestamp, load_certificate_chain, load_certificate_der};
 use engage_wire::site::SiteKey;
 
@@ -37,10 +39,10 @@ const CERTIFICATE: &str = "/static/Device_Certificates/partner_CA.der";
 /// Both certificate routes, from the request to its answer.
 fn routes(criterion: &mut Criterion) {
     let runtime = runtime();
-    let app = app_of(&installation());
+    let service = service_of(&installation());
     for (name, path) in [("announcement", ANNOUNCEMENT), ("certificate", CERTIFICATE)] {
         criterion.bench_function(&format!("route/{name}"), |bencher| {
-            bencher.iter(|| black_box(answer(&runtime, &app, path)));
+            bencher.iter(|| black_box(answer(&runtime, &service, path)));
         });
     }
 }
@@ -49,14 +51,14 @@ fn routes(criterion: &mut Criterion) {
 /// thrown away: the difference is the cost of the line without its write.
 fn access_log(criterion: &mut Criterion) {
     let runtime = runtime();
-    let app = app_of(&installation());
+    let service = service_of(&installation());
     let logs = tracing_subscriber::fmt()
         .with_ansi(false)
         .with_writer(std::io::sink)
         .finish();
     tracing::subscriber::with_default(logs, || {
         criterion.bench_function("route/announcement, logged", |bencher| {
-            bencher.iter(|| black_box(answer(&runtime, &app, ANNOUNCEMENT)));
+            bencher.iter(|| black_box(answer(&runtime, &service, ANNOUNCEMENT)));
         });
     });
 }
@@ -116,30 +118,26 @@ fn publish(config: &Config) -> Publication {
     prove(config, &base_url, Timestamp::now()).verdict.unwrap()
 }
 
-fn app_of(folder: &TempDir) -> Arc<App> {
-    Arc::new(App {
+fn service_of(folder: &TempDir) -> DeviceService {
+    device_service(&Arc::new(App {
         published: Published::new(publish(&config(folder.path()))),
         metrics: Arc::new(Metrics::new()),
         announcement_fetches: Arc::default(),
         call_in: None,
-    })
+    }))
 }
 
-fn answer(runtime: &Runtime, app: &Arc<App>, path: &str) -> Response {
-    let request = Request::get(path)
+fn answer(runtime: &Runtime, service: &DeviceService, path: &str) -> StatusCode {
+    let mut request = Request::get(path)
         .header("Host", "127.0.0.1")
         .body(Full::<Bytes>::default())
         .unwrap();
-    let connection = Connection {
-        listener: ListenerKind::Https,
-        peer: (Ipv4Addr::LOCALHOST, 40_000).into(),
-        allowed: true,
-        tls: None,
-        pacing: Arc::new(Pacing::new(Phase::Head)),
-    };
-    let Ok(response) = runtime.block_on(app.answer(&connection, request));
+    let peer = (Ipv4Addr::LOCALHOST, 40_000).into();
+    let connection = Connection::unguarded(ListenerKind::Https, peer);
+    request.extensions_mut().insert(Arc::new(connection));
+    let Ok(response) = runtime.block_on(service.clone().oneshot(request));
     assert_eq!(response.status(), StatusCode::OK);
-    response
+    response.status()
 }
 
 fn add_sites(folder: &Path, count: usize) {

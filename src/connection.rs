@@ -6,8 +6,11 @@ use std::ops::Index;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-/// Exists once the doorway has let it in.
-#[derive(Clone, Debug)]
+use crate::server::ConnectionGuard;
+
+/// Exists once the connection has been admitted. Every request on it carries it as its extension
+/// `Arc<Connection>`.
+#[derive(Debug)]
 pub struct Connection {
     /// The listener that accepted it.
     pub listener: ListenerKind,
@@ -18,7 +21,24 @@ pub struct Connection {
     /// The TLS session, on the TLS listener.
     pub tls: Option<TlsSession>,
     /// What the connection is waiting for.
-    pub pacing: Arc<Pacing>,
+    pub state: Arc<ConnectionState>,
+    /// Its place among the open connections.
+    pub(crate) _guard: Option<ConnectionGuard>,
+}
+
+impl Connection {
+    /// One without a place among the open connections, for benchmarks and tests.
+    #[must_use]
+    pub fn unguarded(listener: ListenerKind, peer: SocketAddr) -> Self {
+        Self {
+            listener,
+            peer,
+            allowed: true,
+            tls: None,
+            state: Arc::new(ConnectionState::new(Phase::ReadingHead)),
+            _guard: None,
+        }
+    }
 }
 
 /// One of the two listeners that devices speak with.
@@ -82,20 +102,39 @@ pub struct TlsSession {
     pub version: &'static str,
 }
 
-/// What a connection is waiting for. Shared between its socket, which keeps the deadlines, and
-/// the routes, which know where requests begin and end.
+/// What a connection is waiting for: shared between its socket, which keeps the deadlines, and the
+/// requests on it, of which the socket sees only bytes.
+///
+/// Of the requests' side exactly two callers exist, both in `routes::layers::AccessLog`: the one of
+/// [`request_started`](Self::request_started) and the one of
+/// [`response_ready`](Self::response_ready). The socket's side is in `server::stream`, which knows
+/// everything else by itself.
 #[derive(Debug)]
-pub struct Pacing(AtomicU8);
+pub struct ConnectionState(AtomicU8);
 
-impl Pacing {
+impl ConnectionState {
     /// A connection that starts in `phase`.
     #[must_use]
     pub fn new(phase: Phase) -> Self {
         Self(AtomicU8::new(phase as u8))
     }
 
+    /// The head of a request has been read; its body may still be arriving.
+    pub fn request_started(&self) {
+        self.enter(Phase::Request);
+    }
+
+    /// The answer is about to be written; `keep_alive` says whether another request may follow.
+    pub fn response_ready(&self, keep_alive: bool) {
+        self.enter(if keep_alive {
+            Phase::Idle
+        } else {
+            Phase::Closing
+        });
+    }
+
     /// Moves on to `phase`.
-    pub fn enter(&self, phase: Phase) {
+    pub(crate) fn enter(&self, phase: Phase) {
         // One task polls the socket and the routes, so no other memory depends on the order.
         self.0.store(phase as u8, Ordering::Relaxed);
     }
@@ -105,25 +144,25 @@ impl Pacing {
     pub fn phase(&self) -> Phase {
         match self.0.load(Ordering::Relaxed) {
             0 => Phase::Handshake,
-            1 => Phase::Head,
+            1 => Phase::ReadingHead,
             2 => Phase::Request,
             3 => Phase::Idle,
-            _ => Phase::Farewell,
+            _ => Phase::Closing,
         }
     }
 }
 
-/// A stage in the life of a connection. The deadlines are in `server::pacing`.
+/// A stage in the life of a connection. Each has its deadline in `server::stream`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Phase {
     /// The TLS handshake.
     Handshake = 0,
     /// From the connection's start, or the first byte after an answer, to the end of the head.
-    Head = 1,
+    ReadingHead = 1,
     /// The request is being answered; its body may still be arriving.
     Request = 2,
     /// Answered, waiting for the next request.
     Idle = 3,
     /// Answered, and no request will follow.
-    Farewell = 4,
+    Closing = 4,
 }

@@ -29,6 +29,7 @@
 //! Below it: `engage-wire` (what a device and a host agree on), `engage-device` (a device,
 //! simulated) and `engage-store` (what devices deliver).
 
+mod admin;
 pub mod adoption;
 mod caller_network;
 pub mod cli;

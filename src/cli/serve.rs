@@ -16,7 +16,7 @@ use crate::config::Config;
 use crate::daemon::{self, Ready, Seen};
 use crate::platform;
 use crate::publication::{Published, prove};
-use crate::server::Bound;
+use crate::server::Sockets;
 use crate::telemetry::{flush_log, start_logging};
 use engage_wire::pki::Timestamp;
 
@@ -92,8 +92,8 @@ impl Serve {
         }
         let config = Config::load(&path)?;
         start_logging(&config.log).map_err(SystemError::new("start the log's thread"))?;
-        let bound = Bound::bind(&listen.applied_to(&config))?;
-        let http = bound.http_address().map_err(SystemError::new(
+        let sockets = Sockets::bind(&listen.applied_to(&config))?;
+        let http = sockets.http_address().map_err(SystemError::new(
             "ask for the address of the plain listener",
         ))?;
         let seen = Seen::now(&config);
@@ -111,7 +111,7 @@ impl Serve {
         let shutdown =
             platform::shutdown_requested().map_err(SystemError::new("listen for stop signals"))?;
         let ready = Ready {
-            bound,
+            sockets,
             config,
             seen,
             published,

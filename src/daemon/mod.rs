@@ -12,11 +12,12 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 use tracing::info;
 
+use crate::admin;
 use crate::config::Config;
-use crate::platform::service_manager;
+use crate::platform::service_manager::{self, OwnCall};
 use crate::publication::Published;
 use crate::routes::{App, CallIn};
-use crate::server::{self, Admission, Bound, Doorway, Drain};
+use crate::server::{Rules, Servers, Sockets};
 use crate::telemetry::Metrics;
 use engage_wire::pki::Timestamp;
 use expiry::ExpiryWatch;
@@ -28,7 +29,7 @@ pub(crate) use watch::Seen;
 /// Everything that a start has to get right before the first connection is accepted.
 pub(crate) struct Ready {
     /// The sockets.
-    pub(crate) bound: Bound,
+    pub(crate) sockets: Sockets,
     /// As the file says, without overrides from the command line.
     pub(crate) config: Config,
     /// The configuration's files, before they were read.
@@ -41,14 +42,12 @@ pub(crate) struct Ready {
 
 /// Serves until `shutdown` completes, then drains: no new connections, requests in flight are
 /// answered, idle connections closed, and what is left after `[limits] drain_seconds` is cut off.
-///
-/// Logs one line for each listener with its real address. Tests and scripts read those lines.
 pub(crate) async fn run(
     ready: Ready,
     shutdown: impl Future<Output = &'static str>,
 ) -> io::Result<()> {
     let Ready {
-        bound,
+        sockets,
         config,
         seen,
         published,
@@ -57,42 +56,42 @@ pub(crate) async fn run(
     let app = app(published, call_in);
     let mut expiry = ExpiryWatch::default();
     expiry.look(&app.published.current(), Timestamp::now());
-    let doorway = doorway(&config, bound.descriptors, &app.metrics);
+    let (watchdog, drained) = (OwnCall::default(), Notify::new());
+    let max = config.limits.drain;
+    let rules = Rules {
+        access: config.access.clone(),
+        limits: config.limits.clone(),
+        watchdog: watchdog.clone(),
+    };
     let reloader = Reloader {
-        http: bound.http_address()?,
+        http: sockets.http_address()?,
         published: app.published.clone(),
         call_in: app.call_in.clone(),
         metrics: Arc::clone(&app.metrics),
         config,
     };
-    let (drain, drained) = (Drain::default(), Notify::new());
-    let most = doorway.limits().drain;
-    let watchdog = service_manager::keep_alive(reloader.http, doorway.own_call().clone());
+    let watchdog = service_manager::keep_alive(reloader.http, watchdog);
     let reloads = reloader.run(seen, expiry)?;
     let delivering = store::deliver(delivery, app.metrics.deliveries(), drained.notified());
-    let rehearsing = async {
+    let servers = Servers::start(sockets, &app, admin::router(&app), rules)?;
+    let warm_up = async {
         let publication = app.published.current();
-        tokio::select! {
-            () = warm_up::warm_up(&publication) => service_manager::ready(),
-            () = drain.begun() => {}
-        }
-    };
-    let accepting = server::serve(bound, &app, &doorway, &drain)?;
-    let stop = async {
-        tokio::select! {
-            reason = shutdown => info!("received {reason}; draining for at most {} s", most.as_secs()),
-            () = reloads => {}
-            () = watchdog => {}
-        }
-        service_manager::stopping();
-        drain.begin();
+        warm_up::warm_up(&publication).await;
+        service_manager::ready();
+        std::future::pending::<()>().await;
     };
     let serving = async {
-        accepting.await;
-        drain.finish(most).await;
+        tokio::select! {
+            reason = shutdown => info!("received {reason}; draining for at most {} s", max.as_secs()),
+            () = reloads => {}
+            () = watchdog => {}
+            () = warm_up => {}
+        }
+        service_manager::stopping();
+        servers.drain(max).await;
         drained.notify_one();
     };
-    tokio::join!(serving, delivering, stop, rehearsing);
+    tokio::join!(serving, delivering);
     info!("stopped");
     Ok(())
 }
@@ -108,17 +107,4 @@ fn app(published: Published, call_in: Option<Arc<CallIn>>) -> Arc<App> {
             .map_or_else(Arc::default, |it| Arc::clone(&it.announcement_fetches)),
         call_in,
     })
-}
-
-fn doorway(config: &Config, descriptors: usize, metrics: &Arc<Metrics>) -> Doorway {
-    let Config { access, limits, .. } = config;
-    let admission = Admission::new(limits, descriptors);
-    let most = admission.most();
-    info!(connections = most, "at most {most} connections at a time");
-    Doorway::new(
-        access.clone(),
-        limits.clone(),
-        admission,
-        Arc::clone(metrics),
-    )
 }

@@ -10,8 +10,7 @@ use tokio::time::Instant;
 use tracing::debug;
 
 use crate::publication::Publication;
-use crate::server::shake_hands;
-use crate::tls::TlsIdentity;
+use crate::tls::{self, TlsIdentity};
 use engage_device::{PreparedClient, TlsClient, TlsVersions};
 use engage_wire::HostName;
 
@@ -47,7 +46,7 @@ async fn handshakes(devices: [PreparedClient; 2], identity: TlsIdentity) {
         let peer = (Ipv4Addr::LOCALHOST, 0).into();
         let (device, server) = tokio::join!(
             device.handshake(far, peer, &name, deadline),
-            shake_hands(near, &identity),
+            tls::accept(near, |_| identity.clone()),
         );
         if let (Err(error), _) | (Ok(_), Err((error, _))) =
             (device.map_err(std::io::Error::other), server)

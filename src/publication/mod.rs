@@ -10,10 +10,12 @@ mod shelf;
 mod warning;
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Guard};
 use bytes::Bytes;
+use rustls::server::ClientHello;
 
 use crate::tls::TlsIdentity;
 use engage_wire::HostName;
@@ -41,6 +43,12 @@ impl Published {
     /// the session they have.
     pub fn replace(&self, publication: Publication) {
         self.0.store(Arc::new(publication));
+    }
+
+    /// What a client of the TLS listener is shown: the same for every one of them.
+    #[must_use]
+    pub fn select_identity(&self, _peer: SocketAddr, _hello: &ClientHello<'_>) -> TlsIdentity {
+        self.current().identity().clone()
     }
 
     /// The publication in force at this moment.

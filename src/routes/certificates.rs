@@ -1,20 +1,26 @@
 //! The certificate routes: one look-up and one write each.
 
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::extract::{Request, State};
+use axum::response::Response;
 use jiff::Timestamp;
 
-use super::answer::{JSON, found, not_found};
-use super::asked::Asked;
-use super::{App, Response};
+use super::error::{ApiError, with_type};
+use super::{App, JSON, requested_host};
 use crate::adoption::Fetch;
-use crate::connection::ListenerKind;
+use crate::connection::{Connection, ListenerKind};
 
 /// `GET /swordfish/lock/certificates/current`: what the devices of a site are to install.
-pub(super) fn announcement(app: &App, asked: &Asked) -> Response {
-    let connection = &asked.connection;
+pub(super) async fn announcement(
+    State(app): State<Arc<App>>,
+    Extension(connection): Extension<Arc<Connection>>,
+    request: Request,
+) -> Result<Response, ApiError> {
     let publication = app.published.current();
-    let Some(site) = publication.site(asked.host()) else {
-        return not_found();
-    };
+    let host = requested_host(request.uri(), request.headers());
+    let site = publication.site(host).ok_or(ApiError::NotFound)?;
     let fetch = Fetch {
         fingerprint: site.fingerprint,
         at: Timestamp::now(),
@@ -25,16 +31,18 @@ pub(super) fn announcement(app: &App, asked: &Asked) -> Response {
         ListenerKind::Https => app.announcement_fetches.fetched_in_tls(device, fetch),
     }
     app.metrics.announced(connection.listener);
-    found(JSON, site.announcement.body())
+    Ok(with_type(JSON, site.announcement.body().into()))
 }
 
 /// `GET /static/Device_Certificates/<name>.der`: the bytes that were hashed.
 ///
 /// The path is looked up as it arrived, undecoded: whatever is not the exact spelling of a
 /// published URL does not exist.
-pub(super) fn certificate(app: &App, asked: &Asked) -> Response {
-    match app.published.current().certificate(asked.parts.uri.path()) {
-        Some(der) => found("application/octet-stream", der),
-        None => not_found(),
-    }
+pub(super) async fn certificate(
+    State(app): State<Arc<App>>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let der = app.published.current().certificate(request.uri().path());
+    let der = der.ok_or(ApiError::NotFound)?;
+    Ok(with_type("application/octet-stream", der.into()))
 }

@@ -1,4 +1,6 @@
-//! The routes, as the method list, logs and metrics know them.
+//! The routes, as logs and metrics know them.
+
+use engage_wire::paths;
 
 /// What a request asks for. Not its path, which is the caller's to choose.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -20,6 +22,21 @@ pub(crate) enum Route {
 }
 
 impl Route {
+    /// The route that the router finds for a path. Told from the path again, because the layers
+    /// around the router do not see what it matched.
+    pub(super) fn from_path(path: &str, answers_call_ins: bool) -> Self {
+        match path {
+            paths::ANNOUNCEMENT => Self::Announcement,
+            _ if is_directly_below(paths::CERTIFICATES, path) => Self::Certificate,
+            _ if !answers_call_ins => Self::Unknown,
+            paths::AUDIT => Self::Audit,
+            paths::ALERT => Self::Alert,
+            _ if paths::CONFIG.contains(&path) => Self::Config,
+            _ if is_directly_below(paths::DATABASE, path) => Self::Database,
+            _ => Self::Unknown,
+        }
+    }
+
     /// The name in metrics.
     pub(crate) const fn name(self) -> &'static str {
         match self {
@@ -30,6 +47,25 @@ impl Route {
             Self::Config => "config",
             Self::Database => "database",
             Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// Whether `path` is `folder` and one more segment.
+fn is_directly_below(folder: &str, path: &str) -> bool {
+    path.strip_prefix(folder)
+        .is_some_and(|name| !name.is_empty() && !name.contains('/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_segment_below_a_folder_is_neither_none_nor_two() {
+        assert!(is_directly_below("/a/", "/a/b"));
+        for path in ["/a/", "/a", "/a/b/", "/a/b/c", "/b/a/b"] {
+            assert!(!is_directly_below("/a/", path), "{path}");
         }
     }
 }

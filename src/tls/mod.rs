@@ -1,6 +1,7 @@
 //! TLS on the server's side: the identity it proves, and how it speaks.
 
 mod diagnosis;
+mod handshake;
 pub mod hello;
 mod identity;
 mod incompatibility;
@@ -14,6 +15,7 @@ use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ServerConfig, version};
 
 pub use diagnosis::{Diagnosis, FailureReason, diagnose};
+pub(crate) use handshake::accept;
 pub use identity::{KeyMismatch, TlsIdentity};
 pub use repertoire::Repertoire;
 

@@ -7,8 +7,8 @@ use miette::Diagnostic;
 use super::Doctor;
 use crate::cli::output::Failure;
 use crate::config::{Config, SiteConfig};
-use crate::routes::ANNOUNCEMENT;
 use engage_device::{HostPort, HostUrl, Scheme, UrlError};
+use engage_wire::paths::ANNOUNCEMENT;
 use engage_wire::site::SiteKey;
 
 /// A host to examine.

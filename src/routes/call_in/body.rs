@@ -1,8 +1,8 @@
 //! Reading a request's body within its bound.
 
+use axum::body::HttpBody;
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
-use hyper::body::Body;
 
 /// Why a body was not read whole.
 #[derive(Debug)]
@@ -19,7 +19,7 @@ pub(super) enum BodyError {
 /// Reads at most `most` bytes. The socket keeps the deadlines.
 pub(super) async fn collect<B>(mut body: B, most: usize) -> Result<Bytes, BodyError>
 where
-    B: Body<Data = Bytes> + Unpin,
+    B: HttpBody<Data = Bytes> + Unpin,
 {
     let mut collected = BytesMut::new();
     while let Some(frame) = body.frame().await {

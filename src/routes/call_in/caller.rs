@@ -7,10 +7,12 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use axum::extract::FromRequestParts;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
+use http::request::Parts;
 use jiff::Timestamp;
 use tokio::sync::Semaphore;
 use tracing::warn;
@@ -20,8 +22,8 @@ use super::CallIn;
 use super::login_throttle::LoginThrottle;
 use crate::adoption::Fetch;
 use crate::connection::{Connection, ListenerKind};
-use crate::routes::asked::Asked;
-use crate::routes::{Response, answer};
+use crate::routes::error::ApiError;
+use crate::routes::requested_host;
 use crate::telemetry::LogThrottle;
 use engage_store::{Credentials, DeviceId, DeviceObservation, SerialNumber};
 
@@ -42,39 +44,52 @@ pub struct Admittance {
     refused: [LogThrottle; 3],
 }
 
-impl CallIn {
-    /// The device that calls, or the answer that refuses it.
-    pub(super) async fn identify(&self, asked: &Asked) -> Result<DeviceId, Response> {
-        let Asked {
-            connection, parts, ..
-        } = asked;
+/// The device that calls.
+pub(in crate::routes) struct Caller(pub(super) DeviceId);
+
+impl FromRequestParts<Arc<CallIn>> for Caller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        call_in: &Arc<CallIn>,
+    ) -> Result<Self, ApiError> {
+        let connection = parts.extensions.get::<Arc<Connection>>();
+        let connection = connection.ok_or(ApiError::Internal)?;
         let (listener, peer) = (connection.listener, connection.peer);
-        if listener == ListenerKind::Http && !self.admittance.plain_http {
-            self.admittance.note_in_clear(connection, parts.uri.path());
-            return Err(answer::not_found());
+        if listener == ListenerKind::Http && !call_in.admittance.plain_http {
+            call_in
+                .admittance
+                .note_in_clear(connection, parts.uri.path());
+            return Err(ApiError::NotFound);
         }
         let login = Login::of(&parts.headers);
-        if !self.admittance.admits(login.as_ref(), peer.ip()).await {
-            return Err(answer::unauthorized());
+        if !call_in.admittance.admits(login.as_ref(), peer.ip()).await {
+            return Err(ApiError::Unauthorized);
         }
         let user_name = login.as_ref().map(|login| login.user_name.as_str());
         let device = DeviceId::from_caller(user_name, parts.uri.query(), peer.ip());
-        self.note_caller(device, asked);
-        Ok(device)
+        call_in.note_caller(
+            device,
+            connection,
+            requested_host(&parts.uri, &parts.headers),
+        );
+        Ok(Self(device))
     }
+}
 
+impl CallIn {
     /// Writes into the device's record that it called, from where and for which site.
-    fn note_caller(&self, device: DeviceId, asked: &Asked) {
+    fn note_caller(&self, device: DeviceId, connection: &Connection, host: Option<&str>) {
         let Some(store) = &self.store else {
             return;
         };
         let now = Timestamp::now();
-        let connection = &asked.connection;
         let address = connection.peer.ip();
         let site = self
             .published
             .current()
-            .site(asked.host())
+            .site(host)
             .map(|site| site.name.to_string());
         store.observe(device, DeviceObservation::Seen { address, site }, now);
         if let Some(tls) = connection.tls {

@@ -7,25 +7,31 @@ mod body;
 mod caller;
 mod login_throttle;
 
+use std::error::Error;
 use std::sync::Arc;
 
+use axum::Extension;
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use http::StatusCode;
-use hyper::body::Body;
+use http::{StatusCode, Uri};
 use jiff::Timestamp;
 use percent_encoding::percent_decode_str;
 use tracing::{error, warn};
 
-use super::asked::Asked;
-use super::{Response, Route, answer};
+use super::JSON;
+use super::error::{ApiError, with_type};
 use crate::adoption::AnnouncementFetches;
 use crate::publication::Published;
 use crate::telemetry::LogThrottle;
+use caller::Caller;
 use engage_store::{
     Alert, AppendOutcome, AuditBatch, CallInWindow, ConfigUpload, DeviceId, DeviceStore, Health,
     StoreError, UploadKind,
 };
 use engage_wire::diagnostic::one_line;
+use engage_wire::paths;
 
 pub use caller::Admittance;
 
@@ -47,89 +53,84 @@ pub struct CallIn {
     pub failures: LogThrottle,
 }
 
+/// An answer, and whose call it answers.
+type Answer = (Extension<DeviceId>, Result<Response, ApiError>);
+
+/// `PUT /swordfish/lock/Config`: 200 without a body, which is what is documented of it.
+pub(super) async fn config(
+    State(call_in): State<Arc<CallIn>>,
+    Caller(device): Caller,
+    body: Body,
+) -> Answer {
+    let received_at = Timestamp::now();
+    let answer = async {
+        let (store, upload) = call_in
+            .read(device, UploadKind::Config, body, ConfigUpload::parse)
+            .await?;
+        let saved = store.save_config(device, upload, received_at).await;
+        call_in.acknowledged(device, saved.map(|()| StatusCode::OK))
+    };
+    (Extension(device), answer.await)
+}
+
+/// `POST /swordfish/lock/audit`.
+pub(super) async fn audit(
+    State(call_in): State<Arc<CallIn>>,
+    Caller(device): Caller,
+    body: Body,
+) -> Answer {
+    let received_at = Timestamp::now();
+    let answer = async {
+        let (store, batch) = call_in
+            .read(device, UploadKind::Audit, body, AuditBatch::parse)
+            .await?;
+        let appended = store.append_audits(device, batch, received_at).await;
+        call_in.acknowledged(device, appended.map(status))
+    };
+    (Extension(device), answer.await)
+}
+
+/// `POST /swordfish/lock/alert`: the path is inferred (PROTOCOL.md section 4), the answers are
+/// those of an audit.
+pub(super) async fn alert(
+    State(call_in): State<Arc<CallIn>>,
+    Caller(device): Caller,
+    body: Body,
+) -> Answer {
+    let received_at = Timestamp::now();
+    let answer = async {
+        let (store, alert) = call_in
+            .read(device, UploadKind::Alert, body, Alert::parse)
+            .await?;
+        let appended = store.append_alert(device, alert, received_at).await;
+        call_in.acknowledged(device, appended.map(status))
+    };
+    (Extension(device), answer.await)
+}
+
+/// `GET /swordfish/lock/db/{timestamp}`.
+pub(super) async fn database(
+    State(call_in): State<Arc<CallIn>>,
+    Caller(device): Caller,
+    uri: Uri,
+) -> Answer {
+    let answer = call_in.database(device, uri.path()).await;
+    (Extension(device), answer)
+}
+
 impl CallIn {
-    /// Answers a call, and says whose it was.
-    pub(super) async fn answer<B>(&self, asked: &Asked, body: B) -> (Option<DeviceId>, Response)
-    where
-        B: Body<Data = Bytes> + Unpin,
-    {
-        match self.identify(asked).await {
-            Ok(device) => (Some(device), self.record(device, asked, body).await),
-            Err(refusal) => (None, refusal),
-        }
-    }
-
-    async fn record<B>(&self, device: DeviceId, asked: &Asked, body: B) -> Response
-    where
-        B: Body<Data = Bytes> + Unpin,
-    {
-        match asked.route {
-            Route::Config => self.config(device, body).await,
-            Route::Audit => self.audit(device, body).await,
-            Route::Alert => self.alert(device, body).await,
-            Route::Database => self.database(device, asked.parts.uri.path()).await,
-            Route::Announcement | Route::Certificate | Route::Unknown => answer::not_found(),
-        }
-    }
-
-    /// `PUT /swordfish/lock/Config`: 200 without a body, which is what is documented of it.
-    async fn config<B>(&self, device: DeviceId, body: B) -> Response
-    where
-        B: Body<Data = Bytes> + Unpin,
-    {
-        let received_at = Timestamp::now();
-        let read = self.read(device, UploadKind::Config, body, ConfigUpload::parse);
-        let stored = match read.await {
-            Ok((store, upload)) => store.save_config(device, upload, received_at).await,
-            Err(refusal) => return refusal,
-        };
-        self.answered(device, stored.map(|()| StatusCode::OK))
-    }
-
-    /// `POST /swordfish/lock/audit`.
-    async fn audit<B>(&self, device: DeviceId, body: B) -> Response
-    where
-        B: Body<Data = Bytes> + Unpin,
-    {
-        let received_at = Timestamp::now();
-        let read = self.read(device, UploadKind::Audit, body, AuditBatch::parse);
-        let stored = match read.await {
-            Ok((store, batch)) => store.append_audits(device, batch, received_at).await,
-            Err(refusal) => return refusal,
-        };
-        self.answered(device, stored.map(status))
-    }
-
-    /// `POST /swordfish/lock/alert`: the path is inferred (PROTOCOL.md section 4), the answers are
-    /// those of an audit.
-    async fn alert<B>(&self, device: DeviceId, body: B) -> Response
-    where
-        B: Body<Data = Bytes> + Unpin,
-    {
-        let received_at = Timestamp::now();
-        let read = self.read(device, UploadKind::Alert, body, Alert::parse);
-        let stored = match read.await {
-            Ok((store, alert)) => store.append_alert(device, alert, received_at).await,
-            Err(refusal) => return refusal,
-        };
-        self.answered(device, stored.map(status))
-    }
-
-    /// `GET /swordfish/lock/db/{timestamp}`.
-    async fn database(&self, device: DeviceId, path: &str) -> Response {
-        let asked = path.strip_prefix(DATABASES).unwrap_or_default();
-        let Ok(asked) = percent_decode_str(asked).decode_utf8() else {
-            return answer::bad_request();
-        };
-        let Some(store) = &self.store else {
-            return answer::storage_unavailable();
-        };
+    async fn database(&self, device: DeviceId, path: &str) -> Result<Response, ApiError> {
+        let version = path.strip_prefix(paths::DATABASE).unwrap_or_default();
+        let version = percent_decode_str(version)
+            .decode_utf8()
+            .map_err(|_| ApiError::BadRequest)?;
+        let store = self.store.as_ref().ok_or(ApiError::StorageUnavailable)?;
         let answered = store
-            .db_answer(device, &asked, &self.window, Timestamp::now())
+            .db_answer(device, &version, &self.window, Timestamp::now())
             .await;
         match answered {
-            Ok(body) => answer::found(answer::JSON, body),
-            Err(error) => self.unavailable(device, &error),
+            Ok(body) => Ok(with_type(JSON, body.into())),
+            Err(error) => Err(self.unavailable(device, &error)),
         }
     }
 
@@ -140,21 +141,14 @@ impl CallIn {
     }
 
     /// The store and the parsed body, or the answer that refuses it.
-    async fn read<B, T, E>(
+    async fn read<T, E: Error>(
         &self,
         device: DeviceId,
         call: UploadKind,
-        body: B,
+        body: Body,
         parse: impl FnOnce(&[u8]) -> Result<T, E>,
-    ) -> Result<(&dyn DeviceStore, T), Response>
-    where
-        B: Body<Data = Bytes> + Unpin,
-        E: std::error::Error,
-    {
-        let store = self
-            .store
-            .as_deref()
-            .ok_or_else(answer::storage_unavailable)?;
+    ) -> Result<(&dyn DeviceStore, T), ApiError> {
+        let store = self.store.as_deref().ok_or(ApiError::StorageUnavailable)?;
         let (body, reason) = match body::collect(body, self.body_bytes).await {
             Ok(body) => match parse(&body) {
                 Ok(parsed) => return Ok((store, parsed)),
@@ -165,7 +159,7 @@ impl CallIn {
                 format!("it is longer than {} bytes", self.body_bytes),
             ),
             // It did not arrive, so the device knows that it has to send it again.
-            Err(body::BodyError::Broken) => return Err(answer::bad_request()),
+            Err(body::BodyError::Broken) => return Err(ApiError::BadRequest),
         };
         Err(self.refuse(store, device, call, body, &reason).await)
     }
@@ -178,23 +172,28 @@ impl CallIn {
         call: UploadKind,
         body: Bytes,
         reason: &str,
-    ) -> Response {
+    ) -> ApiError {
         warn!(%device, ?call, size_bytes = body.len(), "{call:?} of device {device} refused and kept in quarantine: {reason}");
         match store.quarantine(device, call, body, Timestamp::now()).await {
-            Ok(()) => answer::bad_request(),
+            Ok(()) => ApiError::BadRequest,
             Err(error) => self.unavailable(device, &error),
         }
     }
 
-    fn answered(&self, device: DeviceId, stored: Result<StatusCode, StoreError>) -> Response {
+    /// The status says everything.
+    fn acknowledged(
+        &self,
+        device: DeviceId,
+        stored: Result<StatusCode, StoreError>,
+    ) -> Result<Response, ApiError> {
         match stored {
-            Ok(status) => answer::empty(status),
-            Err(error) => self.unavailable(device, &error),
+            Ok(status) => Ok(status.into_response()),
+            Err(error) => Err(self.unavailable(device, &error)),
         }
     }
 
     /// 503: nothing is acknowledged, the device keeps what it has.
-    fn unavailable(&self, device: DeviceId, error: &StoreError) -> Response {
+    fn unavailable(&self, device: DeviceId, error: &StoreError) -> ApiError {
         if let Some(others) = self.failures.check() {
             error!(
                 %device, others = others.count(),
@@ -202,17 +201,14 @@ impl CallIn {
                 one_line(error)
             );
         }
-        answer::storage_unavailable()
+        ApiError::StorageUnavailable
     }
 }
 
 /// 201 when the device's record begins, 202 after that.
-fn status(acknowledged: AppendOutcome) -> StatusCode {
-    match acknowledged {
+fn status(appended: AppendOutcome) -> StatusCode {
+    match appended {
         AppendOutcome::Created => StatusCode::CREATED,
         AppendOutcome::Updated => StatusCode::ACCEPTED,
     }
 }
-
-/// Above the stamp of a database.
-pub(super) const DATABASES: &str = "/swordfish/lock/db/";

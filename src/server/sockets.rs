@@ -1,4 +1,4 @@
-//! Sockets, bound before anything is served on them.
+//! Listening sockets, bound before anything is served on them.
 
 use std::borrow::Cow;
 use std::io;
@@ -12,9 +12,9 @@ use crate::config::{AdminConfig, Config};
 use crate::platform::raise_descriptor_limit;
 use engage_wire::diagnostic::{Explain, one_line};
 
-/// All listening sockets. Connections queue in the kernel until [`super::serve`] accepts them.
+/// All listening sockets. Connections queue in the kernel until the server accepts them.
 #[derive(Debug)]
-pub struct Bound {
+pub struct Sockets {
     pub(crate) http: TcpListener,
     pub(crate) https: TcpListener,
     pub(crate) admin: Option<TcpListener>,
@@ -22,7 +22,7 @@ pub struct Bound {
     pub(crate) descriptors: usize,
 }
 
-impl Bound {
+impl Sockets {
     /// Takes the sockets that systemd passes, plain listener first, or binds the addresses of
     /// `config`. Raises the descriptor limit. Must be called inside the runtime.
     pub fn bind(config: &Config) -> Result<Self, BindError> {

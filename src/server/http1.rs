@@ -1,24 +1,24 @@
-//! The one HTTP/1 profile, used by both listeners (PROTOCOL.md section 3).
+//! The one HTTP/1 profile, used by both device listeners (PROTOCOL.md section 3).
 
-use hyper::server::conn::http1;
+use hyper_util::rt::TokioExecutor;
+use hyper_util::server::conn::auto;
 
 use crate::config::Limits;
 
-/// How a server speaks that devices understand.
-pub(super) fn profile(limits: &Limits) -> http1::Builder {
-    let mut profile = http1::Builder::new();
-    profile
+/// Makes a server speak as devices understand it.
+pub(super) fn configure(builder: &mut auto::Builder<TokioExecutor>, limits: &Limits) {
+    builder
+        .http1()
         // A device does not process an answer whose header is not spelled `Content-Length:`.
         .title_case_headers(true)
         // Simple clients close their sending side after the request; the default would take that
         // for an abort and not answer.
         .half_close(true)
-        // The socket keeps the deadlines, each phase its own (`Paced`): this one would cover idle
-        // time and head together.
+        // The socket keeps the deadlines, each phase its own (`stream::ReadDeadline`): this one
+        // would cover idle time and head together.
         .header_read_timeout(None)
         // Answers are small: one buffer and one `send`, which costs the kernel less than `writev`.
         .writev(false)
         .max_buf_size(limits.request_head_bytes)
         .max_headers(limits.request_headers);
-    profile
 }

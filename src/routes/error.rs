@@ -1,0 +1,72 @@
+//! Answers that say why there is no other: short, JSON, with a length.
+
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderValue, StatusCode};
+
+use super::JSON;
+
+/// Why a request is not answered with what it asks for. Says nothing about what exists.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum ApiError {
+    /// 400: a body that is not understood.
+    BadRequest,
+    /// 500: a fault of this program.
+    Internal,
+    /// 405. The router adds the methods that are allowed (RFC 9110 section 15.5.6).
+    MethodNotAllowed,
+    /// 404: every unknown path.
+    NotFound,
+    /// 503: nothing was stored, so nothing is acknowledged.
+    StorageUnavailable,
+    /// 401 and not 403, after which some firmware stops retrying (PROTOCOL.md section 3).
+    Unauthorized,
+}
+
+impl ApiError {
+    const fn parts(self) -> (StatusCode, &'static str) {
+        match self {
+            Self::BadRequest => (StatusCode::BAD_REQUEST, r#"{"error":"bad request"}"#),
+            Self::Internal => (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                r#"{"error":"internal error"}"#,
+            ),
+            Self::MethodNotAllowed => (
+                StatusCode::METHOD_NOT_ALLOWED,
+                r#"{"error":"method not allowed"}"#,
+            ),
+            Self::NotFound => (StatusCode::NOT_FOUND, r#"{"error":"not found"}"#),
+            Self::StorageUnavailable => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                r#"{"error":"storage unavailable"}"#,
+            ),
+            Self::Unauthorized => (StatusCode::UNAUTHORIZED, r#"{"error":"unauthorized"}"#),
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let (status, body) = self.parts();
+        let mut response = with_type(JSON, Body::from(body));
+        *response.status_mut() = status;
+        if self == Self::Unauthorized {
+            // RFC 9110 section 15.5.2: a 401 must name a scheme.
+            let scheme = HeaderValue::from_static("Basic realm=\"engage-host\"");
+            response.headers_mut().insert(WWW_AUTHENTICATE, scheme);
+        }
+        response
+    }
+}
+
+/// 200 with a body of `content_type`.
+pub(super) fn with_type(content_type: &'static str, body: Body) -> Response {
+    let mut response = Response::new(body);
+    // hyper keeps the map for the next request's head, as long as the connection is idle: no more
+    // room than for this header and the length.
+    *response.headers_mut() = HeaderMap::with_capacity(2);
+    let content_type = HeaderValue::from_static(content_type);
+    response.headers_mut().insert(CONTENT_TYPE, content_type);
+    response
+}

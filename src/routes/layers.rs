@@ -1,0 +1,248 @@
+//! What every request of a device passes on its way to the router, outermost first.
+
+use std::any::Any;
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Instant;
+
+use axum::Router;
+use axum::body::{Body, HttpBody};
+use axum::response::{IntoResponse, Response};
+use http::header::CONNECTION;
+use http::{HeaderMap, Method, Request, Uri, Version};
+use pin_project_lite::pin_project;
+use tower::{Layer, Service, ServiceBuilder};
+use tower_http::catch_panic::{CatchPanic, CatchPanicLayer};
+use tower_http::validate_request::{
+    ValidateRequest, ValidateRequestHeader, ValidateRequestHeaderLayer,
+};
+
+use super::error::ApiError;
+use super::route::Route;
+use super::{App, router};
+use crate::connection::Connection;
+use crate::telemetry::{Access, Metrics};
+use engage_store::DeviceId;
+
+/// What both device listeners serve.
+pub type DeviceService =
+    AccessLog<CatchPanic<ValidateRequestHeader<Router, AllowList>, PanicResponse>>;
+
+/// The router with its layers, ready to be cloned for each listener.
+///
+/// Around the router and not `Router::layer`, which would box every layer for every route. There is
+/// no body limit among them: what is too long is kept in quarantine as far as is allowed before it
+/// is refused, which only the routes with a body can do (`call_in::body`).
+#[must_use]
+pub fn device_service(app: &Arc<App>) -> DeviceService {
+    ServiceBuilder::new()
+        .layer(AccessLogLayer::new(app))
+        .layer(CatchPanicLayer::custom(panic_response as PanicResponse))
+        .layer(ValidateRequestHeaderLayer::custom(AllowList))
+        .service(router(app))
+}
+
+/// Answers 401 to callers outside `[access] allow`, whatever they ask for.
+#[derive(Clone, Copy, Debug)]
+pub struct AllowList;
+
+impl<B> ValidateRequest<B> for AllowList {
+    type ResponseBody = Body;
+
+    fn validate(&mut self, request: &mut Request<B>) -> Result<(), Response> {
+        match request.extensions().get::<Arc<Connection>>() {
+            Some(connection) if connection.allowed => Ok(()),
+            _ => Err(ApiError::Unauthorized.into_response()),
+        }
+    }
+}
+
+type PanicResponse = fn(Box<dyn Any + Send>) -> Response;
+
+/// The panic itself has been logged by the panic hook.
+fn panic_response(_: Box<dyn Any + Send>) -> Response {
+    ApiError::Internal.into_response()
+}
+
+/// Counts and logs every request, and tells the connection's socket where requests begin and end.
+#[derive(Clone)]
+struct AccessLogLayer {
+    metrics: Arc<Metrics>,
+    answers_call_ins: bool,
+}
+
+impl AccessLogLayer {
+    fn new(app: &App) -> Self {
+        Self {
+            metrics: Arc::clone(&app.metrics),
+            answers_call_ins: app.call_in.is_some(),
+        }
+    }
+}
+
+impl<S> Layer<S> for AccessLogLayer {
+    type Service = AccessLog<S>;
+
+    fn layer(&self, inner: S) -> AccessLog<S> {
+        AccessLog {
+            layer: self.clone(),
+            inner,
+        }
+    }
+}
+
+/// The service of [`AccessLogLayer`].
+#[derive(Clone)]
+pub struct AccessLog<S> {
+    layer: AccessLogLayer,
+    inner: S,
+}
+
+impl<S, B, R> Service<Request<B>> for AccessLog<S>
+where
+    S: Service<Request<B>, Response = http::Response<R>, Error = Infallible>,
+    R: HttpBody,
+{
+    type Response = S::Response;
+    type Error = Infallible;
+    type Future = Answering<S::Future>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let started = Started::from_request(&request, &self.layer);
+        Answering {
+            inner: self.inner.call(request),
+            started,
+        }
+    }
+}
+
+pin_project! {
+    /// An answer that is to be counted and logged.
+    pub struct Answering<F> {
+        #[pin]
+        inner: F,
+        started: Option<Started>,
+    }
+}
+
+impl<F, R> Future for Answering<F>
+where
+    F: Future<Output = Result<http::Response<R>, Infallible>>,
+    R: HttpBody,
+{
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let Ok(response) = ready!(this.inner.poll(context));
+        if let Some(started) = this.started.take() {
+            started.answered(&response);
+        }
+        Poll::Ready(Ok(response))
+    }
+}
+
+/// What is remembered of a request until it is answered.
+struct Started {
+    connection: Arc<Connection>,
+    metrics: Arc<Metrics>,
+    route: Route,
+    method: Method,
+    uri: Uri,
+    keep_alive: bool,
+    at: Instant,
+}
+
+impl Started {
+    /// Nothing for a request that came on no connection, as in benchmarks.
+    fn from_request<B>(request: &Request<B>, layer: &AccessLogLayer) -> Option<Self> {
+        let connection = request.extensions().get::<Arc<Connection>>()?;
+        connection.state.request_started();
+        Some(Self {
+            connection: Arc::clone(connection),
+            metrics: Arc::clone(&layer.metrics),
+            route: Route::from_path(request.uri().path(), layer.answers_call_ins),
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+            keep_alive: keeps_alive(request.version(), request.headers()),
+            at: Instant::now(),
+        })
+    }
+
+    fn answered<R: HttpBody>(self, response: &http::Response<R>) {
+        let Self {
+            connection,
+            metrics,
+            route,
+            method,
+            uri,
+            keep_alive,
+            at,
+        } = self;
+        connection.state.response_ready(keep_alive);
+        let access = Access {
+            route: route.name(),
+            connection: &connection,
+            method: &method,
+            uri: &uri,
+            device: response.extensions().get::<DeviceId>().copied(),
+            status: response.status(),
+            size_bytes: response.body().size_hint().exact(),
+            duration: at.elapsed(),
+        };
+        metrics.answered(&access);
+        access.log();
+    }
+}
+
+/// Whether the client may send another request on this connection (RFC 9112 section 9.3).
+fn keeps_alive(version: Version, headers: &HeaderMap) -> bool {
+    if version == Version::HTTP_10 {
+        has_option(headers, "keep-alive")
+    } else {
+        !has_option(headers, "close")
+    }
+}
+
+fn has_option(headers: &HeaderMap, option: &str) -> bool {
+    headers.get_all(CONNECTION).iter().any(|value| {
+        value
+            .as_bytes()
+            .split(|byte| *byte == b',')
+            .any(|found| found.trim_ascii().eq_ignore_ascii_case(option.as_bytes()))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn a_connection_is_kept_as_its_version_and_options_say() {
+        for (version, connection, kept) in [
+            (Version::HTTP_11, "", true),
+            (Version::HTTP_11, "keep-alive", true),
+            (Version::HTTP_11, "Close", false),
+            (Version::HTTP_11, "te , close", false),
+            (Version::HTTP_11, "closed", true),
+            (Version::HTTP_10, "", false),
+            (Version::HTTP_10, "Keep-Alive", true),
+        ] {
+            let value = HeaderValue::from_static(connection);
+            let headers = HeaderMap::from_iter([(CONNECTION, value)]);
+            assert_eq!(
+                keeps_alive(version, &headers),
+                kept,
+                "{version:?} {connection}"
+            );
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! Connections of the plain listener: admission, and HTTP follows at once.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use axum_server::accept::Accept;
+use tower_http::add_extension::AddExtension;
+
+use super::admit::{Admission, Admitted};
+use super::listener::Accepted;
+use super::stream::{ClientStream, Timeouts, client_stream};
+use crate::connection::{Connection, ConnectionState, ListenerKind, Phase};
+
+/// What an acceptor makes of a socket and a service.
+pub(super) type Accepting<Stream, Service> =
+    Pin<Box<dyn Future<Output = io::Result<(Stream, WithConnection<Service>)>> + Send>>;
+
+/// A service whose requests carry the facts of their connection.
+pub(super) type WithConnection<Service> = AddExtension<Service, Arc<Connection>>;
+
+/// Admits connections that speak HTTP in clear text.
+#[derive(Clone, Debug)]
+pub(super) struct PlainAcceptor {
+    pub(super) admission: Arc<Admission>,
+    pub(super) timeouts: Arc<Timeouts>,
+}
+
+impl<S: Send + 'static> Accept<Accepted, S> for PlainAcceptor {
+    type Stream = ClientStream;
+    type Service = WithConnection<S>;
+    type Future = Accepting<Self::Stream, S>;
+
+    fn accept(&self, accepted: Accepted, service: S) -> Self::Future {
+        let Self {
+            admission,
+            timeouts,
+        } = self.clone();
+        Box::pin(async move {
+            let admitted = admission.admit(LISTENER, accepted).await;
+            let Admitted {
+                socket,
+                prefix,
+                peer,
+                is_allowed,
+                unread,
+                guard,
+            } = admitted.map_err(|_| refused())?;
+            let state = Arc::new(ConnectionState::new(Phase::ReadingHead));
+            let stream = client_stream(socket, prefix, unread, &state, &timeouts);
+            let connection = Connection {
+                listener: LISTENER,
+                peer,
+                allowed: is_allowed,
+                tls: None,
+                state,
+                _guard: Some(guard),
+            };
+            Ok((stream, AddExtension::new(service, Arc::new(connection))))
+        })
+    }
+}
+
+/// Tells axum-server that a connection has ended; why was counted and logged where it was decided.
+pub(super) fn refused() -> io::Error {
+    io::ErrorKind::ConnectionAborted.into()
+}
+
+const LISTENER: ListenerKind = ListenerKind::Http;

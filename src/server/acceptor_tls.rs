@@ -1,0 +1,143 @@
+//! Connections of the TLS listener: admission, then handshake.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum_server::accept::Accept;
+use rustls::{ProtocolVersion, ServerConnection};
+use tokio_rustls::server::TlsStream;
+use tower_http::add_extension::AddExtension;
+use tracing::{debug, warn};
+
+use super::acceptor::{Accepting, WithConnection, refused};
+use super::admit::{Admission, Admitted};
+use super::listener::Accepted;
+use super::stream::{Capture, ClientStream, HandshakeCapture, Timeouts, client_stream};
+use crate::connection::{Connection, ConnectionState, ListenerKind, Phase, TlsSession};
+use crate::routes::App;
+use crate::tls::hello::ClientHello;
+use crate::tls::{self, Diagnosis, FailureReason, Repertoire, diagnose};
+
+/// Admits connections and shakes hands with the identity that is chosen for the client.
+///
+/// Runs in the connection's own task: a client that stalls delays nobody else.
+#[derive(Clone)]
+pub(super) struct TlsAcceptor {
+    pub(super) admission: Arc<Admission>,
+    pub(super) timeouts: Arc<Timeouts>,
+    pub(super) app: Arc<App>,
+}
+
+impl<S: Send + 'static> Accept<Accepted, S> for TlsAcceptor {
+    type Stream = TlsStream<HandshakeCapture<ClientStream>>;
+    type Service = WithConnection<S>;
+    type Future = Accepting<Self::Stream, S>;
+
+    fn accept(&self, accepted: Accepted, service: S) -> Self::Future {
+        let acceptor = self.clone();
+        Box::pin(async move {
+            let admitted = acceptor.admission.admit(LISTENER, accepted).await;
+            let admitted = admitted.map_err(|_| refused())?;
+            let (stream, connection) = acceptor.shake_hands(admitted).await?;
+            Ok((stream, AddExtension::new(service, Arc::new(connection))))
+        })
+    }
+}
+
+impl TlsAcceptor {
+    async fn shake_hands(
+        &self,
+        admitted: Admitted,
+    ) -> io::Result<(TlsStream<HandshakeCapture<ClientStream>>, Connection)> {
+        let started = Instant::now();
+        let Admitted {
+            socket,
+            prefix,
+            peer,
+            is_allowed,
+            unread,
+            guard,
+        } = admitted;
+        let state = Arc::new(ConnectionState::new(Phase::Handshake));
+        let stream = client_stream(socket, prefix, unread, &state, &self.timeouts);
+        let mut connection = Connection {
+            listener: LISTENER,
+            peer,
+            allowed: is_allowed,
+            tls: None,
+            state,
+            _guard: Some(guard),
+        };
+        let published = &self.app.published;
+        let stream = tls::accept(HandshakeCapture::start(stream), |hello| {
+            published.select_identity(peer, hello)
+        });
+        let mut stream = stream.await.map_err(|(error, stream)| {
+            let capture = stream.map(|mut stream| stream.finish());
+            let identity = published.current().identity().clone();
+            let capture = capture.unwrap_or_default();
+            self.explain(&connection, identity.repertoire(), &error, &capture);
+            refused()
+        })?;
+        let (capturing, session) = stream.get_mut();
+        drop(capturing.finish());
+        let version = version_name(session);
+        connection.tls = Some(TlsSession { version });
+        connection.state.enter(Phase::ReadingHead);
+        let metrics = self.admission.metrics();
+        metrics.shook_hands(version, cipher_name(session), started.elapsed());
+        self.app.announcement_fetches.handshake_completed(peer.ip());
+        Ok((stream, connection))
+    }
+
+    /// Logs one event that says why the handshake failed, and counts it.
+    fn explain(
+        &self,
+        connection: &Connection,
+        repertoire: &Repertoire,
+        error: &io::Error,
+        capture: &Capture,
+    ) {
+        let Connection { listener, peer, .. } = connection;
+        let hello = ClientHello::parse(&capture.received);
+        let Diagnosis { reason, sentence } =
+            diagnose(repertoire, hello.as_ref(), error, capture.sent);
+        self.admission.metrics().handshake_failed(reason.label());
+        // Port scans and a balancer's health checks: nobody tried to speak TLS.
+        if capture.received.is_empty() && reason == FailureReason::ClosedBeforeHello {
+            debug!(%listener, %peer, reason = reason.label(), "{peer} closed before it sent anything");
+            return;
+        }
+        let hello = hello.as_ref().ok();
+        warn!(
+            %listener,
+            %peer,
+            reason = reason.label(),
+            sni = hello.and_then(|hello| hello.server_name.as_deref()),
+            offered.versions = hello.map(|hello| display(hello.versions())),
+            offered.ciphers = hello.map(|hello| display(&hello.cipher_suites)),
+            offered.groups = hello.map(|hello| display(&hello.named_groups)),
+            offered.signatures = hello.map(|hello| display(&hello.signature_schemes)),
+            error = %error,
+            "TLS handshake with {peer} failed: it {sentence}",
+        );
+    }
+}
+
+fn version_name(session: &ServerConnection) -> &'static str {
+    match session.protocol_version() {
+        Some(ProtocolVersion::TLSv1_2) => "1.2",
+        Some(ProtocolVersion::TLSv1_3) => "1.3",
+        _ => "unknown",
+    }
+}
+
+fn cipher_name(session: &ServerConnection) -> &'static str {
+    session
+        .negotiated_cipher_suite()
+        .and_then(|suite| suite.suite().as_str())
+        .unwrap_or("unknown")
+}
+
+const LISTENER: ListenerKind = ListenerKind::Https;

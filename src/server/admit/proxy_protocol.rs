@@ -1,0 +1,101 @@
+//! The header that a balancer sends first, version 1 or 2 of the PROXY protocol.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use ppp::{HeaderResult, PartialResult, v1, v2};
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+/// Whom a header names.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Caller {
+    /// The connection that is passed on came from there.
+    Peer(SocketAddr),
+    /// Nobody is named (`UNKNOWN`, `AF_UNSPEC`, `AF_UNIX`): the balancer itself counts as the
+    /// caller (PROXY protocol sections 2.1 and 2.2).
+    Unnamed,
+    /// `LOCAL`: a connection of the balancer's own, such as a health check.
+    Balancer,
+}
+
+/// Reads a header, and what came with it. Fails if there is none within `deadline`.
+pub(super) async fn read_header(
+    stream: &mut TcpStream,
+    deadline: Duration,
+) -> io::Result<(Caller, Bytes)> {
+    let mut bytes = BytesMut::with_capacity(MAX_PROXY_HEADER_BYTES);
+    let read = async {
+        loop {
+            if stream.read_buf(&mut bytes).await? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            if !is_cut_off(&bytes) {
+                let (peer, length) = caller(&HeaderResult::parse(&bytes))?;
+                let rest = bytes.split_off(length).freeze();
+                return Ok((peer, rest));
+            }
+            if bytes.len() >= MAX_PROXY_HEADER_BYTES {
+                return Err(invalid("it is longer than 4096 bytes"));
+            }
+        }
+    };
+    timeout(deadline, read)
+        .await
+        .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
+}
+
+/// Whether more bytes could make it a header. Decided here for version 1, because `ppp` takes an
+/// address that has not yet arrived whole for a wrong one.
+fn is_cut_off(bytes: &[u8]) -> bool {
+    let agrees_with = |start: &[u8]| bytes.iter().zip(start).all(|(a, b)| a == b);
+    if agrees_with(v2::PROTOCOL_PREFIX) {
+        return bytes.len() < V2_FIXED_HEADER_BYTES || HeaderResult::parse(bytes).is_incomplete();
+    }
+    agrees_with(b"PROXY ")
+        && bytes.len() < MAX_V1_HEADER_BYTES
+        && !bytes.windows(2).any(|pair| pair == b"\r\n")
+}
+
+fn caller(header: &HeaderResult<'_>) -> io::Result<(Caller, usize)> {
+    Ok(match header {
+        HeaderResult::V1(Ok(header)) => (caller_v1(&header.addresses), header.header.len()),
+        HeaderResult::V2(Ok(header)) => (caller_v2(header), header.len()),
+        HeaderResult::V1(Err(error)) => return Err(invalid(&error.to_string())),
+        HeaderResult::V2(Err(error)) => return Err(invalid(&error.to_string())),
+    })
+}
+
+fn caller_v1(addresses: &v1::Addresses) -> Caller {
+    match addresses {
+        v1::Addresses::Tcp4(ip) => Caller::Peer((ip.source_address, ip.source_port).into()),
+        v1::Addresses::Tcp6(ip) => Caller::Peer((ip.source_address, ip.source_port).into()),
+        v1::Addresses::Unknown => Caller::Unnamed,
+    }
+}
+
+fn caller_v2(header: &v2::Header<'_>) -> Caller {
+    // The addresses of a LOCAL command are to be ignored (PROXY protocol section 2.2).
+    if header.command == v2::Command::Local {
+        return Caller::Balancer;
+    }
+    match header.addresses {
+        v2::Addresses::IPv4(ip) => Caller::Peer((ip.source_address, ip.source_port).into()),
+        v2::Addresses::IPv6(ip) => Caller::Peer((ip.source_address, ip.source_port).into()),
+        v2::Addresses::Unix(_) | v2::Addresses::Unspecified => Caller::Unnamed,
+    }
+}
+
+fn invalid(reason: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, reason.to_owned())
+}
+
+/// Sections 2.1 and 2.2 of the PROXY protocol.
+const MAX_V1_HEADER_BYTES: usize = 107;
+const V2_FIXED_HEADER_BYTES: usize = 16;
+
+/// Version 2 may carry up to 64 KiB of extensions; balancers send a few hundred bytes.
+const MAX_PROXY_HEADER_BYTES: usize = 4096;

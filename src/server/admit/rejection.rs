@@ -1,0 +1,81 @@
+//! Why a connection is turned away: its label in metrics and its line in the log.
+
+use std::io;
+use std::net::SocketAddr;
+
+use tracing::warn;
+
+use super::limits::LimitReached;
+use crate::connection::ListenerKind;
+use crate::telemetry::LogThrottle;
+
+/// Why a connection is not let in.
+#[derive(Debug)]
+pub(in crate::server) enum Rejection {
+    /// A limit of `[limits]` is reached.
+    LimitReached {
+        /// Which.
+        limit: LimitReached,
+        /// Its value.
+        max: usize,
+    },
+    /// The caller is outside `[access] allow`.
+    NotAllowed,
+    /// A balancer did not say for whom it calls.
+    ProxyHeader(io::Error),
+    /// The daemon's own call, which has learned what it wanted to know.
+    WatchdogProbe,
+}
+
+impl Rejection {
+    /// Its label in metrics, named as in the configuration; none for what leaves no trace.
+    pub(super) fn label(&self) -> Option<&'static str> {
+        match self {
+            Self::LimitReached { limit, .. } => Some(limit.name()),
+            Self::NotAllowed => Some("allow"),
+            Self::ProxyHeader(_) => Some("proxy_protocol"),
+            Self::WatchdogProbe => None,
+        }
+    }
+
+    fn message(&self, listener: ListenerKind, peer: SocketAddr) -> String {
+        match self {
+            Self::LimitReached { limit, max } => format!(
+                "{listener} connection from {peer} refused: `[limits] {} = {max}` is reached",
+                limit.name()
+            ),
+            Self::NotAllowed => {
+                format!("{listener} caller {peer} is outside `[access] allow`")
+            }
+            Self::ProxyHeader(error) => format!(
+                "{listener} connection from balancer {peer} has no usable PROXY protocol header: {error}"
+            ),
+            Self::WatchdogProbe => format!("{listener} connection from {peer} is the daemon's own"),
+        }
+    }
+}
+
+/// One line for a burst of rejections of a kind.
+#[derive(Debug, Default)]
+pub(super) struct RejectionLog {
+    limit_reached: LogThrottle,
+    not_allowed: LogThrottle,
+    proxy_header: LogThrottle,
+}
+
+impl RejectionLog {
+    pub(super) fn write(&self, listener: ListenerKind, peer: SocketAddr, rejection: &Rejection) {
+        let throttle = match rejection {
+            Rejection::LimitReached { .. } => &self.limit_reached,
+            Rejection::NotAllowed => &self.not_allowed,
+            Rejection::ProxyHeader(_) => &self.proxy_header,
+            Rejection::WatchdogProbe => return,
+        };
+        if let Some(others) = throttle.check() {
+            warn!(
+                %listener, %peer, limit = rejection.label(), others = others.count(),
+                "{}{others}", rejection.message(listener, peer),
+            );
+        }
+    }
+}

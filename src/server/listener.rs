@@ -1,0 +1,141 @@
+//! A listening socket as axum-server accepts from it.
+
+use std::future::poll_fn;
+use std::io;
+use std::net::{self, SocketAddr};
+use std::task::{Context, Poll};
+
+use axum_server::{AddrListener, Address};
+use parking_lot::Mutex;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::task_tracker::TaskTrackerToken;
+
+use super::shutdown::Shutdown;
+
+/// Accepts until the daemon stops, and then what the kernel has accepted by that time: those
+/// clients may have sent their requests already, and closing the socket would reset them.
+pub(super) struct Listener {
+    socket: Mutex<Socket>,
+    local_address: SocketAddr,
+    shutdown: Shutdown,
+}
+
+enum Socket {
+    Open {
+        listener: TcpListener,
+        unread: TaskTrackerToken,
+    },
+    /// Read to the end without the runtime, whose notifications may lag behind the kernel.
+    Draining {
+        listener: net::TcpListener,
+        _unread: TaskTrackerToken,
+    },
+    Closed,
+}
+
+/// An accepted connection.
+pub(super) struct Accepted {
+    pub(super) socket: TcpStream,
+    pub(super) peer: SocketAddr,
+    /// Held until its first request has had the chance to be read (see [`Shutdown::drain`]).
+    pub(super) unread: TaskTrackerToken,
+    /// Held as long as the connection.
+    pub(super) open: TaskTrackerToken,
+}
+
+/// What axum-server calls an address, which says what is accepted: here a socket together with its
+/// peer, which would otherwise cost a system call each.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Tcp;
+
+impl Listener {
+    /// Takes a bound socket. Must be called inside the runtime.
+    pub(super) fn new(socket: net::TcpListener, shutdown: &Shutdown) -> io::Result<Self> {
+        // One that systemd passes may not be.
+        socket.set_nonblocking(true)?;
+        let socket = TcpListener::from_std(socket)?;
+        Ok(Self {
+            local_address: socket.local_addr()?,
+            socket: Mutex::new(Socket::Open {
+                listener: socket,
+                unread: shutdown.unread_token(),
+            }),
+            shutdown: shutdown.clone(),
+        })
+    }
+
+    pub(super) fn local_address(&self) -> SocketAddr {
+        self.local_address
+    }
+
+    fn poll_accept(&self, context: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
+        let mut socket = self.socket.lock();
+        match &*socket {
+            Socket::Open { listener, .. } => listener.poll_accept(context),
+            Socket::Draining { listener, .. } => {
+                if let Ok((stream, peer)) = listener.accept() {
+                    return Poll::Ready(registered(stream).map(|stream| (stream, peer)));
+                }
+                // The queue is empty, or nothing more can be had from it.
+                *socket = Socket::Closed;
+                Poll::Pending
+            }
+            Socket::Closed => Poll::Pending,
+        }
+    }
+
+    fn start_draining(&self) {
+        let mut socket = self.socket.lock();
+        *socket = match std::mem::replace(&mut *socket, Socket::Closed) {
+            Socket::Open { listener, unread } => match listener.into_std() {
+                Ok(listener) => Socket::Draining {
+                    listener,
+                    _unread: unread,
+                },
+                Err(_) => Socket::Closed,
+            },
+            other => other,
+        };
+    }
+}
+
+impl Address for Tcp {
+    type Stream = Accepted;
+    type Listener = Listener;
+}
+
+impl AddrListener<Accepted, Tcp> for Listener {
+    async fn bind_to(_: Tcp) -> io::Result<Self> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    async fn accept_stream(&self) -> io::Result<(Accepted, Tcp)> {
+        let stopping: &CancellationToken = self.shutdown.stopping();
+        let accepted = tokio::select! {
+            biased;
+            accepted = poll_fn(|context| self.poll_accept(context)) => accepted,
+            () = stopping.cancelled() => {
+                self.start_draining();
+                poll_fn(|context| self.poll_accept(context)).await
+            }
+        };
+        let (socket, peer) = accepted?;
+        let accepted = Accepted {
+            socket,
+            peer,
+            unread: self.shutdown.unread_token(),
+            open: self.shutdown.open_token(),
+        };
+        Ok((accepted, Tcp))
+    }
+
+    fn get_local_addr(&self) -> io::Result<Tcp> {
+        Ok(Tcp)
+    }
+}
+
+fn registered(stream: net::TcpStream) -> io::Result<TcpStream> {
+    stream.set_nonblocking(true)?;
+    TcpStream::from_std(stream)
+}

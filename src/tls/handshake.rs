@@ -1,0 +1,32 @@
+//! The server's side of a handshake.
+
+use std::io;
+
+use rustls::server::{Acceptor, ClientHello};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_rustls::LazyConfigAcceptor;
+use tokio_rustls::server::TlsStream;
+
+use super::TlsIdentity;
+
+/// A whole handshake, or why there was none and the stream that it failed on. `select` chooses the
+/// identity for a client once its hello has been read.
+pub(crate) async fn accept<S>(
+    stream: S,
+    select: impl FnOnce(&ClientHello<'_>) -> TlsIdentity,
+) -> Result<TlsStream<S>, (io::Error, Option<S>)>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut acceptor = LazyConfigAcceptor::new(Acceptor::default(), stream);
+    let start = match (&mut acceptor).await {
+        Ok(start) => start,
+        Err(error) => return Err((error, acceptor.take_io())),
+    };
+    let hello = start.client_hello();
+    let config = select(&hello).server_config(&hello);
+    let handshake = start.into_stream(config).into_fallible();
+    handshake
+        .await
+        .map_err(|(error, stream)| (error, Some(stream)))
+}

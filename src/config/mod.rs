@@ -25,7 +25,7 @@ pub use devices::{DevicesConfig, DevicesDirectory};
 pub use error::ConfigError;
 pub use limits::{Limits, PerAddress};
 pub use log::{LogConfig, LogFormat, LogLevel, LogLevelError};
-pub use webhook::{ReceiverUrl, ReceiverUrlError, WebhookConfig};
+pub use webhook::WebhookConfig;
 
 /// A configuration whose values are each well-formed and consistent with each other.
 ///
@@ -161,7 +161,7 @@ impl Config {
     pub fn base_url_at(&self, http: SocketAddr) -> BaseUrl {
         self.base_url
             .clone()
-            .unwrap_or_else(|| BaseUrl::of_listener(http))
+            .unwrap_or_else(|| BaseUrl::from_listener(http))
     }
 }
 

@@ -18,9 +18,8 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use super::Receiver;
-use crate::config::ReceiverUrl;
-use engage_wire::HostName;
 use engage_wire::diagnostic::causes;
+use engage_wire::{HostName, HttpUrl};
 
 /// Why a delivery is not done. It is tried again in any case.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -152,9 +151,9 @@ where
     Ok(Open { sender, driver })
 }
 
-fn request(url: &ReceiverUrl, head: &Head, body: &Bytes) -> Result<Request<Full<Bytes>>, Failure> {
+fn request(url: &HttpUrl, head: &Head, body: &Bytes) -> Result<Request<Full<Bytes>>, Failure> {
     Request::post(url.target())
-        .header(HOST, url.authority())
+        .header(HOST, url.host_header())
         .header(
             USER_AGENT,
             concat!("engage-host/", env!("CARGO_PKG_VERSION")),

@@ -39,12 +39,12 @@ use std::time::Duration;
 use rustls::ClientConfig;
 use tracing::{info, warn};
 
-use crate::config::{ReceiverUrl, WebhookConfig};
+use crate::config::WebhookConfig;
 use crate::platform::mode_readable_by_others;
 use crate::telemetry::DeliveryMetrics;
 use cursor::Cursor;
 use dispatch::Dispatcher;
-use engage_wire::HostName;
+use engage_wire::{HostName, HttpUrl};
 use secret::Secret;
 
 pub use error::{CaReason, WebhookError};
@@ -53,7 +53,7 @@ pub use wake::Wake;
 /// A receiver with everything that is needed to deliver to it.
 #[derive(Debug)]
 pub struct Receiver {
-    url: ReceiverUrl,
+    url: HttpUrl,
     secret: Secret,
     /// For `https` only.
     tls: Option<Arc<ClientConfig>>,
@@ -150,7 +150,7 @@ impl Default for Pace {
     }
 }
 
-fn is_loopback(url: &ReceiverUrl) -> bool {
+fn is_loopback(url: &HttpUrl) -> bool {
     match url.host() {
         HostName::Ip(address) => address.is_loopback(),
         HostName::Dns(name) => name == "localhost",

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use engage_device::{
-    HostUrl, PreparedClient, Request, TlsClient, TlsVersions, connect_from, exchange,
+    PreparedClient, Request, TlsClient, TlsVersions, connect_from, exchange,
 };
 use engage_wire::HostName;
 use rustls::{HandshakeKind, ProtocolVersion};
@@ -52,7 +52,7 @@ impl Device {
     pub(crate) async fn of(installation: &Installation, server: &Server) -> Outcome<Self> {
         let url = |target| {
             format!("http://{}{target}", server.http)
-                .parse::<HostUrl>()
+                .parse::<engage_wire::HttpUrl>()
                 .doing("making a URL")
         };
         let current = url("/swordfish/lock/certificates/current")?;

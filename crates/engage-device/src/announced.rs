@@ -8,9 +8,9 @@ use serde::Deserialize;
 use serde::de::{MapAccess, Visitor};
 use serde_json::Value;
 
-use super::{HostUrl, UrlError, excerpt};
 use engage_wire::limits::MAX_CERT_URL_CHARS;
 use engage_wire::site::{AnnouncementHash, SiteKey};
+use engage_wire::{HttpUrl, HttpUrlError, excerpt};
 
 /// `{"cert_url":"..","hash":".."}` (PROTOCOL.md section 1).
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -83,12 +83,15 @@ impl Announced {
     }
 
     /// `cert_url` as a URL of a length that devices take.
-    pub fn certificate_url(&self) -> Result<HostUrl, AnnouncedError> {
+    pub fn certificate_url(&self) -> Result<HttpUrl, AnnouncedError> {
         let found = self.cert_url.chars().count();
         if found > MAX_CERT_URL_CHARS {
             return Err(AnnouncedError::UrlTooLong { found });
         }
-        self.cert_url.parse().map_err(AnnouncedError::Url)
+        self.cert_url.parse().map_err(|source| AnnouncedError::Url {
+            url: excerpt(self.cert_url.as_bytes()),
+            source,
+        })
     }
 
     /// Whether `hash` is the Base64 of the HMAC over `der`.
@@ -157,8 +160,13 @@ pub enum AnnouncedError {
         key: String,
     },
     /// `cert_url` is no URL.
-    #[error("`cert_url` is of no use")]
-    Url(#[source] UrlError),
+    #[error("`cert_url` {url} cannot be used: {source}; allowed: `http://HOST[:PORT]/PATH`")]
+    Url {
+        /// The URL's start.
+        url: String,
+        /// What is wrong with it.
+        source: HttpUrlError,
+    },
     /// `cert_url` is too long.
     #[error("`cert_url` has {found} characters; allowed: {MAX_CERT_URL_CHARS}")]
     UrlTooLong {
@@ -173,7 +181,7 @@ impl AnnouncedError {
     pub fn hint(&self) -> String {
         match self {
             Self::UrlTooLong { .. } => "use a shorter host name, folder or file name".into(),
-            Self::Url(_) => "it is the whole address of the DER file: `http://HOST/static/Device_Certificates/NAME.der`".into(),
+            Self::Url { .. } => "it is the whole address of the DER file: `http://HOST/static/Device_Certificates/NAME.der`".into(),
             _ => r#"the whole body must be `{"cert_url":"http://..","hash":".."}`"#.into(),
         }
     }

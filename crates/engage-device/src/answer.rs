@@ -1,6 +1,7 @@
 //! An HTTP answer, read from raw bytes.
 
-use super::{AnswerError, excerpt};
+use super::AnswerError;
+use engage_wire::excerpt;
 
 /// Longest head that is read, in bytes.
 pub const MAX_HEAD_BYTES: usize = 16 * 1024;

@@ -6,8 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use tokio::net::{TcpSocket, TcpStream, lookup_host};
 use tokio::time::{Instant, timeout_at};
 
-use super::HostPort;
-use engage_wire::HostName;
+use engage_wire::{HostName, HostPort};
 
 /// Connects to the first address of `host` that answers.
 pub async fn connect(host: &HostPort, deadline: Instant) -> Result<TcpStream, ConnectError> {

@@ -8,7 +8,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, timeout_at};
 
 use super::answer::Head;
-use super::{Answer, AnswerError, Examined, HostUrl, MAX_BODY_BYTES, MAX_HEAD_BYTES};
+use super::{Answer, AnswerError, Examined, MAX_BODY_BYTES, MAX_HEAD_BYTES};
+use engage_wire::HttpUrl;
 
 /// A request as a device writes it: few headers, in this spelling and order.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -21,13 +22,13 @@ pub struct Request {
 impl Request {
     /// A GET of the URL's target, on a connection of its own.
     #[must_use]
-    pub fn get(url: &HostUrl) -> Self {
+    pub fn get(url: &HttpUrl) -> Self {
         Self::new("GET", url)
     }
 
     /// A request without a body, on a connection of its own.
     #[must_use]
-    pub fn new(method: &str, url: &HostUrl) -> Self {
+    pub fn new(method: &str, url: &HttpUrl) -> Self {
         Self {
             head: format!(
                 "{method} {} HTTP/1.1\r\nHost: {}\r\n",
@@ -217,7 +218,7 @@ const GRACE: Duration = Duration::from_millis(250);
 mod tests {
     use super::*;
 
-    fn url() -> HostUrl {
+    fn url() -> HttpUrl {
         "http://10.44.68.128:8080/swordfish/lock/audit"
             .parse()
             .unwrap()

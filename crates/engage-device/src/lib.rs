@@ -9,11 +9,12 @@
 //! ```no_run
 //! # use std::time::Duration;
 //! # use tokio::time::Instant;
-//! use engage_device::{Announced, HostUrl, Request, connect, exchange};
+//! use engage_device::{Announced, Request, connect, exchange};
+//! use engage_wire::HttpUrl;
 //!
 //! # async fn ask() -> Result<(), Box<dyn std::error::Error>> {
 //! let deadline = Instant::now() + Duration::from_secs(5);
-//! let url: HostUrl = "http://127.0.0.1:8080/swordfish/lock/certificates/current".parse()?;
+//! let url: HttpUrl = "http://127.0.0.1:8080/swordfish/lock/certificates/current".parse()?;
 //! let mut stream = connect(&url.address(), deadline).await?;
 //! let received = exchange(&mut stream, &Request::get(&url), deadline).await?;
 //! let announced = Announced::parse(received.answer()?.body())?;
@@ -25,21 +26,17 @@
 mod announced;
 mod answer;
 mod connect;
-mod excerpt;
 mod fault;
 mod http;
 mod prepared;
 mod tls;
-mod url;
 mod verifier;
 
 pub use announced::{Announced, AnnouncedError, Deviation};
 pub use answer::{Answer, Examined, Header, MAX_BODY_BYTES, MAX_HEAD_BYTES};
 pub use connect::{ConnectError, connect, connect_from};
-pub use excerpt::excerpt;
 pub use fault::AnswerError;
 pub use http::{Ending, ExchangeError, Received, Request, exchange};
 pub use prepared::PreparedClient;
 pub use tls::{Session, TlsClient, TlsError, TlsVersions};
-pub use url::{HostPort, HostUrl, Scheme, UrlError};
 pub use verifier::{ChainRefusal, Served};

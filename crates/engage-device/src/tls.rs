@@ -15,10 +15,10 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::verifier::DeviceVerifier;
-use super::{ChainRefusal, ConnectError, HostPort, PreparedClient, Served, connect};
-use engage_wire::HostName;
+use super::{ChainRefusal, ConnectError, PreparedClient, Served, connect};
 use engage_wire::crypto_provider;
 use engage_wire::pki::Certificate;
+use engage_wire::{HostName, HostPort};
 
 /// A TLS client that trusts one certificate and nothing else.
 #[derive(Clone, Debug)]

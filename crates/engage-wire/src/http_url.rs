@@ -5,13 +5,15 @@ use std::net::IpAddr;
 use std::str::FromStr;
 
 use http::Uri;
+use serde::Deserialize;
 
 use crate::HostName;
 
 /// An `http` or `https` URL without user name and fragment.
 ///
 /// Path and query stay exactly as written: a device asks for what it was told, undecoded.
-#[derive(Clone, Eq, PartialEq)]
+#[derive(Clone, Deserialize, Eq, PartialEq)]
+#[serde(try_from = "String")]
 pub struct HttpUrl {
     scheme: Scheme,
     host: HostName,
@@ -40,6 +42,12 @@ impl HttpUrl {
     #[must_use]
     pub fn scheme(&self) -> Scheme {
         self.scheme
+    }
+
+    /// Whether it is fetched under TLS.
+    #[must_use]
+    pub fn is_https(&self) -> bool {
+        self.scheme == Scheme::Https
     }
 
     /// The host, without its port.
@@ -158,16 +166,24 @@ impl FromStr for HttpUrl {
     }
 }
 
-impl fmt::Display for HttpUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://{}{}", self.scheme, self.host_header(), self.target)
+impl TryFrom<String> for HttpUrl {
+    type Error = HttpUrlError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
     }
 }
 
 /// Without the query, which is where some receivers want a token.
+impl fmt::Display for HttpUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.origin(), self.path())
+    }
+}
+
 impl fmt::Debug for HttpUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "HttpUrl({}{})", self.origin(), self.path())
+        write!(f, "HttpUrl({self})")
     }
 }
 
@@ -322,8 +338,9 @@ mod tests {
     }
 
     #[test]
-    fn a_query_is_not_shown_for_debugging() {
+    fn a_query_is_never_shown() {
         let url: HttpUrl = "https://a.example/in?token=t".parse().unwrap();
+        assert_eq!(url.to_string(), "https://a.example/in");
         assert_eq!(format!("{url:?}"), "HttpUrl(https://a.example/in)");
     }
 

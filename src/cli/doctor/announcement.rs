@@ -2,10 +2,9 @@
 
 use super::examination::SERVER_LOG;
 use super::step::Findings;
-use engage_device::{
-    Announced, Answer, Examined, ExchangeError, HostUrl, Received, Scheme, excerpt,
-};
+use engage_device::{Announced, Answer, Examined, ExchangeError, Received};
 use engage_wire::diagnostic::causes;
+use engage_wire::{HttpUrl, excerpt};
 
 /// Judges the answer to a request for the announcement; the body, if there is one to read.
 pub(super) fn read_announcement(
@@ -60,8 +59,8 @@ pub(super) fn judge_form(findings: &mut Findings, body: &[u8]) -> Option<Announc
 pub(super) fn judge_cert_url(
     findings: &mut Findings,
     announced: &Announced,
-    asked: &HostUrl,
-) -> Option<HostUrl> {
+    asked: &HttpUrl,
+) -> Option<HttpUrl> {
     let shown = excerpt(announced.cert_url().as_bytes());
     let url = match announced.certificate_url() {
         Ok(url) => url,
@@ -70,7 +69,7 @@ pub(super) fn judge_cert_url(
             return None;
         }
     };
-    if url.scheme() == Scheme::Https {
+    if url.is_https() {
         findings.fail(
             format!("{shown} is https; allowed: http"),
             "a device that does not trust the host yet cannot fetch it: announce an `http://` URL",

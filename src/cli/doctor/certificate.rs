@@ -5,7 +5,8 @@ use base64::engine::general_purpose::STANDARD;
 use sha1::{Digest, Sha1};
 
 use super::step::Findings;
-use engage_device::{Announced, TlsClient, TlsVersions, excerpt};
+use engage_device::{Announced, TlsClient, TlsVersions};
+use engage_wire::excerpt;
 use engage_wire::limits::{EXPIRY_WARNING_DAYS, MAX_CHAIN_BYTES, MAX_KEY_BITS, MIN_RSA_BITS};
 use engage_wire::pki::{Certificate, PublicKey, Timestamp};
 use engage_wire::site::{AnnouncementHash, SiteKey};

@@ -14,7 +14,8 @@ use super::session::{judge_chain, open_session};
 use super::step::{Findings, Step};
 use super::subject::Subject;
 use crate::cli::output::print;
-use engage_device::{Announced, Received, Request, Scheme, TlsClient, connect, exchange};
+use engage_device::{Announced, Received, Request, TlsClient, connect, exchange};
+use engage_wire::Scheme;
 use engage_wire::diagnostic::causes;
 
 /// An examination under way.

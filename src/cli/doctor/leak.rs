@@ -4,8 +4,9 @@ use rustls::pki_types::PrivateKeyDer;
 
 use super::examination::Examination;
 use super::step::Findings;
-use engage_device::{Announced, HostUrl, Received, Request, Scheme, TlsClient, connect, exchange};
+use engage_device::{Announced, Received, Request, TlsClient, connect, exchange};
 use engage_wire::site::SiteKey;
+use engage_wire::{HttpUrl, Scheme};
 
 /// Asks for every likely place of a key, over HTTP and, with a `client`, over TLS.
 pub(super) async fn seek_private_key(
@@ -100,7 +101,7 @@ impl Hunt<'_> {
 /// The sample's layout, ours, the announced file's neighbours, and ways around a static folder.
 fn likely_paths(announced: Option<&Announced>, private_key: Option<&str>) -> Vec<String> {
     let announced_folder = announced
-        .and_then(|announced| announced.cert_url().parse::<HostUrl>().ok())
+        .and_then(|announced| announced.cert_url().parse::<HttpUrl>().ok())
         .and_then(|url| Some(url.target().rsplit_once('/')?.0.to_owned() + "/"))
         .filter(|folder| folder != STATIC);
     let names = NAMES

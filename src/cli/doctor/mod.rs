@@ -15,7 +15,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::output::{Failure, SystemError, print, print_json};
-use engage_device::{HostPort, HostUrl};
+use engage_wire::{HostPort, HttpUrl};
 use examination::Examination;
 use step::{Outcome, Step};
 use subject::Subject;
@@ -31,7 +31,7 @@ use subject::Subject;
 )]
 pub(super) struct Doctor {
     /// The host, as `http://HOST[:PORT]`; without it, the configuration's `base_url`
-    url: Option<HostUrl>,
+    url: Option<HttpUrl>,
     /// Configuration file: names the site keys, and the host if no URL is given
     #[arg(long, value_name = "FILE", default_value = "config.toml")]
     config: PathBuf,

@@ -7,14 +7,14 @@ use miette::Diagnostic;
 use super::Doctor;
 use crate::cli::output::Failure;
 use crate::config::{Config, SiteConfig};
-use engage_device::{HostPort, HostUrl, Scheme, UrlError};
 use engage_wire::paths::ANNOUNCEMENT;
 use engage_wire::site::SiteKey;
+use engage_wire::{HostPort, HttpUrl, Scheme};
 
 /// A host to examine.
 pub(super) struct Subject {
     /// The announcement's URL.
-    pub(super) url: HostUrl,
+    pub(super) url: HttpUrl,
     /// Where TLS is spoken.
     pub(super) https: HostPort,
     pub(super) key: SiteKey,
@@ -70,10 +70,10 @@ pub(super) enum TargetError {
         code("not-plain-http"),
         help("name the plain listener, and the TLS listener with `--https HOST:PORT`")
     )]
-    Https { url: HostUrl },
+    Https { url: HttpUrl },
     #[error("`{url}` cannot be examined: it has a path; allowed: `http://HOST[:PORT]`")]
     #[diagnostic(code("has-path"), help("a device always asks for {ANNOUNCEMENT}"))]
-    Path { url: HostUrl },
+    Path { url: HttpUrl },
     #[error(
         "configuration file `{}` does not say where the daemon is: it has no `base_url`, and port 0 of \
          `[http] listen` is another at each start",
@@ -96,17 +96,11 @@ pub(super) enum TargetError {
         wanted: String,
         known: String,
     },
-    #[error("`base_url` cannot be examined")]
-    #[diagnostic(
-        code("base-url"),
-        help("name the host: engage-host doctor http://HOST[:PORT]")
-    )]
-    BaseUrl(#[from] UrlError),
 }
 
 /// A device knows a host, not a path: only the announcement's own path may follow.
-fn announcement_url(url: &HostUrl) -> Result<HostUrl, TargetError> {
-    if url.scheme() == Scheme::Https {
+fn announcement_url(url: &HttpUrl) -> Result<HttpUrl, TargetError> {
+    if url.is_https() {
         return Err(TargetError::Https { url: url.clone() });
     }
     match url.target() {
@@ -115,14 +109,14 @@ fn announcement_url(url: &HostUrl) -> Result<HostUrl, TargetError> {
     }
 }
 
-fn configured_url(config: &Config) -> Result<HostUrl, TargetError> {
+fn configured_url(config: &Config) -> Result<HttpUrl, TargetError> {
     if config.base_url.is_none() && config.http.listen.port() == 0 {
         return Err(TargetError::UnknownAddress {
             config: config.path.clone(),
         });
     }
-    let base_url = config.base_url_at(config.http.listen).to_string();
-    let url: HostUrl = base_url.parse()?;
+    let base_url = config.base_url_at(config.http.listen);
+    let url = base_url.as_http_url().clone();
     // With `https` in base_url, devices still ask in clear text first.
     let url = match (url.scheme(), config.http.listen.port()) {
         (Scheme::Http, _) => url,
@@ -134,7 +128,7 @@ fn configured_url(config: &Config) -> Result<HostUrl, TargetError> {
 
 fn select_site<'a>(
     config: &'a Config,
-    url: &HostUrl,
+    url: &HttpUrl,
     name: Option<&str>,
 ) -> Result<&'a SiteConfig, TargetError> {
     let found = match name {
@@ -168,7 +162,7 @@ fn select_site<'a>(
     })
 }
 
-fn at_port(url: &HostUrl, port: u16) -> HostPort {
+fn at_port(url: &HttpUrl, port: u16) -> HostPort {
     HostPort {
         port,
         ..url.address()

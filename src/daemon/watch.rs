@@ -42,7 +42,9 @@ impl Sources {
         }
         Self {
             files,
-            certificates: config.static_dir.join("Device_Certificates"),
+            certificates: config
+                .static_dir
+                .join(engage_wire::paths::CERTIFICATES_FOLDER),
         }
     }
 

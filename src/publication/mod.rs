@@ -25,7 +25,7 @@ use engage_wire::site::{Announcement, SiteName};
 pub use inventory::{CertificateEntry, Inventory, SiteEntry};
 pub use prove::{Proof, prove};
 pub use refusal::{Refusal, Refusals};
-pub use shelf::{CERTIFICATE_ROUTE, FileName};
+pub use shelf::FileName;
 pub use warning::Warning;
 
 /// The publication in force, shared by both listeners and replaced as one value.

@@ -7,10 +7,8 @@ use std::path::{Path, PathBuf};
 
 use super::Warning;
 use engage_wire::diagnostic::causes;
+use engage_wire::paths;
 use engage_wire::pki::{Certificate, load_certificate_der};
-
-/// Where certificates are served, and the folder of that name inside the static directory.
-pub const CERTIFICATE_ROUTE: &str = "/static/Device_Certificates/";
 
 /// The certificates of the static directory, by file name.
 #[derive(Debug, Default)]
@@ -24,7 +22,7 @@ impl Shelf {
     /// announced certificate may lie elsewhere.
     pub(super) fn read(static_dir: &Path) -> io::Result<Self> {
         let mut shelf = Self::default();
-        let folder = static_dir.join(FOLDER);
+        let folder = static_dir.join(paths::CERTIFICATES_FOLDER);
         let entries = match std::fs::read_dir(&folder) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(shelf),
             entries => entries?,
@@ -82,7 +80,7 @@ impl FileName {
     /// The path under which it is served: percent-encoded, and only this one spelling.
     #[must_use]
     pub fn request_path(&self) -> String {
-        let mut path = CERTIFICATE_ROUTE.to_owned();
+        let mut path = paths::CERTIFICATES.to_owned();
         for byte in self.0.bytes() {
             // RFC 3986 section 2.3: unreserved characters stand for themselves everywhere.
             if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
@@ -129,8 +127,6 @@ fn keys_within(folder: &Path) -> Vec<PathBuf> {
     keys.sort();
     keys
 }
-
-const FOLDER: &str = "Device_Certificates";
 
 /// Far more files than any installation has sites; a bound against a wrong path such as `/`.
 const MAX_ENTRIES: usize = 50_000;

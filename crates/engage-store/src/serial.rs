@@ -5,6 +5,7 @@ use std::fmt;
 use base64::Engine;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use data_encoding::{HEXLOWER_PERMISSIVE, HEXUPPER};
 
 /// A device's serial number: 8 bytes (short) or 16 bytes (long). Displayed as upper-case hex.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -64,15 +65,7 @@ impl SerialNumber {
     /// Reads 16 or 32 hexadecimal digits, of any case.
     #[must_use]
     pub fn from_hex(text: &[u8]) -> Option<Self> {
-        // `from_str_radix` would take a sign for a digit.
-        if !matches!(text.len(), 16 | 32) || !text.iter().all(u8::is_ascii_hexdigit) {
-            return None;
-        }
-        let bytes = text
-            .chunks_exact(2)
-            .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
-            .collect::<Option<Vec<_>>>()?;
-        Self::from_bytes(&bytes)
+        Self::from_bytes(&HEXLOWER_PERMISSIVE.decode(text).ok()?)
     }
 
     fn from_bytes(serial: &[u8]) -> Option<Self> {
@@ -90,9 +83,7 @@ impl SerialNumber {
 
 impl fmt::Display for SerialNumber {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.bytes[..self.length]
-            .iter()
-            .try_for_each(|byte| write!(f, "{byte:02X}"))
+        f.write_str(&HEXUPPER.encode(&self.bytes[..self.length]))
     }
 }
 

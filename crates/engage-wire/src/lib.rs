@@ -18,7 +18,7 @@ use rustls::crypto::{CryptoProvider, aws_lc_rs};
 pub use host_name::{HostName, HostNameError};
 pub use http_url::{HostPort, HttpUrl, HttpUrlError, Scheme};
 pub use read::{ReadError, read_regular_file};
-pub use terminal::{escape_for_terminal, excerpt};
+pub use terminal::{escape_bytes, escape_for_terminal, excerpt};
 
 /// The one crypto provider; nothing depends on a process-wide default.
 #[must_use]

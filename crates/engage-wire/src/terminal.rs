@@ -22,21 +22,24 @@ pub fn escape_for_terminal(text: &str) -> Cow<'_, str> {
 /// What a peer sends is shown to a person: it must neither move the cursor nor end our quotes.
 #[must_use]
 pub fn excerpt(bytes: &[u8]) -> String {
-    let mut text = String::from("`");
+    let mut text = format!("`{}`", escape_bytes(bytes, MAX_EXCERPT_CHARS));
+    if bytes.len() > MAX_EXCERPT_CHARS {
+        let _ = write!(text, ".. ({} bytes)", bytes.len());
+    }
+    text
+}
+
+/// The first `max_chars` characters of `bytes`, to stand between back-ticks.
+#[must_use]
+pub fn escape_bytes(bytes: &[u8], max_chars: usize) -> String {
     // No character has more than four bytes: the rest need not be decoded.
-    let start = &bytes[..bytes.len().min(4 * MAX_EXCERPT_CHARS)];
-    for character in String::from_utf8_lossy(start)
-        .chars()
-        .take(MAX_EXCERPT_CHARS)
-    {
+    let start = &bytes[..bytes.len().min(4 * max_chars)];
+    let mut text = String::new();
+    for character in String::from_utf8_lossy(start).chars().take(max_chars) {
         match character {
             '`' => text.push('\''),
             character => push_escaped(&mut text, character),
         }
-    }
-    text.push('`');
-    if bytes.len() > MAX_EXCERPT_CHARS {
-        let _ = write!(text, ".. ({} bytes)", bytes.len());
     }
     text
 }

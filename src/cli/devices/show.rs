@@ -11,8 +11,9 @@ use super::error::DevicesError;
 use super::indented::indented;
 use super::ledger::Ledger;
 use super::list::last_call_in;
-use super::table::{cell, moment, printable};
+use super::table::{cell, moment};
 use engage_store::{DeviceId, DeviceRecord, StoreReader, Timestamped};
+use engage_wire::escape_for_terminal;
 
 /// Show everything that is known of a device, with its last upload.
 ///
@@ -146,13 +147,15 @@ fn facts(record: &DeviceRecord) -> [(&'static str, String); 16] {
 fn dated(value: Option<&Timestamped>, label: &str) -> String {
     value.map_or_else(
         || "-".to_owned(),
-        |Timestamped { at, value }| format!("{} ({label} {})", moment(*at), printable(value)),
+        |Timestamped { at, value }| {
+            format!("{} ({label} {})", moment(*at), escape_for_terminal(value))
+        },
     )
 }
 
 /// Each line by itself: line breaks are ours.
 fn printable_json(json: &str) -> String {
     let lines = indented(json);
-    let lines: Vec<_> = lines.lines().map(printable).collect();
+    let lines: Vec<_> = lines.lines().map(escape_for_terminal).collect();
     lines.join("\n")
 }

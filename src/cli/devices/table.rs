@@ -1,9 +1,10 @@
 //! Text in columns, for terminals.
 
-use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use jiff::{Timestamp, Unit};
+
+use engage_wire::escape_for_terminal;
 
 /// Rows under headings, each column as wide as its widest text.
 pub(super) fn table<const N: usize>(headings: [&str; N], rows: &[[String; N]]) -> String {
@@ -28,7 +29,7 @@ pub(super) fn table<const N: usize>(headings: [&str; N], rows: &[[String; N]]) -
 /// Text of a device, or what stands for its absence.
 pub(super) fn cell(text: Option<&str>) -> String {
     match text {
-        Some(text) if !text.is_empty() => printable(text).into_owned(),
+        Some(text) if !text.is_empty() => escape_for_terminal(text).into_owned(),
         _ => "-".to_owned(),
     }
 }
@@ -36,28 +37,6 @@ pub(super) fn cell(text: Option<&str>) -> String {
 /// A moment to the second, in UTC.
 pub(super) fn moment(at: Timestamp) -> String {
     at.round(Unit::Second).unwrap_or(at).to_string()
-}
-
-/// Devices choose what they send: nothing of it may steer the terminal.
-pub(super) fn printable(text: &str) -> Cow<'_, str> {
-    if text.chars().any(is_steering) {
-        let shown = |character| {
-            if is_steering(character) {
-                '\u{fffd}'
-            } else {
-                character
-            }
-        };
-        Cow::Owned(text.chars().map(shown).collect())
-    } else {
-        Cow::Borrowed(text)
-    }
-}
-
-/// Control characters, and those that turn the direction of writing.
-fn is_steering(character: char) -> bool {
-    character.is_control()
-        || matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]
@@ -77,7 +56,7 @@ mod tests {
     fn escape_sequences_do_not_reach_the_terminal() {
         assert_eq!(
             cell(Some("a\x1b[2J\u{9b}b\u{202e}")),
-            "a\u{fffd}[2J\u{fffd}b\u{fffd}"
+            r"a\u{1b}[2J\u{9b}b\u{202e}"
         );
         assert_eq!(cell(Some("Tür 1")), "Tür 1");
         assert_eq!(cell(Some("")), "-");

@@ -1,14 +1,12 @@
 //! Steps 6 and 7: what a device checks before it installs a certificate.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use sha1::{Digest, Sha1};
 
 use super::step::Findings;
 use engage_device::{Announced, TlsClient, TlsVersions};
 use engage_wire::excerpt;
 use engage_wire::limits::{EXPIRY_WARNING_DAYS, MAX_CHAIN_BYTES, MAX_KEY_BITS, MIN_RSA_BITS};
-use engage_wire::pki::{Certificate, PublicKey, Timestamp};
+use engage_wire::pki::{Certificate, LineEnding, PublicKey, Timestamp};
 use engage_wire::site::{AnnouncementHash, SiteKey};
 
 pub(super) fn judge_hash(
@@ -56,8 +54,10 @@ fn mistake(announced: &Announced, key: &SiteKey, der: &[u8]) -> Option<String> {
                 .into(),
         );
     }
-    let pem = [pem(der, "\n"), pem(der, "\r\n")];
-    pem.iter()
+    let certificate = Certificate::parse(der.to_vec()).ok()?;
+    [LineEnding::LF, LineEnding::CRLF]
+        .map(|line_ending| certificate.to_pem(line_ending))
+        .iter()
         .any(|pem| key.announcement_hash(pem.as_bytes()) == found)
         .then(|| {
             "the host hashes the PEM form of the file: it must hash the DER bytes that it serves"
@@ -145,18 +145,4 @@ fn judge_validity(findings: &mut Findings, certificate: &Certificate, now: Times
             "renew it: a device that finds it expired has to be visited",
         );
     }
-}
-
-fn pem(der: &[u8], line_end: &str) -> String {
-    let base64 = STANDARD.encode(der);
-    let mut pem = format!("-----BEGIN CERTIFICATE-----{line_end}");
-    let mut rest = base64.as_str();
-    while !rest.is_empty() {
-        // Base64 is ASCII: any place is a character boundary.
-        let (line, more) = rest.split_at(rest.len().min(64));
-        pem.push_str(line);
-        pem.push_str(line_end);
-        rest = more;
-    }
-    pem + "-----END CERTIFICATE-----" + line_end
 }

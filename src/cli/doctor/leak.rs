@@ -5,6 +5,7 @@ use rustls::pki_types::PrivateKeyDer;
 use super::examination::Examination;
 use super::step::Findings;
 use engage_device::{Announced, Received, Request, TlsClient, connect, exchange};
+use engage_wire::paths;
 use engage_wire::site::SiteKey;
 use engage_wire::{HttpUrl, Scheme};
 
@@ -103,14 +104,14 @@ fn likely_paths(announced: Option<&Announced>, private_key: Option<&str>) -> Vec
     let announced_folder = announced
         .and_then(|announced| announced.cert_url().parse::<HttpUrl>().ok())
         .and_then(|url| Some(url.target().rsplit_once('/')?.0.to_owned() + "/"))
-        .filter(|folder| folder != STATIC);
+        .filter(|folder| folder != paths::CERTIFICATES);
     let names = NAMES
         .iter()
         .copied()
         .chain(private_key.filter(|name| !NAMES.contains(name)));
     let mut paths: Vec<String> = Vec::new();
     for name in names {
-        for folder in std::iter::once(STATIC).chain(announced_folder.as_deref()) {
+        for folder in std::iter::once(paths::CERTIFICATES).chain(announced_folder.as_deref()) {
             paths.push(format!("{folder}{name}"));
         }
     }
@@ -123,8 +124,6 @@ fn likely_paths(announced: Option<&Announced>, private_key: Option<&str>) -> Vec
 fn way(client: Option<&TlsClient>) -> &'static str {
     client.map_or("HTTP", |_| "TLS")
 }
-
-const STATIC: &str = "/static/Device_Certificates/";
 
 const NAMES: [&str; 6] = [
     "partner_server.key",

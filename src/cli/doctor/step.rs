@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
+use engage_wire::escape_for_terminal;
+
 /// A step's result; serialises as an element of `doctor --json`.
 #[derive(Debug, Serialize)]
 pub(super) struct Step {
@@ -95,8 +97,9 @@ impl Findings {
             number,
             name,
             outcome: self.outcome,
-            detail: harmless(&self.details.join("; ")),
-            hint: (!self.hints.is_empty()).then(|| harmless(&self.hints.join("; "))),
+            detail: escape_for_terminal(&self.details.join("; ")).into_owned(),
+            hint: (!self.hints.is_empty())
+                .then(|| escape_for_terminal(&self.hints.join("; ")).into_owned()),
         }
     }
 
@@ -107,19 +110,6 @@ impl Findings {
             self.hints.push(hint);
         }
     }
-}
-
-/// Certificate subjects are foreign text too: none may move the cursor.
-fn harmless(text: &str) -> String {
-    text.chars()
-        .map(|character| {
-            if character.is_control() {
-                '?'
-            } else {
-                character
-            }
-        })
-        .collect()
 }
 
 /// The last line.

@@ -9,8 +9,10 @@ use super::layout::{Layout, exists};
 use super::new_file::NewFile;
 use engage_wire::HostName;
 use engage_wire::limits::MAX_CHAIN_BYTES;
-use engage_wire::pki::issue::{IssueError, Issued, Lifetimes, certificate_pem};
-use engage_wire::pki::{Certificate, PrivateKey, ServerChain, Timestamp, load_certificate_der};
+use engage_wire::pki::issue::{IssueError, Issued, Lifetimes};
+use engage_wire::pki::{
+    Certificate, LineEnding, PrivateKey, ServerChain, Timestamp, load_certificate_der,
+};
 
 /// What is to be written, in an order in which every key precedes its certificate.
 #[derive(Default)]
@@ -245,7 +247,7 @@ fn certificate_file(path: &Path, certificate: &Certificate, what: &'static str) 
 fn pem(certificates: &[&Certificate]) -> Zeroizing<Vec<u8>> {
     let sections: Vec<_> = certificates
         .iter()
-        .map(|certificate| certificate_pem(certificate))
+        .map(|certificate| certificate.to_pem(LineEnding::LF))
         .collect();
     Zeroizing::new(sections.concat().into_bytes())
 }

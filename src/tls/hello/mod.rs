@@ -15,7 +15,8 @@ use std::collections::BTreeSet;
 use rustls::{CipherSuite, NamedGroup, ProtocolVersion, SignatureScheme};
 
 use cursor::Cursor;
-use opening::{client_hello_body, printable};
+use engage_wire::escape_bytes;
+use opening::client_hello_body;
 
 pub use offered::{CodePoint, Offered};
 pub use opening::NotTls;
@@ -175,7 +176,7 @@ fn server_name(mut content: Cursor<'_>) -> Option<Option<String>> {
         let kind = names.u8()?;
         let name = names.vector16()?;
         if kind == 0 {
-            return Some(Some(printable(name.rest(), MAX_SERVER_NAME)));
+            return Some(Some(escape_bytes(name.rest(), MAX_SERVER_NAME)));
         }
     }
     Some(None)
@@ -186,7 +187,7 @@ fn protocols(mut list: Cursor<'_>) -> Option<Vec<String>> {
     while !list.is_empty() {
         let protocol = list.vector8()?;
         if protocols.len() < MAX_PROTOCOLS {
-            protocols.push(printable(protocol.rest(), MAX_PROTOCOL));
+            protocols.push(escape_bytes(protocol.rest(), MAX_PROTOCOL));
         }
     }
     Some(protocols)

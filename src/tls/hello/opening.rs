@@ -6,6 +6,7 @@ use rustls::ProtocolVersion;
 
 use super::HelloError;
 use super::cursor::Cursor;
+use engage_wire::escape_bytes;
 
 /// Puts the first handshake message together from its records, and returns its body.
 ///
@@ -142,23 +143,9 @@ fn http_request(bytes: &[u8]) -> Option<String> {
     let path = words.next()?.split(|&byte| byte == b'?').next()?;
     Some(format!(
         "{} {}",
-        printable(method, MAX_PATH),
-        printable(path, MAX_PATH)
+        escape_bytes(method, MAX_PATH),
+        escape_bytes(path, MAX_PATH)
     ))
-}
-
-/// The first `limit` bytes, each either printable ASCII or `?`: outside bytes must not steer a
-/// terminal, nor look like more than one word, nor end our quotes.
-pub(super) fn printable(bytes: &[u8], limit: usize) -> String {
-    bytes
-        .iter()
-        .take(limit)
-        .map(|&byte| match byte {
-            b'`' | b'"' | b'\\' => '?',
-            b'!'..=b'~' => char::from(byte),
-            _ => '?',
-        })
-        .collect()
 }
 
 const ALERT: u8 = 21;

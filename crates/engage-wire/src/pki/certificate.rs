@@ -3,6 +3,8 @@
 use std::fmt::{self, Write as _};
 use std::net::IpAddr;
 
+use data_encoding::HEXUPPER;
+use pem::{EncodeConfig, LineEnding, Pem};
 use rustls::pki_types::CertificateDer;
 use sha2::{Digest, Sha256};
 use x509_parser::error::X509Error;
@@ -12,6 +14,7 @@ use x509_parser::prelude::{FromDer, X509Certificate, X509Name};
 
 use super::signature::verify_signature;
 use super::{KeyUse, PublicKey, Timestamp, Validity};
+use crate::escape_for_terminal;
 
 /// Exactly one well-formed X.509 certificate.
 ///
@@ -51,8 +54,8 @@ impl Certificate {
                 Ok(()) | Err(LinkError::Unsupported)
             );
         Ok(Self {
-            subject: printable(parsed.subject()),
-            issuer: printable(parsed.issuer()),
+            subject: shown(parsed.subject()),
+            issuer: shown(parsed.issuer()),
             subject_folded,
             issuer_folded,
             key: PublicKey::from_spki(parsed.public_key()),
@@ -73,6 +76,13 @@ impl Certificate {
     #[must_use]
     pub fn der(&self) -> &CertificateDer<'static> {
         &self.der
+    }
+
+    /// The certificate as a PEM section (RFC 7468), each line of which ends with `line_ending`.
+    #[must_use]
+    pub fn to_pem(&self, line_ending: LineEnding) -> String {
+        let section = Pem::new("CERTIFICATE", self.der.as_ref());
+        pem::encode_config(&section, EncodeConfig::new().set_line_ending(line_ending))
     }
 
     /// DER length in bytes: what counts against [`crate::limits::MAX_CHAIN_BYTES`].
@@ -218,11 +228,8 @@ pub struct Fingerprint([u8; 32]);
 
 impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, byte) in self.0.iter().enumerate() {
-            let separator = if at == 0 { "" } else { ":" };
-            write!(f, "{separator}{byte:02X}")?;
-        }
-        Ok(())
+        let pairs = self.0.map(|byte| HEXUPPER.encode(&[byte]));
+        f.write_str(&pairs.join(":"))
     }
 }
 
@@ -248,20 +255,9 @@ fn alt_names(certificate: &X509Certificate<'_>) -> Vec<SubjectAltName> {
         .collect()
 }
 
-/// A name for people: what could steer a terminal is shown as an escape.
-fn printable(name: &X509Name<'_>) -> String {
-    name.to_string()
-        .chars()
-        .flat_map(|it| {
-            let is_safe = !it.is_control();
-            is_safe.then_some(it).into_iter().chain(
-                (!is_safe)
-                    .then(|| it.escape_unicode())
-                    .into_iter()
-                    .flatten(),
-            )
-        })
-        .collect()
+/// A name for people.
+fn shown(name: &X509Name<'_>) -> String {
+    escape_for_terminal(&name.to_string()).into_owned()
 }
 
 /// A name with its strings lower-cased and white space folded, whatever their types; what is no

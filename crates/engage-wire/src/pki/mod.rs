@@ -21,5 +21,6 @@ pub use load::{
     LoadError, NotPem, PrivateKey, holds_private_key, load_certificate_chain, load_certificate_der,
     load_der_or_pem, parse_certificate_chain, parse_certificate_der,
 };
+pub use pem::LineEnding;
 pub use public_key::PublicKey;
 pub use validity::{Timestamp, Validity};

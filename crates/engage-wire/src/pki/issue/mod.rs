@@ -8,8 +8,6 @@ mod lifetimes;
 use std::fmt;
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
     Issuer, KeyPair, KeyUsagePurpose, PKCS_RSA_SHA256, PublicKeyData, RsaKeySize, SanType,
@@ -156,19 +154,6 @@ pub enum IssueError {
     UnusableKey,
 }
 
-/// A certificate as a PEM section (RFC 7468), ending with a line break.
-#[must_use]
-pub fn certificate_pem(certificate: &Certificate) -> String {
-    let base64 = STANDARD.encode(certificate.der());
-    let mut pem = String::from("-----BEGIN CERTIFICATE-----\n");
-    for line in base64.as_bytes().chunks(PEM_LINE_CHARS) {
-        pem.extend(line.iter().copied().map(char::from));
-        pem.push('\n');
-    }
-    pem.push_str("-----END CERTIFICATE-----\n");
-    pem
-}
-
 /// Fresh random bytes, wiped when dropped.
 pub fn random_bytes<const N: usize>() -> Result<Zeroizing<[u8; N]>, IssueError> {
     let mut bytes = Zeroizing::new([0; N]);
@@ -259,9 +244,6 @@ const MAX_COMMON_NAME_CHARS: usize = 64;
 
 /// Of at most 20 (RFC 5280 section 4.1.2.2): beyond any chance of a repetition, and short.
 const SERIAL_BYTES: usize = 16;
-
-/// RFC 7468 section 2.
-const PEM_LINE_CHARS: usize = 64;
 
 #[cfg(test)]
 mod tests;

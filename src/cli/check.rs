@@ -8,8 +8,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::output::{ErrorEntry, Failure, print, print_json};
-use super::serve::Listen;
-use crate::config::{BaseUrl, Config};
+use crate::config::{BaseUrl, Config, ConfigSource, ListenOverrides};
 use crate::daemon::recording_refusals;
 use crate::publication::{Inventory, Proof, SiteEntry, Warning, prove};
 use engage_wire::diagnostic::{Explain, explained};
@@ -34,14 +33,17 @@ pub(super) struct Check {
     #[arg(long)]
     strict: bool,
     #[command(flatten)]
-    listen: Listen,
+    listen: ListenOverrides,
 }
 
 impl Check {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
-        let report = match Config::load(&self.config) {
+        let source = ConfigSource {
+            path: self.config,
+            listen: self.listen,
+        };
+        let report = match source.load() {
             Ok(config) => {
-                let config = self.listen.applied_to(&config);
                 let base_url = config.base_url_at(config.http.listen);
                 let proof = prove(&config, &base_url, Timestamp::now());
                 Report::of_proof(&config, &base_url, proof, self.strict)

@@ -1,6 +1,5 @@
 //! `engage-host serve`: the daemon.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -8,17 +7,14 @@ use std::time::Duration;
 use clap::Args;
 use miette::Diagnostic;
 use tokio::task::JoinError;
-use tracing::warn;
 
 use super::init;
 use super::output::{Failure, SystemError};
-use crate::config::Config;
-use crate::daemon::{self, Ready, Seen};
+use crate::config::{ConfigSource, ListenOverrides};
+use crate::daemon::{self, RunError};
 use crate::platform;
-use crate::publication::{Published, prove};
 use crate::server::Sockets;
 use crate::telemetry::{flush_log, start_logging};
-use engage_wire::pki::Timestamp;
 
 /// Announce and serve certificates until stopped.
 #[derive(Args, Debug)]
@@ -33,27 +29,7 @@ pub(super) struct Serve {
     #[arg(long)]
     init: bool,
     #[command(flatten)]
-    listen: Listen,
-}
-
-/// Addresses that override the configuration file.
-#[derive(Args, Clone, Debug)]
-pub(super) struct Listen {
-    /// Address of the plain listener, such as 0.0.0.0:80; port 0 lets the system choose
-    #[arg(long, value_name = "ADDR")]
-    pub(super) http: Option<SocketAddr>,
-    /// Address of the TLS listener, such as 0.0.0.0:443; port 0 lets the system choose
-    #[arg(long, value_name = "ADDR")]
-    pub(super) https: Option<SocketAddr>,
-}
-
-impl Listen {
-    pub(super) fn applied_to(&self, config: &Config) -> Config {
-        let mut config = config.clone();
-        config.http.listen = self.http.unwrap_or(config.http.listen);
-        config.https.listen = self.https.unwrap_or(config.https.listen);
-        config
-    }
+    listen: ListenOverrides,
 }
 
 impl Serve {
@@ -90,36 +66,19 @@ impl Serve {
         if init {
             init::create_missing(&path, &listen)?;
         }
-        let config = Config::load(&path)?;
+        let source = ConfigSource { path, listen };
+        let config = source.load()?;
         start_logging(&config.log).map_err(SystemError::new("start the log's thread"))?;
-        let sockets = Sockets::bind(&listen.applied_to(&config))?;
-        let http = sockets.http_address().map_err(SystemError::new(
-            "ask for the address of the plain listener",
-        ))?;
-        let seen = Seen::now(&config);
-        let proof = prove(&config, &config.base_url_at(http), Timestamp::now());
-        for warning in &proof.warnings {
-            warn!(
-                code = warning.code,
-                "{}; hint: {}", warning.message, warning.hint
-            );
-        }
-        let publication = proof.verdict.map_err(Failure::from_errors)?;
-        let published = Published::new(publication);
-        platform::survive_file_size_limit().map_err(SystemError::new("catch SIGXFSZ"))?;
-        let recording = daemon::open_recording(&config, &published)?;
+        let sockets = Sockets::bind(&config)?;
         let shutdown =
             platform::shutdown_requested().map_err(SystemError::new("listen for stop signals"))?;
-        let ready = Ready {
-            sockets,
-            config,
-            seen,
-            published,
-            recording,
-        };
-        Box::pin(daemon::run(ready, shutdown))
+        Box::pin(daemon::run(source, config, sockets, shutdown))
             .await
-            .map_err(|source| SystemError::new("serve")(source).into())
+            .map_err(|error| match error {
+                RunError::CallIn(error) => error.into(),
+                RunError::Io(source) => SystemError::new("serve")(source).into(),
+                RunError::Refused(refusals) => Failure::from_errors(refusals),
+            })
     }
 }
 

@@ -8,6 +8,7 @@ mod error;
 mod file;
 mod limits;
 mod log;
+mod source;
 mod webhook;
 
 use std::collections::HashMap;
@@ -25,6 +26,7 @@ pub use devices::{DevicesConfig, DevicesDirectory};
 pub use error::ConfigError;
 pub use limits::{Limits, PerAddress};
 pub use log::{LogConfig, LogFormat, LogLevel, LogLevelError};
+pub use source::{ConfigSource, ListenOverrides};
 pub use webhook::WebhookConfig;
 
 /// A configuration whose values are each well-formed and consistent with each other.

@@ -1,15 +1,31 @@
 //! Warnings before a certificate expires, while the daemon runs.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
+use tokio::sync::Notify;
+use tokio::time::interval;
 use tracing::{error, warn};
 
-use crate::publication::{Expiry, Publication};
+use crate::publication::{Expiry, Publication, Published};
 use engage_wire::pki::Timestamp;
+
+/// Looks at what is published: at once, every hour, and after each reload.
+pub(super) async fn run(published: Published, reloaded: &Notify) {
+    let mut watch = ExpiryWatch::default();
+    let mut hourly = interval(INTERVAL);
+    loop {
+        tokio::select! {
+            _ = hourly.tick() => {}
+            () = reloaded.notified() => {}
+        }
+        watch.look(&published.current(), Timestamp::now());
+    }
+}
 
 /// Remembers which warnings have been given, so that each is given once.
 #[derive(Debug, Default)]
-pub(crate) struct ExpiryWatch {
+struct ExpiryWatch {
     /// The last threshold that was passed, by fingerprint.
     passed: HashMap<String, i64>,
 }
@@ -17,7 +33,7 @@ pub(crate) struct ExpiryWatch {
 impl ExpiryWatch {
     /// Logs every certificate that has come nearer to its end than a threshold since the last
     /// look. Takes the clock anew each time: it may have been set.
-    pub(crate) fn look(&mut self, publication: &Publication, now: Timestamp) {
+    fn look(&mut self, publication: &Publication, now: Timestamp) {
         for expiry in publication.expiries() {
             if let Some(days) = self.due(expiry, now) {
                 report(expiry, days);
@@ -66,6 +82,9 @@ fn report(expiry: &Expiry, days: i64) {
         );
     }
 }
+
+/// Often enough for a warning on the day it is due.
+const INTERVAL: Duration = Duration::from_hours(1);
 
 /// Days before the end at which to warn, nearest first; -1 is expired.
 const THRESHOLD_DAYS: [i64; 6] = [-1, 1, 7, 14, 30, 90];

@@ -1,4 +1,4 @@
-//! The application: start, run, reload, watch, drain.
+//! The application: `Config -> Sockets -> Running -> Drained`.
 
 mod expiry;
 mod reload;
@@ -7,104 +7,167 @@ mod warm_up;
 mod watch;
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::Notify;
-use tracing::info;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{info, warn};
 
 use crate::admin;
-use crate::config::Config;
+use crate::config::{Config, ConfigSource};
 use crate::platform::service_manager::{self, OwnCall};
-use crate::publication::Published;
-use crate::routes::{App, CallIn};
+use crate::platform::{self, ReloadSignals};
+use crate::publication::{Proof, Publication, Published, Refusals, prove};
+use crate::routes::App;
 use crate::server::{Rules, Servers, Sockets};
-use crate::telemetry::Metrics;
 use engage_wire::pki::Timestamp;
-use expiry::ExpiryWatch;
 use reload::Reloader;
+use store::{CallInError, Delivery, Recording};
+use watch::FileFingerprint;
 
-pub(crate) use store::{Recording, open as open_recording, refusals as recording_refusals};
-pub(crate) use watch::Seen;
+pub(crate) use store::refusals as recording_refusals;
 
-/// Everything that a start has to get right before the first connection is accepted.
-pub(crate) struct Ready {
-    /// The sockets.
-    pub(crate) sockets: Sockets,
-    /// As the file says, without overrides from the command line.
-    pub(crate) config: Config,
-    /// The configuration's files, before they were read.
-    pub(crate) seen: Seen,
-    /// What was proven.
-    pub(crate) published: Published,
-    /// The call-in's store.
-    pub(crate) recording: Recording,
-}
-
-/// Serves until `shutdown` completes, then drains: no new connections, requests in flight are
-/// answered, idle connections closed, and what is left after `[limits] drain_seconds` is cut off.
+/// Serves `config` on `sockets` until `shutdown` completes with the reason, then drains.
 pub(crate) async fn run(
-    ready: Ready,
+    source: ConfigSource,
+    config: Config,
+    sockets: Sockets,
     shutdown: impl Future<Output = &'static str>,
-) -> io::Result<()> {
-    let Ready {
-        sockets,
-        config,
-        seen,
-        published,
-        recording: Recording { call_in, delivery },
-    } = ready;
-    let app = app(published, call_in);
-    let mut expiry = ExpiryWatch::default();
-    expiry.look(&app.published.current(), Timestamp::now());
-    let (watchdog, drained) = (OwnCall::default(), Notify::new());
-    let max = config.limits.drain;
-    let rules = Rules {
-        access: config.access.clone(),
-        limits: config.limits.clone(),
-        watchdog: watchdog.clone(),
-    };
-    let reloader = Reloader {
-        http: sockets.http_address()?,
-        published: app.published.clone(),
-        call_in: app.call_in.clone(),
-        metrics: Arc::clone(&app.metrics),
-        config,
-    };
-    let watchdog = service_manager::keep_alive(reloader.http, watchdog);
-    let reloads = reloader.run(seen, expiry)?;
-    let delivering = store::deliver(delivery, app.metrics.deliveries(), drained.notified());
-    let servers = Servers::start(sockets, &app, admin::router(&app), rules)?;
-    let warm_up = async {
-        let publication = app.published.current();
-        warm_up::warm_up(&publication).await;
-        service_manager::ready();
-        std::future::pending::<()>().await;
-    };
-    let serving = async {
-        tokio::select! {
-            reason = shutdown => info!("received {reason}; draining for at most {} s", max.as_secs()),
-            () = reloads => {}
-            () = watchdog => {}
-            () = warm_up => {}
-        }
-        service_manager::stopping();
-        servers.drain(max).await;
-        drained.notify_one();
-    };
-    tokio::join!(serving, delivering);
+) -> Result<(), RunError> {
+    let drain_seconds = config.limits.drain.as_secs();
+    let running = Running::start(source, config, sockets)?;
+    let reason = shutdown.await;
+    info!("received {reason}; draining for at most {drain_seconds} s");
+    running.drain().await;
     info!("stopped");
     Ok(())
 }
 
-fn app(published: Published, call_in: Option<Arc<CallIn>>) -> Arc<App> {
-    let metrics = Arc::new(Metrics::new());
-    metrics.published(&published.current());
-    Arc::new(App {
-        published,
-        metrics,
-        announcement_fetches: call_in
-            .as_ref()
-            .map_or_else(Arc::default, |it| Arc::clone(&it.announcement_fetches)),
-        call_in,
-    })
+/// Why the daemon cannot run.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RunError {
+    /// The call-in cannot be answered.
+    #[error(transparent)]
+    CallIn(#[from] CallInError),
+    /// The operating system does not let it.
+    #[error("failed to serve: {0}")]
+    Io(#[from] io::Error),
+    /// Devices would not accept what is configured.
+    #[error(transparent)]
+    Refused(#[from] Refusals),
+}
+
+/// A daemon that serves.
+struct Running {
+    app: Arc<App>,
+    servers: Servers,
+    own_call: OwnCall,
+    drain_timeout: Duration,
+    tasks: TaskTracker,
+    /// Notified after each reload, refused or not.
+    reloaded: Arc<Notify>,
+    /// Cancelled when the drain begins, and with it whatever prepares for later connections.
+    draining: CancellationToken,
+    /// Cancelled when the last connection has ended: nothing is stored any more.
+    drained: CancellationToken,
+}
+
+impl Running {
+    /// Must be called inside the runtime.
+    fn start(source: ConfigSource, config: Config, sockets: Sockets) -> Result<Self, RunError> {
+        platform::survive_file_size_limit()?;
+        let signals = ReloadSignals::new()?;
+        let http = sockets.http_address()?;
+        let files = FileFingerprint::read(&config);
+        let published = Published::new(publication(&config, http)?);
+        let Recording { call_in, delivery } = store::open(&config, &published)?;
+        let app = Arc::new(App::new(published, call_in));
+        let own_call = OwnCall::default();
+        let rules = Rules {
+            access: config.access.clone(),
+            limits: config.limits.clone(),
+            watchdog: own_call.clone(),
+        };
+        let running = Self {
+            servers: Servers::start(sockets, &app, admin::router(&app), rules)?,
+            own_call,
+            drain_timeout: config.limits.drain,
+            app,
+            tasks: TaskTracker::new(),
+            reloaded: Arc::default(),
+            draining: CancellationToken::new(),
+            drained: CancellationToken::new(),
+        };
+        running.deliver(delivery);
+        running.warm_up();
+        running.feed_watchdog(http);
+        running.warn_of_expiry();
+        let reloader = Reloader {
+            source,
+            config,
+            http,
+            app: Arc::clone(&running.app),
+            reloaded: Arc::clone(&running.reloaded),
+        };
+        running.spawn(reloader.run(files, signals));
+        Ok(running)
+    }
+
+    /// No new connections; requests in flight are answered, and what they stored is delivered.
+    async fn drain(self) {
+        service_manager::stopping();
+        self.draining.cancel();
+        self.servers.drain(self.drain_timeout).await;
+        self.drained.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
+    /// The first handshakes, in memory; then the service manager hears that the daemon is ready.
+    fn warm_up(&self) {
+        let published = self.app.published.clone();
+        self.spawn(async move {
+            warm_up::warm_up(&published.current()).await;
+            service_manager::ready();
+        });
+    }
+
+    fn feed_watchdog(&self, http: SocketAddr) {
+        self.spawn(service_manager::keep_alive(http, self.own_call.clone()));
+    }
+
+    fn warn_of_expiry(&self) {
+        let (published, reloaded) = (self.app.published.clone(), Arc::clone(&self.reloaded));
+        self.spawn(async move { expiry::run(published, &reloaded).await });
+    }
+
+    fn deliver(&self, delivery: Option<Delivery>) {
+        let (metrics, drained) = (self.app.metrics.deliveries(), self.drained.clone());
+        self.tasks.spawn(async move {
+            store::deliver(delivery, metrics, drained.cancelled()).await;
+        });
+    }
+
+    /// Runs until it completes or the drain begins.
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let draining = self.draining.clone();
+        self.tasks.spawn(draining.run_until_cancelled_owned(task));
+    }
+}
+
+/// What is published first, or why nothing is.
+fn publication(config: &Config, http: SocketAddr) -> Result<Publication, Refusals> {
+    let Proof {
+        warnings, verdict, ..
+    } = prove(config, &config.base_url_at(http), Timestamp::now());
+    for warning in &warnings {
+        warn!(
+            code = warning.code,
+            "{}; hint: {}", warning.message, warning.hint
+        );
+    }
+    verdict
 }

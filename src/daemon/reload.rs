@@ -3,156 +3,145 @@
 //! Everything new is read and proven first; only then is it swapped in, as one value. Anything
 //! wrong leaves the old state in force and says why (DESIGN.md, promise 4).
 
-use std::io;
+use std::fmt;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc;
+use tokio::sync::Notify;
 use tokio::time::timeout;
 use tracing::{error, info, warn};
 
-use super::expiry::ExpiryWatch;
-use super::watch::{Seen, watch};
-use crate::config::Config;
-use crate::platform::{forward_reload_signals, service_manager};
-use crate::publication::{Proof, Published, prove};
-use crate::routes::CallIn;
-use crate::telemetry::Metrics;
+use super::watch::{FileFingerprint, FileWatcher};
+use crate::config::{Config, ConfigSource};
+use crate::platform::{ReloadSignals, service_manager};
+use crate::publication::{Proof, prove};
+use crate::routes::App;
 use engage_store::Credentials;
 use engage_wire::diagnostic::{Explain, one_line};
 use engage_wire::pki::Timestamp;
 
 /// Replaces the publication when its sources change.
 pub(super) struct Reloader {
-    /// As the file said at start, without overrides from the command line.
+    pub(super) source: ConfigSource,
+    /// As it was at start: what needs a restart is still as it says.
     pub(super) config: Config,
     /// Where the plain listener is bound: the base URL may depend on it.
     pub(super) http: SocketAddr,
-    pub(super) published: Published,
-    pub(super) call_in: Option<Arc<CallIn>>,
-    pub(super) metrics: Arc<Metrics>,
+    pub(super) app: Arc<App>,
+    /// Notified after each reload, refused or not.
+    pub(super) reloaded: Arc<Notify>,
 }
 
 /// What asks for a reload.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Trigger {
-    /// A file was written, renamed or replaced.
+#[derive(Clone, Copy, Debug)]
+enum Trigger {
     FilesChanged,
-    /// SIGHUP.
     Signal,
 }
 
-impl Reloader {
-    /// A future that serves triggers until the daemon stops, and looks for expiring certificates
-    /// in between. Signals are caught from the call of this function on.
-    pub(super) fn run(
-        self,
-        seen: Seen,
-        mut expiry: ExpiryWatch,
-    ) -> io::Result<impl Future<Output = ()>> {
-        let (triggers, mut triggered) = mpsc::channel(1);
-        let on_signal = triggers.clone();
-        let signals = forward_reload_signals(move || {
-            // A reload that is already waiting will read what this one would.
-            let _ = on_signal.try_send(Trigger::Signal);
-        })?;
-        let mut sources = seen.sources.clone();
-        let mut _watching = watch(seen, triggers.clone());
-        Ok(async move {
-            tokio::spawn(signals);
-            let mut expiry_timer = tokio::time::interval(EXPIRY_LOOK);
-            loop {
-                tokio::select! {
-                    Some(trigger) = triggered.recv() => {
-                        // Of a refused configuration too: its files may be what is mended next.
-                        let seen = self.reload(trigger).await;
-                        if let Some(seen) = seen.filter(|seen| seen.sources != sources) {
-                            sources = seen.sources.clone();
-                            _watching = watch(seen, triggers.clone());
-                        }
-                    }
-                    _ = expiry_timer.tick() => {}
-                }
-                expiry.look(&self.published.current(), Timestamp::now());
-            }
+impl fmt::Display for Trigger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::FilesChanged => "files changed",
+            Self::Signal => "SIGHUP",
         })
     }
+}
 
-    /// What was read, if a configuration was.
-    async fn reload(&self, trigger: Trigger) -> Option<Seen> {
-        let started = Instant::now();
-        info!(
-            "reloading: {}",
-            match trigger {
-                Trigger::FilesChanged => "files changed",
-                Trigger::Signal => "SIGHUP",
+impl Reloader {
+    /// Reloads at each signal and each change of `files`, until dropped.
+    pub(super) async fn run(self, files: FileFingerprint, mut signals: ReloadSignals) {
+        let mut sources = files.sources.clone();
+        let mut watcher = FileWatcher::new(files);
+        loop {
+            let trigger = tokio::select! {
+                () = signals.recv() => Trigger::Signal,
+                () = watcher.changed() => Trigger::FilesChanged,
+            };
+            // Of a refused configuration too: its files may be what is mended next.
+            if let Some(files) = self.reload(trigger).await
+                && files.sources != sources
+            {
+                sources = files.sources.clone();
+                watcher = FileWatcher::new(files);
             }
-        );
+        }
+    }
+
+    /// The files that were read, if there was a configuration to name them.
+    async fn reload(&self, trigger: Trigger) -> Option<FileFingerprint> {
+        let started = Instant::now();
+        info!("reloading: {trigger}");
         service_manager::reloading();
-        let new = self.read().await;
-        let seen = new.as_ref().map(|new| new.seen.clone());
-        let succeeded = new.is_some_and(|new| self.swap_in(new));
+        let candidate = self.read().await;
+        let files = candidate.as_ref().map(|candidate| candidate.files.clone());
+        let succeeded = candidate.is_some_and(|candidate| self.replace(candidate));
         let now = Timestamp::now().unix();
-        self.metrics.reloaded(succeeded, started.elapsed(), now);
+        self.app.metrics.reloaded(succeeded, started.elapsed(), now);
         service_manager::ready();
-        seen
+        self.reloaded.notify_one();
+        files
     }
 
     /// Reads and proves everything on a thread that may block, but not for ever: a file server
-    /// that does not answer must not take SIGHUP and the expiry watch with it.
-    async fn read(&self) -> Option<New> {
-        let (config, http) = (self.config.clone(), self.http);
-        let reading = tokio::task::spawn_blocking(move || read_and_prove(&config, http));
-        match timeout(MOST_READING, reading).await {
-            Ok(Ok(Ok(new))) => return Some(new),
+    /// that does not answer must not take the next reload with it.
+    async fn read(&self) -> Option<Candidate> {
+        let (source, http) = (self.source.clone(), self.http);
+        let credentials_file = self.config.devices.credentials_file.clone();
+        let reading = tokio::task::spawn_blocking(move || {
+            Candidate::read(&source, http, credentials_file.as_deref())
+        });
+        match timeout(READ_TIMEOUT, reading).await {
+            Ok(Ok(Ok(candidate))) => return Some(candidate),
             Ok(Ok(Err(refusal))) => refused(refusal.as_ref()),
             Ok(Err(panic)) => error!("reload failed, the previous state stays in force: {panic}"),
-            Err(_) => error!(
-                "reload refused, the previous state stays in force: the files could not be read within {} s",
-                MOST_READING.as_secs()
-            ),
+            Err(_) => {
+                service_manager::status("reload refused: the files could not be read in time");
+                error!(
+                    "reload refused, the previous state stays in force: the files could not be read within {} s",
+                    READ_TIMEOUT.as_secs()
+                );
+            }
         }
         None
     }
 
-    /// Whether the new publication is in force now.
-    fn swap_in(&self, new: New) -> bool {
-        let New {
+    /// Whether the candidate is in force now.
+    fn replace(&self, candidate: Candidate) -> bool {
+        let Candidate {
             config,
-            seen: _,
+            files: _,
             proof,
             credentials,
-        } = new;
-        let Proof {
-            warnings,
-            verdict,
-            inventory: _,
-        } = proof;
-        let publication = match verdict {
+        } = candidate;
+        let publication = match proof.verdict {
             Ok(publication) => publication,
             Err(refusals) => {
                 refusals.iter().for_each(|refusal| refused(refusal));
                 return false;
             }
         };
-        for warning in warnings {
+        for warning in proof.warnings {
             warn!(
                 code = warning.code,
                 "{}; hint: {}", warning.message, warning.hint
             );
         }
-        self.report_what_needs_a_restart(&config);
-        self.metrics.published(&publication);
-        self.published.replace(publication);
-        if let (Some(call_in), Some(credentials)) = (&self.call_in, credentials) {
+        self.warn_of_restart(&config);
+        self.app.metrics.published(&publication);
+        self.app.published.replace(publication);
+        if let (Some(call_in), Some(credentials)) = (&self.app.call_in, credentials) {
             call_in.admittance.replace_credentials(credentials);
         }
+        service_manager::status("serving what was last reloaded");
         info!("reloaded: new connections get the new state");
         true
     }
 
-    fn report_what_needs_a_restart(&self, new: &Config) {
+    /// Names what has changed and is only read at start.
+    fn warn_of_restart(&self, new: &Config) {
         let old = &self.config;
         for (changed, key) in [
             (old.http.listen != new.http.listen, "[http] listen"),
@@ -172,37 +161,40 @@ impl Reloader {
 }
 
 fn refused(refusal: &dyn Explain) {
+    let reason = one_line(refusal);
     error!(
         code = &*refusal.code(),
-        "reload refused, the previous state stays in force: {}",
-        one_line(refusal)
+        "reload refused, the previous state stays in force: {reason}"
     );
+    service_manager::status(&format!("reload refused: {reason}"));
 }
 
 /// Everything that a reload reads.
-struct New {
+struct Candidate {
     config: Config,
-    seen: Seen,
+    files: FileFingerprint,
     proof: Proof,
     credentials: Option<Credentials>,
 }
 
-/// `old` is the configuration at start: it says where the credentials are until a restart.
-fn read_and_prove(old: &Config, http: SocketAddr) -> Result<New, Box<dyn Explain + Send>> {
-    let config = Config::load(&old.path).map_err(boxed)?;
-    let seen = Seen::now(&config);
-    let proof = prove(&config, &config.base_url_at(http), Timestamp::now());
-    let credentials = old
-        .devices
-        .credentials_file
-        .as_deref()
-        .map(Credentials::load);
-    Ok(New {
-        credentials: credentials.transpose().map_err(boxed)?,
-        proof,
-        seen,
-        config,
-    })
+impl Candidate {
+    /// Until a restart, the credentials are where they were at start.
+    fn read(
+        source: &ConfigSource,
+        http: SocketAddr,
+        credentials_file: Option<&Path>,
+    ) -> Result<Self, Box<dyn Explain + Send>> {
+        let config = source.load().map_err(boxed)?;
+        let files = FileFingerprint::read(&config);
+        let proof = prove(&config, &config.base_url_at(http), Timestamp::now());
+        let credentials = credentials_file.map(Credentials::load);
+        Ok(Self {
+            credentials: credentials.transpose().map_err(boxed)?,
+            proof,
+            files,
+            config,
+        })
+    }
 }
 
 /// Whatever it is, it is only logged.
@@ -211,7 +203,4 @@ fn boxed<E: Explain + Send + 'static>(error: E) -> Box<dyn Explain + Send> {
 }
 
 /// Far longer than any disk takes.
-const MOST_READING: Duration = Duration::from_mins(1);
-
-/// How often certificates are looked at: often enough for a warning on the day it is due.
-const EXPIRY_LOOK: Duration = Duration::from_hours(1);
+const READ_TIMEOUT: Duration = Duration::from_mins(1);

@@ -50,7 +50,7 @@ impl Explain for CallInError {
 
 /// The call-in and what happens to its records; neither when it is off.
 #[derive(Default)]
-pub(crate) struct Recording {
+pub(super) struct Recording {
     pub(super) call_in: Option<Arc<CallIn>>,
     pub(super) delivery: Option<Delivery>,
 }
@@ -81,7 +81,7 @@ pub(super) async fn deliver(
 }
 
 /// Opens the store of `config`, reads its credentials and the webhook's secret.
-pub(crate) fn open(config: &Config, published: &Published) -> Result<Recording, CallInError> {
+pub(super) fn open(config: &Config, published: &Published) -> Result<Recording, CallInError> {
     let DevicesConfig {
         directory,
         plain_http,

@@ -1,13 +1,14 @@
 //! Notices that a file behind the publication has changed.
 //!
-//! The operating system's notifications wake it; what decides is the state of the files
-//! themselves, so that symlink swaps (Kubernetes secrets), renames and network file systems that
-//! notify nobody are all noticed.
+//! The operating system's notifications only wake the watcher; what decides is the state of the
+//! files themselves, so that symlink swaps (Kubernetes secrets), renames and network file systems
+//! that notify nobody are all noticed.
 
 use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher};
@@ -16,9 +17,58 @@ use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use tracing::warn;
 
-use super::reload::Trigger;
 use crate::config::Config;
 use crate::platform;
+use engage_wire::paths::CERTIFICATES_FOLDER;
+
+/// Watches the files of one configuration until dropped.
+pub(super) struct FileWatcher {
+    changes: mpsc::Receiver<()>,
+    task: JoinHandle<()>,
+}
+
+impl FileWatcher {
+    /// Watches for what differs from `known`.
+    pub(super) fn new(known: FileFingerprint) -> Self {
+        let (changed, changes) = mpsc::channel(1);
+        Self {
+            changes,
+            task: tokio::spawn(watch(known, changed)),
+        }
+    }
+
+    /// Completes when files have changed and have been at rest since. Cancel safe.
+    pub(super) async fn changed(&mut self) {
+        if self.changes.recv().await.is_none() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+impl Drop for FileWatcher {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// What the files of a configuration look like at a moment: taken before they are read, so that a
+/// change while they are read is noticed.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct FileFingerprint {
+    pub(super) sources: Sources,
+    hash: u64,
+}
+
+impl FileFingerprint {
+    /// Looks at the files that `config` names.
+    pub(crate) fn read(config: &Config) -> Self {
+        let sources = Sources::from_config(config);
+        Self {
+            hash: sources.hash(),
+            sources,
+        }
+    }
+}
 
 /// The files and the folder that a publication is made from.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -28,7 +78,7 @@ pub(super) struct Sources {
 }
 
 impl Sources {
-    pub(super) fn of(config: &Config) -> Self {
+    fn from_config(config: &Config) -> Self {
         let https = &config.https;
         let mut files: BTreeSet<_> = [&config.path, &https.certificate, &https.private_key]
             .into_iter()
@@ -42,30 +92,12 @@ impl Sources {
         }
         Self {
             files,
-            certificates: config
-                .static_dir
-                .join(engage_wire::paths::CERTIFICATES_FOLDER),
+            certificates: config.static_dir.join(CERTIFICATES_FOLDER),
         }
     }
 
-    /// The folders in which something must happen when a file changes.
-    fn folders(&self) -> BTreeSet<PathBuf> {
-        let parents = self
-            .files
-            .iter()
-            .filter_map(|file| file.parent().map(Path::to_owned));
-        let targets = self
-            .files
-            .iter()
-            .filter_map(|file| Some(file.canonicalize().ok()?.parent()?.to_owned()));
-        parents
-            .chain(targets)
-            .chain([self.certificates.clone()])
-            .collect()
-    }
-
     /// A number that differs when a file, or what a link points to, is another than before.
-    fn state(&self) -> u64 {
+    fn hash(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
         for file in &self.files {
             hash_file(file, &mut hasher);
@@ -82,6 +114,31 @@ impl Sources {
         }
         hasher.finish()
     }
+
+    /// The folders in which something must happen when a file changes.
+    fn folders(&self) -> BTreeSet<PathBuf> {
+        let parents = self.files.iter().filter_map(|file| file.parent());
+        let targets = self.files.iter().filter_map(|file| {
+            let target = file.canonicalize().ok()?;
+            target.parent().map(Path::to_owned)
+        });
+        parents
+            .map(Path::to_owned)
+            .chain(targets)
+            .chain([self.certificates.clone()])
+            .collect()
+    }
+
+    fn numbered_folders(&self) -> NumberedFolders {
+        let number = |folder: &Path| {
+            let metadata = std::fs::metadata(folder).ok()?;
+            Some(platform::file_number(&metadata))
+        };
+        let folders = self.folders().into_iter();
+        folders
+            .map(|folder| (folder.clone(), number(&folder)))
+            .collect()
+    }
 }
 
 fn hash_file(file: &Path, hasher: &mut DefaultHasher) {
@@ -95,148 +152,148 @@ fn hash_file(file: &Path, hasher: &mut DefaultHasher) {
     platform::file_version(&metadata).hash(hasher);
 }
 
-/// What the sources of a configuration looked like at a moment: before they were read, so that a
-/// change while they are read is noticed.
-#[derive(Clone, Debug)]
-pub(crate) struct Seen {
-    pub(super) sources: Sources,
-    state: u64,
-}
-
-impl Seen {
-    /// Looks at the files that `config` names.
-    #[must_use]
-    pub(crate) fn now(config: &Config) -> Self {
-        let sources = Sources::of(config);
-        Self {
-            state: sources.state(),
-            sources,
+async fn watch(known: FileFingerprint, changed: mpsc::Sender<()>) {
+    let FileFingerprint { sources, mut hash } = known;
+    let notices = Arc::new(Notices::default());
+    let mut watcher = OsWatcher::new(&sources, &notices).await;
+    loop {
+        // Woken by the system, or after a while by nobody.
+        if timeout(POLL_INTERVAL, notices.wake.notified())
+            .await
+            .is_ok()
+        {
+            // In a folder in which somebody keeps writing (a log beside the configuration) every
+            // write wakes: one look stands for all of a moment.
+            sleep(DEBOUNCE).await;
         }
-    }
-}
-
-/// Sends [`Trigger::FilesChanged`] once the files have changed since they were seen and come to
-/// rest. Ends when the handle is dropped.
-pub(super) fn watch(seen: Seen, triggers: mpsc::Sender<Trigger>) -> Watching {
-    let Seen { sources, mut state } = seen;
-    Watching(tokio::spawn(async move {
-        let woken = Arc::new(Notify::new());
-        let mut watched = Watched::new(&sources, &woken);
-        loop {
-            // Woken by the system, or after a while by nobody.
-            if timeout(LOOK_ANYWAY, woken.notified()).await.is_ok() {
-                // In a folder in which somebody keeps writing (a log beside the configuration)
-                // every write wakes: one look stands for all of a moment.
-                sleep(MOMENT).await;
+        let now = read_hash(&sources).await;
+        if now != hash {
+            hash = settle(&sources, now).await;
+            if changed.send(()).await.is_err() {
+                return;
             }
-            let changed = look(&sources).await;
-            if changed != state {
-                state = at_rest(&sources, changed).await;
-                if triggers.send(Trigger::FilesChanged).await.is_err() {
-                    return;
-                }
-            }
-            watched.follow(&sources, &woken);
         }
-    }))
-}
-
-/// Watches until dropped.
-pub(super) struct Watching(JoinHandle<()>);
-
-impl Drop for Watching {
-    fn drop(&mut self) {
-        self.0.abort();
+        watcher.follow(&sources, &notices).await;
     }
 }
 
 /// Waits until nothing has changed for a moment: a certificate and its key are written one after
 /// the other.
-async fn at_rest(sources: &Sources, mut state: u64) -> u64 {
-    for _ in 0..MOST_MOMENTS {
-        sleep(MOMENT).await;
-        let now = look(sources).await;
-        if now == state {
+async fn settle(sources: &Sources, mut hash: u64) -> u64 {
+    for _ in 0..MAX_DEBOUNCES {
+        sleep(DEBOUNCE).await;
+        let now = read_hash(sources).await;
+        if now == hash {
             break;
         }
-        state = now;
+        hash = now;
     }
-    state
+    hash
 }
 
-async fn look(sources: &Sources) -> u64 {
+async fn read_hash(sources: &Sources) -> u64 {
     let sources = sources.clone();
-    tokio::task::spawn_blocking(move || sources.state())
-        .await
-        .unwrap_or_default()
+    blocking(move || sources.hash()).await.unwrap_or_default()
 }
 
-/// What the operating system watches.
-struct Watched {
-    folders: BTreeSet<(PathBuf, Option<u64>)>,
+/// A file server that does not answer must not hold a thread that serves connections.
+async fn blocking<T: Send + 'static>(read: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    tokio::task::spawn_blocking(read).await.ok()
+}
+
+/// What the operating system has told since it was last asked.
+#[derive(Default)]
+struct Notices {
+    wake: Notify,
+    /// A watched folder, or one above it, came, went or was renamed: its watch may be gone.
+    folder_moved: AtomicBool,
+}
+
+/// What the operating system watches: the folders of the files, and every folder above, because
+/// one that is renamed takes its watch along and says nothing when another takes its place.
+#[derive(Default)]
+struct OsWatcher {
+    folders: NumberedFolders,
     _watcher: Option<RecommendedWatcher>,
 }
 
-impl Watched {
-    fn new(sources: &Sources, woken: &Arc<Notify>) -> Self {
-        let folders = numbered(sources.folders());
+/// Folders with what tells one from its successor of the same name.
+type NumberedFolders = BTreeSet<(PathBuf, Option<u64>)>;
+
+impl OsWatcher {
+    async fn new(sources: &Sources, notices: &Arc<Notices>) -> Self {
+        let (sources, for_handler) = (sources.clone(), Arc::clone(notices));
+        let watcher = blocking(move || Self {
+            folders: sources.numbered_folders(),
+            _watcher: recommended_watcher(&sources.folders(), &for_handler),
+        });
+        let watcher = watcher.await.unwrap_or_default();
         // What happened before the watcher was there woke nobody.
-        woken.notify_one();
-        Self {
-            _watcher: system_watcher(&folders, woken),
-            folders,
-        }
+        notices.wake.notify_one();
+        watcher
     }
 
-    /// Watches anew when a folder is there, gone, or another one of the same name.
-    fn follow(&mut self, sources: &Sources, woken: &Arc<Notify>) {
-        if numbered(sources.folders()) != self.folders {
-            *self = Self::new(sources, woken);
+    /// Watches anew when a folder is there, gone, renamed, or another one of the same name.
+    async fn follow(&mut self, sources: &Sources, notices: &Arc<Notices>) {
+        let is_moved = notices.folder_moved.swap(false, Ordering::Relaxed);
+        let now = sources.clone();
+        let folders = blocking(move || now.numbered_folders()).await;
+        if is_moved || folders.is_some_and(|folders| folders != self.folders) {
+            *self = Self::new(sources, notices).await;
         }
     }
 }
 
-/// Folders with what tells one from its successor.
-fn numbered(folders: BTreeSet<PathBuf>) -> BTreeSet<(PathBuf, Option<u64>)> {
-    let number = |folder: &Path| {
-        std::fs::metadata(folder)
-            .ok()
-            .map(|it| platform::file_number(&it))
-    };
-    folders
-        .into_iter()
-        .map(|folder| (folder.clone(), number(&folder)))
-        .collect()
-}
-
-fn system_watcher(
-    folders: &BTreeSet<(PathBuf, Option<u64>)>,
-    woken: &Arc<Notify>,
+fn recommended_watcher(
+    folders: &BTreeSet<PathBuf>,
+    notices: &Arc<Notices>,
 ) -> Option<RecommendedWatcher> {
-    let wake = Arc::clone(woken);
-    let watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
-        // Our own looks open files and folders: woken by that, it would look without end.
-        if !event.is_ok_and(|event| event.kind.is_access()) {
-            wake.notify_one();
-        }
-    });
-    let mut watcher = watcher
+    let above: BTreeSet<PathBuf> = folders
+        .iter()
+        .flat_map(|folder| folder.ancestors().map(Path::to_owned))
+        .collect();
+    let handler = notice_handler(folders.clone(), above.clone(), Arc::clone(notices));
+    let mut watcher = notify::recommended_watcher(handler)
         .inspect_err(|error| {
             warn!(
                 "changed files are noticed only every {} s: {error}",
-                LOOK_ANYWAY.as_secs()
+                POLL_INTERVAL.as_secs()
             );
         })
         .ok()?;
-    for (folder, _) in folders {
-        // A folder that does not exist yet is looked for again after `LOOK_ANYWAY`.
+    for folder in &above {
+        // One that does not exist yet wakes the watch on the folder above it when it comes.
         let _ = watcher.watch(folder, RecursiveMode::NonRecursive);
     }
     Some(watcher)
 }
 
-/// How long files must rest before they are read, and how often that is waited for.
-const MOMENT: Duration = Duration::from_millis(500);
-const MOST_MOMENTS: u32 = 20;
+/// Wakes for what happens in `folders`, and for what happens to a folder of `above`; not for the
+/// rest of what happens beside those.
+fn notice_handler(
+    folders: BTreeSet<PathBuf>,
+    above: BTreeSet<PathBuf>,
+    notices: Arc<Notices>,
+) -> impl Fn(notify::Result<Event>) + Send {
+    move |event| {
+        // Our own looks open files and folders: woken by that, it would look without end.
+        let Some(event) = event.ok().filter(|event| !event.kind.is_access()) else {
+            return;
+        };
+        let is_inside = |path: &PathBuf| path.parent().is_some_and(|it| folders.contains(it));
+        let is_folder_moved = event.paths.iter().any(|path| above.contains(path));
+        if is_folder_moved {
+            notices.folder_moved.store(true, Ordering::Relaxed);
+        }
+        if is_folder_moved || event.need_rescan() || event.paths.iter().any(is_inside) {
+            notices.wake.notify_one();
+        }
+    }
+}
 
-const LOOK_ANYWAY: Duration = Duration::from_secs(15);
+/// How long files must rest before they are read, and how often that is waited for.
+const DEBOUNCE: Duration = Duration::from_millis(500);
+const MAX_DEBOUNCES: u32 = 20;
+
+/// How often files are looked at although nobody was notified.
+const POLL_INTERVAL: Duration = Duration::from_secs(15);

@@ -8,8 +8,8 @@ pub mod service_manager;
 mod unix;
 #[cfg(unix)]
 pub use unix::{
-    create_guarded_dir, create_private_dir, create_private_file, file_number, file_version,
-    forward_reload_signals, mode_readable_by_others, raise_descriptor_limit, send_before_end,
+    ReloadSignals, create_guarded_dir, create_private_dir, create_private_file, file_number,
+    file_version, mode_readable_by_others, raise_descriptor_limit, send_before_end,
     shutdown_requested, survive_file_size_limit,
 };
 
@@ -19,7 +19,7 @@ mod portable;
 pub use portable::service_manager;
 #[cfg(not(unix))]
 pub use portable::{
-    create_guarded_dir, create_private_dir, create_private_file, file_number, file_version,
-    forward_reload_signals, mode_readable_by_others, raise_descriptor_limit, send_before_end,
+    ReloadSignals, create_guarded_dir, create_private_dir, create_private_file, file_number,
+    file_version, mode_readable_by_others, raise_descriptor_limit, send_before_end,
     shutdown_requested, survive_file_size_limit,
 };

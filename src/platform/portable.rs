@@ -49,8 +49,18 @@ pub fn file_number(_metadata: &Metadata) -> u64 {
 }
 
 /// There is no such signal here; files are watched all the same.
-pub fn forward_reload_signals(_reload: impl Fn()) -> io::Result<impl Future<Output = ()>> {
-    Ok(async {})
+pub struct ReloadSignals;
+
+impl ReloadSignals {
+    /// Never fails here.
+    pub fn new() -> io::Result<Self> {
+        Ok(Self)
+    }
+
+    /// Waits for ever.
+    pub async fn recv(&mut self) {
+        std::future::pending().await
+    }
 }
 
 /// No service manager is told anything here.
@@ -62,6 +72,9 @@ pub mod service_manager {
 
     /// A reload has begun.
     pub fn reloading() {}
+
+    /// What the daemon is about, for people.
+    pub fn status(_text: &str) {}
 
     /// The drain has begun.
     pub fn stopping() {}

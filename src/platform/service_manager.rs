@@ -24,6 +24,11 @@ pub fn reloading() {
     }
 }
 
+/// What the daemon is about, for people: `systemctl status` shows it.
+pub fn status(text: &str) {
+    tell(&[NotifyState::Status(text)]);
+}
+
 /// The drain has begun.
 pub fn stopping() {
     tell(&[NotifyState::Stopping]);

@@ -92,15 +92,21 @@ pub fn file_number(metadata: &Metadata) -> u64 {
     metadata.ino()
 }
 
-/// A future that calls `reload` at each SIGHUP. From the call of this function on, SIGHUP no longer
-/// ends the process.
-pub fn forward_reload_signals(reload: impl Fn()) -> io::Result<impl Future<Output = ()>> {
-    let mut hangup = signal(SignalKind::hangup())?;
-    Ok(async move {
-        while hangup.recv().await.is_some() {
-            reload();
+/// SIGHUP, which no longer ends the process once this is made.
+pub struct ReloadSignals(tokio::signal::unix::Signal);
+
+impl ReloadSignals {
+    /// Must be called inside the runtime.
+    pub fn new() -> io::Result<Self> {
+        signal(SignalKind::hangup()).map(Self)
+    }
+
+    /// Completes at the next one; several that came in between are one. Cancel safe.
+    pub async fn recv(&mut self) {
+        if self.0.recv().await.is_none() {
+            std::future::pending::<()>().await;
         }
-    })
+    }
 }
 
 /// Lets a write beyond the limit of a file's size (`ulimit -f`, `LimitFSIZE=`) fail as on a full

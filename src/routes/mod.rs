@@ -34,6 +34,23 @@ pub struct App {
     pub call_in: Option<Arc<CallIn>>,
 }
 
+impl App {
+    /// With all counters at zero.
+    #[must_use]
+    pub fn new(published: Published, call_in: Option<Arc<CallIn>>) -> Self {
+        let metrics = Arc::new(Metrics::new());
+        metrics.published(&published.current());
+        Self {
+            published,
+            metrics,
+            announcement_fetches: call_in
+                .as_ref()
+                .map_or_else(Arc::default, |it| Arc::clone(&it.announcement_fetches)),
+            call_in,
+        }
+    }
+}
+
 /// Every route of a device. Paths are matched byte for byte as they arrive, undecoded: devices ask
 /// for no other spelling. `GET` answers `HEAD` too.
 fn router(app: &Arc<App>) -> Router {

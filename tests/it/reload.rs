@@ -7,7 +7,7 @@ use std::ffi::OsStr;
 use std::io::Write;
 use std::path::Path;
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::harness::{
     Answer, Chain, Daemon, Installation, Key, connect, get, read_answer, standard, tls_connect,
@@ -247,4 +247,27 @@ fn a_changed_configuration_is_served_and_its_new_files_are_watched() {
     installation.write("elsewhere/site.key", [8; 32]);
     daemon.wait_for_count(RELOADED, 2);
     assert_ne!(between, get(daemon.http, ANNOUNCEMENT).json("hash"));
+}
+
+#[test]
+fn a_folder_renamed_away_and_back_is_noticed_each_time_without_polling() {
+    let installation = Installation::new(standard());
+    let mut daemon = Daemon::start(&installation);
+    let (pki, away) = (installation.path("pki"), installation.path("pki.away"));
+    let started = Instant::now();
+    for at in 1..=2 {
+        fs_err::rename(&pki, &away).unwrap();
+        daemon.wait_for_count("failed to read site key", at);
+        fs_err::rename(&away, &pki).unwrap();
+        daemon.wait_for_count(RELOADED, at);
+    }
+    // So quickly that nobody sees it gone; but it may have taken its watch along.
+    fs_err::rename(&pki, &away).unwrap();
+    fs_err::rename(&away, &pki).unwrap();
+    let chain = another();
+    rewrite(&installation, &chain);
+    daemon.wait_for_count(RELOADED, 3);
+    // By polling alone, each of the five would take up to 15 s.
+    assert!(started.elapsed() < Duration::from_secs(20));
+    assert_in_force(&daemon, &installation, &chain);
 }

@@ -18,8 +18,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::output::{Failure, print, print_json};
-use super::serve::Listen;
-use crate::config::Config;
+use crate::config::{Config, ListenOverrides};
 use certificates::Issuance;
 use engage_wire::HostName;
 use engage_wire::pki::Timestamp;
@@ -46,7 +45,7 @@ pub(super) struct Init {
     #[arg(long = "host", value_name = "IP-OR-NAME", value_parser = reachable_host)]
     hosts: Vec<HostName>,
     #[command(flatten)]
-    listen: Listen,
+    listen: ListenOverrides,
     /// Site key of an existing ENGAGE site: Base64, hex or raw. Default: a new one
     #[arg(long, value_name = "FILE")]
     site_key_file: Option<PathBuf>,
@@ -86,7 +85,7 @@ impl Init {
 }
 
 /// What `serve --init` does first. Says nothing when nothing was missing.
-pub(super) fn create_missing(config_path: &Path, listen: &Listen) -> Result<(), Failure> {
+pub(super) fn create_missing(config_path: &Path, listen: &ListenOverrides) -> Result<(), Failure> {
     let request = Request {
         config_path,
         hosts: &[],
@@ -105,7 +104,7 @@ pub(super) fn create_missing(config_path: &Path, listen: &Listen) -> Result<(), 
 struct Request<'a> {
     config_path: &'a Path,
     hosts: &'a [HostName],
-    listen: &'a Listen,
+    listen: &'a ListenOverrides,
     site_key_file: Option<&'a Path>,
     server_days: ServerDays,
 }
@@ -151,7 +150,7 @@ impl Request<'_> {
     fn config(&self, path: PathBuf) -> Result<(Config, Option<NewFile>), InitError> {
         if layout::exists(&path)? {
             let config = Config::load(&path)?;
-            return Ok((self.listen.applied_to(&config), None));
+            return Ok((self.listen.apply(config), None));
         }
         let text = template::config(self.listen, self.hosts.first());
         let config = Config::parse(&path, &text)?;

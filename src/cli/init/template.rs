@@ -2,14 +2,14 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use crate::cli::serve::Listen;
+use crate::config::ListenOverrides;
 use engage_wire::HostName;
 
 /// A commented configuration; `host` becomes `base_url` if the operator named one.
 ///
 /// What is filled in needs no TOML escapes: addresses and host names have neither quotes nor
 /// backslashes.
-pub(super) fn config(listen: &Listen, host: Option<&HostName>) -> String {
+pub(super) fn config(listen: &ListenOverrides, host: Option<&HostName>) -> String {
     let http = listen.http.unwrap_or((Ipv4Addr::UNSPECIFIED, 80).into());
     let https = listen.https.unwrap_or((Ipv4Addr::UNSPECIFIED, 443).into());
     let base_url = match host.and_then(|host| base_url(host, http)) {
@@ -67,7 +67,7 @@ mod tests {
     use crate::config::Config;
 
     fn parsed(http: &str, host: Option<&str>) -> Config {
-        let listen = Listen {
+        let listen = ListenOverrides {
             http: Some(http.parse().unwrap()),
             https: None,
         };

@@ -1,0 +1,43 @@
+//! Where a configuration comes from.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use super::{Config, ConfigError};
+
+/// A configuration file and what the command line says instead: read at start and at every reload.
+#[derive(Clone, Debug)]
+pub struct ConfigSource {
+    /// The file.
+    pub path: PathBuf,
+    /// What overrides it.
+    pub listen: ListenOverrides,
+}
+
+impl ConfigSource {
+    /// Reads the file and puts the overrides in the place of what it says.
+    pub fn load(&self) -> Result<Config, ConfigError> {
+        Config::load(&self.path).map(|config| self.listen.apply(config))
+    }
+}
+
+/// Addresses on the command line, which override those of the configuration file.
+#[derive(clap::Args, Clone, Debug)]
+pub struct ListenOverrides {
+    /// Address of the plain listener, such as 0.0.0.0:80; port 0 lets the system choose
+    #[arg(long, value_name = "ADDR")]
+    pub http: Option<SocketAddr>,
+    /// Address of the TLS listener, such as 0.0.0.0:443; port 0 lets the system choose
+    #[arg(long, value_name = "ADDR")]
+    pub https: Option<SocketAddr>,
+}
+
+impl ListenOverrides {
+    /// Puts them in the place of what the file says.
+    #[must_use]
+    pub fn apply(&self, mut config: Config) -> Config {
+        config.http.listen = self.http.unwrap_or(config.http.listen);
+        config.https.listen = self.https.unwrap_or(config.https.listen);
+        config
+    }
+}

@@ -76,53 +76,54 @@ impl Reloader {
         info!("reloading: {trigger}");
         service_manager::reloading();
         let candidate = self.read().await;
-        let files = candidate.as_ref().map(|candidate| candidate.files.clone());
-        let succeeded = candidate.is_some_and(|candidate| self.replace(candidate));
+        let files = candidate.as_ref().ok().map(|it| it.files.clone());
+        let outcome = candidate.and_then(|candidate| self.replace(candidate));
         let now = Timestamp::now().unix();
-        self.app.metrics.reloaded(succeeded, started.elapsed(), now);
-        service_manager::ready();
+        let duration = started.elapsed();
+        self.app.metrics.reloaded(outcome.is_ok(), duration, now);
+        service_manager::reloaded(&match outcome {
+            Ok(()) => "serving what was last reloaded".to_owned(),
+            Err(reason) => format!("reload refused: {reason}"),
+        });
         self.reloaded.notify_one();
         files
     }
 
     /// Reads and proves everything on a thread that may block, but not for ever: a file server
     /// that does not answer must not take the next reload with it.
-    async fn read(&self) -> Option<Candidate> {
+    async fn read(&self) -> Result<Candidate, Reason> {
         let (source, http) = (self.source.clone(), self.http);
         let credentials_file = self.config.devices.credentials_file.clone();
         let reading = tokio::task::spawn_blocking(move || {
             Candidate::read(&source, http, credentials_file.as_deref())
         });
         match timeout(READ_TIMEOUT, reading).await {
-            Ok(Ok(Ok(candidate))) => return Some(candidate),
-            Ok(Ok(Err(refusal))) => refused(refusal.as_ref()),
-            Ok(Err(panic)) => error!("reload failed, the previous state stays in force: {panic}"),
+            Ok(Ok(candidate)) => candidate.map_err(|refusal| refused(refusal.as_ref())),
+            Ok(Err(panic)) => {
+                error!("reload failed, the previous state stays in force: {panic}");
+                Err(panic.to_string())
+            }
             Err(_) => {
-                service_manager::status("reload refused: the files could not be read in time");
-                error!(
-                    "reload refused, the previous state stays in force: the files could not be read within {} s",
-                    READ_TIMEOUT.as_secs()
-                );
+                let seconds = READ_TIMEOUT.as_secs();
+                let reason = format!("the files could not be read within {seconds} s");
+                error!("reload refused, the previous state stays in force: {reason}");
+                Err(reason)
             }
         }
-        None
     }
 
-    /// Whether the candidate is in force now.
-    fn replace(&self, candidate: Candidate) -> bool {
+    /// Puts the candidate in force, or says why not.
+    fn replace(&self, candidate: Candidate) -> Result<(), Reason> {
         let Candidate {
             config,
             files: _,
             proof,
             credentials,
         } = candidate;
-        let publication = match proof.verdict {
-            Ok(publication) => publication,
-            Err(refusals) => {
-                refusals.iter().for_each(|refusal| refused(refusal));
-                return false;
-            }
-        };
+        let publication = proof.verdict.map_err(|refusals| {
+            let reasons: Vec<_> = refusals.iter().map(|it| refused(it)).collect();
+            reasons.join("; ")
+        })?;
         for warning in proof.warnings {
             warn!(
                 code = warning.code,
@@ -135,9 +136,8 @@ impl Reloader {
         if let (Some(call_in), Some(credentials)) = (&self.app.call_in, credentials) {
             call_in.admittance.replace_credentials(credentials);
         }
-        service_manager::status("serving what was last reloaded");
         info!("reloaded: new connections get the new state");
-        true
+        Ok(())
     }
 
     /// Names what has changed and is only read at start.
@@ -160,13 +160,16 @@ impl Reloader {
     }
 }
 
-fn refused(refusal: &dyn Explain) {
+/// Why a reload was refused, as it was logged.
+type Reason = String;
+
+fn refused(refusal: &dyn Explain) -> Reason {
     let reason = one_line(refusal);
     error!(
         code = &*refusal.code(),
         "reload refused, the previous state stays in force: {reason}"
     );
-    service_manager::status(&format!("reload refused: {reason}"));
+    reason
 }
 
 /// Everything that a reload reads.

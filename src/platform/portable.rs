@@ -73,8 +73,8 @@ pub mod service_manager {
     /// A reload has begun.
     pub fn reloading() {}
 
-    /// What the daemon is about, for people.
-    pub fn status(_text: &str) {}
+    /// A reload has ended.
+    pub fn reloaded(_status: &str) {}
 
     /// The drain has begun.
     pub fn stopping() {}

@@ -16,7 +16,7 @@ pub fn ready() {
     tell(&[NotifyState::Ready]);
 }
 
-/// A reload has begun; [`ready`] ends it.
+/// A reload has begun; [`reloaded`] ends it.
 pub fn reloading() {
     match NotifyState::monotonic_usec_now() {
         Ok(now) => tell(&[NotifyState::Reloading, now]),
@@ -24,9 +24,9 @@ pub fn reloading() {
     }
 }
 
-/// What the daemon is about, for people: `systemctl status` shows it.
-pub fn status(text: &str) {
-    tell(&[NotifyState::Status(text)]);
+/// A reload has ended, as `systemctl status` then says: `systemctl reload` succeeds either way.
+pub fn reloaded(status: &str) {
+    tell(&[NotifyState::Ready, NotifyState::Status(status)]);
 }
 
 /// The drain has begun.

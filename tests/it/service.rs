@@ -55,13 +55,18 @@ fn readiness_reloads_and_the_end_are_told() {
     assert_eq!(first, "RELOADING=1");
     let since_boot = second.strip_prefix("MONOTONIC_USEC=").unwrap();
     assert!(since_boot.parse::<u64>().unwrap() > 0);
-    assert_eq!(manager.next().trim(), "READY=1");
+    let reloaded = "READY=1\nSTATUS=serving what was last reloaded";
+    assert_eq!(manager.next().trim(), reloaded);
     // A refused reload ends too, or systemd would wait for it.
     daemon.wait_for("reloaded:");
     installation.write("pki/partner_server.pem", "");
     daemon.hang_up();
     assert!(manager.next().starts_with("RELOADING=1"));
-    assert_eq!(manager.next().trim(), "READY=1");
+    let refused = manager.next();
+    assert!(
+        refused.starts_with("READY=1\nSTATUS=reload refused: server certificate"),
+        "{refused}"
+    );
     daemon.wait_for("reload refused");
     daemon.terminate();
     // The watch may have told of one more reload.

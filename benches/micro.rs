@@ -27,8 +27,9 @@ use engage_host::connection::{Connection, ListenerKind};
 use engage_host::publication::{Publication, Published, prove};
 use engage_host::routes::{App, DeviceService, device_service};
 use engage_host::telemetry::Metrics;
+use engage_wire::clock;
 use engage_wire::paths::ANNOUNCEMENT;
-use engage_wire::pki::{ServerChain, Timestamp, load_certificate_chain, load_certificate_der};
+use engage_wire::pki::{ServerChain, load_certificate_chain, load_certificate_der};
 use engage_wire::site::SiteKey;
 
 criterion_group!(micro, routes, access_log, chain, publication);
@@ -115,7 +116,7 @@ fn config(folder: &Path) -> Config {
 
 fn publish(config: &Config) -> Publication {
     let base_url = config.base_url_at(config.http.listen);
-    prove(config, &base_url, Timestamp::now()).verdict.unwrap()
+    prove(config, &base_url, clock::now()).verdict.unwrap()
 }
 
 fn service_of(folder: &TempDir) -> DeviceService {

@@ -13,7 +13,7 @@ use http::header::CONTENT_TYPE;
 use crate::publication::Expiry;
 use crate::routes::App;
 use engage_store::Health;
-use engage_wire::pki::Timestamp;
+use engage_wire::clock;
 
 /// What the admin listener serves.
 pub(crate) fn router(app: &Arc<App>) -> Router {
@@ -30,7 +30,7 @@ pub(crate) fn router(app: &Arc<App>) -> Router {
 /// Devices would accept what is served now, and what they deliver can be stored.
 async fn readyz(State(app): State<Arc<App>>) -> Response {
     let publication = app.published.current();
-    let now = Timestamp::now();
+    let now = clock::now();
     let mut reasons = String::new();
     for Expiry {
         role,

@@ -127,8 +127,7 @@ mod tests {
     use engage_wire::pki::issue::{Issued, Lifetimes, ServerDays};
 
     fn fetch() -> Fetch {
-        let lifetimes =
-            Lifetimes::starting(engage_wire::pki::Timestamp::now(), ServerDays::Default);
+        let lifetimes = Lifetimes::starting(engage_wire::clock::now(), ServerDays::Default);
         let root = Issued::root(&lifetimes).unwrap();
         Fetch {
             fingerprint: Certificate::fingerprint(root.certificate()),

@@ -11,9 +11,9 @@ use super::output::{ErrorEntry, Failure, print, print_json};
 use crate::config::{BaseUrl, Config, ConfigSource, ListenOverrides};
 use crate::daemon::recording_refusals;
 use crate::publication::{Inventory, Proof, SiteEntry, Warning, prove};
+use engage_wire::clock;
 use engage_wire::diagnostic::{Explain, explained};
 use engage_wire::limits::MAX_CHAIN_BYTES;
-use engage_wire::pki::Timestamp;
 
 /// Prove everything that `serve` would, without listening.
 ///
@@ -45,7 +45,7 @@ impl Check {
         let report = match source.load() {
             Ok(config) => {
                 let base_url = config.base_url_at(config.http.listen);
-                let proof = prove(&config, &base_url, Timestamp::now());
+                let proof = prove(&config, &base_url, clock::now());
                 Report::of_proof(&config, &base_url, proof, self.strict)
             }
             Err(error) if self.json => Report::of_error(&error),

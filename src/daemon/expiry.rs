@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::sync::Notify;
 use tokio::time::interval;
 use tracing::{error, warn};
 
 use crate::publication::{Expiry, Publication, Published};
-use engage_wire::pki::Timestamp;
+use engage_wire::clock::{self, days_between};
 
 /// Looks at what is published: at once, every hour, and after each reload.
 pub(super) async fn run(published: Published, reloaded: &Notify) {
@@ -19,7 +20,7 @@ pub(super) async fn run(published: Published, reloaded: &Notify) {
             _ = hourly.tick() => {}
             () = reloaded.notified() => {}
         }
-        watch.look(&published.current(), Timestamp::now());
+        watch.look(&published.current(), clock::now());
     }
 }
 
@@ -50,7 +51,7 @@ impl ExpiryWatch {
 
     /// Days left, if a warning is due.
     fn due(&mut self, expiry: &Expiry, now: Timestamp) -> Option<i64> {
-        let days = expiry.not_after.days_since(now);
+        let days = days_between(now, expiry.not_after);
         let threshold = *THRESHOLD_DAYS
             .iter()
             .find(|threshold| days <= **threshold)?;
@@ -95,7 +96,7 @@ mod tests {
 
     #[test]
     fn each_threshold_warns_once_as_the_end_comes_nearer() {
-        let end = Timestamp::from_unix(1_800_000_000);
+        let end = Timestamp::constant(1_800_000_000, 0);
         let expiry = Expiry {
             role: "server".into(),
             subject: "CN=a".into(),
@@ -104,14 +105,14 @@ mod tests {
         };
         let mut watch = ExpiryWatch::default();
         let warned: Vec<_> = (-120..=3)
-            .filter_map(|day| watch.due(&expiry, end.plus_days(day)))
+            .filter_map(|day| watch.due(&expiry, clock::add_days(end, day)))
             .collect();
         assert_eq!(warned, [90, 30, 14, 7, 1, -1]);
     }
 
     #[test]
     fn a_start_within_several_thresholds_warns_once() {
-        let end = Timestamp::from_unix(1_800_000_000);
+        let end = Timestamp::constant(1_800_000_000, 0);
         let expiry = Expiry {
             role: "root".into(),
             subject: "CN=a".into(),
@@ -119,7 +120,7 @@ mod tests {
             fingerprint: "AA".into(),
         };
         let mut watch = ExpiryWatch::default();
-        assert_eq!(watch.due(&expiry, end.plus_days(-3)), Some(3));
-        assert_eq!(watch.due(&expiry, end.plus_days(-2)), None);
+        assert_eq!(watch.due(&expiry, clock::add_days(end, -3)), Some(3));
+        assert_eq!(watch.due(&expiry, clock::add_days(end, -2)), None);
     }
 }

@@ -23,7 +23,7 @@ use crate::platform::{self, ReloadSignals};
 use crate::publication::{Proof, Publication, Published, Refusals, prove};
 use crate::routes::App;
 use crate::server::{Rules, Servers, Sockets};
-use engage_wire::pki::Timestamp;
+use engage_wire::clock;
 use reload::Reloader;
 use store::{CallInError, Delivery, Recording};
 use watch::FileFingerprint;
@@ -162,7 +162,7 @@ impl Running {
 fn publication(config: &Config, http: SocketAddr) -> Result<Publication, Refusals> {
     let Proof {
         warnings, verdict, ..
-    } = prove(config, &config.base_url_at(http), Timestamp::now());
+    } = prove(config, &config.base_url_at(http), clock::now());
     for warning in &warnings {
         warn!(
             code = warning.code,

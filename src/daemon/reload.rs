@@ -19,8 +19,8 @@ use crate::platform::{ReloadSignals, service_manager};
 use crate::publication::{Proof, prove};
 use crate::routes::App;
 use engage_store::Credentials;
+use engage_wire::clock;
 use engage_wire::diagnostic::{Explain, one_line};
-use engage_wire::pki::Timestamp;
 
 /// Replaces the publication when its sources change.
 pub(super) struct Reloader {
@@ -78,7 +78,7 @@ impl Reloader {
         let candidate = self.read().await;
         let files = candidate.as_ref().ok().map(|it| it.files.clone());
         let outcome = candidate.and_then(|candidate| self.replace(candidate));
-        let now = Timestamp::now().unix();
+        let now = clock::now().as_second();
         let duration = started.elapsed();
         self.app.metrics.reloaded(outcome.is_ok(), duration, now);
         service_manager::reloaded(&match outcome {
@@ -189,7 +189,7 @@ impl Candidate {
     ) -> Result<Self, Box<dyn Explain + Send>> {
         let config = source.load().map_err(boxed)?;
         let files = FileFingerprint::read(&config);
-        let proof = prove(&config, &config.base_url_at(http), Timestamp::now());
+        let proof = prove(&config, &config.base_url_at(http), clock::now());
         let credentials = credentials_file.map(Credentials::load);
         Ok(Self {
             credentials: credentials.transpose().map_err(boxed)?,

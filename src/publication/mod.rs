@@ -19,8 +19,9 @@ use rustls::server::ClientHello;
 
 use crate::tls::TlsIdentity;
 use engage_wire::HostName;
-use engage_wire::pki::{Certificate, Fingerprint, Timestamp};
+use engage_wire::pki::{Certificate, Fingerprint};
 use engage_wire::site::{Announcement, SiteName};
+use jiff::Timestamp;
 
 pub use inventory::{CertificateEntry, Inventory, SiteEntry};
 pub use prove::{Proof, prove};

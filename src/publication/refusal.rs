@@ -8,8 +8,9 @@ use std::path::PathBuf;
 use crate::tls::KeyMismatch;
 use engage_wire::diagnostic::{Explain, explained};
 use engage_wire::limits::{MAX_CHAIN_BYTES, MAX_KEY_BITS, MIN_RSA_BITS};
-use engage_wire::pki::{ChainError, LoadError, PublicKey, Role, Timestamp};
+use engage_wire::pki::{ChainError, LoadError, PublicKey, Role};
 use engage_wire::site::{CertUrlError, KeyFileError, SiteName};
+use jiff::Timestamp;
 
 /// Why something cannot be published.
 #[derive(Debug, thiserror::Error)]

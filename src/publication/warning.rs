@@ -6,8 +6,9 @@ use serde::Serialize;
 
 use engage_wire::HostName;
 use engage_wire::limits::{EXPIRY_WARNING_DAYS, MAX_CHAIN_BYTES, TIGHT_CHAIN_BYTES};
-use engage_wire::pki::{Certificate, Role, Timestamp};
+use engage_wire::pki::{Certificate, Role};
 use engage_wire::site::SiteName;
+use jiff::Timestamp;
 
 /// One thing to look at. Serialises for `check --json`.
 #[derive(Clone, Debug, Eq, Hash, PartialEq, Serialize)]

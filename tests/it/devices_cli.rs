@@ -281,7 +281,7 @@ fn devices_cannot_steer_the_terminal() {
     let batch = AuditBatch::parse(body).unwrap();
     now(store.append_audits(LOBBY.parse().unwrap(), batch, moment(RECEIVED_AT)));
     let table = hall.devices(&["audits"]).stdout_text();
-    assert!(table.contains("\u{fffd}[2Jgone"), "{table}");
+    assert!(table.contains(r"\u{1b}[2Jgone"), "{table}");
     assert!(!table.contains(['\u{1b}', '\u{9b}']), "{table}");
     assert_eq!(table.lines().count(), 2, "{table}");
 }

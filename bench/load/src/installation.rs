@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use aws_lc_rs::signature::RsaKeyPair;
 use engage_host::config::Config;
-use engage_wire::pki::{Certificate, PrivateKey, Timestamp, load_certificate_der};
+use engage_wire::clock;
+use engage_wire::pki::{Certificate, PrivateKey, load_certificate_der};
 use engage_host::publication::prove;
 
 use crate::host;
@@ -125,7 +126,7 @@ fn announcement(config: &Config) -> Outcome<Vec<u8>> {
     let proof = prove(
         config,
         &config.base_url_at(config.http.listen),
-        Timestamp::now(),
+        clock::now(),
     );
     let publication = proof
         .verdict

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
+use jiff::Timestamp;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
@@ -11,9 +12,10 @@ use rustls::{
     CertificateError, DigitallySignedStruct, Error, OtherError, PeerMisbehaved, SignatureScheme,
 };
 
+use engage_wire::clock::from_unix_seconds;
 use engage_wire::limits::{MAX_CHAIN_BYTES, MAX_KEY_BITS};
 use engage_wire::pki::{
-    Certificate, ChainError, DevicePath, MalformedCertificate, PublicKey, ServerChain, Timestamp,
+    Certificate, ChainError, DevicePath, MalformedCertificate, PublicKey, ServerChain,
 };
 
 /// What a server presented, and what a device makes of it.
@@ -150,7 +152,7 @@ impl ServerCertVerifier for DeviceVerifier {
         _ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let now = Timestamp::from_unix(i64::try_from(now.as_secs()).unwrap_or(i64::MAX));
+        let now = from_unix_seconds(i64::try_from(now.as_secs()).unwrap_or(i64::MAX));
         let served = serve(&self.anchor, end_entity, intermediates, now);
         let verdict = served.verdict.clone();
         // One verifier sees one handshake, and a handshake one chain.

@@ -1,6 +1,7 @@
 //! What an ENGAGE Wi-Fi device and its host agree on: certificates as a device sees them, the site
 //! key and the announcement, paths and limits, and how errors are told.
 
+pub mod clock;
 pub mod diagnostic;
 mod host_name;
 mod http_url;

@@ -4,10 +4,12 @@ use sha1::{Digest, Sha1};
 
 use super::step::Findings;
 use engage_device::{Announced, TlsClient, TlsVersions};
+use engage_wire::clock;
 use engage_wire::excerpt;
 use engage_wire::limits::{EXPIRY_WARNING_DAYS, MAX_CHAIN_BYTES, MAX_KEY_BITS, MIN_RSA_BITS};
-use engage_wire::pki::{Certificate, LineEnding, PublicKey, Timestamp};
+use engage_wire::pki::{Certificate, LineEnding, PublicKey};
 use engage_wire::site::{AnnouncementHash, SiteKey};
+use jiff::Timestamp;
 
 pub(super) fn judge_hash(
     findings: &mut Findings,
@@ -92,7 +94,7 @@ pub(super) fn judge_certificate(findings: &mut Findings, der: &[u8]) -> Option<T
         certificate.validity().not_after
     ));
     judge_limits(findings, &certificate);
-    judge_validity(findings, &certificate, Timestamp::now());
+    judge_validity(findings, &certificate, clock::now());
     Some(TlsClient::trusting_only(certificate, TlsVersions::Device))
 }
 

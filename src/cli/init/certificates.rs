@@ -10,9 +10,8 @@ use super::new_file::NewFile;
 use engage_wire::HostName;
 use engage_wire::limits::MAX_CHAIN_BYTES;
 use engage_wire::pki::issue::{IssueError, Issued, Lifetimes};
-use engage_wire::pki::{
-    Certificate, LineEnding, PrivateKey, ServerChain, Timestamp, load_certificate_der,
-};
+use engage_wire::pki::{Certificate, LineEnding, PrivateKey, ServerChain, load_certificate_der};
+use jiff::Timestamp;
 
 /// What is to be written, in an order in which every key precedes its certificate.
 #[derive(Default)]

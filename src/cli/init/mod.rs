@@ -21,7 +21,7 @@ use super::output::{Failure, print, print_json};
 use crate::config::{Config, ListenOverrides};
 use certificates::Issuance;
 use engage_wire::HostName;
-use engage_wire::pki::Timestamp;
+use engage_wire::clock;
 use engage_wire::pki::issue::{Lifetimes, ServerDays};
 use error::InitError;
 use layout::Layout;
@@ -117,7 +117,7 @@ impl Request<'_> {
         let (config, new_config) = self.config(path)?;
         let layout = Layout::of(&config);
         let existing = layout.existing_files()?;
-        let lifetimes = Lifetimes::starting(Timestamp::now(), self.server_days);
+        let lifetimes = Lifetimes::starting(clock::now(), self.server_days);
         let names = hosts::names(self.hosts, &config);
         let mut files = site_keys::missing(&layout, self.site_key_file)?;
         let made_site_key = !files.is_empty() && self.site_key_file.is_none();

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use crate::publication::{Refusal, Warning};
-use engage_wire::pki::Timestamp;
+use jiff::Timestamp;
 
 /// Refusals and warnings, each said once however many sites it concerns.
 #[derive(Debug)]

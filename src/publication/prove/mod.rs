@@ -18,9 +18,10 @@ use crate::config::{BaseUrl, Config};
 use crate::tls::TlsIdentity;
 use engage_wire::limits::MAX_CHAIN_BYTES;
 use engage_wire::pki::{
-    Certificate, PrivateKey, Role, ServerChain, Timestamp, load_certificate_chain, load_der_or_pem,
+    Certificate, PrivateKey, Role, ServerChain, load_certificate_chain, load_der_or_pem,
 };
 use findings::Findings;
+use jiff::Timestamp;
 use site::{Anchor, ProvenSite};
 
 /// What a proof found.

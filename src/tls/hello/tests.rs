@@ -129,7 +129,7 @@ fn what_is_not_tls_is_recognised() {
     );
     assert_eq!(
         not_tls(b"PUT /\x1b[31m` HTTP/1.1"),
-        "sent plain HTTP to the TLS port: `PUT /?[31m?`"
+        "sent plain HTTP to the TLS port: `PUT /\\u{1b}[31m'`"
     );
     assert!(not_tls(b"PROXY TCP4 10.0.0.1 10.0.0.2 1 2\r\n").contains("PROXY protocol"));
     assert!(not_tls(b"\r\n\r\n\0\r\nQUIT\n\x21").contains("PROXY protocol"));

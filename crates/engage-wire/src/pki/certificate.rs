@@ -13,7 +13,8 @@ use x509_parser::oid_registry::{OID_PKCS1_SHA1WITHRSA, OID_SHA1_WITH_RSA};
 use x509_parser::prelude::{FromDer, X509Certificate, X509Name};
 
 use super::signature::verify_signature;
-use super::{KeyUse, PublicKey, Timestamp, Validity};
+use super::{KeyUse, PublicKey, Validity};
+use crate::clock::from_unix_seconds;
 use crate::escape_for_terminal;
 
 /// Exactly one well-formed X.509 certificate.
@@ -61,8 +62,8 @@ impl Certificate {
             key: PublicKey::from_spki(parsed.public_key()),
             key_bits: parsed.public_key().subject_public_key.data.to_vec(),
             validity: Validity {
-                not_before: Timestamp::from_unix(parsed.validity().not_before.timestamp()),
-                not_after: Timestamp::from_unix(parsed.validity().not_after.timestamp()),
+                not_before: from_unix_seconds(parsed.validity().not_before.timestamp()),
+                not_after: from_unix_seconds(parsed.validity().not_after.timestamp()),
             },
             weak_signature: weak_signature(&parsed),
             key_use: KeyUse::of(&parsed),

@@ -23,4 +23,4 @@ pub use load::{
 };
 pub use pem::LineEnding;
 pub use public_key::PublicKey;
-pub use validity::{Timestamp, Validity};
+pub use validity::Validity;

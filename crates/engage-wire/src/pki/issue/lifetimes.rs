@@ -1,6 +1,9 @@
 //! How long new certificates are valid.
 
-use crate::pki::{Timestamp, Validity};
+use jiff::Timestamp;
+
+use crate::clock::{add_days, days_between};
+use crate::pki::Validity;
 
 /// The validity periods of certificates that are issued together.
 #[derive(Clone, Copy, Debug)]
@@ -45,10 +48,10 @@ impl Lifetimes {
 
     fn lasting(&self, extra_days: i64) -> Validity {
         let not_after = match self.server_days {
-            ServerDays::Exactly(days) => self.now.plus_days(i64::from(days) + extra_days),
+            ServerDays::Exactly(days) => add_days(self.now, i64::from(days) + extra_days),
             ServerDays::Default => {
-                let wanted = self.now.plus_days(DEFAULT_SERVER_DAYS + extra_days);
-                if LAST_32_BIT_SECOND.days_since(self.now) < MIN_CLAMPED_DAYS {
+                let wanted = add_days(self.now, DEFAULT_SERVER_DAYS + extra_days);
+                if days_between(self.now, LAST_32_BIT_SECOND) < MIN_CLAMPED_DAYS {
                     wanted
                 } else {
                     wanted.min(LAST_32_BIT_SECOND)
@@ -56,7 +59,7 @@ impl Lifetimes {
             }
         };
         Validity {
-            not_before: self.now.plus_days(-BACK_DATED_DAYS),
+            not_before: add_days(self.now, -BACK_DATED_DAYS),
             not_after,
         }
     }
@@ -74,7 +77,7 @@ const BACK_DATED_DAYS: i64 = 1;
 
 /// 2038-01-19T03:14:07Z: the clock of an embedded device may not be able to tell a later time,
 /// and reads it as 1901: long expired.
-const LAST_32_BIT_SECOND: Timestamp = Timestamp::from_unix(i32::MAX as i64);
+const LAST_32_BIT_SECOND: Timestamp = Timestamp::constant(i32::MAX as i64, 0);
 
 /// Below this the bound above would give certificates that are useless for every device, for
 /// the sake of some.
@@ -84,7 +87,7 @@ const MIN_CLAMPED_DAYS: i64 = 366;
 mod tests {
     use super::*;
 
-    const NOVEMBER_2026: Timestamp = Timestamp::from_unix(1_795_392_000);
+    const NOVEMBER_2026: Timestamp = Timestamp::constant(1_795_392_000, 0);
 
     #[test]
     fn a_server_certificate_lasts_ten_years_and_its_issuers_400_days_longer() {
@@ -92,13 +95,13 @@ mod tests {
         assert_eq!(lifetimes.server().days_left(NOVEMBER_2026), 3650);
         assert_eq!(lifetimes.authority().days_left(NOVEMBER_2026), 4050);
         for validity in [lifetimes.server(), lifetimes.authority()] {
-            assert_eq!(NOVEMBER_2026.days_since(validity.not_before), 1);
+            assert_eq!(days_between(validity.not_before, NOVEMBER_2026), 1);
         }
     }
 
     #[test]
     fn nothing_ends_after_2038_unless_the_operator_asked_for_days() {
-        let in_2030 = NOVEMBER_2026.plus_days(1200);
+        let in_2030 = add_days(NOVEMBER_2026, 1200);
         let default = Lifetimes::starting(in_2030, ServerDays::Default);
         for validity in [default.server(), default.authority()] {
             assert_eq!(validity.not_after.to_string(), "2038-01-19T03:14:07Z");
@@ -111,7 +114,7 @@ mod tests {
     #[test]
     fn the_bound_is_given_up_where_it_would_leave_less_than_a_year() {
         for days in [3800, 4100, 5000] {
-            let late = NOVEMBER_2026.plus_days(days);
+            let late = add_days(NOVEMBER_2026, days);
             let validity = Lifetimes::starting(late, ServerDays::Default).server();
             assert!(validity.days_left(late) >= 366, "{days}");
         }

@@ -8,6 +8,7 @@ mod lifetimes;
 use std::fmt;
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
+use jiff::Timestamp;
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
     Issuer, KeyPair, KeyUsagePurpose, PKCS_RSA_SHA256, PublicKeyData, RsaKeySize, SanType,
@@ -17,7 +18,7 @@ use rustls::pki_types::PrivateKeyDer;
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
-use super::{Certificate, LinkError, MalformedCertificate, PrivateKey, Timestamp, Validity};
+use super::{Certificate, LinkError, MalformedCertificate, PrivateKey, Validity};
 use crate::HostName;
 
 pub use lifetimes::{Lifetimes, ServerDays};
@@ -227,7 +228,7 @@ fn serial_number() -> Result<SerialNumber, IssueError> {
 }
 
 fn date(timestamp: Timestamp) -> Result<OffsetDateTime, IssueError> {
-    OffsetDateTime::from_unix_timestamp(timestamp.unix())
+    OffsetDateTime::from_unix_timestamp(timestamp.as_second())
         .map_err(|_| IssueError::Library(rcgen::Error::Time))
 }
 

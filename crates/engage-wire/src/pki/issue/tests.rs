@@ -1,10 +1,11 @@
 use std::sync::OnceLock;
 
 use super::*;
+use crate::clock::add_days;
 use crate::limits::TIGHT_CHAIN_BYTES;
 use crate::pki::{KeyUse, PublicKey, ServerChain, SubjectAltName};
 
-const NOW: Timestamp = Timestamp::from_unix(1_795_392_000);
+const NOW: Timestamp = Timestamp::constant(1_795_392_000, 0);
 
 /// Making keys is slow: one root and intermediate for all tests.
 fn authorities() -> &'static (Issued, Issued) {
@@ -122,7 +123,7 @@ fn nothing_outlives_its_issuer_whatever_was_asked_for() {
 #[test]
 fn an_expired_issuer_issues_nothing() {
     let (_, intermediate) = authorities();
-    let late = Lifetimes::starting(NOW.plus_days(4051), ServerDays::Exactly(10));
+    let late = Lifetimes::starting(add_days(NOW, 4051), ServerDays::Exactly(10));
     let refused = intermediate.issue_server(&hosts(&["a.example"]), &late);
     assert!(matches!(refused, Err(IssueError::IssuerExpired { .. })));
 }

@@ -274,16 +274,19 @@ fn csv_cannot_run_in_a_spreadsheet() {
 }
 
 #[test]
-fn devices_cannot_steer_the_terminal() {
+fn devices_steer_the_terminal_neither_in_columns_nor_in_csv() {
     let hall = Hall::new();
     let store = hall.store();
     let body = br#"{"asyncEvents":[{"event":"\u001b[2Jgone","time":"a\nb\u009b"}]}"#;
     let batch = AuditBatch::parse(body).unwrap();
     now(store.append_audits(LOBBY.parse().unwrap(), batch, moment(RECEIVED_AT)));
-    let table = hall.devices(&["audits"]).stdout_text();
-    assert!(table.contains(r"\u{1b}[2Jgone"), "{table}");
-    assert!(!table.contains(['\u{1b}', '\u{9b}']), "{table}");
-    assert_eq!(table.lines().count(), 2, "{table}");
+    for form in [&["audits"][..], &["audits", "--csv"]] {
+        let shown = hall.devices(form).stdout_text();
+        assert!(shown.contains(r"\u{1b}[2Jgone"), "{shown}");
+        assert!(shown.contains(r"a\nb\u{9b}"), "{shown}");
+        assert!(!shown.contains(['\u{1b}', '\u{9b}']), "{shown}");
+        assert_eq!(shown.lines().count(), 2, "{shown}");
+    }
 }
 
 #[test]

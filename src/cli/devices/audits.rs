@@ -8,11 +8,11 @@ use clap::Args;
 use jiff::Timestamp;
 
 use super::super::output::{Failure, eprint_note, written};
-use super::csv::{plain, write_event, write_heading};
+use super::csv::{CsvPrinter, unquote};
 use super::error::DevicesError;
-use super::ledger::Ledger;
 use super::since::Since;
-use super::table::{cell, moment};
+use super::store_args::StoreArgs;
+use super::table::{moment, or_dash};
 use engage_store::files::Line;
 use engage_store::{DeviceId, EventFollower, EventKind, FollowItem, redact};
 
@@ -29,7 +29,7 @@ pub(super) struct Audits {
     #[arg(value_name = "SERIAL")]
     device: Option<DeviceId>,
     #[command(flatten)]
-    ledger: Ledger,
+    store: StoreArgs,
     /// Only what arrived since: `24h`, `7d`, or a date or time (UTC)
     #[arg(long, value_name = "TIME|DURATION")]
     since: Option<Since>,
@@ -58,16 +58,16 @@ impl Audits {
     pub(super) fn run(self) -> Result<(), Failure> {
         let Self {
             device,
-            ledger,
+            store,
             since,
             follow,
             form,
             alerts,
         } = self;
         let root = match device {
-            Some(device) if !follow => ledger.directory_with(device)?,
+            Some(device) if !follow => store.directory_with(device)?,
             // One that has not called yet can be waited for.
-            _ => ledger.directory()?,
+            _ => store.directory()?,
         };
         let log = if alerts {
             EventKind::Alerts
@@ -87,44 +87,37 @@ impl Audits {
     }
 }
 
-#[derive(Clone, Copy)]
-enum Format {
-    Csv,
-    Json,
-    Text,
-}
-
-impl From<Form> for Format {
-    fn from(Form { json, csv }: Form) -> Self {
-        match (json, csv) {
-            (true, _) => Self::Json,
-            (_, true) => Self::Csv,
-            _ => Self::Text,
-        }
-    }
-}
-
 /// Prints events as they come; keeps none.
 struct Printer {
-    format: Format,
+    out: Output,
     follow: bool,
-    out: BufWriter<StdoutLock<'static>>,
     events: u64,
+}
+
+/// Standard output in one of the forms.
+enum Output {
+    Csv(Box<CsvPrinter<StdoutLock<'static>>>),
+    Json(BufWriter<StdoutLock<'static>>),
+    Text(BufWriter<StdoutLock<'static>>),
 }
 
 impl Printer {
     fn new(form: Form, follow: bool) -> Self {
+        let stdout = io::stdout().lock();
         Self {
-            format: form.into(),
+            out: match form {
+                Form { json: true, .. } => Output::Json(BufWriter::new(stdout)),
+                Form { csv: true, .. } => Output::Csv(Box::new(CsvPrinter::new(stdout))),
+                Form { .. } => Output::Text(BufWriter::new(stdout)),
+            },
             follow,
-            out: BufWriter::new(io::stdout().lock()),
             events: 0,
         }
     }
 
     /// Comes back when all is printed, or, following, when it fails or its reader has gone away.
     fn print_all(&mut self, tail: &mut EventFollower) -> Result<(), Failure> {
-        let mut unwritten = self.print_heading().err();
+        let mut unwritten = self.out.print_heading().err();
         loop {
             let read = tail.read(Timestamp::now(), &mut |found| {
                 self.print(&found).map_err(|error| {
@@ -142,18 +135,6 @@ impl Printer {
             }
             unwritten = None;
             thread::sleep(POLL);
-        }
-    }
-
-    fn print_heading(&mut self) -> io::Result<()> {
-        match self.format {
-            Format::Csv => write_heading(&mut self.out),
-            Format::Json => Ok(()),
-            Format::Text => writeln!(
-                self.out,
-                "{:<20}  {:<19}  {:<8}  {:<MEANING_CHARS$}  DEVICE",
-                "RECEIVED", "BY THE LOCK'S CLOCK", "EVENT", "MEANING"
-            ),
         }
     }
 
@@ -176,32 +157,53 @@ impl Printer {
             ),
             FollowItem::Event { device, line, text } => {
                 self.events += 1;
-                return self.print_event(*device, line, text);
+                return self.out.print(*device, line, text);
             }
         }
         Ok(())
     }
+}
 
-    fn print_event(&mut self, device: DeviceId, line: &Line, text: &str) -> io::Result<()> {
-        match self.format {
-            Format::Csv => write_event(&mut self.out, device, line),
-            Format::Json => {
+impl Output {
+    fn print_heading(&mut self) -> io::Result<()> {
+        match self {
+            Self::Csv(csv) => csv.print_heading(),
+            Self::Json(_) => Ok(()),
+            Self::Text(out) => writeln!(
+                out,
+                "{:<20}  {:<19}  {:<8}  {:<MEANING_CHARS$}  DEVICE",
+                "RECEIVED", "BY THE LOCK'S CLOCK", "EVENT", "MEANING"
+            ),
+        }
+    }
+
+    fn print(&mut self, device: DeviceId, line: &Line, text: &str) -> io::Result<()> {
+        match self {
+            Self::Csv(csv) => csv.print(device, line),
+            Self::Json(out) => {
                 // Members that nobody knows can be secrets too.
                 let text = redact(text);
                 let rest = text.strip_prefix('{').unwrap_or_default();
-                writeln!(self.out, "{{\"device\":\"{device}\",{rest}")
+                writeln!(out, "{{\"device\":\"{device}\",{rest}")
             }
-            Format::Text => {
-                let [event, time] = [&line.event, &line.time].map(|raw| plain(raw.as_deref()));
+            Self::Text(out) => {
+                let [event, time] = [&line.event, &line.time].map(|raw| unquote(raw.as_deref()));
                 writeln!(
-                    self.out,
+                    out,
                     "{:<20}  {:<19}  {:<8}  {:<MEANING_CHARS$}  {device}",
                     moment(line.received_at),
-                    cell(line.at.as_deref().or(Some(&time))),
-                    cell(line.code.as_deref().or(Some(&event))),
-                    cell(line.name.as_deref()),
+                    or_dash(line.at.as_deref().or(Some(&time))),
+                    or_dash(line.code.as_deref().or(Some(&event))),
+                    or_dash(line.name.as_deref()),
                 )
             }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Csv(csv) => csv.flush(),
+            Self::Json(out) | Self::Text(out) => out.flush(),
         }
     }
 }

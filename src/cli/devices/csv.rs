@@ -1,4 +1,4 @@
-//! CSV as RFC 4180 has it, lines ending with a newline alone, and harmless in a spreadsheet.
+//! Events as comma-separated values: a line each, harmless in a terminal and in a spreadsheet.
 
 use std::borrow::Cow;
 use std::io::{self, Write};
@@ -7,87 +7,110 @@ use serde_json::value::RawValue;
 
 use engage_store::DeviceId;
 use engage_store::files::Line;
+use engage_wire::escape_for_terminal;
 
-/// The names of the columns: those of the stored lines.
-pub(super) fn write_heading(out: &mut impl Write) -> io::Result<()> {
-    writeln!(
-        out,
-        "received_at,device,event,time,code,name,at,batch,line,of"
-    )
-}
+/// Writes events as CSV.
+pub(super) struct CsvPrinter<W: Write>(csv::Writer<W>);
 
-/// An event.
-pub(super) fn write_event(out: &mut impl Write, device: DeviceId, line: &Line) -> io::Result<()> {
-    let Line {
-        received_at,
-        event,
-        time,
-        code,
-        name,
-        at,
-        record: _,
-        with: _,
-        batch,
-        line,
-        of,
-    } = line;
-    let [event, time] = [event, time].map(|value| plain(value.as_deref()));
-    let text = |value: &Option<String>| value.clone().unwrap_or_default();
-    let fields = [
-        received_at.to_string(),
-        device.to_string(),
-        event,
-        time,
-        text(code),
-        text(name),
-        text(at),
-        batch.clone(),
-    ];
-    for value in &fields {
-        write!(out, "{},", field(value))?;
+impl<W: Write> CsvPrinter<W> {
+    pub(super) fn new(out: W) -> Self {
+        Self(csv::Writer::from_writer(out))
     }
-    writeln!(out, "{line},{of}")
+
+    /// The names of the columns: those of the stored lines.
+    pub(super) fn print_heading(&mut self) -> io::Result<()> {
+        Ok(self.0.write_record(COLUMNS)?)
+    }
+
+    pub(super) fn print(&mut self, device: DeviceId, line: &Line) -> io::Result<()> {
+        let Line {
+            received_at,
+            event,
+            time,
+            code,
+            name,
+            at,
+            record: _,
+            with: _,
+            batch,
+            line,
+            of,
+        } = line;
+        let fields: [Cow<'_, str>; COLUMNS.len()] = [
+            received_at.to_string().into(),
+            device.to_string().into(),
+            unquote(event.as_deref()).into(),
+            unquote(time.as_deref()).into(),
+            code.as_deref().unwrap_or_default().into(),
+            name.as_deref().unwrap_or_default().into(),
+            at.as_deref().unwrap_or_default().into(),
+            batch.into(),
+            line.to_string().into(),
+            of.to_string().into(),
+        ];
+        Ok(self.0.write_record(fields.iter().map(|it| harmless(it)))?)
+    }
+
+    pub(super) fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
 }
 
 /// The text of a JSON string, or JSON.
-pub(super) fn plain(value: Option<&RawValue>) -> String {
+pub(super) fn unquote(value: Option<&RawValue>) -> String {
     value.map_or_else(String::new, |value| {
         serde_json::from_str(value.get()).unwrap_or_else(|_| value.get().to_owned())
     })
 }
 
-/// Devices choose what they send, and spreadsheets run what starts with these signs (OWASP, CSV
-/// injection): an apostrophe before them makes it text.
-fn field(value: &str) -> Cow<'_, str> {
-    let is_formula = value.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']);
-    let is_quoted = is_formula || value.contains([',', ';', '"', '\r', '\n', '\t']);
-    if !is_quoted {
-        return Cow::Borrowed(value);
+/// Devices choose what they send. What steers a terminal is escaped; and spreadsheets run what
+/// starts with these signs (OWASP, CSV injection), after a semicolon too, where that is the list
+/// separator: an apostrophe before them makes it text.
+fn harmless(value: &str) -> String {
+    let escaped = escape_for_terminal(value);
+    let mut text = String::with_capacity(escaped.len() + 1);
+    for cell in escaped.split_inclusive([',', ';']) {
+        if cell.starts_with(['=', '+', '-', '@']) {
+            text.push('\'');
+        }
+        text.push_str(cell);
     }
-    let mark = if is_formula { "'" } else { "" };
-    Cow::Owned(format!("\"{mark}{}\"", value.replace('"', "\"\"")))
+    text
 }
+
+const COLUMNS: [&str; 10] = [
+    "received_at",
+    "device",
+    "event",
+    "time",
+    "code",
+    "name",
+    "at",
+    "batch",
+    "line",
+    "of",
+];
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn separators_are_quoted_and_formulas_are_text() {
+    fn formulas_are_text_and_nothing_steers_a_terminal() {
         for (value, written) in [
             ("plain", "plain"),
             ("", ""),
-            ("a,b", "\"a,b\""),
-            ("a\"b", "\"a\"\"b\""),
-            ("a\nb", "\"a\nb\""),
-            ("=1+1", "\"'=1+1\""),
-            ("+1", "\"'+1\""),
-            ("-1", "\"'-1\""),
-            ("@SUM(A1)", "\"'@SUM(A1)\""),
-            ("\t=1", "\"'\t=1\""),
-            ("=HYPERLINK(\"x\")", "\"'=HYPERLINK(\"\"x\"\")\""),
+            ("a,b", "a,b"),
+            ("a\nb", r"a\nb"),
+            ("\x1b[2J\u{9b}", r"\u{1b}[2J\u{9b}"),
+            ("=1+1", "'=1+1"),
+            ("+1", "'+1"),
+            ("-1", "'-1"),
+            ("@SUM(A1)", "'@SUM(A1)"),
+            ("\t=1", r"\t=1"),
+            ("x;=1,-2", "x;'=1,'-2"),
         ] {
-            assert_eq!(field(value), written);
+            assert_eq!(harmless(value), written);
         }
     }
 }

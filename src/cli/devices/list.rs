@@ -5,15 +5,15 @@ use jiff::Timestamp;
 
 use super::super::output::{Failure, eprint_note, print, print_json};
 use super::error::DevicesError;
-use super::ledger::Ledger;
-use super::table::{cell, moment, table};
+use super::store_args::StoreArgs;
+use super::table::{moment, or_dash, table};
 use engage_store::{DeviceRecord, StoreReader, Timestamped};
 use engage_wire::diagnostic::causes;
 
 #[derive(Args, Debug)]
 pub(super) struct List {
     #[command(flatten)]
-    ledger: Ledger,
+    store: StoreArgs,
     /// Print the devices' `device.json` as one JSON array instead of a table
     #[arg(long)]
     pub(super) json: bool,
@@ -21,7 +21,7 @@ pub(super) struct List {
 
 impl List {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let directory = self.ledger.directory()?;
+        let directory = self.store.directory()?;
         let archive = StoreReader::new(&directory);
         let devices = archive.devices().map_err(DevicesError::from)?;
         if devices.is_empty() {
@@ -88,12 +88,12 @@ fn row(record: &DeviceRecord) -> [String; 8] {
     let when = |dated: &Option<Timestamped>| time(dated.as_ref().map(|dated| dated.at));
     [
         record.device.to_string(),
-        cell(record.site.as_deref()),
-        cell(record.model.as_deref()),
-        cell(record.firmware.as_deref()),
+        or_dash(record.site.as_deref()),
+        or_dash(record.model.as_deref()),
+        or_dash(record.firmware.as_deref()),
         time(last_call_in(record)),
         when(&record.next_call_in),
         when(&record.announcement),
-        cell(record.battery.as_deref()),
+        or_dash(record.battery.as_deref()),
     ]
 }

@@ -7,11 +7,11 @@ mod credential;
 mod csv;
 mod db;
 mod error;
-mod indented;
-mod ledger;
 mod list;
+mod pretty_json;
 mod show;
 mod since;
+mod store_args;
 mod table;
 
 use std::process::ExitCode;

@@ -8,10 +8,10 @@ use serde_json::value::RawValue;
 
 use super::super::output::{Failure, eprint_note, print, print_json};
 use super::error::DevicesError;
-use super::indented::indented;
-use super::ledger::Ledger;
 use super::list::last_call_in;
-use super::table::{cell, moment};
+use super::pretty_json::pretty_json;
+use super::store_args::StoreArgs;
+use super::table::{moment, or_dash};
 use engage_store::{DeviceId, DeviceRecord, StoreReader, Timestamped};
 use engage_wire::escape_for_terminal;
 
@@ -27,7 +27,7 @@ pub(super) struct Show {
     #[arg(value_name = "SERIAL")]
     device: DeviceId,
     #[command(flatten)]
-    ledger: Ledger,
+    store: StoreArgs,
     /// Print JSON: `device.json`, and the upload as `config`
     #[arg(long)]
     pub(super) json: bool,
@@ -37,10 +37,10 @@ impl Show {
     pub(super) fn run(self) -> Result<(), Failure> {
         let Self {
             device,
-            ledger,
+            store,
             json,
         } = self;
-        let archive = StoreReader::new(&ledger.directory_with(device)?);
+        let archive = StoreReader::new(&store.directory_with(device)?);
         let record = archive
             .show(device)
             .map_err(|source| DevicesError::Record { device, source })?;
@@ -125,12 +125,12 @@ fn facts(record: &DeviceRecord) -> [(&'static str, String); 16] {
     let time = |at: Option<jiff::Timestamp>| at.map_or_else(|| "-".to_owned(), moment);
     let address = address.map(|address| address.to_string());
     [
-        ("name", cell(name.as_deref())),
-        ("model", cell(model.as_deref())),
-        ("firmware", cell(firmware.as_deref())),
-        ("battery", cell(battery.as_deref())),
-        ("site", cell(site.as_deref())),
-        ("address", cell(address.as_deref())),
+        ("name", or_dash(name.as_deref())),
+        ("model", or_dash(model.as_deref())),
+        ("firmware", or_dash(firmware.as_deref())),
+        ("battery", or_dash(battery.as_deref())),
+        ("site", or_dash(site.as_deref())),
+        ("address", or_dash(address.as_deref())),
         ("first seen", moment(*first_seen)),
         ("last seen", moment(*last_seen)),
         ("last call-in", time(last_call_in(record))),
@@ -140,7 +140,7 @@ fn facts(record: &DeviceRecord) -> [(&'static str, String); 16] {
         ("uploaded", time(*config_saved_at)),
         ("audits stored", time(*audits_stored_at)),
         ("database answered", dated(database.as_ref(), "version")),
-        ("database refused", cell(database_refused.as_deref())),
+        ("database refused", or_dash(database_refused.as_deref())),
     ]
 }
 
@@ -155,7 +155,7 @@ fn dated(value: Option<&Timestamped>, label: &str) -> String {
 
 /// Each line by itself: line breaks are ours.
 fn printable_json(json: &str) -> String {
-    let lines = indented(json);
+    let lines = pretty_json(json);
     let lines: Vec<_> = lines.lines().map(escape_for_terminal).collect();
     lines.join("\n")
 }

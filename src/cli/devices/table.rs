@@ -27,7 +27,7 @@ pub(super) fn table<const N: usize>(headings: [&str; N], rows: &[[String; N]]) -
 }
 
 /// Text of a device, or what stands for its absence.
-pub(super) fn cell(text: Option<&str>) -> String {
+pub(super) fn or_dash(text: Option<&str>) -> String {
     match text {
         Some(text) if !text.is_empty() => escape_for_terminal(text).into_owned(),
         _ => "-".to_owned(),
@@ -55,12 +55,12 @@ mod tests {
     #[test]
     fn escape_sequences_do_not_reach_the_terminal() {
         assert_eq!(
-            cell(Some("a\x1b[2J\u{9b}b\u{202e}")),
+            or_dash(Some("a\x1b[2J\u{9b}b\u{202e}")),
             r"a\u{1b}[2J\u{9b}b\u{202e}"
         );
-        assert_eq!(cell(Some("Tür 1")), "Tür 1");
-        assert_eq!(cell(Some("")), "-");
-        assert_eq!(cell(None), "-");
+        assert_eq!(or_dash(Some("Tür 1")), "Tür 1");
+        assert_eq!(or_dash(Some("")), "-");
+        assert_eq!(or_dash(None), "-");
     }
 
     #[test]

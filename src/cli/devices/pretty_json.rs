@@ -1,7 +1,8 @@
-//! JSON for people, members in the order of the text.
+//! JSON for people.
 
-/// Minified JSON with a member or element a line. `serde_json` would sort members.
-pub(super) fn indented(json: &str) -> String {
+/// Minified JSON with a member or element a line. `serde_json` would sort members and write numbers
+/// anew; this leaves all as the device sent it.
+pub(super) fn pretty_json(json: &str) -> String {
     let mut text = String::with_capacity(json.len() * 2);
     let (mut depth, mut in_string, mut is_escaped) = (0, false, false);
     let mut characters = json.chars().peekable();
@@ -53,7 +54,7 @@ mod tests {
     #[test]
     fn members_keep_their_order_and_strings_their_brackets() {
         assert_eq!(
-            indented(r#"{"z":[1,{"a":"x\",{:"}],"b":{},"c":[]}"#),
+            pretty_json(r#"{"z":[1,{"a":"x\",{:"}],"b":{},"c":[]}"#),
             "{\n  \"z\": [\n    1,\n    {\n      \"a\": \"x\\\",{:\"\n    }\n  ],\n  \"b\": {},\n  \"c\": []\n}"
         );
     }

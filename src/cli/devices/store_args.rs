@@ -11,13 +11,13 @@ use engage_store::DeviceId;
 
 /// Names the configuration, whose `[devices] directory` is read.
 #[derive(Args, Debug)]
-pub(super) struct Ledger {
+pub(super) struct StoreArgs {
     /// Configuration file, whose `[devices] directory` is read
     #[arg(long, value_name = "FILE", default_value = "config.toml")]
     config: PathBuf,
 }
 
-impl Ledger {
+impl StoreArgs {
     /// The directory, which exists.
     pub(super) fn directory(&self) -> Result<PathBuf, Failure> {
         let config = Config::load(&self.config)?;

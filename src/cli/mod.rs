@@ -6,6 +6,7 @@ mod doctor;
 mod hash;
 mod init;
 mod output;
+mod reload;
 mod serve;
 
 use std::process::ExitCode;
@@ -33,6 +34,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Serve(serve::Serve),
+    Reload(reload::Reload),
     Check(check::Check),
     Init(init::Init),
     Hash(hash::Hash),
@@ -62,6 +64,7 @@ impl Command {
     fn report_format(&self) -> ReportFormat {
         ReportFormat::from_json_flag(match self {
             Self::Serve(_) => false,
+            Self::Reload(reload) => reload.json,
             Self::Check(check) => check.json,
             Self::Init(init) => init.json,
             Self::Hash(hash) => hash.json,
@@ -73,6 +76,7 @@ impl Command {
     fn run(self) -> Result<ExitCode, Failure> {
         match self {
             Self::Serve(serve) => serve.run(),
+            Self::Reload(reload) => reload.run(),
             Self::Check(check) => check.run(),
             Self::Init(init) => init.run(),
             Self::Hash(hash) => hash.run(),

@@ -2,6 +2,8 @@
 
 mod expiry;
 mod reload;
+mod reload_outcome;
+mod reload_requests;
 mod store;
 mod warm_up;
 mod watch;
@@ -25,9 +27,11 @@ use crate::routes::App;
 use crate::server::{Rules, Servers, Sockets};
 use engage_wire::clock;
 use reload::Reloader;
+use reload_requests::ReloadRequests;
 use store::{CallInError, Delivery, Recording};
 use watch::FileFingerprint;
 
+pub(crate) use reload_outcome::ReloadOutcome;
 pub(crate) use store::refusals as recording_refusals;
 
 /// Serves `config` on `sockets` until `shutdown` completes with the reason, then drains.
@@ -80,6 +84,7 @@ impl Running {
     fn start(source: ConfigSource, config: Config, sockets: Sockets) -> Result<Self, RunError> {
         platform::survive_file_size_limit()?;
         let signals = ReloadSignals::new()?;
+        let requests = ReloadRequests::listen();
         let http = sockets.http_address()?;
         let files = FileFingerprint::read(&config);
         let published = Published::new(publication(&config, http)?);
@@ -112,7 +117,7 @@ impl Running {
             app: Arc::clone(&running.app),
             reloaded: Arc::clone(&running.reloaded),
         };
-        running.spawn(reloader.run(files, signals));
+        running.spawn(reloader.run(files, signals, requests));
         Ok(running)
     }
 
@@ -131,7 +136,7 @@ impl Running {
         let published = self.app.published.clone();
         self.spawn(async move {
             warm_up::warm_up(&published.current()).await;
-            service_manager::ready();
+            service_manager::ready(reload_outcome::SERVING);
         });
     }
 

@@ -3,16 +3,19 @@
 //! Everything new is read and proven first; only then is it swapped in, as one value. Anything
 //! wrong leaves the old state in force and says why (DESIGN.md, promise 4).
 
-use std::fmt;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use miette::Diagnostic;
 use tokio::sync::Notify;
+use tokio::task::JoinError;
 use tokio::time::timeout;
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
+use super::reload_outcome::{ReloadOutcome, ReloadRefusal};
+use super::reload_requests::ReloadRequests;
 use super::watch::{FileFingerprint, FileWatcher};
 use crate::config::{Config, ConfigSource};
 use crate::platform::{ReloadSignals, service_manager};
@@ -20,7 +23,6 @@ use crate::publication::{Proof, prove};
 use crate::routes::App;
 use engage_store::Credentials;
 use engage_wire::clock;
-use engage_wire::diagnostic::{Explain, one_line};
 
 /// Replaces the publication when its sources change.
 pub(super) struct Reloader {
@@ -34,86 +36,69 @@ pub(super) struct Reloader {
     pub(super) reloaded: Arc<Notify>,
 }
 
-/// What asks for a reload.
-#[derive(Clone, Copy, Debug)]
-enum Trigger {
-    FilesChanged,
-    Signal,
-}
-
-impl fmt::Display for Trigger {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::FilesChanged => "files changed",
-            Self::Signal => "SIGHUP",
-        })
-    }
-}
-
 impl Reloader {
-    /// Reloads at each signal and each change of `files`, until dropped.
-    pub(super) async fn run(self, files: FileFingerprint, mut signals: ReloadSignals) {
+    /// Reloads at each signal, each request and each change of `files`, until dropped.
+    pub(super) async fn run(
+        self,
+        files: FileFingerprint,
+        mut signals: ReloadSignals,
+        mut requests: ReloadRequests,
+    ) {
         let mut sources = files.sources.clone();
         let mut watcher = FileWatcher::new(files);
         loop {
-            let trigger = tokio::select! {
-                () = signals.recv() => Trigger::Signal,
-                () = watcher.changed() => Trigger::FilesChanged,
+            let (trigger, request) = tokio::select! {
+                () = signals.recv() => ("SIGHUP", None),
+                () = watcher.changed() => ("files changed", None),
+                request = requests.next() => ("asked by `engage-host reload`", Some(request)),
             };
+            let (files, outcome) = self.reload(trigger).await;
+            if let Some(request) = request {
+                tokio::spawn(request.answer(outcome));
+            }
             // Of a refused configuration too: its files may be what is mended next.
-            if let Some(files) = self.reload(trigger).await
-                && files.sources != sources
-            {
+            if let Some(files) = files.filter(|files| files.sources != sources) {
                 sources = files.sources.clone();
                 watcher = FileWatcher::new(files);
             }
         }
     }
 
-    /// The files that were read, if there was a configuration to name them.
-    async fn reload(&self, trigger: Trigger) -> Option<FileFingerprint> {
+    /// The outcome, and the files that were read if there was a configuration to name them.
+    async fn reload(&self, trigger: &str) -> (Option<FileFingerprint>, ReloadOutcome) {
         let started = Instant::now();
         info!("reloading: {trigger}");
         service_manager::reloading();
-        let candidate = self.read().await;
-        let files = candidate.as_ref().ok().map(|it| it.files.clone());
-        let outcome = candidate.and_then(|candidate| self.replace(candidate));
+        let (files, replaced) = match self.read().await {
+            Ok(candidate) => (Some(candidate.files.clone()), self.replace(candidate)),
+            Err(refusal) => (None, Err(vec![refusal])),
+        };
+        let outcome = ReloadOutcome::from(replaced);
+        outcome.log();
         let now = clock::now().as_second();
-        let duration = started.elapsed();
-        self.app.metrics.reloaded(outcome.is_ok(), duration, now);
-        service_manager::reloaded(&match outcome {
-            Ok(()) => "serving what was last reloaded".to_owned(),
-            Err(reason) => format!("reload refused: {reason}"),
-        });
+        let metrics = &self.app.metrics;
+        metrics.reloaded(outcome.is_ok(), started.elapsed(), now);
+        service_manager::ready(&outcome.status());
         self.reloaded.notify_one();
-        files
+        (files, outcome)
     }
 
     /// Reads and proves everything on a thread that may block, but not for ever: a file server
     /// that does not answer must not take the next reload with it.
-    async fn read(&self) -> Result<Candidate, Reason> {
+    async fn read(&self) -> Result<Candidate, ReloadRefusal> {
         let (source, http) = (self.source.clone(), self.http);
         let credentials_file = self.config.devices.credentials_file.clone();
         let reading = tokio::task::spawn_blocking(move || {
             Candidate::read(&source, http, credentials_file.as_deref())
         });
-        match timeout(READ_TIMEOUT, reading).await {
-            Ok(Ok(candidate)) => candidate.map_err(|refusal| refused(refusal.as_ref())),
-            Ok(Err(panic)) => {
-                error!("reload failed, the previous state stays in force: {panic}");
-                Err(panic.to_string())
-            }
-            Err(_) => {
-                let seconds = READ_TIMEOUT.as_secs();
-                let reason = format!("the files could not be read within {seconds} s");
-                error!("reload refused, the previous state stays in force: {reason}");
-                Err(reason)
-            }
-        }
+        timeout(READ_TIMEOUT, reading)
+            .await
+            .map_err(|_| ReloadRefusal::new(&ReadError::TimedOut))?
+            .map_err(|panic| ReloadRefusal::new(&ReadError::Panicked(panic)))?
     }
 
-    /// Puts the candidate in force, or says why not.
-    fn replace(&self, candidate: Candidate) -> Result<(), Reason> {
+    /// Puts the candidate in force, or says why it must not be.
+    fn replace(&self, candidate: Candidate) -> Result<(), Vec<ReloadRefusal>> {
         let Candidate {
             config,
             files: _,
@@ -121,8 +106,10 @@ impl Reloader {
             credentials,
         } = candidate;
         let publication = proof.verdict.map_err(|refusals| {
-            let reasons: Vec<_> = refusals.iter().map(|it| refused(it)).collect();
-            reasons.join("; ")
+            let refusals = refusals.iter();
+            refusals
+                .map(|refusal| ReloadRefusal::new(refusal))
+                .collect::<Vec<_>>()
         })?;
         for warning in proof.warnings {
             warn!(
@@ -136,7 +123,6 @@ impl Reloader {
         if let (Some(call_in), Some(credentials)) = (&self.app.call_in, credentials) {
             call_in.admittance.replace_credentials(credentials);
         }
-        info!("reloaded: new connections get the new state");
         Ok(())
     }
 
@@ -160,16 +146,21 @@ impl Reloader {
     }
 }
 
-/// Why a reload was refused, as it was logged.
-type Reason = String;
-
-fn refused(refusal: &dyn Explain) -> Reason {
-    let reason = one_line(refusal);
-    error!(
-        code = &*refusal.code(),
-        "reload refused, the previous state stays in force: {reason}"
-    );
-    reason
+/// Why nothing could be read at all.
+#[derive(Debug, Diagnostic, thiserror::Error)]
+enum ReadError {
+    #[error("the files could not be read within {} s", READ_TIMEOUT.as_secs())]
+    #[diagnostic(
+        code("read-timeout"),
+        help("is the disk or the file server that holds them well?")
+    )]
+    TimedOut,
+    #[error("reading the files failed unexpectedly")]
+    #[diagnostic(
+        code("panicked"),
+        help("this is a fault of engage-host: report what was logged before")
+    )]
+    Panicked(#[source] JoinError),
 }
 
 /// Everything that a reload reads.
@@ -186,23 +177,18 @@ impl Candidate {
         source: &ConfigSource,
         http: SocketAddr,
         credentials_file: Option<&Path>,
-    ) -> Result<Self, Box<dyn Explain + Send>> {
-        let config = source.load().map_err(boxed)?;
+    ) -> Result<Self, ReloadRefusal> {
+        let config = source.load().map_err(|error| ReloadRefusal::new(&error))?;
         let files = FileFingerprint::read(&config);
         let proof = prove(&config, &config.base_url_at(http), clock::now());
-        let credentials = credentials_file.map(Credentials::load);
+        let credentials = credentials_file.map(Credentials::load).transpose();
         Ok(Self {
-            credentials: credentials.transpose().map_err(boxed)?,
+            credentials: credentials.map_err(|error| ReloadRefusal::new(&error))?,
             proof,
             files,
             config,
         })
     }
-}
-
-/// Whatever it is, it is only logged.
-fn boxed<E: Explain + Send + 'static>(error: E) -> Box<dyn Explain + Send> {
-    Box::new(error)
 }
 
 /// Far longer than any disk takes.

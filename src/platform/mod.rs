@@ -3,9 +3,15 @@
 //! Unix is what is tested. Elsewhere the daemon runs without file modes and stops on Ctrl-C.
 
 #[cfg(unix)]
+mod reload_socket;
+#[cfg(unix)]
 pub mod service_manager;
 #[cfg(unix)]
 mod unix;
+#[cfg(unix)]
+pub use reload_socket::{
+    ReloadListener, default_reload_socket_path, reload_socket_path, request_reload,
+};
 #[cfg(unix)]
 pub use unix::{
     ReloadSignals, create_guarded_dir, create_private_dir, create_private_file, file_number,
@@ -19,7 +25,8 @@ mod portable;
 pub use portable::service_manager;
 #[cfg(not(unix))]
 pub use portable::{
-    ReloadSignals, create_guarded_dir, create_private_dir, create_private_file, file_number,
-    file_version, mode_readable_by_others, raise_descriptor_limit, send_before_end,
+    ReloadListener, ReloadSignals, create_guarded_dir, create_private_dir, create_private_file,
+    default_reload_socket_path, file_number, file_version, mode_readable_by_others,
+    raise_descriptor_limit, reload_socket_path, request_reload, send_before_end,
     shutdown_requested, survive_file_size_limit,
 };

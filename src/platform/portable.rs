@@ -2,7 +2,8 @@
 
 use std::fs::Metadata;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use fs_err::{File, OpenOptions};
 
@@ -63,18 +64,47 @@ impl ReloadSignals {
     }
 }
 
+/// There is no such socket here.
+pub struct ReloadListener;
+
+impl ReloadListener {
+    /// Never fails here.
+    pub fn bind(_path: &Path) -> io::Result<Self> {
+        Ok(Self)
+    }
+
+    /// Waits for ever.
+    pub async fn accept(&self) -> io::Result<tokio::io::DuplexStream> {
+        std::future::pending().await
+    }
+}
+
+/// No folder is made for the daemon here.
+#[must_use]
+pub fn reload_socket_path() -> Option<PathBuf> {
+    None
+}
+
+/// Where a daemon would be asked for a reload.
+#[must_use]
+pub fn default_reload_socket_path() -> PathBuf {
+    "reload.sock".into()
+}
+
+/// Always fails here.
+pub fn request_reload(_socket: &Path, _patience: Duration) -> io::Result<impl io::Read> {
+    Err::<io::Empty, _>(io::ErrorKind::Unsupported.into())
+}
+
 /// No service manager is told anything here.
 pub mod service_manager {
     use std::net::SocketAddr;
 
-    /// Listeners are bound, the publication is proven.
-    pub fn ready() {}
+    /// Listeners are bound, a publication is in force; `status` is for people.
+    pub fn ready(_status: &str) {}
 
     /// A reload has begun.
     pub fn reloading() {}
-
-    /// A reload has ended.
-    pub fn reloaded(_status: &str) {}
 
     /// The drain has begun.
     pub fn stopping() {}

@@ -11,22 +11,18 @@ use tokio::net::TcpSocket;
 use tokio::time::{sleep, timeout};
 use tracing::{debug, error};
 
-/// Listeners are bound, the publication is proven.
-pub fn ready() {
-    tell(&[NotifyState::Ready]);
+/// Listeners are bound, a publication is in force. `status` is for people: `systemctl status` shows
+/// it.
+pub fn ready(status: &str) {
+    tell(&[NotifyState::Ready, NotifyState::Status(status)]);
 }
 
-/// A reload has begun; [`reloaded`] ends it.
+/// A reload has begun; [`ready`] ends it.
 pub fn reloading() {
     match NotifyState::monotonic_usec_now() {
         Ok(now) => tell(&[NotifyState::Reloading, now]),
         Err(error) => debug!("the monotonic clock cannot be read: {error}"),
     }
-}
-
-/// A reload has ended, as `systemctl status` then says: `systemctl reload` succeeds either way.
-pub fn reloaded(status: &str) {
-    tell(&[NotifyState::Ready, NotifyState::Status(status)]);
 }
 
 /// The drain has begun.

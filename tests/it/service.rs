@@ -2,12 +2,13 @@
 
 use std::ffi::OsStr;
 use std::io::{Read, Write};
-use std::os::unix::net::UnixDatagram;
+use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::harness::{
-    Answer, Daemon, Installation, connect, get, program, read_answer, standard, tls_get, trusting,
+    Answer, Daemon, Installation, connect, get, program, read_answer, run, standard, tls_get,
+    trusting,
 };
 
 const ANNOUNCEMENT: &str = "/swordfish/lock/certificates/current";
@@ -48,26 +49,35 @@ fn readiness_reloads_and_the_end_are_told() {
     let mut daemon = Daemon::start_with(&installation, |command| {
         command.env("NOTIFY_SOCKET", installation.path("notify"));
     });
-    assert_eq!(manager.next().trim(), "READY=1");
+    assert_eq!(manager.next(), SERVING);
     daemon.hang_up();
     let reloading = manager.next();
     let (first, second) = reloading.trim().split_once('\n').unwrap();
     assert_eq!(first, "RELOADING=1");
     let since_boot = second.strip_prefix("MONOTONIC_USEC=").unwrap();
     assert!(since_boot.parse::<u64>().unwrap() > 0);
-    let reloaded = "READY=1\nSTATUS=serving what was last reloaded";
-    assert_eq!(manager.next().trim(), reloaded);
-    // A refused reload ends too, or systemd would wait for it.
+    assert_eq!(manager.next(), SERVING);
+    // A refused reload ends too, or systemd would wait for it; the status line says why.
     daemon.wait_for("reloaded:");
+    let chain = fs_err::read(installation.path("pki/partner_server.pem")).unwrap();
     installation.write("pki/partner_server.pem", "");
     daemon.hang_up();
     assert!(manager.next().starts_with("RELOADING=1"));
     let refused = manager.next();
-    assert!(
-        refused.starts_with("READY=1\nSTATUS=reload refused: server certificate"),
-        "{refused}"
-    );
+    let status = refused
+        .strip_prefix("READY=1\nSTATUS=reload refused, serving the previous state: ")
+        .unwrap_or_else(|| panic!("{refused:?}"));
+    assert!(status.contains("partner_server.pem"), "{status}");
+    assert!(status.contains("; hint: "), "{status}");
     daemon.wait_for("reload refused");
+    installation.write("pki/partner_server.pem", chain);
+    daemon.hang_up();
+    assert!(
+        std::iter::repeat_with(|| manager.next())
+            .take(6)
+            .any(|message| message == SERVING),
+        "the refusal is not said for ever"
+    );
     daemon.terminate();
     // The watch may have told of one more reload.
     let stopping = std::iter::repeat_with(|| manager.next())
@@ -75,6 +85,94 @@ fn readiness_reloads_and_the_end_are_told() {
         .find(|message| message.trim() == "STOPPING=1");
     assert!(stopping.is_some());
     assert_eq!(daemon.finish().0, Some(0));
+}
+
+/// What the service manager hears of a daemon whose files are in force.
+const SERVING: &str = "READY=1\nSTATUS=serving\n";
+
+/// An installation whose daemon has a folder for its socket, as systemd makes one.
+fn with_runtime_directory() -> (Installation, Daemon) {
+    let installation = Installation::new(standard());
+    let folder = installation.path("run");
+    fs_err::create_dir(&folder).unwrap();
+    // Left by a daemon that was killed.
+    drop(UnixListener::bind(folder.join("reload.sock")).unwrap());
+    let daemon = Daemon::start_with(&installation, |command| {
+        command.env("RUNTIME_DIRECTORY", &folder);
+    });
+    (installation, daemon)
+}
+
+fn reload(installation: &Installation) -> Command {
+    let mut command = program();
+    command
+        .args(["reload", "--socket"])
+        .arg(installation.path("run/reload.sock"));
+    command
+}
+
+#[test]
+fn the_reload_command_waits_for_the_new_state() {
+    let (installation, daemon) = with_runtime_directory();
+    let before = get(daemon.http, ANNOUNCEMENT).json("hash");
+    installation.write("pki/site.key", "c3".repeat(32));
+    let finished = run(&mut reload(&installation));
+    assert_eq!(finished.code, Some(0), "{}", finished.stderr_text());
+    assert_eq!(
+        finished.stdout_text(),
+        "reloaded: new connections get the new state\n"
+    );
+    assert_ne!(before, get(daemon.http, ANNOUNCEMENT).json("hash"));
+    let finished = run(reload(&installation).arg("--json"));
+    assert_eq!(finished.code, Some(0));
+    let report: serde_json::Value = serde_json::from_slice(&finished.stdout).unwrap();
+    assert_eq!(report, serde_json::json!({ "ok": true }));
+}
+
+#[test]
+fn the_reload_command_fails_and_says_why_the_daemon_refused() {
+    let (installation, daemon) = with_runtime_directory();
+    let before = get(daemon.http, ANNOUNCEMENT).json("hash");
+    installation.write("pki/site.key", "too short");
+    installation.write("pki/partner_server.pem", "");
+    let finished = run(&mut reload(&installation));
+    assert_eq!(finished.code, Some(1));
+    assert_eq!(finished.stdout_text(), "");
+    let errors = finished.errors();
+    assert!(errors.contains("partner_server.pem"), "{errors}");
+    assert!(errors.contains("site.key"), "{errors}");
+    assert_eq!(errors.matches("  hint: ").count(), 2, "{errors}");
+    let finished = run(reload(&installation).arg("--json"));
+    assert_eq!(finished.code, Some(1));
+    let report: serde_json::Value = serde_json::from_slice(&finished.stdout).unwrap();
+    assert_eq!(report["ok"], false);
+    assert_eq!(report["refusals"].as_array().unwrap().len(), 2);
+    assert_eq!(before, get(daemon.http, ANNOUNCEMENT).json("hash"));
+}
+
+#[test]
+fn the_reload_command_says_that_there_is_no_daemon() {
+    let (installation, daemon) = with_runtime_directory();
+    daemon.terminate();
+    assert_eq!(daemon.finish().0, Some(0));
+    let finished = run(&mut reload(&installation));
+    assert_eq!(finished.code, Some(1));
+    let errors = finished.errors();
+    assert!(errors.contains("failed to reach the daemon at"), "{errors}");
+    assert!(errors.contains("  hint: start it"), "{errors}");
+}
+
+#[test]
+fn a_daemon_that_does_not_answer_is_no_success() {
+    let installation = Installation::new(standard());
+    fs_err::create_dir(installation.path("run")).unwrap();
+    let listener = UnixListener::bind(installation.path("run/reload.sock")).unwrap();
+    let stopping = std::thread::spawn(move || drop(listener.accept()));
+    let finished = run(&mut reload(&installation));
+    stopping.join().unwrap();
+    assert_eq!(finished.code, Some(1));
+    let errors = finished.errors();
+    assert!(errors.contains("did not say what became"), "{errors}");
 }
 
 /// Starts the daemon with a watchdog of `usec` microseconds, which is for its process alone.

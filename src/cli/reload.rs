@@ -1,0 +1,104 @@
+//! `engage-host reload`: the running daemon reads its files again.
+
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+use miette::Diagnostic;
+use serde::Serialize;
+
+use super::output::{Failure, print, print_json};
+use crate::daemon::ReloadOutcome;
+use crate::platform::{default_reload_socket_path, request_reload};
+
+/// Have the running daemon read its files again, and wait for the outcome.
+///
+/// Fails if the daemon refuses them; it then serves what it served before. For a daemon that runs
+/// under the systemd units, whose `systemctl reload` does this.
+#[derive(Args, Debug)]
+#[command(after_help = "Example:\n  engage-host reload")]
+pub(super) struct Reload {
+    /// Socket of the daemon. Default: as the service manager says, else /run/engage-host/reload.sock
+    #[arg(long, value_name = "FILE")]
+    socket: Option<PathBuf>,
+    /// Print `{"ok": true}`, or the reasons as JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+impl Reload {
+    pub(super) fn run(self) -> Result<ExitCode, Failure> {
+        let Self { socket, json } = self;
+        let socket = socket.unwrap_or_else(default_reload_socket_path);
+        let ReloadOutcome { refusals } = request(&socket)?;
+        if !refusals.is_empty() {
+            return Err(Failure::from_errors(refusals));
+        }
+        if json {
+            print_json(&ReloadReport { ok: true })?;
+        } else {
+            print("reloaded: new connections get the new state")?;
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Serialises as `reload --json`.
+#[derive(Serialize)]
+struct ReloadReport {
+    ok: bool,
+}
+
+fn request(socket: &Path) -> Result<ReloadOutcome, ReloadError> {
+    let answer = request_reload(socket, OUTCOME_TIMEOUT).map_err(|source| {
+        let socket = socket.to_owned();
+        match source.kind() {
+            io::ErrorKind::PermissionDenied => ReloadError::NotAllowed { socket, source },
+            _ => ReloadError::NoDaemon { socket, source },
+        }
+    })?;
+    let mut json = Vec::new();
+    answer
+        .take(MAX_OUTCOME_BYTES)
+        .read_to_end(&mut json)
+        .map_err(ReloadError::NoOutcome)?;
+    serde_json::from_slice(&json).map_err(|error| ReloadError::NoOutcome(error.into()))
+}
+
+/// Why nothing is known of a reload.
+#[derive(Debug, Diagnostic, thiserror::Error)]
+enum ReloadError {
+    #[error("failed to reach the daemon at `{}`", socket.display())]
+    #[diagnostic(
+        code("no-daemon"),
+        help(
+            "start it (`systemctl start engage-host`); one that systemd did not start is told by SIGHUP (`kill -HUP PID`)"
+        )
+    )]
+    NoDaemon {
+        socket: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("not allowed to ask the daemon at `{}`", socket.display())]
+    #[diagnostic(code("permission"), help("run this as root, or as the daemon's user"))]
+    NotAllowed {
+        socket: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("the daemon did not say what became of the reload")]
+    #[diagnostic(
+        code("no-outcome"),
+        help("did it stop meanwhile? its log says so (`journalctl -u engage-host`)")
+    )]
+    NoOutcome(#[source] io::Error),
+}
+
+/// Longer than the daemon gives itself to read its files.
+const OUTCOME_TIMEOUT: Duration = Duration::from_secs(80);
+
+/// Far more than a refusal of every file has.
+const MAX_OUTCOME_BYTES: u64 = 1024 * 1024;

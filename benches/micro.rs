@@ -24,7 +24,7 @@ use tower::ServiceExt;
 
 use engage_host::config::Config;
 use engage_host::connection::{Connection, ListenerKind};
-use engage_host::publication::{Publication, Published, prove};
+use engage_host::publication::{CurrentPublication, Publication, validate};
 use engage_host::routes::{App, DeviceService, device_service};
 use engage_host::telemetry::Metrics;
 use engage_wire::clock;
@@ -116,12 +116,12 @@ fn config(folder: &Path) -> Config {
 
 fn publish(config: &Config) -> Publication {
     let base_url = config.base_url_at(config.http.listen);
-    prove(config, &base_url, clock::now()).verdict.unwrap()
+    validate(config, &base_url, clock::now()).outcome.unwrap()
 }
 
 fn service_of(folder: &TempDir) -> DeviceService {
     device_service(&Arc::new(App {
-        published: Published::new(publish(&config(folder.path()))),
+        published: CurrentPublication::new(publish(&config(folder.path()))),
         metrics: Arc::new(Metrics::new()),
         announcement_fetches: Arc::default(),
         call_in: None,

@@ -124,11 +124,11 @@ const FORGET_AFTER: Duration = Duration::from_hours(7 * 24);
 mod tests {
     use super::*;
     use engage_wire::pki::Certificate;
-    use engage_wire::pki::issue::{Issued, Lifetimes, ServerDays};
+    use engage_wire::pki::issue::{CertifiedIssuer, ServerDays, ValidityPolicy};
 
     fn fetch() -> Fetch {
-        let lifetimes = Lifetimes::starting(engage_wire::clock::now(), ServerDays::Default);
-        let root = Issued::root(&lifetimes).unwrap();
+        let validity_policy = ValidityPolicy::new(engage_wire::clock::now(), ServerDays::Default);
+        let root = CertifiedIssuer::root(&validity_policy).unwrap();
         Fetch {
             fingerprint: Certificate::fingerprint(root.certificate()),
             at: Timestamp::now(),

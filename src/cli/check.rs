@@ -1,4 +1,4 @@
-//! `engage-host check`: the proof without the listeners.
+//! `engage-host check`: the validation without the listeners.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::output::{ErrorEntry, Failure, print, print_json};
 use crate::config::{BaseUrl, Config, ConfigSource, ListenOverrides};
 use crate::daemon::recording_refusals;
-use crate::publication::{Inventory, Proof, SiteEntry, Warning, prove};
+use crate::publication::{Inventory, SiteEntry, Validation, Warning, validate};
 use engage_wire::clock;
 use engage_wire::diagnostic::{Explain, explained};
 use engage_wire::limits::MAX_CHAIN_BYTES;
@@ -45,10 +45,10 @@ impl Check {
         let report = match source.load() {
             Ok(config) => {
                 let base_url = config.base_url_at(config.http.listen);
-                let proof = prove(&config, &base_url, clock::now());
-                Report::of_proof(&config, &base_url, proof, self.strict)
+                let validation = validate(&config, &base_url, clock::now());
+                Report::from_validation(&config, &base_url, validation, self.strict)
             }
-            Err(error) if self.json => Report::of_error(&error),
+            Err(error) if self.json => Report::from_error(&error),
             Err(error) => return Err(error.into()),
         };
         if self.json {
@@ -91,14 +91,19 @@ impl RefusalEntry {
 }
 
 impl Report {
-    fn of_proof(config: &Config, base_url: &BaseUrl, proof: Proof, strict: bool) -> Self {
-        let Proof {
+    fn from_validation(
+        config: &Config,
+        base_url: &BaseUrl,
+        validation: Validation,
+        strict: bool,
+    ) -> Self {
+        let Validation {
             inventory,
             warnings,
-            verdict,
-        } = proof;
+            outcome,
+        } = validation;
         let recording = recording_refusals(config);
-        let mut refusals: Vec<_> = match &verdict {
+        let mut refusals: Vec<_> = match &outcome {
             Ok(_) => Vec::new(),
             Err(refusals) => refusals
                 .iter()
@@ -117,7 +122,7 @@ impl Report {
         }
     }
 
-    fn of_error(error: &dyn Explain) -> Self {
+    fn from_error(error: &dyn Explain) -> Self {
         Self {
             ok: false,
             config: None,

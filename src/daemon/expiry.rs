@@ -8,11 +8,11 @@ use tokio::sync::Notify;
 use tokio::time::interval;
 use tracing::{error, warn};
 
-use crate::publication::{Expiry, Publication, Published};
+use crate::publication::{CurrentPublication, Expiry, Publication};
 use engage_wire::clock::{self, days_between};
 
 /// Looks at what is published: at once, every hour, and after each reload.
-pub(super) async fn run(published: Published, reloaded: &Notify) {
+pub(super) async fn run(published: CurrentPublication, reloaded: &Notify) {
     let mut watch = ExpiryWatch::default();
     let mut hourly = interval(INTERVAL);
     loop {

@@ -22,7 +22,7 @@ use crate::admin;
 use crate::config::{Config, ConfigSource};
 use crate::platform::service_manager::{self, OwnCall};
 use crate::platform::{self, ReloadSignals};
-use crate::publication::{Proof, Publication, Published, Refusals, prove};
+use crate::publication::{CurrentPublication, Publication, Refusals, Validation, validate};
 use crate::routes::App;
 use crate::server::{Rules, Servers, Sockets};
 use engage_wire::clock;
@@ -87,7 +87,7 @@ impl Running {
         let requests = ReloadRequests::listen();
         let http = sockets.http_address()?;
         let files = FileFingerprint::read(&config);
-        let published = Published::new(publication(&config, http)?);
+        let published = CurrentPublication::new(publication(&config, http)?);
         let Recording { call_in, delivery } = store::open(&config, &published)?;
         let app = Arc::new(App::new(published, call_in));
         let own_call = OwnCall::default();
@@ -165,14 +165,14 @@ impl Running {
 
 /// What is published first, or why nothing is.
 fn publication(config: &Config, http: SocketAddr) -> Result<Publication, Refusals> {
-    let Proof {
-        warnings, verdict, ..
-    } = prove(config, &config.base_url_at(http), clock::now());
+    let Validation {
+        warnings, outcome, ..
+    } = validate(config, &config.base_url_at(http), clock::now());
     for warning in &warnings {
         warn!(
             code = warning.code,
             "{}; hint: {}", warning.message, warning.hint
         );
     }
-    verdict
+    outcome
 }

@@ -19,7 +19,7 @@ use super::reload_requests::ReloadRequests;
 use super::watch::{FileFingerprint, FileWatcher};
 use crate::config::{Config, ConfigSource};
 use crate::platform::{ReloadSignals, service_manager};
-use crate::publication::{Proof, prove};
+use crate::publication::{Validation, validate};
 use crate::routes::App;
 use engage_store::Credentials;
 use engage_wire::clock;
@@ -102,16 +102,16 @@ impl Reloader {
         let Candidate {
             config,
             files: _,
-            proof,
+            validation,
             credentials,
         } = candidate;
-        let publication = proof.verdict.map_err(|refusals| {
+        let publication = validation.outcome.map_err(|refusals| {
             let refusals = refusals.iter();
             refusals
                 .map(|refusal| ReloadRefusal::new(refusal))
                 .collect::<Vec<_>>()
         })?;
-        for warning in proof.warnings {
+        for warning in validation.warnings {
             warn!(
                 code = warning.code,
                 "{}; hint: {}", warning.message, warning.hint
@@ -167,7 +167,7 @@ enum ReadError {
 struct Candidate {
     config: Config,
     files: FileFingerprint,
-    proof: Proof,
+    validation: Validation,
     credentials: Option<Credentials>,
 }
 
@@ -180,11 +180,11 @@ impl Candidate {
     ) -> Result<Self, ReloadRefusal> {
         let config = source.load().map_err(|error| ReloadRefusal::new(&error))?;
         let files = FileFingerprint::read(&config);
-        let proof = prove(&config, &config.base_url_at(http), clock::now());
+        let validation = validate(&config, &config.base_url_at(http), clock::now());
         let credentials = credentials_file.map(Credentials::load).transpose();
         Ok(Self {
             credentials: credentials.map_err(|error| ReloadRefusal::new(&error))?,
-            proof,
+            validation,
             files,
             config,
         })

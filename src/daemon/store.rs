@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tracing::{error, warn};
 
 use crate::config::{Config, DevicesConfig, DevicesDirectory};
-use crate::publication::Published;
+use crate::publication::CurrentPublication;
 use crate::routes::{Admittance, CallIn};
 use crate::telemetry::{DeliveryMetrics, LogThrottle};
 use crate::webhook::{self, Receiver, Wake, WebhookError};
@@ -81,7 +81,10 @@ pub(super) async fn deliver(
 }
 
 /// Opens the store of `config`, reads its credentials and the webhook's secret.
-pub(super) fn open(config: &Config, published: &Published) -> Result<Recording, CallInError> {
+pub(super) fn open(
+    config: &Config,
+    published: &CurrentPublication,
+) -> Result<Recording, CallInError> {
     let DevicesConfig {
         directory,
         plain_http,

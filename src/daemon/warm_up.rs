@@ -11,7 +11,7 @@ use tracing::debug;
 
 use crate::publication::Publication;
 use crate::tls::{self, TlsIdentity};
-use engage_device::{PreparedClient, TlsClient, TlsVersions};
+use engage_device::{CachedTlsClient, TlsClient, TlsVersions};
 use engage_wire::HostName;
 
 /// Has a simulated device shake hands with what is published, so that the first real one waits
@@ -28,7 +28,7 @@ pub(super) async fn warm_up(publication: &Publication) {
     // Not on a worker: plain connections would have to wait for the entropy.
     let _ = spawn_blocking(move || warm.warm_up()).await;
     let devices = [TlsVersions::Device, TlsVersions::Any]
-        .map(|versions| TlsClient::trusting_only(anchor.clone(), versions).prepared());
+        .map(|versions| TlsClient::new(anchor.clone(), versions).cached());
     // Random state belongs to a thread, and so do the allocator's pages. As many at once as there
     // are workers find their way to all of them, or nearly: nothing depends on it.
     let mut handshakes_in_memory = JoinSet::new();
@@ -38,7 +38,7 @@ pub(super) async fn warm_up(publication: &Publication) {
     handshakes_in_memory.join_all().await;
 }
 
-async fn handshakes(devices: [PreparedClient; 2], identity: TlsIdentity) {
+async fn handshakes(devices: [CachedTlsClient; 2], identity: TlsIdentity) {
     for device in devices {
         let (near, far) = duplex(DUPLEX_BYTES);
         let name = HostName::Ip(Ipv4Addr::LOCALHOST.into());

@@ -1,12 +1,12 @@
 //! Everything that the certificate routes serve, proven as a device would prove it.
 //!
-//! [`prove`] is the one implementation behind `serve`, `check` and every reload. What it returns
+//! [`validate`] is the one implementation behind `serve`, `check` and every reload. What it returns
 //! is immutable; a request costs one map look-up and one write (DESIGN.md, promises 1 and 2).
 
 mod inventory;
-mod prove;
 mod refusal;
-mod shelf;
+mod static_files;
+mod validate;
 mod warning;
 
 use std::collections::HashMap;
@@ -24,16 +24,16 @@ use engage_wire::site::{Announcement, SiteName};
 use jiff::Timestamp;
 
 pub use inventory::{CertificateEntry, Inventory, SiteEntry};
-pub use prove::{Proof, prove};
 pub use refusal::{Refusal, Refusals};
-pub use shelf::FileName;
+pub use static_files::FileName;
+pub use validate::{Validation, validate};
 pub use warning::Warning;
 
 /// The publication in force, shared by both listeners and replaced as one value.
 #[derive(Clone, Debug)]
-pub struct Published(Arc<ArcSwap<Publication>>);
+pub struct CurrentPublication(Arc<ArcSwap<Publication>>);
 
-impl Published {
+impl CurrentPublication {
     /// Puts the first publication in force.
     #[must_use]
     pub fn new(publication: Publication) -> Self {

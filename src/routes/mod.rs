@@ -14,7 +14,7 @@ use http::uri::Authority;
 use http::{HeaderMap, Uri, header};
 
 use crate::adoption::AnnouncementFetches;
-use crate::publication::Published;
+use crate::publication::CurrentPublication;
 use crate::telemetry::Metrics;
 use engage_wire::paths;
 use error::ApiError;
@@ -25,7 +25,7 @@ pub use layers::{DeviceService, device_service};
 /// What the routes answer from, and where they leave their traces.
 pub struct App {
     /// The publication in force.
-    pub published: Published,
+    pub published: CurrentPublication,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// Who fetched which announcement.
@@ -37,7 +37,7 @@ pub struct App {
 impl App {
     /// With all counters at zero.
     #[must_use]
-    pub fn new(published: Published, call_in: Option<Arc<CallIn>>) -> Self {
+    pub fn new(published: CurrentPublication, call_in: Option<Arc<CallIn>>) -> Self {
         let metrics = Arc::new(Metrics::new());
         metrics.published(&published.current());
         Self {

@@ -17,7 +17,7 @@ use super::stream::{Capture, ClientStream, HandshakeCapture, Timeouts, client_st
 use crate::connection::{Connection, ConnectionState, ListenerKind, Phase, TlsSession};
 use crate::routes::App;
 use crate::tls::hello::ClientHello;
-use crate::tls::{self, Diagnosis, FailureReason, Repertoire, diagnose};
+use crate::tls::{self, Diagnosis, FailureReason, TlsCapabilities, diagnose};
 
 /// Admits connections and shakes hands with the identity that is chosen for the client.
 ///
@@ -77,7 +77,7 @@ impl TlsAcceptor {
             let capture = stream.map(|mut stream| stream.finish());
             let identity = published.current().identity().clone();
             let capture = capture.unwrap_or_default();
-            self.explain(&connection, identity.repertoire(), &error, &capture);
+            self.explain(&connection, identity.capabilities(), &error, &capture);
             refused()
         })?;
         let (capturing, session) = stream.get_mut();
@@ -95,14 +95,14 @@ impl TlsAcceptor {
     fn explain(
         &self,
         connection: &Connection,
-        repertoire: &Repertoire,
+        capabilities: &TlsCapabilities,
         error: &io::Error,
         capture: &Capture,
     ) {
         let Connection { listener, peer, .. } = connection;
         let hello = ClientHello::parse(&capture.received);
         let Diagnosis { reason, sentence } =
-            diagnose(repertoire, hello.as_ref(), error, capture.sent);
+            diagnose(capabilities, hello.as_ref(), error, capture.sent);
         self.admission.metrics().handshake_failed(reason.label());
         // Port scans and a balancer's health checks: nobody tried to speak TLS.
         if capture.received.is_empty() && reason == FailureReason::ClosedBeforeHello {

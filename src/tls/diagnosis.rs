@@ -4,7 +4,7 @@ use std::io;
 
 use rustls::AlertDescription;
 
-use super::Repertoire;
+use super::TlsCapabilities;
 use super::hello::{ClientHello, HELLO_BYTES, HelloError};
 use super::incompatibility::{incompatibility, version_name};
 use engage_wire::diagnostic::causes;
@@ -26,7 +26,7 @@ pub struct Diagnosis {
 /// RSA key exchange only has "no group in common", one with TLS 1.0 only "no signature algorithms").
 #[must_use]
 pub fn diagnose(
-    repertoire: &Repertoire,
+    capabilities: &TlsCapabilities,
     hello: Result<&ClientHello, &HelloError>,
     failure: &io::Error,
     written: usize,
@@ -35,9 +35,9 @@ pub fn diagnose(
         Ok(hello) => hello,
         Err(error) => return without_hello(error, failure),
     };
-    let certificate_sent = written >= repertoire.chain_bytes();
+    let certificate_sent = written >= capabilities.chain_bytes();
     // Once the certificate is out, something was in common.
-    let incompatible = (!certificate_sent).then(|| incompatibility(repertoire, hello));
+    let incompatible = (!certificate_sent).then(|| incompatibility(capabilities, hello));
     if let Some(diagnosis) = incompatible.flatten() {
         return diagnosis;
     }

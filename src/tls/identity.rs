@@ -9,17 +9,17 @@ use rustls::server::ClientHello;
 use rustls::sign::{CertifiedKey, SigningKey};
 use x509_parser::prelude::{FromDer, SubjectPublicKeyInfo};
 
-use super::preference::{Sha256First, is_clients_choice};
-use super::{Repertoire, server_config};
+use super::preference::{PreferSha256, client_prefers_chacha};
+use super::{TlsCapabilities, server_config};
 use engage_wire::pki::{PrivateKey, ServerChain};
 
 /// A chain with the private key that belongs to its leaf, ready to shake hands.
 #[derive(Clone)]
 pub struct TlsIdentity {
     certificates: usize,
-    repertoire: Arc<Repertoire>,
-    in_our_order: Arc<ServerConfig>,
-    in_clients_order: Arc<ServerConfig>,
+    capabilities: Arc<TlsCapabilities>,
+    by_server_preference: Arc<ServerConfig>,
+    by_client_preference: Arc<ServerConfig>,
     key: Arc<dyn SigningKey>,
 }
 
@@ -29,16 +29,16 @@ impl TlsIdentity {
     /// The public keys are compared here and not by the TLS library, which would refuse the
     /// version 1 certificates that `openssl ca` makes without an extension section; a device
     /// does not.
-    pub fn prove(chain: &ServerChain, key: PrivateKey) -> Result<Self, KeyMismatch> {
+    pub fn new(chain: &ServerChain, key: PrivateKey) -> Result<Self, KeyMismatch> {
         let key = any_supported_type(&key.into_der()).map_err(|_| KeyMismatch::Unusable)?;
         let key_bits = public_key_bits(key.as_ref()).ok_or(KeyMismatch::Unusable)?;
-        if chain.leaf().key_bits() != key_bits {
+        if chain.leaf().subject_public_key() != key_bits {
             return Err(KeyMismatch::Foreign {
                 leaf: chain.leaf().subject().to_owned(),
                 owner: chain
                     .certificates()
                     .iter()
-                    .find(|other| other.key_bits() == key_bits)
+                    .find(|other| other.subject_public_key() == key_bits)
                     .map(|owner| owner.subject().to_owned()),
             });
         }
@@ -47,26 +47,32 @@ impl TlsIdentity {
             .iter()
             .map(|own| own.der().clone())
             .collect();
-        let key = Arc::new(Sha256First(key));
-        Ok(Self::of(&CertifiedKey::new(certificates, key)))
+        let key = Arc::new(PreferSha256(key));
+        Ok(Self::from_certified_key(&CertifiedKey::new(
+            certificates,
+            key,
+        )))
     }
 
-    fn of(identity: &CertifiedKey) -> Self {
-        let in_our_order = server_config(identity.clone());
-        let mut in_clients_order = in_our_order.clone();
-        in_clients_order.ignore_client_order = false;
+    fn from_certified_key(identity: &CertifiedKey) -> Self {
+        let by_server_preference = server_config(identity.clone());
+        let mut by_client_preference = by_server_preference.clone();
+        by_client_preference.ignore_client_order = false;
         Self {
             certificates: identity.cert.len(),
-            repertoire: Arc::new(Repertoire::of(&in_our_order, identity)),
-            in_our_order: Arc::new(in_our_order),
-            in_clients_order: Arc::new(in_clients_order),
+            capabilities: Arc::new(TlsCapabilities::from_config(
+                &by_server_preference,
+                identity,
+            )),
+            by_server_preference: Arc::new(by_server_preference),
+            by_client_preference: Arc::new(by_client_preference),
             key: Arc::clone(&identity.key),
         }
     }
 
     /// Signs once and throws it away: the crypto library gathers its entropy at first use.
     pub fn warm_up(&self) {
-        let provider = self.in_our_order.crypto_provider();
+        let provider = self.by_server_preference.crypto_provider();
         let schemes = provider
             .signature_verification_algorithms
             .supported_schemes();
@@ -77,18 +83,18 @@ impl TlsIdentity {
 
     /// What can be agreed on with a client: for the diagnosis of a failed handshake.
     #[must_use]
-    pub fn repertoire(&self) -> &Repertoire {
-        &self.repertoire
+    pub fn capabilities(&self) -> &TlsCapabilities {
+        &self.capabilities
     }
 
     /// How to shake hands with the client that says `hello`.
     #[must_use]
     pub fn server_config(&self, hello: &ClientHello<'_>) -> Arc<ServerConfig> {
-        let known = &self.in_our_order.crypto_provider().cipher_suites;
-        if is_clients_choice(hello.cipher_suites(), known) {
-            Arc::clone(&self.in_clients_order)
+        let known = &self.by_server_preference.crypto_provider().cipher_suites;
+        if client_prefers_chacha(hello.cipher_suites(), known) {
+            Arc::clone(&self.by_client_preference)
         } else {
-            Arc::clone(&self.in_our_order)
+            Arc::clone(&self.by_server_preference)
         }
     }
 }

@@ -1,21 +1,24 @@
-//! What keeps a client's offer and this server's repertoire from meeting.
+//! What keeps a client's offer and this server's capabilities from meeting.
 
 use rustls::{CipherSuite, ProtocolVersion};
 
-use super::Repertoire;
+use super::TlsCapabilities;
 use super::diagnosis::{Diagnosis, FailureReason};
 use super::hello::{ClientHello, CodePoint};
 
 /// The first thing that is not in common, in the order in which a person would mend them: version,
 /// cipher suite, group, signature, application protocol.
-pub(super) fn incompatibility(repertoire: &Repertoire, hello: &ClientHello) -> Option<Diagnosis> {
-    let Some(version) = repertoire.version(&acceptable_versions(hello)) else {
+pub(super) fn incompatibility(
+    capabilities: &TlsCapabilities,
+    hello: &ClientHello,
+) -> Option<Diagnosis> {
+    let Some(version) = capabilities.version(&acceptable_versions(hello)) else {
         return Some(FailureReason::TlsVersion.because(offers_only_versions(hello)));
     };
-    cipher(repertoire, hello, version)
-        .or_else(|| group(repertoire, hello, version))
-        .or_else(|| signature(repertoire, hello, version))
-        .or_else(|| protocol(repertoire, hello))
+    cipher(capabilities, hello, version)
+        .or_else(|| group(capabilities, hello, version))
+        .or_else(|| signature(capabilities, hello, version))
+        .or_else(|| protocol(capabilities, hello))
 }
 
 /// "TLS 1.2", or the number of a version that has no name.
@@ -59,7 +62,7 @@ fn offers_only_versions(hello: &ClientHello) -> String {
 }
 
 fn cipher(
-    repertoire: &Repertoire,
+    capabilities: &TlsCapabilities,
     hello: &ClientHello,
     version: ProtocolVersion,
 ) -> Option<Diagnosis> {
@@ -70,7 +73,7 @@ fn cipher(
         .collect();
     if suites
         .iter()
-        .any(|suite| repertoire.speaks(version, *suite))
+        .any(|suite| capabilities.supports_suite(version, *suite))
     {
         return None;
     }
@@ -84,10 +87,13 @@ fn cipher(
     if all(|name| name.contains("_CBC_")) {
         return no_cipher("offers only CBC cipher suites".into());
     }
-    if suites.iter().any(|suite| repertoire.knows(version, *suite)) {
+    if suites
+        .iter()
+        .any(|suite| capabilities.has_suite(version, *suite))
+    {
         return no_cipher(format!(
             "offers no cipher suite for an {} certificate",
-            repertoire.key_name()
+            capabilities.key_name()
         ));
     }
     no_cipher(format!(
@@ -103,14 +109,14 @@ fn is_cipher(suite: CipherSuite) -> bool {
 }
 
 fn group(
-    repertoire: &Repertoire,
+    capabilities: &TlsCapabilities,
     hello: &ClientHello,
     version: ProtocolVersion,
 ) -> Option<Diagnosis> {
     let groups = &hello.named_groups;
     if groups
         .iter()
-        .any(|group| repertoire.exchanges(version, group))
+        .any(|group| capabilities.supports_group(version, group))
     {
         return None;
     }
@@ -122,14 +128,14 @@ fn group(
 }
 
 fn signature(
-    repertoire: &Repertoire,
+    capabilities: &TlsCapabilities,
     hello: &ClientHello,
     version: ProtocolVersion,
 ) -> Option<Diagnosis> {
     let schemes = &hello.signature_schemes;
     if schemes
         .iter()
-        .any(|scheme| repertoire.signs(version, scheme))
+        .any(|scheme| capabilities.supports_scheme(version, scheme))
     {
         return None;
     }
@@ -140,14 +146,14 @@ fn signature(
         } else {
             format!(
                 "does not offer a signature scheme for an {} certificate",
-                repertoire.key_name()
+                capabilities.key_name()
             )
         }),
     )
 }
 
-fn protocol(repertoire: &Repertoire, hello: &ClientHello) -> Option<Diagnosis> {
-    let ours = repertoire.alpn();
+fn protocol(capabilities: &TlsCapabilities, hello: &ClientHello) -> Option<Diagnosis> {
+    let ours = capabilities.alpn();
     if hello.alpn.is_empty() || ours.is_empty() || hello.alpn.iter().any(|own| ours.contains(own)) {
         return None;
     }

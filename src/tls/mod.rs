@@ -1,12 +1,12 @@
 //! TLS on the server's side: the identity it proves, and how it speaks.
 
+mod capabilities;
 mod diagnosis;
 mod handshake;
 pub mod hello;
 mod identity;
 mod incompatibility;
 mod preference;
-mod repertoire;
 
 use std::sync::Arc;
 
@@ -14,17 +14,17 @@ use rustls::crypto::aws_lc_rs;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ServerConfig, version};
 
+pub use capabilities::TlsCapabilities;
 pub use diagnosis::{Diagnosis, FailureReason, diagnose};
 pub(crate) use handshake::accept;
 pub use identity::{KeyMismatch, TlsIdentity};
-pub use repertoire::Repertoire;
 
 /// How the TLS listener speaks: TLS 1.2 and 1.3, HTTP/1 only, the same identity for every name.
 ///
 /// Devices are told bare IP addresses, so most send no SNI (PROTOCOL.md section 2).
 fn server_config(identity: CertifiedKey) -> ServerConfig {
     let mut provider = aws_lc_rs::default_provider();
-    provider.cipher_suites = preference::in_order(provider.cipher_suites);
+    provider.cipher_suites = preference::sort_by_preference(provider.cipher_suites);
     let builder = ServerConfig::builder_with_provider(Arc::new(provider))
         .with_protocol_versions(&[&version::TLS13, &version::TLS12]);
     let Ok(builder) = builder else {

@@ -13,7 +13,9 @@ use rustls::sign::{Signer, SigningKey};
 use rustls::{CipherSuite, SignatureAlgorithm, SignatureScheme, SupportedCipherSuite};
 
 /// Suites in the order in which the server would choose.
-pub(super) fn in_order(mut suites: Vec<SupportedCipherSuite>) -> Vec<SupportedCipherSuite> {
+pub(super) fn sort_by_preference(
+    mut suites: Vec<SupportedCipherSuite>,
+) -> Vec<SupportedCipherSuite> {
     suites.sort_by_key(|suite| match suite.suite() {
         suite if is_chacha(suite) => 2,
         CipherSuite::TLS13_AES_128_GCM_SHA256
@@ -25,7 +27,10 @@ pub(super) fn in_order(mut suites: Vec<SupportedCipherSuite>) -> Vec<SupportedCi
 }
 
 /// Whether a client's own order counts; `offered` is what it offers, best first.
-pub(super) fn is_clients_choice(offered: &[CipherSuite], known: &[SupportedCipherSuite]) -> bool {
+pub(super) fn client_prefers_chacha(
+    offered: &[CipherSuite],
+    known: &[SupportedCipherSuite],
+) -> bool {
     offered
         .iter()
         .find(|offered| known.iter().any(|known| known.suite() == **offered))
@@ -43,9 +48,9 @@ fn is_chacha(suite: CipherSuite) -> bool {
 
 /// A private key that signs with SHA-256 where it may.
 #[derive(Debug)]
-pub(super) struct Sha256First(pub(super) Arc<dyn SigningKey>);
+pub(super) struct PreferSha256(pub(super) Arc<dyn SigningKey>);
 
-impl SigningKey for Sha256First {
+impl SigningKey for PreferSha256 {
     fn choose_scheme(&self, offered: &[SignatureScheme]) -> Option<Box<dyn Signer>> {
         SHA256
             .iter()
@@ -81,9 +86,9 @@ mod tests {
         let chacha = CipherSuite::TLS13_CHACHA20_POLY1305_SHA256;
         let aes = CipherSuite::TLS13_AES_256_GCM_SHA384;
         let unknown = CipherSuite::TLS_RSA_WITH_AES_128_CBC_SHA;
-        assert!(is_clients_choice(&[chacha, aes], known));
-        assert!(is_clients_choice(&[unknown, chacha, aes], known));
-        assert!(!is_clients_choice(&[aes, chacha], known));
-        assert!(!is_clients_choice(&[], known));
+        assert!(client_prefers_chacha(&[chacha, aes], known));
+        assert!(client_prefers_chacha(&[unknown, chacha, aes], known));
+        assert!(!client_prefers_chacha(&[aes, chacha], known));
+        assert!(!client_prefers_chacha(&[], known));
     }
 }

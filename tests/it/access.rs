@@ -7,7 +7,7 @@ use rustls::pki_types::ServerName;
 use rustls::{ClientConnection, StreamOwned};
 
 use crate::harness::{
-    Answer, Daemon, Installation, connect, connect_from, get, get_from, read_to_end, shown,
+    Daemon, Installation, Response, connect, connect_from, get, get_from, read_to_end, shown,
     standard, tls_get, trusting,
 };
 
@@ -156,7 +156,7 @@ fn behind_a_balancer_logs_and_lists_see_the_device() {
     ] {
         let sent = [header.clone(), request()].concat();
         let said = said_to(connect_from(BALANCER, daemon.http), &sent);
-        assert_eq!(Answer::parse(&said).status(), 200);
+        assert_eq!(Response::parse(&said).status(), 200);
         daemon.wait_for(peer);
         // Header and hello in one packet.
         let answer = tls_get_behind(&daemon, &header);
@@ -167,7 +167,7 @@ fn behind_a_balancer_logs_and_lists_see_the_device() {
     for header in [header_v1("10.45.1.7", 1), header_v2(1, [10, 45, 1, 8], 1)] {
         let sent = [header.clone(), request()].concat();
         let said = said_to(connect_from(BALANCER, daemon.http), &sent);
-        assert_eq!(Answer::parse(&said).status(), 401);
+        assert_eq!(Response::parse(&said).status(), 401);
         let sent = [header, client_hello()].concat();
         assert_eq!(said_to(connect_from(BALANCER, daemon.https), &sent), b"");
     }
@@ -176,7 +176,7 @@ fn behind_a_balancer_logs_and_lists_see_the_device() {
 }
 
 /// A TLS session whose very first packet starts with `header`.
-fn tls_get_behind(daemon: &Daemon, header: &[u8]) -> Answer {
+fn tls_get_behind(daemon: &Daemon, header: &[u8]) -> Response {
     let name = ServerName::from(daemon.https.ip());
     let session = ClientConnection::new(trusting(&standard().root.der), name).unwrap();
     let mut session = session;
@@ -186,7 +186,7 @@ fn tls_get_behind(daemon: &Daemon, header: &[u8]) -> Answer {
     stream.write_all(&first).unwrap();
     let mut stream = StreamOwned::new(session, stream);
     stream.write_all(&request()).unwrap();
-    Answer::parse(&read_to_end(&mut stream))
+    Response::parse(&read_to_end(&mut stream))
 }
 
 #[test]
@@ -198,7 +198,7 @@ fn the_balancers_own_connections_are_known_by_its_address() {
     ] {
         let sent = [header, request()].concat();
         let said = said_to(connect_from(BALANCER, daemon.http), &sent);
-        assert_eq!(Answer::parse(&said).status(), 200);
+        assert_eq!(Response::parse(&said).status(), 200);
     }
     daemon.wait_for_count("peer=127.0.0.2:", 2);
 }
@@ -217,7 +217,7 @@ fn a_header_may_arrive_byte_by_byte() {
             std::thread::sleep(std::time::Duration::from_millis(2));
         }
         let said = said_to(stream, &request());
-        assert_eq!(Answer::parse(&said).status(), 200);
+        assert_eq!(Response::parse(&said).status(), 200);
     }
     daemon.wait_for_count("peer=10.44.1.9:4711", 2);
 }
@@ -227,7 +227,7 @@ fn a_header_from_anybody_else_is_not_believed() {
     let daemon = behind_balancer();
     for header in [header_v1("10.44.1.7", 1), header_v2(1, [10, 44, 1, 7], 1)] {
         let said = said_to(connect(daemon.http), &[header.clone(), request()].concat());
-        assert_eq!(Answer::parse(&said).status(), 400);
+        assert_eq!(Response::parse(&said).status(), 400);
         let said = said_to(connect(daemon.https), &[header, client_hello()].concat());
         // At most an alert (21), never a handshake (22).
         assert_ne!(said.first(), Some(&0x16), "{said:?}");

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use crate::harness::{
-    Answer, Daemon, Installation, connect, exchange, get, read_answer, read_to_end, standard,
+    Daemon, Installation, Response, connect, exchange, get, read_answer, read_to_end, standard,
     wire_text,
 };
 
@@ -45,8 +45,8 @@ fn the_announcement_is_minified_json_with_its_length() {
 fn head_is_get_without_the_body() {
     let daemon = daemon();
     for target in [ANNOUNCEMENT, CERTIFICATE] {
-        let got = Answer::parse(&exchange(daemon.http, request("GET", target)));
-        let head = Answer::parse(&exchange(daemon.http, request("HEAD", target)));
+        let got = Response::parse(&exchange(daemon.http, request("GET", target)));
+        let head = Response::parse(&exchange(daemon.http, request("HEAD", target)));
         assert_eq!(without_date(&head.head), without_date(&got.head));
         assert_eq!(head.body, b"", "{target}");
         assert!(!got.body.is_empty(), "{target}");
@@ -187,7 +187,7 @@ fn an_answer_is_not_lost_to_bytes_behind_its_request() {
     let daemon = daemon();
     for method in ["GET", "CONNECT"] {
         let request = request(method, "a:443") + &"x".repeat(20_000);
-        let answer = Answer::parse(&exchange(daemon.http, request));
+        let answer = Response::parse(&exchange(daemon.http, request));
         assert_eq!(answer.status(), 404, "{method}");
     }
 }
@@ -208,7 +208,7 @@ fn every_answer_states_its_length_and_none_is_chunked() {
         ]);
     for request in requests {
         let answered = exchange(daemon.http, &request);
-        let answer = Answer::parse(&answered);
+        let answer = Response::parse(&answered);
         let shown = &request[..request.len().min(60)];
         assert!(
             answer.head.starts_with("HTTP/1.1 "),
@@ -250,7 +250,7 @@ fn pipelined_requests_are_answered_in_order_on_one_connection() {
     assert_eq!(read_answer(&mut stream).body, standard().root.der);
     // It is still open: a third request gets its answer, and then the end.
     write!(stream, "GET / {head}Connection: close\r\n\r\n").unwrap();
-    assert_eq!(Answer::parse(&read_to_end(&mut stream)).status(), 404);
+    assert_eq!(Response::parse(&read_to_end(&mut stream)).status(), 404);
 }
 
 #[test]

@@ -10,13 +10,13 @@ use std::process::Command;
 
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
-use crate::harness::{Answer, Daemon, Host, get, months, program, run, stored};
+use crate::harness::{Daemon, Host, Response, get, months, program, run, stored};
 
 const AUDIT: &str = "/swordfish/lock/audit";
 const DEVICE: &str = "0123456789ABCDEF";
 const OTHER: &str = "00000000000000FF";
 
-fn post(host: &Host, device: &str, event: u32) -> Answer {
+fn post(host: &Host, device: &str, event: u32) -> Response {
     let body = format!(r#"{{"asyncEvents":[{{"event":"{event:08X}","time":"20051013130309"}}]}}"#);
     host.call("POST", &format!("{AUDIT}?sn={device}"), body)
 }
@@ -55,7 +55,7 @@ fn assert_in_order(host: &mut Host) {
         .wait_for("the device store can be written again");
 }
 
-fn assert_unavailable(answer: &Answer) {
+fn assert_unavailable(answer: &Response) {
     assert_eq!(answer.status(), 503, "{answer:?}");
     assert_eq!(answer.body, br#"{"error":"storage unavailable"}"#);
 }

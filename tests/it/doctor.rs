@@ -1,6 +1,6 @@
 //! `engage-host doctor` against the real daemon, and against hosts that commit one sin each.
 
-mod ill;
+mod faulty_host;
 mod openssl;
 
 use std::io::{BufRead, BufReader};
@@ -14,7 +14,7 @@ use engage_device::{TlsClient, TlsVersions};
 use engage_wire::pki::Certificate;
 use serde_json::Value;
 
-use ill::{Host, Sin};
+use faulty_host::{Fault, Host};
 use openssl::Pki;
 
 /// The daemon, ended with its handle.
@@ -100,7 +100,7 @@ impl Diagnosis {
         }
     }
 
-    fn of_ill_host(pki: &Pki, sin: Sin) -> Self {
+    fn of_ill_host(pki: &Pki, sin: Fault) -> Self {
         let host = Host::start(pki, sin);
         let key = pki.path("site.key");
         Self::of(&[
@@ -180,10 +180,7 @@ fn the_text_has_one_line_for_each_step_and_a_summary() {
     let lines: Vec<_> = text.lines().collect();
     assert_eq!(lines.len(), 12, "{text}");
     assert!(lines[0].starts_with(" 1 pass connect "), "{text}");
-    assert_eq!(
-        lines[11],
-        "healthy: 11 passed, 0 failed, 0 warnings, 0 skipped"
-    );
+    assert_eq!(lines[11], "ok: 11 passed, 0 failed, 0 warnings, 0 skipped");
     assert!(!text.contains('\x1b'), "{text}");
 }
 
@@ -246,7 +243,7 @@ fn an_examination_that_cannot_begin_exits_with_2_and_says_why() {
 #[test]
 fn a_closed_port_fails_the_first_step_and_skips_the_rest() {
     let pki = Pki::vendor_like();
-    let url = format!("http://{}", ill::closed_port());
+    let url = format!("http://{}", faulty_host::closed_port());
     let key = pki.path("site.key");
     let diagnosis = Diagnosis::of(&[&url, "--site-key-file", &key]);
     let mut wanted = ["skip"; 11];
@@ -258,7 +255,7 @@ fn a_closed_port_fails_the_first_step_and_skips_the_rest() {
 #[test]
 fn a_host_without_a_sin_passes() {
     let pki = Pki::vendor_like();
-    Diagnosis::of_ill_host(&pki, Sin::None).assert_outcomes(&["pass"; 11]);
+    Diagnosis::of_ill_host(&pki, Fault::None).assert_outcomes(&["pass"; 11]);
 }
 
 #[test]
@@ -266,88 +263,88 @@ fn each_sin_is_told_at_its_own_step() {
     let pki = Pki::vendor_like();
     for (sin, step, outcome, words) in [
         (
-            Sin::LowerCaseLength,
+            Fault::LowerCaseLength,
             "announcement",
             "fail",
             "is spelled `content-length:`",
         ),
         (
-            Sin::Http10,
+            Fault::Http10,
             "announcement",
             "fail",
             "says `HTTP/1.0`; allowed: `HTTP/1.1`",
         ),
         (
-            Sin::Chunked,
+            Fault::Chunked,
             "announcement",
             "fail",
             "`Transfer-Encoding: chunked`",
         ),
         (
-            Sin::HtmlType,
+            Fault::HtmlType,
             "announcement",
             "warn",
             "Content-Type is `text/html",
         ),
         (
-            Sin::KeyOrder,
+            Fault::KeyOrder,
             "announcement-form",
             "warn",
             "`hash` stands before `cert_url`",
         ),
         (
-            Sin::HttpsCertUrl,
+            Fault::HttpsCertUrl,
             "cert-url",
             "fail",
             "is https; allowed: http",
         ),
         (
-            Sin::MissingFile,
+            Fault::MissingFile,
             "certificate-download",
             "fail",
             "`HTTP/1.1 404",
         ),
-        (Sin::WrongHash, "hash", "fail", "another site key"),
+        (Fault::WrongHash, "hash", "fail", "another site key"),
         (
-            Sin::TextKeyHash,
+            Fault::TextKeyHash,
             "hash",
             "fail",
             "decode the Base64 text to 32 bytes",
         ),
         (
-            Sin::Pem,
+            Fault::Pem,
             "certificate",
             "fail",
             "the file is PEM; allowed: DER",
         ),
-        (Sin::ClosedTls, "tls", "fail", "nothing listens there"),
-        (Sin::PlainTls, "tls", "fail", "does not speak TLS"),
+        (Fault::ClosedTls, "tls", "fail", "nothing listens there"),
+        (Fault::PlainTls, "tls", "fail", "does not speak TLS"),
         (
-            Sin::WrongTlsKey,
+            Fault::WrongTlsKey,
             "tls",
             "fail",
             "does not have the private key",
         ),
         (
-            Sin::OtherOverTls,
+            Fault::OtherOverTls,
             "announcement-over-tls",
             "fail",
             "two servers answer",
         ),
         (
-            Sin::LeaksKey,
+            Fault::LeaksKey,
             "private-key",
             "fail",
             "a private key can be downloaded over HTTP",
         ),
         (
-            Sin::LeaksKeyBesidePki,
+            Fault::LeaksKeyBesidePki,
             "private-key",
             "fail",
             "/static/Device_Certificates/../../pki/",
         ),
         (
-            Sin::LeaksSiteKey,
+            Fault::LeaksSiteKey,
             "private-key",
             "fail",
             "the site key can be downloaded",
@@ -367,7 +364,7 @@ fn a_chain_of_another_authority_is_refused_and_still_counted() {
     let pki = Pki::vendor_like();
     let foreign = Pki::vendor_like();
     let daemon = Daemon::start(&foreign.config());
-    let host = Host::start(&pki, Sin::None);
+    let host = Host::start(&pki, Fault::None);
     let key = pki.path("site.key");
     let diagnosis = Diagnosis::of(&[
         &host.url(),
@@ -393,8 +390,8 @@ async fn a_server_without_the_private_key_of_its_certificate_is_refused_in_both_
         let anchor = pki.read("static/Device_Certificates/partner_CA.der");
         let anchor = Certificate::parse(anchor).unwrap();
         for versions in [TlsVersions::Any, TlsVersions::Device] {
-            let client = TlsClient::trusting_only(anchor.clone(), versions);
-            for (sin, is_trusted) in [(Sin::None, true), (Sin::WrongTlsKey, false)] {
+            let client = TlsClient::new(anchor.clone(), versions);
+            for (sin, is_trusted) in [(Fault::None, true), (Fault::WrongTlsKey, false)] {
                 let host = Host::start(&pki, sin);
                 let deadline = tokio::time::Instant::now() + PATIENCE;
                 let address = host.https().parse().unwrap();
@@ -414,7 +411,7 @@ async fn a_server_without_the_private_key_of_its_certificate_is_refused_in_both_
 #[test]
 fn no_key_shows_in_any_diagnosis() {
     let pki = Pki::vendor_like();
-    for sin in [Sin::LeaksKey, Sin::LeaksSiteKey, Sin::TextKeyHash] {
+    for sin in [Fault::LeaksKey, Fault::LeaksSiteKey, Fault::TextKeyHash] {
         let host = Host::start(&pki, sin);
         let key = pki.path("site.key");
         let output = doctor(&[

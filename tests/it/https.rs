@@ -7,7 +7,7 @@ use rustls::version::{TLS12, TLS13};
 use tempfile::TempDir;
 
 use crate::harness::{
-    Answer, CA, Daemon, Finished, Installation, Key, Request, client_config, get, openssl, run,
+    CA, Daemon, Finished, Installation, Key, Request, Response, client_config, get, openssl, run,
     run_with_input, standard, tls_get,
 };
 
@@ -104,7 +104,7 @@ fn openssl_accepts_the_server_under_the_downloaded_certificate() {
     for version in ["-tls1_2", "-tls1_3"] {
         let asked = installed.s_client(installed.anchor(), version);
         assert_eq!(asked.code, Some(0), "{version}: {}", asked.stderr_text());
-        assert_eq!(Answer::parse(&asked.stdout).body, plain.body, "{version}");
+        assert_eq!(Response::parse(&asked.stdout).body, plain.body, "{version}");
         let refused = installed.s_client(installed.impostor(), version);
         assert_ne!(refused.code, Some(0), "{version}");
         assert_eq!(refused.stdout_text(), "", "{version}");
@@ -123,7 +123,7 @@ fn curl_accepts_the_server_under_the_downloaded_certificate() {
     ] {
         let asked = installed.curl(installed.anchor(), args);
         assert_eq!(asked.code, Some(0), "{args:?}: {}", asked.stderr_text());
-        let answer = Answer::parse(&asked.stdout);
+        let answer = Response::parse(&asked.stdout);
         assert_eq!(answer.body, plain.body, "{args:?}");
         assert_eq!(
             answer.header("Content-Length"),

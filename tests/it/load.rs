@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
-use crate::harness::{Answer, Daemon, Installation, get, standard, trusting};
+use crate::harness::{Daemon, Installation, Response, get, standard, trusting};
 
 const ANNOUNCEMENT: &str = "/swordfish/lock/certificates/current";
 const CERTIFICATE: &str = "/static/Device_Certificates/partner_CA.der";
@@ -76,11 +76,11 @@ async fn assert_answered(
     stream.write_all(requests.as_bytes()).await.unwrap();
     let mut answered = Vec::new();
     stream.read_to_end(&mut answered).await.unwrap();
-    let first = Answer::parse(&answered);
+    let first = Response::parse(&answered);
     assert_eq!(first.status(), 200);
     let (body, second) = first.body.split_at(announcement.len());
     assert_eq!(body, *announcement);
-    let second = Answer::parse(second);
+    let second = Response::parse(second);
     assert_eq!(second.status(), 200);
     assert_eq!(second.body, standard().root.der);
 }

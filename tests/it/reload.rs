@@ -10,7 +10,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use crate::harness::{
-    Answer, Chain, Daemon, Installation, Key, connect, get, read_answer, standard, tls_connect,
+    Chain, Daemon, Installation, Key, Response, connect, get, read_answer, standard, tls_connect,
     tls_get, trusting,
 };
 
@@ -68,7 +68,7 @@ fn assert_in_force(daemon: &Daemon, installation: &Installation, chain: &Chain) 
 }
 
 /// Another request on a session that is open.
-fn ask_again(session: &mut (impl Write + std::io::Read)) -> Answer {
+fn ask_again(session: &mut (impl Write + std::io::Read)) -> Response {
     write!(session, "GET {ANNOUNCEMENT} HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
     read_answer(session)
 }

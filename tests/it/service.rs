@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::harness::{
-    Answer, Daemon, Installation, connect, get, program, read_answer, run, standard, tls_get,
+    Daemon, Installation, Response, connect, get, program, read_answer, run, standard, tls_get,
     trusting,
 };
 
@@ -315,7 +315,7 @@ fn a_request_whose_head_is_still_arriving_is_answered_before_the_end() {
         let _ = stream.read_to_end(&mut said);
         // Either it was in time, and is whole; or the connection counted as idle.
         if !said.is_empty() {
-            assert_eq!(Answer::parse(&said).status(), 200);
+            assert_eq!(Response::parse(&said).status(), 200);
         }
     }
     assert_eq!(daemon.finish().0, Some(0));

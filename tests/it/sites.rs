@@ -1,6 +1,6 @@
 //! Sites by Host header.
 
-use crate::harness::{Answer, Daemon, Installation, exchange, standard};
+use crate::harness::{Daemon, Installation, Response, exchange, standard};
 
 const TWO_SITES: &str = r#"
 [[site]]
@@ -22,10 +22,10 @@ fn two_sites(main_hosts: &str) -> Installation {
     installation
 }
 
-fn announced(daemon: &Daemon, host_line: &str) -> Answer {
+fn announced(daemon: &Daemon, host_line: &str) -> Response {
     let target = "/swordfish/lock/certificates/current";
     let request = format!("GET {target} HTTP/1.1\r\n{host_line}Connection: close\r\n\r\n");
-    Answer::parse(&exchange(daemon.http, request))
+    Response::parse(&exchange(daemon.http, request))
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn an_absolute_target_names_the_site_before_the_host_header_does() {
     let daemon = Daemon::start(&two_sites(""));
     let request = "GET http://annex.example.com/swordfish/lock/certificates/current HTTP/1.1\r\n\
                    Host: other.example.com\r\nConnection: close\r\n\r\n";
-    let answer = Answer::parse(&exchange(daemon.http, request));
+    let answer = Response::parse(&exchange(daemon.http, request));
     assert!(
         answer
             .json("cert_url")

@@ -8,7 +8,7 @@ use rustls::ClientConnection;
 use rustls::pki_types::ServerName;
 
 use crate::harness::{
-    Answer, Daemon, Installation, close_sending, connect, exchange, get, read_to_end, standard,
+    Daemon, Installation, Response, close_sending, connect, exchange, get, read_to_end, standard,
     tls_connect, tls_get, trusting,
 };
 
@@ -88,7 +88,7 @@ fn clients_that_stall_in_the_request_delay_nobody() {
         stream
             .write_all(b"icates/current HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
             .unwrap();
-        assert_eq!(Answer::parse(&read_to_end(stream)).status(), 200);
+        assert_eq!(Response::parse(&read_to_end(stream)).status(), 200);
     }
 }
 
@@ -102,14 +102,14 @@ fn a_client_that_closes_its_sending_side_gets_its_answer() {
     let mut plain = connect(daemon.http);
     plain.write_all(request.as_bytes()).unwrap();
     close_sending(&plain);
-    assert_eq!(Answer::parse(&read_to_end(&mut plain)).status(), 200);
+    assert_eq!(Response::parse(&read_to_end(&mut plain)).status(), 200);
 
     let mut tls = tls_connect(daemon.https, &trusting(&standard().root.der));
     tls.write_all(request.as_bytes()).unwrap();
     tls.conn.send_close_notify();
     tls.flush().unwrap();
     close_sending(&tls.sock);
-    assert_eq!(Answer::parse(&read_to_end(&mut tls)).status(), 200);
+    assert_eq!(Response::parse(&read_to_end(&mut tls)).status(), 200);
 }
 
 #[test]

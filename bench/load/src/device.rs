@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use engage_device::{
-    PreparedClient, Request, TlsClient, TlsVersions, connect_from, exchange,
+    CachedTlsClient, Request, TlsClient, TlsVersions, connect_from, exchange,
 };
 use engage_wire::HostName;
 use rustls::{HandshakeKind, ProtocolVersion};
@@ -25,8 +25,8 @@ pub(crate) struct Device {
     http: SocketAddr,
     https: SocketAddr,
     name: HostName,
-    tls12: PreparedClient,
-    tls13: PreparedClient,
+    tls12: CachedTlsClient,
+    tls13: CachedTlsClient,
     closing: Call,
     keeping: Call,
     certificate: Call,
@@ -59,7 +59,7 @@ impl Device {
         let file = url("/static/Device_Certificates/partner_CA.der")?;
         let announcement = &*installation.announcement;
         let client =
-            |versions| TlsClient::trusting_only(installation.anchor.clone(), versions).prepared();
+            |versions| TlsClient::new(installation.anchor.clone(), versions).cached();
         Ok(Self {
             http: server.http,
             https: server.https,
@@ -221,7 +221,7 @@ impl Call {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let mut answer = [0; MAX_ANSWER_BYTES];
+        let mut answer = [0; MAX_RESPONSE_BYTES];
         let length = timeout_at(deadline, self.exchange(stream, &mut answer))
             .await
             .map_err(|_| Trouble::new("no answer in time"))?
@@ -266,5 +266,5 @@ pub(crate) fn soon() -> Instant {
 }
 
 const ADDRESSES: usize = 1 << 20;
-const MAX_ANSWER_BYTES: usize = 4096;
+const MAX_RESPONSE_BYTES: usize = 4096;
 const JSON: &str = "application/json";

@@ -15,7 +15,7 @@ pub(crate) struct Expected {
 impl Expected {
     /// Learns an answer that a device would process and whose body is `body`.
     pub(crate) fn learn(received: &Received, body: &[u8], content_type: &str) -> Outcome<Self> {
-        let answer = received.answer().doing("learning an answer")?;
+        let answer = received.response().doing("learning an answer")?;
         if answer.status() != 200 || answer.body() != body {
             return Err(Trouble::new("the server answers another payload"));
         }

@@ -9,7 +9,7 @@ use aws_lc_rs::signature::RsaKeyPair;
 use engage_host::config::Config;
 use engage_wire::clock;
 use engage_wire::pki::{Certificate, PrivateKey, load_certificate_der};
-use engage_host::publication::prove;
+use engage_host::publication::validate;
 
 use crate::host;
 use crate::nginx;
@@ -123,7 +123,7 @@ impl Installation {
 
 /// What devices must be told, from the proof and not from a server.
 fn announcement(config: &Config) -> Outcome<Vec<u8>> {
-    let proof = prove(
+    let proof = validate(
         config,
         &config.base_url_at(config.http.listen),
         clock::now(),

@@ -7,8 +7,8 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, timeout_at};
 
-use super::answer::Head;
-use super::{Answer, AnswerError, Examined, MAX_BODY_BYTES, MAX_HEAD_BYTES};
+use super::response::Head;
+use super::{LenientResponse, MAX_BODY_BYTES, MAX_HEAD_BYTES, Response, ResponseError};
 use engage_wire::HttpUrl;
 
 /// A request as a device writes it: few headers, in this spelling and order.
@@ -94,23 +94,23 @@ where
     let mut bytes = Vec::with_capacity(1024);
     let ending = loop {
         if is_complete(&bytes) {
-            break Ending::Complete;
+            break EndOfRead::Complete;
         }
-        if bytes.len() >= MAX_ANSWER_BYTES {
-            break Ending::Bound;
+        if bytes.len() >= MAX_RESPONSE_BYTES {
+            break EndOfRead::Bound;
         }
         if let Some(ending) = read_more(stream, &mut bytes, deadline).await {
             break ending;
         }
     };
-    if matches!(ending, Ending::Complete) && !request.keep_alive {
+    if matches!(ending, EndOfRead::Complete) && !request.keep_alive {
         // The server closes at once; what it still sends before that belongs to no answer.
         let grace = deadline.min(Instant::now() + GRACE);
         read_more(stream, &mut bytes, grace).await;
     }
     match (bytes.is_empty(), ending, written) {
-        (true, Ending::Deadline, _) => Err(ExchangeError::Deadline),
-        (true, Ending::Broken(source), _) | (true, _, Err(source)) => {
+        (true, EndOfRead::Deadline, _) => Err(ExchangeError::Deadline),
+        (true, EndOfRead::Broken(source), _) | (true, _, Err(source)) => {
             Err(ExchangeError::Broken { source })
         }
         (_, ending, _) => Ok(Received { bytes, ending }),
@@ -121,7 +121,7 @@ where
 #[derive(Debug)]
 pub struct Received {
     bytes: Vec<u8>,
-    ending: Ending,
+    ending: EndOfRead,
 }
 
 impl Received {
@@ -133,24 +133,24 @@ impl Received {
 
     /// Why reading stopped.
     #[must_use]
-    pub fn ending(&self) -> &Ending {
+    pub fn ending(&self) -> &EndOfRead {
         &self.ending
     }
 
     /// The answer, if a device would process it.
-    pub fn answer(&self) -> Result<Answer, AnswerError> {
-        Answer::parse(&self.bytes)
+    pub fn response(&self) -> Result<Response, ResponseError> {
+        Response::parse(&self.bytes)
     }
 
     /// The answer as far as it makes sense, and its faults.
-    pub fn examine(&self) -> Result<Examined, AnswerError> {
-        Answer::examine(&self.bytes)
+    pub fn lenient_response(&self) -> Result<LenientResponse, ResponseError> {
+        Response::parse_lenient(&self.bytes)
     }
 }
 
 /// Why reading an answer stopped.
 #[derive(Debug)]
-pub enum Ending {
+pub enum EndOfRead {
     /// More was sent than this client reads.
     Bound,
     /// The connection broke.
@@ -178,20 +178,20 @@ pub enum ExchangeError {
 }
 
 /// Reads once; `Some` when there is nothing more to read.
-async fn read_more<S>(stream: &mut S, bytes: &mut Vec<u8>, deadline: Instant) -> Option<Ending>
+async fn read_more<S>(stream: &mut S, bytes: &mut Vec<u8>, deadline: Instant) -> Option<EndOfRead>
 where
     S: AsyncRead + Unpin,
 {
-    let room = MAX_ANSWER_BYTES.saturating_sub(bytes.len());
+    let room = MAX_RESPONSE_BYTES.saturating_sub(bytes.len());
     let mut stream = stream.take(room as u64);
     match timeout_at(deadline, stream.read_buf(bytes)).await {
-        Err(_) => Some(Ending::Deadline),
-        Ok(Ok(0)) => Some(Ending::Closed),
+        Err(_) => Some(EndOfRead::Deadline),
+        Ok(Ok(0)) => Some(EndOfRead::Closed),
         Ok(Ok(_)) => None,
         // TLS servers that close without saying so (close_notify) are common and harmless here:
         // the length tells whether something is missing.
-        Ok(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => Some(Ending::Closed),
-        Ok(Err(error)) => Some(Ending::Broken(error)),
+        Ok(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => Some(EndOfRead::Closed),
+        Ok(Err(error)) => Some(EndOfRead::Broken(error)),
     }
 }
 
@@ -202,14 +202,14 @@ fn is_complete(bytes: &[u8]) -> bool {
         Err(_) => true,
         Ok(Some((head, head_bytes))) => match head.framing() {
             Ok(framing) => (bytes.len() - head_bytes) as u64 >= framing.length,
-            Err(AnswerError::Chunked { .. }) => bytes.ends_with(b"0\r\n\r\n"),
+            Err(ResponseError::Chunked { .. }) => bytes.ends_with(b"0\r\n\r\n"),
             Err(_) => false,
         },
     }
 }
 
 /// More than any answer that a device could process; one byte more shows that there is more.
-const MAX_ANSWER_BYTES: usize = MAX_HEAD_BYTES + MAX_BODY_BYTES + 1;
+const MAX_RESPONSE_BYTES: usize = MAX_HEAD_BYTES + MAX_BODY_BYTES + 1;
 
 /// How long the end of a connection is waited for after a complete answer.
 const GRACE: Duration = Duration::from_millis(250);
@@ -254,10 +254,10 @@ mod tests {
     async fn a_silent_host_costs_no_more_than_the_deadline() {
         assert!(matches!(answered(b"").await, Err(ExchangeError::Deadline)));
         let received = answered(b"HTTP/1.1 200 OK\r\n").await.unwrap();
-        assert!(matches!(received.ending(), Ending::Deadline));
+        assert!(matches!(received.ending(), EndOfRead::Deadline));
         assert_eq!(
-            received.answer(),
-            Err(AnswerError::HeadUnfinished { found: 17 })
+            received.response(),
+            Err(ResponseError::HeadUnfinished { found: 17 })
         );
     }
 
@@ -265,8 +265,8 @@ mod tests {
     async fn an_endless_answer_ends_at_the_bound() {
         let endless = [b"HTTP/1.1 200 OK\r\n\r\n".to_vec(), vec![b'x'; 200 * 1024]].concat();
         let received = answered(&endless).await.unwrap();
-        assert!(matches!(received.ending(), Ending::Bound));
-        assert!(received.bytes().len() == MAX_ANSWER_BYTES);
+        assert!(matches!(received.ending(), EndOfRead::Bound));
+        assert!(received.bytes().len() == MAX_RESPONSE_BYTES);
     }
 
     #[tokio::test]
@@ -275,8 +275,8 @@ mod tests {
             .await
             .unwrap();
         assert_eq!(
-            received.answer(),
-            Err(AnswerError::TrailingBytes { found: 1 })
+            received.response(),
+            Err(ResponseError::TrailingBytes { found: 1 })
         );
     }
 }

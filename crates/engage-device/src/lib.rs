@@ -9,7 +9,7 @@
 //! ```no_run
 //! # use std::time::Duration;
 //! # use tokio::time::Instant;
-//! use engage_device::{Announced, Request, connect, exchange};
+//! use engage_device::{ReceivedAnnouncement, Request, connect, exchange};
 //! use engage_wire::HttpUrl;
 //!
 //! # async fn ask() -> Result<(), Box<dyn std::error::Error>> {
@@ -17,26 +17,26 @@
 //! let url: HttpUrl = "http://127.0.0.1:8080/swordfish/lock/certificates/current".parse()?;
 //! let mut stream = connect(&url.address(), deadline).await?;
 //! let received = exchange(&mut stream, &Request::get(&url), deadline).await?;
-//! let announced = Announced::parse(received.answer()?.body())?;
+//! let announced = ReceivedAnnouncement::parse(received.response()?.body())?;
 //! println!("{}", announced.cert_url());
 //! # Ok(())
 //! # }
 //! ```
 
-mod announced;
-mod answer;
+mod announcement;
+mod cached_client;
 mod connect;
-mod fault;
 mod http;
-mod prepared;
+mod response;
+mod response_error;
 mod tls;
 mod verifier;
 
-pub use announced::{Announced, AnnouncedError, Deviation};
-pub use answer::{Answer, Examined, Header, MAX_BODY_BYTES, MAX_HEAD_BYTES};
+pub use announcement::{AnnouncementError, FormatDeviation, ReceivedAnnouncement};
+pub use cached_client::CachedTlsClient;
 pub use connect::{ConnectError, connect, connect_from};
-pub use fault::AnswerError;
-pub use http::{Ending, ExchangeError, Received, Request, exchange};
-pub use prepared::PreparedClient;
+pub use http::{EndOfRead, ExchangeError, Received, Request, exchange};
+pub use response::{Header, LenientResponse, MAX_BODY_BYTES, MAX_HEAD_BYTES, Response};
+pub use response_error::ResponseError;
 pub use tls::{Session, TlsClient, TlsError, TlsVersions};
-pub use verifier::{ChainRefusal, Served};
+pub use verifier::{ChainRefusal, PeerChain};

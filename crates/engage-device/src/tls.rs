@@ -15,7 +15,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::verifier::DeviceVerifier;
-use super::{ChainRefusal, ConnectError, PreparedClient, Served, connect};
+use super::{CachedTlsClient, ChainRefusal, ConnectError, PeerChain, connect};
 use engage_wire::crypto_provider;
 use engage_wire::pki::Certificate;
 use engage_wire::{HostName, HostPort};
@@ -40,7 +40,7 @@ pub enum TlsVersions {
 impl TlsClient {
     /// A client that has installed `anchor`.
     #[must_use]
-    pub fn trusting_only(anchor: Certificate, versions: TlsVersions) -> Self {
+    pub fn new(anchor: Certificate, versions: TlsVersions) -> Self {
         Self {
             anchor,
             versions,
@@ -56,8 +56,8 @@ impl TlsClient {
 
     /// The same client with its configuration made once, for many connections.
     #[must_use]
-    pub fn prepared(&self) -> PreparedClient {
-        PreparedClient::new(self)
+    pub fn cached(&self) -> CachedTlsClient {
+        CachedTlsClient::new(self)
     }
 
     /// Connects and shakes hands; always a full handshake.
@@ -91,7 +91,7 @@ impl TlsClient {
             )),
             (
                 Err(_),
-                Some(Served {
+                Some(PeerChain {
                     certificates,
                     verdict: Err(refusal),
                 }),
@@ -104,7 +104,7 @@ impl TlsClient {
         }
     }
 
-    pub(super) fn config(&self, served: Arc<OnceLock<Served>>) -> Arc<ClientConfig> {
+    pub(super) fn config(&self, served: Arc<OnceLock<PeerChain>>) -> Arc<ClientConfig> {
         let versions: &[&SupportedProtocolVersion] = match self.versions {
             TlsVersions::Any => &[&version::TLS13, &version::TLS12],
             TlsVersions::Device => &[&version::TLS12],
@@ -129,13 +129,13 @@ impl TlsClient {
 pub struct Session {
     /// For [`super::exchange`].
     pub stream: TlsStream<TcpStream>,
-    served: Served,
+    served: PeerChain,
 }
 
 impl Session {
     /// The certificates that the server presented, with the path to the trust anchor.
     #[must_use]
-    pub fn served(&self) -> &Served {
+    pub fn peer_chain(&self) -> &PeerChain {
         &self.served
     }
 

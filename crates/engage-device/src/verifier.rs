@@ -20,7 +20,7 @@ use engage_wire::pki::{
 
 /// What a server presented, and what a device makes of it.
 #[derive(Clone, Debug)]
-pub struct Served {
+pub struct PeerChain {
     /// The certificates as sent, server first; only as many as could be read.
     pub certificates: Vec<Certificate>,
     /// The path to the trust anchor, or why there is none.
@@ -98,14 +98,14 @@ impl ChainRefusal {
 pub(super) struct DeviceVerifier {
     anchor: Certificate,
     provider: Arc<CryptoProvider>,
-    served: Arc<OnceLock<Served>>,
+    served: Arc<OnceLock<PeerChain>>,
 }
 
 impl DeviceVerifier {
     pub(super) fn new(
         anchor: Certificate,
         provider: Arc<CryptoProvider>,
-        served: Arc<OnceLock<Served>>,
+        served: Arc<OnceLock<PeerChain>>,
     ) -> Self {
         Self {
             anchor,
@@ -133,7 +133,11 @@ impl DeviceVerifier {
             .find(|algorithm| {
                 // A key of another algorithm does not parse, so that it verifies nothing.
                 algorithm
-                    .verify_signature(certificate.key_bits(), message, signed.signature())
+                    .verify_signature(
+                        certificate.subject_public_key(),
+                        message,
+                        signed.signature(),
+                    )
                     .is_ok()
             })
             .map(|_| HandshakeSignatureValid::assertion())
@@ -213,13 +217,13 @@ fn serve(
     leaf: &CertificateDer<'_>,
     others: &[CertificateDer<'_>],
     now: Timestamp,
-) -> Served {
+) -> PeerChain {
     let mut certificates = Vec::new();
     for (at, der) in std::iter::once(leaf).chain(others).enumerate() {
         match Certificate::parse(der.to_vec()) {
             Ok(certificate) => certificates.push(certificate),
             Err(source) => {
-                return Served {
+                return PeerChain {
                     certificates,
                     verdict: Err(ChainRefusal::Malformed {
                         position: at + 1,
@@ -229,7 +233,7 @@ fn serve(
             }
         }
     }
-    Served {
+    PeerChain {
         verdict: judge(anchor, certificates.clone(), now),
         certificates,
     }

@@ -1,8 +1,8 @@
 //! Steps 2 to 5 and 10: what is fetched, and how it is answered.
 
-use super::examination::SERVER_LOG;
+use super::run::SERVER_LOG;
 use super::step::Findings;
-use engage_device::{Announced, Answer, Examined, ExchangeError, Received};
+use engage_device::{ExchangeError, LenientResponse, Received, ReceivedAnnouncement, Response};
 use engage_wire::diagnostic::causes;
 use engage_wire::{HttpUrl, excerpt};
 
@@ -36,8 +36,8 @@ pub(super) fn read_certificate(findings: &mut Findings, received: &Received) -> 
     Some(der)
 }
 
-pub(super) fn judge_form(findings: &mut Findings, body: &[u8]) -> Option<Announced> {
-    let announced = match Announced::parse(body) {
+pub(super) fn check_form(findings: &mut Findings, body: &[u8]) -> Option<ReceivedAnnouncement> {
+    let announced = match ReceivedAnnouncement::parse(body) {
         Ok(announced) => announced,
         Err(error) => {
             findings.fail(error.to_string(), error.hint());
@@ -56,9 +56,9 @@ pub(super) fn judge_form(findings: &mut Findings, body: &[u8]) -> Option<Announc
     Some(announced)
 }
 
-pub(super) fn judge_cert_url(
+pub(super) fn check_cert_url(
     findings: &mut Findings,
-    announced: &Announced,
+    announced: &ReceivedAnnouncement,
     asked: &HttpUrl,
 ) -> Option<HttpUrl> {
     let shown = excerpt(announced.cert_url().as_bytes());
@@ -112,7 +112,10 @@ fn read(
     content_type: &str,
     status_hint: &str,
 ) -> Option<Vec<u8>> {
-    let Examined { answer, faults } = match received.examine() {
+    let LenientResponse {
+        response: answer,
+        faults,
+    } = match received.lenient_response() {
         Ok(examined) => examined,
         Err(fault) => {
             findings.fail(fault.to_string(), fault.hint());
@@ -129,10 +132,14 @@ fn read(
     for fault in &faults {
         findings.fail(fault.to_string(), fault.hint());
     }
-    if answer.status() != 200 || faults.iter().any(engage_device::AnswerError::hides_body) {
+    if answer.status() != 200
+        || faults
+            .iter()
+            .any(engage_device::ResponseError::is_body_unreliable)
+    {
         return None;
     }
-    judge_type(findings, &answer, content_type);
+    check_type(findings, &answer, content_type);
     if faults.is_empty() {
         findings.note(format!(
             "HTTP/1.1 200, Content-Length: {}",
@@ -143,7 +150,7 @@ fn read(
 }
 
 /// A warning only: the vendor's own sample sends `text/html`, and devices work with it.
-fn judge_type(findings: &mut Findings, answer: &Answer, wanted: &str) {
+fn check_type(findings: &mut Findings, answer: &Response, wanted: &str) {
     let found = answer.header("Content-Type");
     let media_type = found
         .and_then(|value| value.split(';').next())

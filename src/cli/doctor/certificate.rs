@@ -3,7 +3,7 @@
 use sha1::{Digest, Sha1};
 
 use super::step::Findings;
-use engage_device::{Announced, TlsClient, TlsVersions};
+use engage_device::{ReceivedAnnouncement, TlsClient, TlsVersions};
 use engage_wire::clock;
 use engage_wire::excerpt;
 use engage_wire::limits::{EXPIRY_WARNING_DAYS, MAX_CHAIN_BYTES, MAX_KEY_BITS, MIN_RSA_BITS};
@@ -11,9 +11,9 @@ use engage_wire::pki::{Certificate, LineEnding, PublicKey};
 use engage_wire::site::{AnnouncementHash, SiteKey};
 use jiff::Timestamp;
 
-pub(super) fn judge_hash(
+pub(super) fn check_hash(
     findings: &mut Findings,
-    announced: &Announced,
+    announced: &ReceivedAnnouncement,
     key: &SiteKey,
     der: &[u8],
 ) {
@@ -36,7 +36,7 @@ pub(super) fn judge_hash(
 }
 
 /// The mistake that makes exactly this hash, if it is a known one.
-fn mistake(announced: &Announced, key: &SiteKey, der: &[u8]) -> Option<String> {
+fn mistake(announced: &ReceivedAnnouncement, key: &SiteKey, der: &[u8]) -> Option<String> {
     let right = key.announcement_hash(der);
     if announced.hash().trim() == right.to_string() {
         return Some("the hash is right but has white space around it: strip the line end".into());
@@ -68,7 +68,7 @@ fn mistake(announced: &Announced, key: &SiteKey, der: &[u8]) -> Option<String> {
 }
 
 /// Judges the certificate; the client that has installed it, if it is one at all.
-pub(super) fn judge_certificate(findings: &mut Findings, der: &[u8]) -> Option<TlsClient> {
+pub(super) fn check_certificate(findings: &mut Findings, der: &[u8]) -> Option<TlsClient> {
     let certificate = match Certificate::parse(der.to_vec()) {
         Ok(certificate) => certificate,
         Err(error) if der.trim_ascii_start().starts_with(b"-----BEGIN") => {
@@ -93,12 +93,12 @@ pub(super) fn judge_certificate(findings: &mut Findings, der: &[u8]) -> Option<T
         certificate.size(),
         certificate.validity().not_after
     ));
-    judge_limits(findings, &certificate);
-    judge_validity(findings, &certificate, clock::now());
-    Some(TlsClient::trusting_only(certificate, TlsVersions::Device))
+    check_limits(findings, &certificate);
+    check_validity(findings, &certificate, clock::now());
+    Some(TlsClient::new(certificate, TlsVersions::Device))
 }
 
-fn judge_limits(findings: &mut Findings, certificate: &Certificate) {
+fn check_limits(findings: &mut Findings, certificate: &Certificate) {
     let key = certificate.key();
     match key {
         PublicKey::Rsa { bits } if *bits < MIN_RSA_BITS => findings.warn(
@@ -126,7 +126,7 @@ fn judge_limits(findings: &mut Findings, certificate: &Certificate) {
     }
 }
 
-fn judge_validity(findings: &mut Findings, certificate: &Certificate, now: Timestamp) {
+fn check_validity(findings: &mut Findings, certificate: &Certificate, now: Timestamp) {
     let validity = certificate.validity();
     if validity.is_early(now) {
         findings.fail(

@@ -2,11 +2,11 @@
 
 mod announcement;
 mod certificate;
-mod examination;
-mod leak;
+mod key_probe;
+mod run;
 mod session;
 mod step;
-mod subject;
+mod target;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -16,9 +16,9 @@ use clap::Args;
 
 use super::output::{Failure, SystemError, print, print_json};
 use engage_wire::{HostPort, HttpUrl};
-use examination::Examination;
+use run::DoctorRun;
 use step::{Outcome, Step};
-use subject::Subject;
+use target::Target;
 
 /// Behave as a device against a running daemon, ours or any other host.
 ///
@@ -52,7 +52,7 @@ pub(super) struct Doctor {
 impl Doctor {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
         let json = self.json;
-        let steps = self.examine().map_err(Failure::into_usage_error)?;
+        let steps = self.run_steps().map_err(Failure::into_usage_error)?;
         if json {
             print_json(&steps)?;
         } else {
@@ -62,19 +62,19 @@ impl Doctor {
         Ok(ExitCode::from(u8::from(failed)))
     }
 
-    fn examine(self) -> Result<Vec<Step>, Failure> {
+    fn run_steps(self) -> Result<Vec<Step>, Failure> {
         let is_live = !self.json;
-        let subject = Subject::of(self)?;
+        let target = Target::from_arguments(self)?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(SystemError::new("start the runtime"))?;
-        let steps = runtime.block_on(Examination::new(subject, TOTAL, is_live).run());
+        let steps = runtime.block_on(DoctorRun::new(target, TOTAL_TIMEOUT, is_live).run());
         // A name service that does not answer must not delay the end.
         runtime.shutdown_background();
         Ok(steps)
     }
 }
 
-/// How long the whole examination may take.
-const TOTAL: Duration = Duration::from_mins(1);
+/// How long the whole run may take.
+const TOTAL_TIMEOUT: Duration = Duration::from_mins(1);

@@ -1,8 +1,8 @@
 //! Steps 8 and 9: TLS, and the chain that it shows.
 
-use super::examination::Examination;
+use super::run::DoctorRun;
 use super::step::Findings;
-use engage_device::{Served, Session, TlsClient, TlsError, TlsVersions};
+use engage_device::{PeerChain, Session, TlsClient, TlsError, TlsVersions};
 use engage_wire::HostName;
 use engage_wire::diagnostic::causes;
 use engage_wire::limits::{MAX_CHAIN_BYTES, certificate_message_framing};
@@ -10,12 +10,12 @@ use engage_wire::pki::{Certificate, DevicePath, SubjectAltName};
 
 /// Shakes hands as a device; what was presented is known even if it is refused.
 pub(super) async fn open_session(
-    examination: &Examination,
+    run: &DoctorRun,
     findings: &mut Findings,
     client: &TlsClient,
-) -> (Option<Session>, Option<Served>) {
-    let address = &examination.subject.https;
-    let error = match client.connect(address, examination.deadline()).await {
+) -> (Option<Session>, Option<PeerChain>) {
+    let address = &run.target.https;
+    let error = match client.connect(address, run.deadline()).await {
         Ok(session) => {
             findings.note(format!(
                 "{address} {} {}, trusted through `{}` alone",
@@ -23,15 +23,15 @@ pub(super) async fn open_session(
                 session.cipher_suite(),
                 client.anchor().subject()
             ));
-            let served = session.served().clone();
+            let served = session.peer_chain().clone();
             return (Some(session), Some(served));
         }
         Err(error) => error,
     };
     let mut hint = error.hint();
     if error.is_incompatible() {
-        let newer = TlsClient::trusting_only(client.anchor().clone(), TlsVersions::Any);
-        if newer.connect(address, examination.deadline()).await.is_ok() {
+        let newer = TlsClient::new(client.anchor().clone(), TlsVersions::Any);
+        if newer.connect(address, run.deadline()).await.is_ok() {
             hint = "the server speaks TLS 1.3 only: allow TLS 1.2, which current device firmware speaks".into();
         }
     }
@@ -45,7 +45,7 @@ pub(super) async fn open_session(
             let verdict = Err(*source);
             (
                 None,
-                Some(Served {
+                Some(PeerChain {
                     certificates,
                     verdict,
                 }),
@@ -56,13 +56,13 @@ pub(super) async fn open_session(
 }
 
 /// Counts the chain as a device does, and compares its names with the host.
-pub(super) fn judge_chain(
+pub(super) fn check_chain(
     findings: &mut Findings,
-    served: &Served,
+    served: &PeerChain,
     anchor: &Certificate,
     host: &HostName,
 ) {
-    let Served {
+    let PeerChain {
         certificates,
         verdict,
     } = served;
@@ -85,11 +85,11 @@ pub(super) fn judge_chain(
         sent + certificate_message_framing(certificates.len())
     ));
     match verdict {
-        Ok(path) => judge_root(findings, path),
+        Ok(path) => check_root(findings, path),
         Err(_) => findings.warn("a device does not trust it", "see the step before"),
     }
     if let Some(leaf) = certificates.first() {
-        judge_names(findings, leaf, host);
+        check_names(findings, leaf, host);
     }
 }
 
@@ -103,7 +103,7 @@ fn unverified_sum(certificates: &[Certificate], anchor: &Certificate) -> (String
     (summands.join(" + "), sizes.iter().sum())
 }
 
-fn judge_root(findings: &mut Findings, path: &DevicePath) {
+fn check_root(findings: &mut Findings, path: &DevicePath) {
     if path.lacks_root() {
         findings.warn(
             format!(
@@ -118,7 +118,7 @@ fn judge_root(findings: &mut Findings, path: &DevicePath) {
 }
 
 /// A warning only: whether devices compare names is not documented (PROTOCOL.md section 2).
-fn judge_names(findings: &mut Findings, leaf: &Certificate, host: &HostName) {
+fn check_names(findings: &mut Findings, leaf: &Certificate, host: &HostName) {
     let names: Vec<_> = leaf.alt_names().iter().map(name_text).collect();
     let is_named = leaf.alt_names().iter().any(|name| match (name, host) {
         (SubjectAltName::Ip(own), HostName::Ip(host)) => own == host,

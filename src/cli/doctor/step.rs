@@ -1,4 +1,4 @@
-//! One step of an examination, in words.
+//! One step of an run, in words.
 
 use std::fmt::Write as _;
 
@@ -118,7 +118,7 @@ pub(super) fn summary(steps: &[Step]) -> String {
     let failed = count(Outcome::Fail);
     format!(
         "{}: {} passed, {failed} failed, {} warnings, {} skipped",
-        if failed == 0 { "healthy" } else { "ill" },
+        if failed == 0 { "ok" } else { "failed" },
         count(Outcome::Pass),
         count(Outcome::Warn),
         count(Outcome::Skip),

@@ -9,7 +9,7 @@ use super::layout::{Layout, exists};
 use super::new_file::NewFile;
 use engage_wire::HostName;
 use engage_wire::limits::MAX_CHAIN_BYTES;
-use engage_wire::pki::issue::{IssueError, Issued, Lifetimes};
+use engage_wire::pki::issue::{CertifiedIssuer, IssueError, ValidityPolicy};
 use engage_wire::pki::{Certificate, LineEnding, PrivateKey, ServerChain, load_certificate_der};
 use jiff::Timestamp;
 
@@ -33,7 +33,7 @@ pub(super) struct NewServer {
 pub(super) fn missing(
     layout: &Layout,
     hosts: &[HostName],
-    lifetimes: &Lifetimes,
+    validity_policy: &ValidityPolicy,
 ) -> Result<Issuance, InitError> {
     if pair_exists(&layout.server, &layout.server_key)? {
         if layout.announces_intermediate && !exists(&layout.intermediate)? {
@@ -48,12 +48,12 @@ pub(super) fn missing(
         mut files,
         root,
         intermediate,
-    } = Authorities::found_or_new(layout, lifetimes)?;
+    } = Authorities::found_or_new(layout, validity_policy)?;
     let server = intermediate
-        .issue_server(hosts, lifetimes)
+        .issue_server(hosts, validity_policy)
         .map_err(InitError::issuing("a server certificate"))?;
     let chain = [server.certificate(), intermediate.certificate()];
-    let chain_bytes = prove(layout, chain.map(Clone::clone).into(), root.as_ref())?;
+    let chain_bytes = validate(layout, chain.map(Clone::clone).into(), root.as_ref())?;
     files.extend([
         key_file(&layout.server_key, &server, "server key"),
         NewFile::private(
@@ -77,17 +77,17 @@ struct Authorities {
     files: Vec<NewFile>,
     /// Not known where only the intermediate is announced.
     root: Option<Certificate>,
-    intermediate: Issued,
+    intermediate: CertifiedIssuer,
 }
 
 impl Authorities {
-    fn found_or_new(layout: &Layout, lifetimes: &Lifetimes) -> Result<Self, InitError> {
+    fn found_or_new(layout: &Layout, validity_policy: &ValidityPolicy) -> Result<Self, InitError> {
         if pair_exists(&layout.intermediate, &layout.intermediate_key)? {
             return Self::renewing(layout);
         }
-        let (root, mut files) = root(layout, lifetimes)?;
+        let (root, mut files) = root(layout, validity_policy)?;
         let intermediate = root
-            .issue_intermediate(lifetimes)
+            .issue_intermediate(validity_policy)
             .map_err(InitError::issuing("an intermediate certificate"))?;
         files.extend([
             key_file(&layout.intermediate_key, &intermediate, "intermediate key"),
@@ -117,7 +117,10 @@ impl Authorities {
 }
 
 /// The root, and the files that are missing of it.
-fn root(layout: &Layout, lifetimes: &Lifetimes) -> Result<(Issued, Vec<NewFile>), InitError> {
+fn root(
+    layout: &Layout,
+    validity_policy: &ValidityPolicy,
+) -> Result<(CertifiedIssuer, Vec<NewFile>), InitError> {
     let has_key = exists(&layout.root_key)?;
     match existing_root(layout)? {
         Some(path) if has_key => {
@@ -133,7 +136,8 @@ fn root(layout: &Layout, lifetimes: &Lifetimes) -> Result<(Issued, Vec<NewFile>)
             missing: layout.roots[0].clone(),
         }),
         None => {
-            let root = Issued::root(lifetimes).map_err(InitError::issuing("a root certificate"))?;
+            let root = CertifiedIssuer::root(validity_policy)
+                .map_err(InitError::issuing("a root certificate"))?;
             let mut files = vec![key_file(&layout.root_key, &root, "root key")];
             files.extend(layout.roots.iter().map(|path| {
                 certificate_file(path, root.certificate(), "root certificate, for devices")
@@ -173,7 +177,7 @@ fn existing_root(layout: &Layout) -> Result<Option<PathBuf>, InitError> {
 
 /// Proves that a device accepts the new chain, whichever announced certificate it trusts.
 /// Returns the largest DER total.
-fn prove(
+fn validate(
     layout: &Layout,
     chain: Vec<Certificate>,
     root: Option<&Certificate>,
@@ -219,9 +223,9 @@ fn pair_exists(certificate: &Path, key: &Path) -> Result<bool, InitError> {
     }
 }
 
-fn adopt(certificate: &Path, key: &Path) -> Result<Issued, InitError> {
+fn adopt(certificate: &Path, key: &Path) -> Result<CertifiedIssuer, InitError> {
     let issuer = load_certificate_der("issuer certificate", certificate)?;
-    Issued::adopt(issuer, PrivateKey::load(key)?).map_err(|source| match source {
+    CertifiedIssuer::from_existing(issuer, PrivateKey::load(key)?).map_err(|source| match source {
         IssueError::ForeignKey { .. } | IssueError::UnusableKey => InitError::IssuerKey {
             key: key.to_owned(),
             certificate: certificate.to_owned(),
@@ -234,7 +238,7 @@ fn adopt(certificate: &Path, key: &Path) -> Result<Issued, InitError> {
     })
 }
 
-fn key_file(path: &Path, issued: &Issued, what: &'static str) -> NewFile {
+fn key_file(path: &Path, issued: &CertifiedIssuer, what: &'static str) -> NewFile {
     let pem = Zeroizing::new(issued.key_pem().as_bytes().to_vec());
     NewFile::private(path.to_owned(), pem, what)
 }

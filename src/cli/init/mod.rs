@@ -22,7 +22,7 @@ use crate::config::{Config, ListenOverrides};
 use certificates::Issuance;
 use engage_wire::HostName;
 use engage_wire::clock;
-use engage_wire::pki::issue::{Lifetimes, ServerDays};
+use engage_wire::pki::issue::{ServerDays, ValidityPolicy};
 use error::InitError;
 use layout::Layout;
 use new_file::NewFile;
@@ -117,14 +117,14 @@ impl Request<'_> {
         let (config, new_config) = self.config(path)?;
         let layout = Layout::of(&config);
         let existing = layout.existing_files()?;
-        let lifetimes = Lifetimes::starting(clock::now(), self.server_days);
+        let validity_policy = ValidityPolicy::new(clock::now(), self.server_days);
         let names = hosts::names(self.hosts, &config);
         let mut files = site_keys::missing(&layout, self.site_key_file)?;
         let made_site_key = !files.is_empty() && self.site_key_file.is_none();
         let Issuance {
             files: certificates,
             server,
-        } = certificates::missing(&layout, &names, &lifetimes)?;
+        } = certificates::missing(&layout, &names, &validity_policy)?;
         files.extend(certificates);
         // Last: where a configuration is found, everything that it names was made before it.
         files.extend(new_config);

@@ -23,7 +23,7 @@ use tracing::{error, warn};
 use super::JSON;
 use super::error::{ApiError, with_type};
 use crate::adoption::AnnouncementFetches;
-use crate::publication::Published;
+use crate::publication::CurrentPublication;
 use crate::telemetry::LogThrottle;
 use caller::Caller;
 use engage_store::{
@@ -48,7 +48,7 @@ pub struct CallIn {
     /// Who fetched which announcement before calling in.
     pub announcement_fetches: Arc<AnnouncementFetches>,
     /// Which site a request is for.
-    pub published: Published,
+    pub published: CurrentPublication,
     /// Failures of the store that have been logged.
     pub failures: LogThrottle,
 }

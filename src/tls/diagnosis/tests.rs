@@ -104,7 +104,7 @@ fn a_client_that_could_connect_is_never_said_to_be_incompatible() {
         let (hello, outcome, written) = server.reads(&bytes(capture));
         assert!(outcome.is_ok(), "{outcome:?}");
         let closed = io::Error::from(ErrorKind::UnexpectedEof);
-        let diagnose = |written| diagnose(&server.repertoire, hello.as_ref(), &closed, written);
+        let diagnose = |written| diagnose(&server.capabilities, hello.as_ref(), &closed, written);
         assert_eq!(
             diagnose(written).sentence,
             "closed after our certificate: chain too large for it?"
@@ -143,7 +143,7 @@ fn a_real_client_that_does_not_trust_the_chain_is_heard() {
         let failure = wrapped(connection.process_new_packets().unwrap_err());
         let hello = ClientHello::parse(&first_flight).unwrap();
         assert_eq!(
-            diagnose(&server.repertoire, Ok(&hello), &failure, answer.len()),
+            diagnose(&server.capabilities, Ok(&hello), &failure, answer.len()),
             FailureReason::UnknownCa.because("does not trust the served chain: alert unknown_ca")
         );
     }
@@ -160,25 +160,25 @@ fn a_tls_1_3_client_without_our_suites_is_said_to_lack_them() {
     let supported = TLS13_AES_128_GCM_SHA256.suite();
     assert!(
         Server::rsa()
-            .repertoire
-            .speaks(rustls::ProtocolVersion::TLSv1_3, supported)
+            .capabilities
+            .supports_suite(rustls::ProtocolVersion::TLSv1_3, supported)
     );
 }
 
 #[test]
 fn the_groups_are_those_of_the_provider() {
-    let repertoire = Server::rsa().repertoire;
+    let capabilities = Server::rsa().capabilities;
     let (tls12, tls13) = (
         rustls::ProtocolVersion::TLSv1_2,
         rustls::ProtocolVersion::TLSv1_3,
     );
     for group in [kx_group::X25519, kx_group::SECP256R1, kx_group::SECP384R1] {
-        assert!(repertoire.exchanges(tls12, group.name()));
-        assert!(repertoire.exchanges(tls13, group.name()));
+        assert!(capabilities.supports_group(tls12, group.name()));
+        assert!(capabilities.supports_group(tls13, group.name()));
     }
     // A hybrid key share exists in TLS 1.3 only.
-    assert!(repertoire.exchanges(tls13, kx_group::X25519MLKEM768.name()));
-    assert!(!repertoire.exchanges(tls12, kx_group::X25519MLKEM768.name()));
+    assert!(capabilities.supports_group(tls13, kx_group::X25519MLKEM768.name()));
+    assert!(!capabilities.supports_group(tls12, kx_group::X25519MLKEM768.name()));
 }
 
 #[test]
@@ -213,7 +213,7 @@ fn alerts_are_told_by_the_name_that_the_rfc_gives_them() {
         ),
     ] {
         let failure = wrapped(rustls::Error::AlertReceived(alert));
-        let diagnosis = diagnose(&server.repertoire, Ok(&hello), &failure, 4000);
+        let diagnosis = diagnose(&server.capabilities, Ok(&hello), &failure, 4000);
         assert_eq!(diagnosis.reason.label(), label);
         assert!(
             diagnosis.sentence.ends_with(ending),
@@ -267,7 +267,7 @@ fn where_it_ended_is_said_if_nothing_else_is_known() {
         ),
     ] {
         let parsed = ClientHello::parse(opening);
-        let diagnosis = diagnose(&server.repertoire, parsed.as_ref(), &kind.into(), written);
+        let diagnosis = diagnose(&server.capabilities, parsed.as_ref(), &kind.into(), written);
         assert_eq!(diagnosis.reason.label(), label, "{}", diagnosis.sentence);
         assert!(!diagnosis.sentence.contains('\n'));
     }
@@ -277,7 +277,7 @@ fn where_it_ended_is_said_if_nothing_else_is_known() {
 fn a_hello_longer_than_what_was_kept_is_not_blamed_on_the_client() {
     let kept = HelloError::Truncated { bytes: HELLO_BYTES };
     let failure = io::Error::other("tls said no");
-    let diagnosis = diagnose(&Server::rsa().repertoire, Err(&kept), &failure, 7);
+    let diagnosis = diagnose(&Server::rsa().capabilities, Err(&kept), &failure, 7);
     assert_eq!(diagnosis.sentence, "handshake failed: tls said no");
 }
 
@@ -307,7 +307,7 @@ proptest! {
         // It answered, so it could read the hello.
         prop_assert!(hello.is_ok() || outcome.is_err() || written == 0, "{:?}", hello);
         if let Ok(hello) = hello
-            && let Some(diagnosis) = incompatibility(&SERVER.repertoire, &hello)
+            && let Some(diagnosis) = incompatibility(&SERVER.capabilities, &hello)
         {
             prop_assert!(outcome.is_err(), "{}", diagnosis.sentence);
         }

@@ -4,8 +4,8 @@
 //! as having no group in common), so the bytes that it read are read once more here.
 
 mod cursor;
+mod first_flight;
 mod offered;
-mod opening;
 
 #[cfg(test)]
 pub(in crate::tls) mod captured;
@@ -16,10 +16,10 @@ use rustls::{CipherSuite, NamedGroup, ProtocolVersion, SignatureScheme};
 
 use cursor::Cursor;
 use engage_wire::escape_bytes;
-use opening::client_hello_body;
+use first_flight::client_hello_body;
 
+pub use first_flight::NotTls;
 pub use offered::{CodePoint, Offered};
-pub use opening::NotTls;
 
 /// How many bytes of what a client sends need to be kept for [`ClientHello::parse`]: a browser's
 /// hello with a post-quantum key share has about 1,800.

@@ -6,13 +6,13 @@ use serde_json::{Value, json};
 
 use super::{ALERT, AUDIT, CONFIG, DEVICE, of_device};
 use crate::harness::{
-    Answer, Host, close_sending, connect, ledger, read_to_end, request, standard, stored,
+    Host, Response, close_sending, connect, ledger, read_to_end, request, standard, stored,
     tls_connect, trusting, wire_text,
 };
 
 const BATCH: &str = r#"{"asyncEvents":[{"event":"11111111","time":"20051013130309"}],"nxtDbVerTS":"0x8d1a1399bddb51d"}"#;
 
-fn post(host: &Host, body: impl AsRef<[u8]>) -> Answer {
+fn post(host: &Host, body: impl AsRef<[u8]>) -> Response {
     host.call("POST", &of_device(AUDIT), body)
 }
 
@@ -36,7 +36,7 @@ fn quarantined(host: &Host) -> (String, Vec<u8>) {
 fn the_first_audits_are_created_and_later_ones_accepted() {
     let host = Host::start("");
     let first = post(&host, BATCH);
-    let text = |answer: &Answer| wire_text(format!("{}\r\n", answer.head).as_bytes());
+    let text = |answer: &Response| wire_text(format!("{}\r\n", answer.head).as_bytes());
     assert_eq!(
         text(&first),
         "HTTP/1.1 201 Created\\r\\nConnection: close\\r\\nContent-Length: 0\\r\\nDate: [date]\\r\\n\\r\\n"
@@ -182,7 +182,7 @@ fn what_is_longer_than_allowed_is_refused_and_its_beginning_kept() {
         );
         head.extend_from_slice(body.as_bytes());
         stream.write_all(&head).unwrap();
-        let answer = Answer::parse(&read_to_end(&mut stream));
+        let answer = Response::parse(&read_to_end(&mut stream));
         assert_eq!(answer.status(), 400, "{headers}");
         let folder = installation.path("Engage_Data/quarantine");
         let names = ledger(&folder);
@@ -213,7 +213,7 @@ fn a_chunked_body_within_the_limit_is_stored() {
         .write_all(&request("POST", &of_device(AUDIT), headers, b""))
         .unwrap();
     stream.write_all(body.as_bytes()).unwrap();
-    assert_eq!(Answer::parse(&read_to_end(&mut stream)).status(), 201);
+    assert_eq!(Response::parse(&read_to_end(&mut stream)).status(), 201);
     assert_eq!(members(&host, "event"), ["11111111"]);
 }
 

@@ -7,8 +7,8 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::{AUDIT, DEVICE, NO_DATABASE, of_device};
 use crate::harness::{
-    Answer, Daemon, Host, Installation, connect_from, get, get_from, ledger, program, read_to_end,
-    request, run_with_input, standard, wire_text,
+    Daemon, Host, Installation, Response, connect_from, get, get_from, ledger, program,
+    read_to_end, request, run_with_input, standard, wire_text,
 };
 
 const ANNOUNCEMENT: &str = "/swordfish/lock/certificates/current";
@@ -122,7 +122,7 @@ fn a_caller_is_its_user_name_before_its_parameter_before_its_address() {
     let mut other = connect_from([127, 0, 0, 2], host.daemon.http);
     let call = request("POST", AUDIT, "Connection: close\r\n", batch(5).as_bytes());
     other.write_all(&call).unwrap();
-    assert_eq!(Answer::parse(&read_to_end(&mut other)).status(), 201);
+    assert_eq!(Response::parse(&read_to_end(&mut other)).status(), 201);
     assert_eq!(host.audits("addr-127.0.0.2").len(), 1);
 }
 
@@ -177,7 +177,7 @@ fn ten_wrong_passwords_make_an_address_wait_and_no_other() {
     other
         .write_all(&request("GET", NO_DATABASE, &headers, b""))
         .unwrap();
-    assert_eq!(Answer::parse(&read_to_end(&mut other)).status(), 200);
+    assert_eq!(Response::parse(&read_to_end(&mut other)).status(), 200);
 }
 
 #[test]

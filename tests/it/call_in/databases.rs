@@ -1,7 +1,7 @@
 //! `db.json`: served as it is written, checked before, and the last good one kept.
 
 use super::{DEVICE, of_device};
-use crate::harness::{Answer, Host, ledger};
+use crate::harness::{Host, Response, ledger};
 
 /// Members in an order that no program would choose, and white space.
 const DATABASE: &str = r#"{
@@ -31,7 +31,7 @@ fn drop_database(host: &Host, text: &str) {
         .write(&format!("Engage_Data/{DEVICE}/db.json"), text);
 }
 
-fn ask(host: &Host, stamp: &str) -> Answer {
+fn ask(host: &Host, stamp: &str) -> Response {
     let answer = host.call(
         "GET",
         &of_device(&format!("/swordfish/lock/db/{stamp}")),
@@ -42,12 +42,12 @@ fn ask(host: &Host, stamp: &str) -> Answer {
     answer
 }
 
-fn body(answer: &Answer) -> String {
+fn body(answer: &Response) -> String {
     String::from_utf8(answer.body.clone()).unwrap()
 }
 
 /// `{"dbDwnLdTm":"..","nxtDbVerTS":".."}` and nothing else.
-fn assert_no_database(answer: &Answer, stamp: &str) {
+fn assert_no_database(answer: &Response, stamp: &str) {
     let next = answer.json("dbDwnLdTm");
     assert_eq!(
         body(answer),

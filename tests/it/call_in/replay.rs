@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::DEVICE;
 use crate::harness::{
-    Answer, Daemon, Host, read_answer, read_to_end, standard, stored, tls_connect, trusting,
+    Daemon, Host, Response, read_answer, read_to_end, standard, stored, tls_connect, trusting,
     wire_text,
 };
 
@@ -35,7 +35,7 @@ fn host() -> Host {
 }
 
 /// One connection for the whole night; every byte in a TLS record of its own.
-fn kept_alive(address: SocketAddr) -> Vec<Answer> {
+fn kept_alive(address: SocketAddr) -> Vec<Response> {
     let mut stream = tls_connect(address, &trusting(&standard().root.der));
     let answers = CALLS.map(|call| {
         for byte in call {
@@ -53,7 +53,7 @@ fn kept_alive(address: SocketAddr) -> Vec<Answer> {
 }
 
 /// A connection for each call.
-fn closed(address: SocketAddr) -> Vec<Answer> {
+fn closed(address: SocketAddr) -> Vec<Response> {
     let config = trusting(&standard().root.der);
     let answers = CALLS.map(|call| {
         let mut stream = tls_connect(address, &config);
@@ -62,13 +62,13 @@ fn closed(address: SocketAddr) -> Vec<Answer> {
         stream
             .write_all(&[line, b"Connection: close\r\n", rest].concat())
             .unwrap();
-        Answer::parse(&read_to_end(&mut stream))
+        Response::parse(&read_to_end(&mut stream))
     });
     answers.to_vec()
 }
 
 /// The answers as text, after the time of the next call has been judged.
-fn text(answers: &[Answer]) -> String {
+fn text(answers: &[Response]) -> String {
     let texts = answers.iter().map(|answer| {
         let body = String::from_utf8(answer.body.clone()).unwrap();
         let shown = wire_text(format!("{}\r\n{body}", answer.head).as_bytes());
@@ -127,7 +127,7 @@ fn a_whole_call_in_with_a_connection_for_each_call() {
 #[test]
 fn the_second_night_is_acknowledged_as_an_update_and_stored_once() {
     let host = host();
-    let status = |answers: Vec<Answer>| answers.iter().map(Answer::status).collect::<Vec<_>>();
+    let status = |answers: Vec<Response>| answers.iter().map(Response::status).collect::<Vec<_>>();
     assert_eq!(status(closed(host.daemon.https)), [200, 200, 201, 201]);
     assert_eq!(status(kept_alive(host.daemon.https)), [200, 200, 202, 202]);
     assert_recorded(&host);

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::{Answer, Daemon, Installation, connect, read_to_end, standard};
+use super::{Daemon, Installation, Response, connect, read_to_end, standard};
 
 /// A daemon that answers call-ins, and what it records.
 pub(crate) struct Host {
@@ -51,7 +51,7 @@ impl Host {
     }
 
     /// One call in clear text, on its own connection.
-    pub(crate) fn call(&self, method: &str, target: &str, body: impl AsRef<[u8]>) -> Answer {
+    pub(crate) fn call(&self, method: &str, target: &str, body: impl AsRef<[u8]>) -> Response {
         self.call_with("", method, target, body)
     }
 
@@ -62,7 +62,7 @@ impl Host {
         method: &str,
         target: &str,
         body: impl AsRef<[u8]>,
-    ) -> Answer {
+    ) -> Response {
         let headers = format!("Connection: close\r\n{headers}");
         send(
             self.daemon.http,
@@ -71,7 +71,7 @@ impl Host {
     }
 
     /// Whether the daemon calls itself ready, and why not.
-    pub(crate) fn readiness(&mut self) -> Answer {
+    pub(crate) fn readiness(&mut self) -> Response {
         let request = request("GET", "/readyz", "Connection: close\r\n", b"");
         send(self.daemon.admin(), &request)
     }
@@ -148,9 +148,9 @@ fn entries(folder: &Path) -> Vec<PathBuf> {
     }
 }
 
-fn send(address: SocketAddr, request: &[u8]) -> Answer {
+fn send(address: SocketAddr, request: &[u8]) -> Response {
     let mut stream = connect(address);
     // The server may refuse and close before it has read all of a long body.
     let _ = stream.write_all(request);
-    Answer::parse(&read_to_end(&mut stream))
+    Response::parse(&read_to_end(&mut stream))
 }

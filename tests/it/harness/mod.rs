@@ -21,5 +21,6 @@ pub(crate) use keys::Key;
 pub(crate) use shown::{hex, shown, wire_text};
 pub(crate) use tls::{client_config, tls_connect, tls_get, trusting};
 pub(crate) use wire::{
-    Answer, close_sending, connect, connect_from, exchange, get, get_from, read_answer, read_to_end,
+    Response, close_sending, connect, connect_from, exchange, get, get_from, read_answer,
+    read_to_end,
 };

@@ -11,7 +11,7 @@ use rustls::{
     ClientConfig, ClientConnection, RootCertStore, StreamOwned, SupportedProtocolVersion,
 };
 
-use super::{Answer, connect, read_to_end};
+use super::{Response, connect, read_to_end};
 
 type TlsClient = StreamOwned<ClientConnection, TcpStream>;
 
@@ -42,9 +42,9 @@ pub(crate) fn tls_connect(address: SocketAddr, config: &Arc<ClientConfig>) -> Tl
 }
 
 /// `GET target` over TLS, and the answer.
-pub(crate) fn tls_get(address: SocketAddr, config: &Arc<ClientConfig>, target: &str) -> Answer {
+pub(crate) fn tls_get(address: SocketAddr, config: &Arc<ClientConfig>, target: &str) -> Response {
     let mut stream = tls_connect(address, config);
     let request = format!("GET {target} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).unwrap();
-    Answer::parse(&read_to_end(&mut stream))
+    Response::parse(&read_to_end(&mut stream))
 }

@@ -9,13 +9,13 @@ use tokio::time::timeout;
 
 /// One answer, split where the head ends.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) struct Answer {
+pub(crate) struct Response {
     /// Status line and header lines, with their line ends.
     pub(crate) head: String,
     pub(crate) body: Vec<u8>,
 }
 
-impl Answer {
+impl Response {
     pub(crate) fn parse(bytes: &[u8]) -> Self {
         let end = bytes
             .windows(4)
@@ -76,14 +76,14 @@ pub(crate) fn connect_from(source: impl Into<IpAddr>, address: SocketAddr) -> Tc
 }
 
 /// As [`get`], from another address of this computer.
-pub(crate) fn get_from(source: impl Into<IpAddr>, address: SocketAddr, target: &str) -> Answer {
+pub(crate) fn get_from(source: impl Into<IpAddr>, address: SocketAddr, target: &str) -> Response {
     let mut stream = connect_from(source, address);
     write!(
         stream,
         "GET {target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
     )
     .unwrap();
-    Answer::parse(&read_to_end(&mut stream))
+    Response::parse(&read_to_end(&mut stream))
 }
 
 /// Sends `request` on a fresh connection and reads until the server closes it.
@@ -95,9 +95,9 @@ pub(crate) fn exchange(address: SocketAddr, request: impl AsRef<[u8]>) -> Vec<u8
 }
 
 /// `GET target`, raw, and the answer.
-pub(crate) fn get(address: SocketAddr, target: &str) -> Answer {
+pub(crate) fn get(address: SocketAddr, target: &str) -> Response {
     let request = format!("GET {target} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
-    Answer::parse(&exchange(address, request))
+    Response::parse(&exchange(address, request))
 }
 
 /// Everything until the server closes. A reset after the answer is a close too: it follows when
@@ -115,14 +115,14 @@ pub(crate) fn read_to_end(stream: &mut (impl Read + ?Sized)) -> Vec<u8> {
 }
 
 /// One answer from a connection that stays open: as many bytes of body as the head says.
-pub(crate) fn read_answer(stream: &mut impl Read) -> Answer {
+pub(crate) fn read_answer(stream: &mut impl Read) -> Response {
     let mut bytes = Vec::new();
     while !bytes.ends_with(b"\r\n\r\n") {
         let mut byte = [0];
         stream.read_exact(&mut byte).unwrap();
         bytes.push(byte[0]);
     }
-    let mut answer = Answer::parse(&bytes);
+    let mut answer = Response::parse(&bytes);
     let length = answer.header("Content-Length").unwrap().parse().unwrap();
     answer.body = vec![0; length];
     stream.read_exact(&mut answer.body).unwrap();

@@ -28,10 +28,10 @@ pub struct Certificate {
     issuer: String,
     /// The names as RFC 5280 section 7.1 compares them: another string type, case or spacing is
     /// the same name.
-    subject_folded: String,
-    issuer_folded: String,
+    subject_normalized: String,
+    issuer_normalized: String,
     key: PublicKey,
-    key_bits: Vec<u8>,
+    subject_public_key: Vec<u8>,
     validity: Validity,
     weak_signature: Option<&'static str>,
     key_use: KeyUse,
@@ -47,9 +47,12 @@ impl Certificate {
         if !rest.is_empty() {
             return Err(MalformedCertificate::TrailingBytes(rest.len()));
         }
-        let (subject_folded, issuer_folded) = (folded(parsed.subject()), folded(parsed.issuer()));
+        let (subject_normalized, issuer_normalized) = (
+            normalized_name(parsed.subject()),
+            normalized_name(parsed.issuer()),
+        );
         // A root's signature proves nothing, so one that cannot be checked is taken on trust.
-        let signed_by_itself = subject_folded == issuer_folded
+        let signed_by_itself = subject_normalized == issuer_normalized
             && matches!(
                 verify_signature(&parsed, parsed.public_key()),
                 Ok(()) | Err(LinkError::Unsupported)
@@ -57,16 +60,16 @@ impl Certificate {
         Ok(Self {
             subject: shown(parsed.subject()),
             issuer: shown(parsed.issuer()),
-            subject_folded,
-            issuer_folded,
+            subject_normalized,
+            issuer_normalized,
             key: PublicKey::from_spki(parsed.public_key()),
-            key_bits: parsed.public_key().subject_public_key.data.to_vec(),
+            subject_public_key: parsed.public_key().subject_public_key.data.to_vec(),
             validity: Validity {
                 not_before: from_unix_seconds(parsed.validity().not_before.timestamp()),
                 not_after: from_unix_seconds(parsed.validity().not_after.timestamp()),
             },
             weak_signature: weak_signature(&parsed),
-            key_use: KeyUse::of(&parsed),
+            key_use: KeyUse::from_certificate(&parsed),
             alt_names: alt_names(&parsed),
             signed_by_itself,
             der: CertificateDer::from(der),
@@ -150,14 +153,14 @@ impl Certificate {
 
     /// The subjectPublicKey bits, to compare with a private key's.
     #[must_use]
-    pub fn key_bits(&self) -> &[u8] {
-        &self.key_bits
+    pub fn subject_public_key(&self) -> &[u8] {
+        &self.subject_public_key
     }
 
     /// Proves that `issuer` issued this certificate: the names chain and the signature verifies
     /// under the issuer's key (RFC 5280 section 6.1.3 (a) (1) and (4)).
     pub fn verify_issued_by(&self, issuer: &Self) -> Result<(), LinkError> {
-        if self.issuer_folded != issuer.subject_folded {
+        if self.issuer_normalized != issuer.subject_normalized {
             return Err(LinkError::Names);
         }
         let (Ok((_, own)), Ok((_, issuer))) = (
@@ -263,7 +266,7 @@ fn shown(name: &X509Name<'_>) -> String {
 
 /// A name with its strings lower-cased and white space folded, whatever their types; what is no
 /// string stands as its bytes.
-fn folded(name: &X509Name<'_>) -> String {
+fn normalized_name(name: &X509Name<'_>) -> String {
     let mut folded = String::new();
     for relative in name.iter() {
         for attribute in relative.iter() {

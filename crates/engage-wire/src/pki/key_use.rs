@@ -25,7 +25,7 @@ pub struct KeyUse {
 }
 
 impl KeyUse {
-    pub(super) fn of(certificate: &X509Certificate<'_>) -> Self {
+    pub(super) fn from_certificate(certificate: &X509Certificate<'_>) -> Self {
         let mut key_use = Self::default();
         for extension in certificate.extensions() {
             match extension.parsed_extension() {

@@ -8,12 +8,12 @@ use rustls::pki_types::PrivateKeyDer;
 use rustls::sign::CertifiedKey;
 
 use crate::tls::hello::{ClientHello, HelloError};
-use crate::tls::{Diagnosis, Repertoire, diagnose, server_config};
+use crate::tls::{Diagnosis, TlsCapabilities, diagnose, server_config};
 
 /// The server's side of TLS, without sockets.
 pub(super) struct Server {
     pub(super) config: Arc<rustls::ServerConfig>,
-    pub(super) repertoire: Repertoire,
+    pub(super) capabilities: TlsCapabilities,
 }
 
 impl Server {
@@ -32,7 +32,7 @@ impl Server {
         let identity = CertifiedKey::new(chain, any_supported_type(&key).unwrap());
         let config = server_config(identity.clone());
         Self {
-            repertoire: Repertoire::of(&config, &identity),
+            capabilities: TlsCapabilities::from_config(&config, &identity),
             config: Arc::new(config),
         }
     }
@@ -61,7 +61,7 @@ impl Server {
     pub(super) fn refuses(&self, flight: &[u8]) -> Diagnosis {
         let (hello, outcome, written) = self.reads(flight);
         let failure = wrapped(outcome.unwrap_err());
-        diagnose(&self.repertoire, hello.as_ref(), &failure, written)
+        diagnose(&self.capabilities, hello.as_ref(), &failure, written)
     }
 }
 

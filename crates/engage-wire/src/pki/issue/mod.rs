@@ -3,7 +3,7 @@
 //! RSA 2048 with SHA-256 throughout, which is what every published sample uses; ECDSA is not
 //! documented for devices (PROTOCOL.md section 2).
 
-mod lifetimes;
+mod validity_policy;
 
 use std::fmt;
 
@@ -21,24 +21,24 @@ use zeroize::Zeroizing;
 use super::{Certificate, LinkError, MalformedCertificate, PrivateKey, Validity};
 use crate::HostName;
 
-pub use lifetimes::{Lifetimes, ServerDays};
+pub use validity_policy::{ServerDays, ValidityPolicy};
 
 /// A certificate with its private key, both made here or proven to belong together.
 ///
 /// The key cannot be printed and its encoding is wiped when dropped.
-pub struct Issued {
+pub struct CertifiedIssuer {
     certificate: Certificate,
     key: Zeroizing<KeyPair>,
 }
 
-impl Issued {
+impl CertifiedIssuer {
     /// Makes a new self-signed root.
-    pub fn root(lifetimes: &Lifetimes) -> Result<Self, IssueError> {
+    pub fn root(validity_policy: &ValidityPolicy) -> Result<Self, IssueError> {
         let key = generate_key()?;
         let params = authority_params(
             ROOT_NAME,
             BasicConstraints::Unconstrained,
-            lifetimes.authority(),
+            validity_policy.authority(),
         )?;
         let der = params.self_signed(&*key)?.der().to_vec();
         let certificate = Certificate::parse(der)?;
@@ -46,10 +46,10 @@ impl Issued {
     }
 
     /// Takes up an existing authority after proving that `key` is the key of `certificate`.
-    pub fn adopt(certificate: Certificate, key: PrivateKey) -> Result<Self, IssueError> {
+    pub fn from_existing(certificate: Certificate, key: PrivateKey) -> Result<Self, IssueError> {
         let key: PrivateKeyDer<'static> = key.into_der();
         let key = Zeroizing::new(KeyPair::try_from(&key).map_err(|_| IssueError::UnusableKey)?);
-        if key.der_bytes() != certificate.key_bits() {
+        if key.der_bytes() != certificate.subject_public_key() {
             return Err(IssueError::ForeignKey {
                 subject: certificate.subject().to_owned(),
             });
@@ -58,8 +58,8 @@ impl Issued {
     }
 
     /// Issues an intermediate that may issue server certificates and nothing else.
-    pub fn issue_intermediate(&self, lifetimes: &Lifetimes) -> Result<Self, IssueError> {
-        let validity = self.within_own_life(lifetimes.authority(), lifetimes.now())?;
+    pub fn issue_intermediate(&self, validity_policy: &ValidityPolicy) -> Result<Self, IssueError> {
+        let validity = self.within_own_life(validity_policy.authority(), validity_policy.now())?;
         let below = BasicConstraints::Constrained(0);
         self.issue(authority_params(INTERMEDIATE_NAME, below, validity)?)
     }
@@ -68,9 +68,9 @@ impl Issued {
     pub fn issue_server(
         &self,
         hosts: &[HostName],
-        lifetimes: &Lifetimes,
+        validity_policy: &ValidityPolicy,
     ) -> Result<Self, IssueError> {
-        let validity = self.within_own_life(lifetimes.server(), lifetimes.now())?;
+        let validity = self.within_own_life(validity_policy.server(), validity_policy.now())?;
         self.issue(server_params(hosts, validity)?)
     }
 
@@ -113,9 +113,9 @@ impl Issued {
     }
 }
 
-impl fmt::Debug for Issued {
+impl fmt::Debug for CertifiedIssuer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Issued")
+        f.debug_struct("CertifiedIssuer")
             .field("certificate", &self.certificate)
             .finish_non_exhaustive()
     }

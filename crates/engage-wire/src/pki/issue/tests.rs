@@ -8,17 +8,17 @@ use crate::pki::{KeyUse, PublicKey, ServerChain, SubjectAltName};
 const NOW: Timestamp = Timestamp::constant(1_795_392_000, 0);
 
 /// Making keys is slow: one root and intermediate for all tests.
-fn authorities() -> &'static (Issued, Issued) {
-    static AUTHORITIES: OnceLock<(Issued, Issued)> = OnceLock::new();
+fn authorities() -> &'static (CertifiedIssuer, CertifiedIssuer) {
+    static AUTHORITIES: OnceLock<(CertifiedIssuer, CertifiedIssuer)> = OnceLock::new();
     AUTHORITIES.get_or_init(|| {
-        let root = Issued::root(&lifetimes()).unwrap();
-        let intermediate = root.issue_intermediate(&lifetimes()).unwrap();
+        let root = CertifiedIssuer::root(&validity_policy()).unwrap();
+        let intermediate = root.issue_intermediate(&validity_policy()).unwrap();
         (root, intermediate)
     })
 }
 
-fn lifetimes() -> Lifetimes {
-    Lifetimes::starting(NOW, ServerDays::Default)
+fn validity_policy() -> ValidityPolicy {
+    ValidityPolicy::new(NOW, ServerDays::Default)
 }
 
 fn hosts(names: &[&str]) -> Vec<HostName> {
@@ -35,7 +35,9 @@ fn a_device_that_trusts_the_root_accepts_a_server_with_five_hosts() {
         "localhost",
         "127.0.0.1",
     ]);
-    let server = intermediate.issue_server(&hosts, &lifetimes()).unwrap();
+    let server = intermediate
+        .issue_server(&hosts, &validity_policy())
+        .unwrap();
     let chain = ServerChain::parse(vec![
         server.certificate().clone(),
         intermediate.certificate().clone(),
@@ -63,7 +65,7 @@ fn a_device_that_trusts_the_root_accepts_a_server_with_five_hosts() {
 fn names_and_key_uses_are_what_strict_clients_expect() {
     let (root, intermediate) = authorities();
     let server = intermediate
-        .issue_server(&hosts(&["10.44.68.128"]), &lifetimes())
+        .issue_server(&hosts(&["10.44.68.128"]), &validity_policy())
         .unwrap();
     let subject = |name| format!("O=ENGAGE partner host, CN={name}");
     let authority = KeyUse {
@@ -111,11 +113,11 @@ fn names_and_key_uses_are_what_strict_clients_expect() {
 #[test]
 fn nothing_outlives_its_issuer_whatever_was_asked_for() {
     let (root, intermediate) = authorities();
-    let asked = Lifetimes::starting(NOW, ServerDays::Exactly(36_500));
+    let asked = ValidityPolicy::new(NOW, ServerDays::Exactly(36_500));
     let server = intermediate
         .issue_server(&hosts(&["a.example"]), &asked)
         .unwrap();
-    let end = |issued: &Issued| issued.certificate().validity().not_after;
+    let end = |issued: &CertifiedIssuer| issued.certificate().validity().not_after;
     assert_eq!(end(&server), end(intermediate));
     assert!(end(intermediate) <= end(root));
 }
@@ -123,7 +125,7 @@ fn nothing_outlives_its_issuer_whatever_was_asked_for() {
 #[test]
 fn an_expired_issuer_issues_nothing() {
     let (_, intermediate) = authorities();
-    let late = Lifetimes::starting(add_days(NOW, 4051), ServerDays::Exactly(10));
+    let late = ValidityPolicy::new(add_days(NOW, 4051), ServerDays::Exactly(10));
     let refused = intermediate.issue_server(&hosts(&["a.example"]), &late);
     assert!(matches!(refused, Err(IssueError::IssuerExpired { .. })));
 }
@@ -134,8 +136,8 @@ fn an_authority_can_be_taken_up_again_with_its_own_key_only() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("intermediate.key");
     fs_err::write(&path, intermediate.key_pem().as_bytes()).unwrap();
-    let adopt = |issued: &Issued| {
-        Issued::adopt(
+    let adopt = |issued: &CertifiedIssuer| {
+        CertifiedIssuer::from_existing(
             issued.certificate().clone(),
             PrivateKey::load(&path).unwrap(),
         )
@@ -143,7 +145,7 @@ fn an_authority_can_be_taken_up_again_with_its_own_key_only() {
     assert!(matches!(adopt(root), Err(IssueError::ForeignKey { .. })));
     let server = adopt(intermediate)
         .unwrap()
-        .issue_server(&hosts(&["a.example"]), &lifetimes())
+        .issue_server(&hosts(&["a.example"]), &validity_policy())
         .unwrap();
     assert_eq!(
         server
@@ -158,7 +160,7 @@ fn a_name_too_long_for_a_subject_still_stands_in_subject_alt_name() {
     let (_, intermediate) = authorities();
     let long = format!("{}.{}.example", "a".repeat(40), "b".repeat(40));
     let server = intermediate
-        .issue_server(&hosts(&[&long]), &lifetimes())
+        .issue_server(&hosts(&[&long]), &validity_policy())
         .unwrap();
     assert_eq!(
         server.certificate().subject(),

@@ -12,35 +12,35 @@ use engage_wire::pki::{Certificate, load_certificate_der};
 
 /// The certificates of the static directory, by file name.
 #[derive(Debug, Default)]
-pub(super) struct Shelf {
+pub(super) struct StaticCertificates {
     pub(super) certificates: BTreeMap<FileName, (PathBuf, Certificate)>,
     pub(super) warnings: Vec<Warning>,
 }
 
-impl Shelf {
+impl StaticCertificates {
     /// Reads `<static_dir>/Device_Certificates`. A folder that does not exist is empty: the
     /// announced certificate may lie elsewhere.
-    pub(super) fn read(static_dir: &Path) -> io::Result<Self> {
-        let mut shelf = Self::default();
+    pub(super) fn load(static_dir: &Path) -> io::Result<Self> {
+        let mut static_files = Self::default();
         let folder = static_dir.join(paths::CERTIFICATES_FOLDER);
         let entries = match std::fs::read_dir(&folder) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(shelf),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(static_files),
             entries => entries?,
         };
         let home = static_dir.canonicalize()?;
         for entry in entries.take(MAX_ENTRIES) {
-            shelf.take_in(&entry?.path(), &home);
+            static_files.add(&entry?.path(), &home);
         }
-        shelf.warnings.extend(
+        static_files.warnings.extend(
             keys_within(static_dir)
                 .iter()
                 .map(|path| Warning::key_in_static_dir(path)),
         );
-        Ok(shelf)
+        Ok(static_files)
     }
 
-    fn take_in(&mut self, path: &Path, home: &Path) {
-        let Some(name) = FileName::of(path) else {
+    fn add(&mut self, path: &Path, home: &Path) {
+        let Some(name) = FileName::from_path(path) else {
             return;
         };
         match path.canonicalize() {
@@ -71,7 +71,7 @@ pub struct FileName(String);
 impl FileName {
     /// The name at the end of `path`, if it may be served.
     #[must_use]
-    pub fn of(path: &Path) -> Option<Self> {
+    pub fn from_path(path: &Path) -> Option<Self> {
         let name = path.file_name()?.to_str()?;
         let is_der = path.extension()? == "der";
         (is_der && !name.starts_with('.')).then(|| Self(name.to_owned()))
@@ -146,13 +146,17 @@ mod tests {
             ("a/partner_server.key", false),
             ("a/partner_CA.der.bak", false),
         ] {
-            assert_eq!(FileName::of(Path::new(path)).is_some(), served, "{path}");
+            assert_eq!(
+                FileName::from_path(Path::new(path)).is_some(),
+                served,
+                "{path}"
+            );
         }
     }
 
     #[test]
     fn unusual_names_are_percent_encoded_in_the_url() {
-        let path = FileName::of(Path::new("my CA%.der"))
+        let path = FileName::from_path(Path::new("my CA%.der"))
             .unwrap()
             .request_path();
         assert_eq!(path, "/static/Device_Certificates/my%20CA%25.der");

@@ -18,11 +18,11 @@ use engage_wire::HostName;
 /// Every handshake is full and every chain is verified as by a [`TlsClient`]; only what the first
 /// server presented is kept.
 #[derive(Clone)]
-pub struct PreparedClient {
+pub struct CachedTlsClient {
     connector: TlsConnector,
 }
 
-impl PreparedClient {
+impl CachedTlsClient {
     pub(super) fn new(client: &TlsClient) -> Self {
         let config = client.config(Arc::new(OnceLock::new()));
         Self {

@@ -1,7 +1,7 @@
 //! The proof: everything that a device would check, checked first.
 
-mod findings;
-mod judge;
+mod checks;
+mod report;
 mod site;
 
 use std::collections::{BTreeMap, HashMap};
@@ -12,7 +12,7 @@ use bytes::Bytes;
 
 use super::inventory::Inventory;
 use super::refusal::{Refusal, Refusals};
-use super::shelf::{FileName, Shelf};
+use super::static_files::{FileName, StaticCertificates};
 use super::{Expiry, Publication, Warning};
 use crate::config::{BaseUrl, Config};
 use crate::tls::TlsIdentity;
@@ -20,19 +20,19 @@ use engage_wire::limits::MAX_CHAIN_BYTES;
 use engage_wire::pki::{
     Certificate, PrivateKey, Role, ServerChain, load_certificate_chain, load_der_or_pem,
 };
-use findings::Findings;
 use jiff::Timestamp;
-use site::{Anchor, ProvenSite};
+use report::Report;
+use site::{Anchor, ValidatedSite};
 
 /// What a proof found.
 #[derive(Debug)]
-pub struct Proof {
+pub struct Validation {
     /// Everything that was looked at.
     pub inventory: Inventory,
     /// What devices accept, but somebody should look at.
     pub warnings: Vec<Warning>,
     /// What can be served, or why nothing is.
-    pub verdict: Result<Publication, Refusals>,
+    pub outcome: Result<Publication, Refusals>,
 }
 
 /// Reads every file that `config` names and proves that a device would accept what they say.
@@ -40,28 +40,28 @@ pub struct Proof {
 /// Finds as much as it can before it gives up: whoever repairs a configuration at night wants
 /// all of its faults at once.
 #[must_use]
-pub fn prove(config: &Config, base_url: &BaseUrl, now: Timestamp) -> Proof {
-    let mut prover = Prover {
+pub fn validate(config: &Config, base_url: &BaseUrl, now: Timestamp) -> Validation {
+    let mut validator = Validator {
         config,
         base_url,
-        findings: Findings::at(now),
+        report: Report::new(now),
         inventory: Inventory::default(),
         anchors: HashMap::new(),
         expiries: Vec::new(),
         served: BTreeMap::new(),
     };
-    let publication = prover.publication();
-    let Prover {
-        findings: Findings {
+    let publication = validator.publication();
+    let Validator {
+        report: Report {
             warnings, refusals, ..
         },
         inventory,
         ..
-    } = prover;
-    Proof {
+    } = validator;
+    Validation {
         inventory,
         warnings,
-        verdict: match (publication, Refusals::new(refusals)) {
+        outcome: match (publication, Refusals::new(refusals)) {
             (Some(publication), None) => Ok(publication),
             (_, Some(refusals)) => Err(refusals),
             (None, None) => unreachable!("nothing is withheld without a refusal"),
@@ -69,10 +69,10 @@ pub fn prove(config: &Config, base_url: &BaseUrl, now: Timestamp) -> Proof {
     }
 }
 
-struct Prover<'a> {
+struct Validator<'a> {
     config: &'a Config,
     base_url: &'a BaseUrl,
-    findings: Findings,
+    report: Report,
     inventory: Inventory,
     /// Announced certificates by file: thousands of sites may share one.
     anchors: HashMap<PathBuf, Option<Arc<Anchor>>>,
@@ -81,14 +81,14 @@ struct Prover<'a> {
     served: BTreeMap<FileName, (PathBuf, Certificate)>,
 }
 
-impl Prover<'_> {
+impl Validator<'_> {
     /// `None` only after at least one refusal.
     fn publication(&mut self) -> Option<Publication> {
-        self.judge_base_url();
-        self.judge_sites();
+        self.check_base_url();
+        self.check_sites();
         let chain = self.chain();
         let identity = chain.as_ref().and_then(|chain| self.identity(chain));
-        self.read_shelf();
+        self.load_static_files();
         let root = self.root();
         let sites: Vec<_> = self
             .config
@@ -98,10 +98,10 @@ impl Prover<'_> {
             .collect();
         self.inventory.served_files = self.served.len();
         let sites = sites.into_iter().collect::<Option<Vec<_>>>()?;
-        Some(self.assembled(identity?, sites))
+        Some(self.assemble(identity?, sites))
     }
 
-    fn assembled(&mut self, identity: TlsIdentity, sites: Vec<ProvenSite>) -> Publication {
+    fn assemble(&mut self, identity: TlsIdentity, sites: Vec<ValidatedSite>) -> Publication {
         let certificates = std::mem::take(&mut self.served)
             .into_iter()
             .map(|(name, (_, certificate))| {
@@ -125,7 +125,7 @@ impl Prover<'_> {
             expiries: std::mem::take(&mut self.expiries),
             chain_bytes: chain_bytes.unwrap_or(0),
         };
-        for ProvenSite { hosts, site } in sites {
+        for ValidatedSite { hosts, site } in sites {
             let site = Arc::new(site);
             if hosts.is_empty() {
                 publication.default_site = Some(site);
@@ -141,63 +141,63 @@ impl Prover<'_> {
     fn chain(&mut self) -> Option<ServerChain> {
         let path = &self.config.https.certificate;
         let certificates = self
-            .findings
+            .report
             .accept(load_certificate_chain("server certificate", path))?;
         let chain = ServerChain::parse(certificates).map_err(|source| Refusal::Chain {
             path: path.clone(),
             site: None,
             source,
         });
-        let chain = self.findings.accept(chain)?;
+        let chain = self.report.accept(chain)?;
         let message_bytes = chain.certificate_message_bytes();
         self.inventory.certificate_message_bytes = Some(message_bytes);
         if message_bytes > MAX_CHAIN_BYTES {
-            self.findings
+            self.report
                 .warn(Warning::certificate_message(path, message_bytes));
         }
         for (at, certificate) in chain.certificates().iter().enumerate() {
-            self.findings
-                .judge_certificate(Role::at(at, certificate), certificate, path);
+            self.report
+                .check_certificate(Role::at(at, certificate), certificate, path);
         }
-        self.findings
-            .judge_leaf(chain.leaf(), self.base_url.host(), path);
+        self.report
+            .check_leaf(chain.leaf(), self.base_url.host(), path);
         Some(chain)
     }
 
     fn identity(&mut self, chain: &ServerChain) -> Option<TlsIdentity> {
         let path = &self.config.https.private_key;
-        let key = self.findings.accept(PrivateKey::load(path))?;
-        self.findings.judge_secrecy(path);
-        let identity = TlsIdentity::prove(chain, key).map_err(|source| Refusal::Key {
+        let key = self.report.accept(PrivateKey::load(path))?;
+        self.report.check_secrecy(path);
+        let identity = TlsIdentity::new(chain, key).map_err(|source| Refusal::Key {
             path: path.clone(),
             source,
         });
-        self.findings.accept(identity)
+        self.report.accept(identity)
     }
 
     fn root(&mut self) -> Option<Certificate> {
         let path = self.config.https.root.as_ref()?;
         let root = self
-            .findings
+            .report
             .accept(load_der_or_pem("root certificate", path))?;
-        self.findings.judge_certificate(Role::Root, &root, path);
+        self.report.check_certificate(Role::Root, &root, path);
         Some(root)
     }
 
-    fn read_shelf(&mut self) {
+    fn load_static_files(&mut self) {
         let path = &self.config.static_dir;
-        let shelf = Shelf::read(path).map_err(|source| Refusal::StaticDir {
+        let static_files = StaticCertificates::load(path).map_err(|source| Refusal::StaticDir {
             path: path.clone(),
             source,
         });
-        if let Some(Shelf {
+        if let Some(StaticCertificates {
             certificates,
             warnings,
-        }) = self.findings.accept(shelf)
+        }) = self.report.accept(static_files)
         {
             self.served.extend(certificates);
             for warning in warnings {
-                self.findings.warn(warning);
+                self.report.warn(warning);
             }
         }
     }

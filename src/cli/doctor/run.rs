@@ -6,32 +6,32 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use super::announcement::{
-    judge_cert_url, judge_form, read_announcement, read_certificate, same_announcement,
+    check_cert_url, check_form, read_announcement, read_certificate, same_announcement,
 };
-use super::certificate::{judge_certificate, judge_hash};
-use super::leak::seek_private_key;
-use super::session::{judge_chain, open_session};
+use super::certificate::{check_certificate, check_hash};
+use super::key_probe::probe_private_keys;
+use super::session::{check_chain, open_session};
 use super::step::{Findings, Step};
-use super::subject::Subject;
+use super::target::Target;
 use crate::cli::output::print;
-use engage_device::{Announced, Received, Request, TlsClient, connect, exchange};
+use engage_device::{Received, ReceivedAnnouncement, Request, TlsClient, connect, exchange};
 use engage_wire::Scheme;
 use engage_wire::diagnostic::causes;
 
-/// An examination under way.
-pub(super) struct Examination {
-    pub(super) subject: Subject,
+/// An run under way.
+pub(super) struct DoctorRun {
+    pub(super) target: Target,
     end: Instant,
     /// Print each step as it ends: a person waits.
     is_live: bool,
     steps: Vec<Step>,
 }
 
-impl Examination {
+impl DoctorRun {
     /// `total` bounds all steps together.
-    pub(super) fn new(subject: Subject, total: Duration, is_live: bool) -> Self {
+    pub(super) fn new(target: Target, total: Duration, is_live: bool) -> Self {
         Self {
-            subject,
+            target,
             end: Instant::now() + total,
             is_live,
             steps: Vec::new(),
@@ -48,7 +48,7 @@ impl Examination {
         };
         let announced = match &body {
             Some(body) => self.record("announcement-form", |findings, _| {
-                judge_form(findings, body)
+                check_form(findings, body)
             }),
             None => self.skip("announcement-form", NO_ANNOUNCEMENT),
         };
@@ -58,7 +58,8 @@ impl Examination {
         let mut findings = Findings::skipped(NO_CONNECTION);
         if is_reachable {
             findings =
-                seek_private_key(&self, announced.as_ref(), der.as_deref(), client.as_ref()).await;
+                probe_private_keys(&self, announced.as_ref(), der.as_deref(), client.as_ref())
+                    .await;
         }
         self.end_step("private-key", findings);
         self.steps
@@ -66,12 +67,12 @@ impl Examination {
 
     /// Until when the next operation may take.
     pub(super) fn deadline(&self) -> Instant {
-        self.end.min(Instant::now() + EACH)
+        self.end.min(Instant::now() + OPERATION_TIMEOUT)
     }
 
     async fn connect(&mut self) -> Option<TcpStream> {
         let mut findings = Findings::new();
-        let address = self.subject.url.address();
+        let address = self.target.url.address();
         let stream = match connect(&address, self.deadline()).await {
             Ok(stream) => {
                 let peer = stream
@@ -91,7 +92,7 @@ impl Examination {
 
     async fn announcement(&mut self, mut stream: TcpStream) -> Option<Vec<u8>> {
         let mut findings = Findings::new();
-        let request = Request::get(&self.subject.url);
+        let request = Request::get(&self.target.url);
         let exchanged = exchange(&mut stream, &request, self.deadline()).await;
         let body = read_announcement(&mut findings, exchanged);
         self.end_step("announcement", findings);
@@ -99,10 +100,10 @@ impl Examination {
     }
 
     /// Steps 4 and 5: the DER file.
-    async fn fetch(&mut self, announced: Option<&Announced>) -> Option<Vec<u8>> {
+    async fn fetch(&mut self, announced: Option<&ReceivedAnnouncement>) -> Option<Vec<u8>> {
         let url = match announced {
-            Some(announced) => self.record("cert-url", |findings, subject| {
-                judge_cert_url(findings, announced, &subject.url)
+            Some(announced) => self.record("cert-url", |findings, target| {
+                check_cert_url(findings, announced, &target.url)
             }),
             None => self.skip("cert-url", NO_ANNOUNCEMENT),
         };
@@ -133,16 +134,20 @@ impl Examination {
     }
 
     /// Steps 6 and 7: what a device does before it installs the file.
-    fn judge(&mut self, announced: Option<&Announced>, der: Option<&[u8]>) -> Option<TlsClient> {
+    fn judge(
+        &mut self,
+        announced: Option<&ReceivedAnnouncement>,
+        der: Option<&[u8]>,
+    ) -> Option<TlsClient> {
         let (Some(announced), Some(der)) = (announced, der) else {
             self.skip::<()>("hash", NO_CERTIFICATE);
             return self.skip("certificate", NO_CERTIFICATE);
         };
-        self.record("hash", |findings, subject| {
-            judge_hash(findings, announced, &subject.key, der);
+        self.record("hash", |findings, target| {
+            check_hash(findings, announced, &target.key, der);
         });
         self.record("certificate", |findings, _| {
-            judge_certificate(findings, der)
+            check_certificate(findings, der)
         })
     }
 
@@ -159,8 +164,8 @@ impl Examination {
         self.end_step("tls", findings);
         match &served {
             Some(served) => {
-                self.record("chain", |findings, subject| {
-                    judge_chain(findings, served, client.anchor(), &subject.https.host);
+                self.record("chain", |findings, target| {
+                    check_chain(findings, served, client.anchor(), &target.https.host);
                 });
             }
             None => {
@@ -173,9 +178,9 @@ impl Examination {
         };
         let mut findings = Findings::new();
         let url = self
-            .subject
+            .target
             .url
-            .with_scheme(Scheme::Https, self.subject.https.port);
+            .with_scheme(Scheme::Https, self.target.https.port);
         let exchanged = exchange(&mut session.stream, &Request::get(&url), self.deadline()).await;
         if let (Some(secure), Some(body)) = (read_announcement(&mut findings, exchanged), body) {
             same_announcement(&mut findings, body, &secure);
@@ -186,10 +191,10 @@ impl Examination {
     fn record<T>(
         &mut self,
         name: &'static str,
-        judge: impl FnOnce(&mut Findings, &Subject) -> T,
+        judge: impl FnOnce(&mut Findings, &Target) -> T,
     ) -> T {
         let mut findings = Findings::new();
-        let judged = judge(&mut findings, &self.subject);
+        let judged = judge(&mut findings, &self.target);
         self.end_step(name, findings);
         judged
     }
@@ -210,7 +215,7 @@ impl Examination {
 }
 
 /// How long one operation may take; a device's own patience is not documented.
-const EACH: Duration = Duration::from_secs(10);
+const OPERATION_TIMEOUT: Duration = Duration::from_secs(10);
 
 pub(super) const SERVER_LOG: &str = "see the server's log for its side of the story";
 const NO_ANNOUNCEMENT: &str = "no announcement to read";

@@ -10,7 +10,7 @@ use rustls::{
 /// Everything that a handshake with one identity can agree on, taken from the TLS configuration
 /// itself so that the two cannot disagree.
 #[derive(Clone, Debug)]
-pub struct Repertoire {
+pub struct TlsCapabilities {
     suites: Vec<SupportedCipherSuite>,
     groups: Vec<&'static dyn SupportedKxGroup>,
     schemes: Vec<SignatureScheme>,
@@ -19,10 +19,10 @@ pub struct Repertoire {
     chain_bytes: usize,
 }
 
-impl Repertoire {
+impl TlsCapabilities {
     /// What `config` can do when it proves itself with `identity`.
     #[must_use]
-    pub fn of(config: &ServerConfig, identity: &CertifiedKey) -> Self {
+    pub fn from_config(config: &ServerConfig, identity: &CertifiedKey) -> Self {
         let provider = config.crypto_provider();
         Self {
             suites: provider.cipher_suites.clone(),
@@ -55,7 +55,7 @@ impl Repertoire {
     }
 
     /// Whether `suite` can be agreed on in `version` with the identity's key.
-    pub(super) fn speaks(&self, version: ProtocolVersion, suite: CipherSuite) -> bool {
+    pub(super) fn supports_suite(&self, version: ProtocolVersion, suite: CipherSuite) -> bool {
         self.suites.iter().any(|ours| {
             ours.suite() == suite
                 && ours.version().version == version
@@ -64,21 +64,25 @@ impl Repertoire {
     }
 
     /// Whether `suite` could be agreed on in some version, were the key of another kind.
-    pub(super) fn knows(&self, version: ProtocolVersion, suite: CipherSuite) -> bool {
+    pub(super) fn has_suite(&self, version: ProtocolVersion, suite: CipherSuite) -> bool {
         self.suites
             .iter()
             .any(|ours| ours.suite() == suite && ours.version().version == version)
     }
 
     /// Whether keys can be exchanged in `group` in `version`.
-    pub(super) fn exchanges(&self, version: ProtocolVersion, group: NamedGroup) -> bool {
+    pub(super) fn supports_group(&self, version: ProtocolVersion, group: NamedGroup) -> bool {
         self.groups
             .iter()
             .any(|ours| ours.name() == group && ours.usable_for_version(version))
     }
 
     /// Whether the identity's key can sign a handshake of `version` with `scheme`.
-    pub(super) fn signs(&self, version: ProtocolVersion, scheme: SignatureScheme) -> bool {
+    pub(super) fn supports_scheme(
+        &self,
+        version: ProtocolVersion,
+        scheme: SignatureScheme,
+    ) -> bool {
         // RFC 8446 section 4.2.3: PKCS#1 v1.5 is not for TLS 1.3 handshakes.
         let pkcs1 = matches!(
             scheme,

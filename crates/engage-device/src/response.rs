@@ -1,6 +1,6 @@
 //! An HTTP answer, read from raw bytes.
 
-use super::AnswerError;
+use super::ResponseError;
 use engage_wire::excerpt;
 
 /// Longest head that is read, in bytes.
@@ -11,15 +11,18 @@ pub const MAX_BODY_BYTES: usize = 64 * 1024;
 
 /// One answer: status, headers in their exact spelling and order, and body.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Answer {
+pub struct Response {
     head: Head,
     body: Vec<u8>,
 }
 
-impl Answer {
+impl Response {
     /// Reads `bytes`, all of them, as a device does: refuses whatever a device chokes on.
-    pub fn parse(bytes: &[u8]) -> Result<Self, AnswerError> {
-        let Examined { answer, faults } = Self::examine(bytes)?;
+    pub fn parse(bytes: &[u8]) -> Result<Self, ResponseError> {
+        let LenientResponse {
+            response: answer,
+            faults,
+        } = Self::parse_lenient(bytes)?;
         match faults.into_iter().next() {
             None => Ok(answer),
             Some(fault) => Err(fault),
@@ -29,12 +32,12 @@ impl Answer {
     /// Reads `bytes` as far as they make sense, with everything that a device would choke on.
     ///
     /// For diagnosis: what comes after one fault can still be looked at.
-    pub fn examine(bytes: &[u8]) -> Result<Examined, AnswerError> {
+    pub fn parse_lenient(bytes: &[u8]) -> Result<LenientResponse, ResponseError> {
         let (head, head_bytes) = Head::find(bytes)?.ok_or_else(|| unfinished(bytes))?;
         let body = &bytes[head_bytes..];
         let mut faults = Vec::new();
         if head.version != "HTTP/1.1" {
-            faults.push(AnswerError::Version {
+            faults.push(ResponseError::Version {
                 found: head.version.clone(),
             });
         }
@@ -50,12 +53,12 @@ impl Answer {
             }
         };
         if body.len() > MAX_BODY_BYTES {
-            faults.push(AnswerError::BodyTooLong {
+            faults.push(ResponseError::BodyTooLong {
                 found: body.len() as u64,
             });
         }
-        Ok(Examined {
-            answer: Self {
+        Ok(LenientResponse {
+            response: Self {
                 body: body.to_vec(),
                 head,
             },
@@ -99,11 +102,11 @@ impl Answer {
 
 /// An answer with what is wrong with it.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Examined {
+pub struct LenientResponse {
     /// What could be read.
-    pub answer: Answer,
+    pub response: Response,
     /// What a device would choke on, in the order in which it would.
-    pub faults: Vec<AnswerError>,
+    pub faults: Vec<ResponseError>,
 }
 
 /// One header line.
@@ -126,11 +129,11 @@ pub(super) struct Head {
 
 impl Head {
     /// The head at the start of `bytes` and its length in bytes; `None` while it has no end.
-    pub(super) fn find(bytes: &[u8]) -> Result<Option<(Self, usize)>, AnswerError> {
+    pub(super) fn find(bytes: &[u8]) -> Result<Option<(Self, usize)>, ResponseError> {
         let window = &bytes[..bytes.len().min(MAX_HEAD_BYTES)];
         let Some(end) = find(window, b"\r\n\r\n") else {
             return match bytes.len() {
-                MAX_HEAD_BYTES.. => Err(AnswerError::HeadTooLong),
+                MAX_HEAD_BYTES.. => Err(ResponseError::HeadTooLong),
                 _ => Ok(None),
             };
         };
@@ -138,36 +141,36 @@ impl Head {
     }
 
     /// How many body bytes follow by the literal rules of a device, in any spelling.
-    pub(super) fn framing(&self) -> Result<Framing, AnswerError> {
+    pub(super) fn framing(&self) -> Result<Framing, ResponseError> {
         if let Some(Header { name, value }) = self.named("Transfer-Encoding").next() {
-            return Err(AnswerError::Chunked {
+            return Err(ResponseError::Chunked {
                 header: format!("{name}: {}", excerpt(value.as_bytes()).trim_matches('`')),
             });
         }
         let lengths: Vec<_> = self.named("Content-Length").collect();
         let [Header { name, value }] = lengths.as_slice() else {
             return Err(match lengths.len() {
-                0 => AnswerError::LengthMissing,
-                found => AnswerError::LengthRepeated { found },
+                0 => ResponseError::LengthMissing,
+                found => ResponseError::LengthRepeated { found },
             });
         };
         let is_decimal = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
         let length = value.parse().ok().filter(|_| is_decimal);
         Ok(Framing {
-            length: length.ok_or_else(|| AnswerError::LengthValue {
+            length: length.ok_or_else(|| ResponseError::LengthValue {
                 found: excerpt(value.as_bytes()),
             })?,
-            spelling: (name != "Content-Length").then(|| AnswerError::LengthSpelling {
+            spelling: (name != "Content-Length").then(|| ResponseError::LengthSpelling {
                 found: name.clone(),
             }),
         })
     }
 
-    fn parse(head: &[u8]) -> Result<Self, AnswerError> {
+    fn parse(head: &[u8]) -> Result<Self, ResponseError> {
         let mut lines = Lines(Some(head));
         let status_line = lines.next().unwrap_or_default();
         let (version, status) =
-            parse_status_line(status_line).ok_or_else(|| AnswerError::StatusLine {
+            parse_status_line(status_line).ok_or_else(|| ResponseError::StatusLine {
                 line: excerpt(status_line),
             })?;
         Ok(Self {
@@ -187,10 +190,10 @@ impl Head {
 
 /// How the end of the body is told.
 pub(super) struct Framing {
-    /// Announced bytes.
+    /// ReceivedAnnouncement bytes.
     pub(super) length: u64,
     /// The fault of a length in another case than a device reads.
-    spelling: Option<AnswerError>,
+    spelling: Option<ResponseError>,
 }
 
 /// Lines that end with CR LF, or with the end of the head.
@@ -229,8 +232,8 @@ fn parse_status_line(line: &[u8]) -> Option<(String, u16)> {
 
 /// A name of token characters, at once a colon, a value without control characters (RFC 9112
 /// section 5).
-fn parse_header(line: &[u8]) -> Result<Header, AnswerError> {
-    let malformed = || AnswerError::HeaderLine {
+fn parse_header(line: &[u8]) -> Result<Header, ResponseError> {
+    let malformed = || ResponseError::HeaderLine {
         line: excerpt(line),
     };
     let colon = line
@@ -249,14 +252,14 @@ fn parse_header(line: &[u8]) -> Result<Header, AnswerError> {
     })
 }
 
-fn length_fault(announced: u64, found: usize) -> Option<AnswerError> {
+fn length_fault(announced: u64, found: usize) -> Option<ResponseError> {
     if announced > MAX_BODY_BYTES as u64 {
-        return Some(AnswerError::BodyTooLong { found: announced });
+        return Some(ResponseError::BodyTooLong { found: announced });
     }
     match (found as u64).cmp(&announced) {
         std::cmp::Ordering::Equal => None,
-        std::cmp::Ordering::Less => Some(AnswerError::Truncated { found, announced }),
-        std::cmp::Ordering::Greater => Some(AnswerError::TrailingBytes {
+        std::cmp::Ordering::Less => Some(ResponseError::Truncated { found, announced }),
+        std::cmp::Ordering::Greater => Some(ResponseError::TrailingBytes {
             // Not more than `found`, which is a `usize`.
             found: found - usize::try_from(announced).unwrap_or(0),
         }),
@@ -264,18 +267,18 @@ fn length_fault(announced: u64, found: usize) -> Option<AnswerError> {
 }
 
 /// Why bytes without an end of their head are no answer.
-fn unfinished(bytes: &[u8]) -> AnswerError {
+fn unfinished(bytes: &[u8]) -> ResponseError {
     let first_line = Lines(Some(bytes)).next().unwrap_or_default();
     if bytes.is_empty() {
-        AnswerError::Empty
+        ResponseError::Empty
     } else if !bytes.starts_with(b"HTTP/") {
-        AnswerError::StatusLine {
+        ResponseError::StatusLine {
             line: excerpt(first_line),
         }
     } else if find(bytes, b"\n\n").is_some() {
-        AnswerError::BareLineFeed
+        ResponseError::BareLineFeed
     } else {
-        AnswerError::HeadUnfinished { found: bytes.len() }
+        ResponseError::HeadUnfinished { found: bytes.len() }
     }
 }
 
@@ -286,5 +289,5 @@ fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
 }
 
 #[cfg(test)]
-#[path = "answer_tests.rs"]
+#[path = "response_tests.rs"]
 mod tests;

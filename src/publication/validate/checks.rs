@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Findings, Prover};
+use super::{Report, Validator};
 use crate::config::SiteConfig;
 use crate::platform;
 use crate::publication::{Refusal, Warning};
@@ -10,37 +10,37 @@ use engage_wire::HostName;
 use engage_wire::limits::{MAX_KEY_BITS, MIN_RSA_BITS};
 use engage_wire::pki::{Certificate, PublicKey, Role, SubjectAltName};
 
-impl Prover<'_> {
-    pub(super) fn judge_base_url(&mut self) {
+impl Validator<'_> {
+    pub(super) fn check_base_url(&mut self) {
         if self.base_url.is_https() {
-            self.findings.warn(Warning::https_base_url());
+            self.report.warn(Warning::https_base_url());
         }
         if !self.base_url.path().is_empty() {
             let warning = Warning::base_url_path(&self.base_url.to_string());
-            self.findings.warn(warning);
+            self.report.warn(warning);
         }
         let is_loopback = matches!(self.base_url.host(), HostName::Ip(ip) if ip.is_loopback());
         if self.config.base_url.is_none() && is_loopback {
-            self.findings
+            self.report
                 .warn(Warning::derived_base_url(&self.base_url.to_string()));
         }
     }
 
     /// Devices that are sent to `base_url` must find a site there.
-    pub(super) fn judge_sites(&mut self) {
+    pub(super) fn check_sites(&mut self) {
         let host = self.base_url.host();
         let answers = |site: &SiteConfig| site.hosts.is_empty() || site.hosts.contains(host);
         if !self.config.sites.iter().any(answers) {
-            self.findings.warn(Warning::no_site_at_base_url(host));
+            self.report.warn(Warning::no_site_at_base_url(host));
         }
     }
 }
 
-impl Findings {
+impl Report {
     /// Time, key and signature of one certificate.
-    pub(super) fn judge_certificate(&mut self, role: Role, certificate: &Certificate, path: &Path) {
-        self.judge_time(role, certificate, path);
-        self.judge_key(role, certificate, path);
+    pub(super) fn check_certificate(&mut self, role: Role, certificate: &Certificate, path: &Path) {
+        self.check_time(role, certificate, path);
+        self.check_key(role, certificate, path);
         if let Some(oid) = &certificate.key_use().unknown_critical {
             self.warn(Warning::unknown_critical(role, certificate, path, oid));
         }
@@ -49,7 +49,7 @@ impl Findings {
         }
     }
 
-    fn judge_time(&mut self, role: Role, certificate: &Certificate, path: &Path) {
+    fn check_time(&mut self, role: Role, certificate: &Certificate, path: &Path) {
         let (subject, path_buf) = (certificate.subject().to_owned(), path.to_owned());
         let (validity, now) = (certificate.validity(), self.now);
         if validity.is_over(now) {
@@ -73,7 +73,7 @@ impl Findings {
         }
     }
 
-    fn judge_key(&mut self, role: Role, certificate: &Certificate, path: &Path) {
+    fn check_key(&mut self, role: Role, certificate: &Certificate, path: &Path) {
         let (subject, path_buf) = (certificate.subject().to_owned(), path.to_owned());
         match certificate.key().clone() {
             PublicKey::Rsa {
@@ -100,7 +100,7 @@ impl Findings {
     }
 
     /// What strict TLS clients expect of a server certificate, and a device may one day.
-    pub(super) fn judge_leaf(&mut self, leaf: &Certificate, host: &HostName, path: &Path) {
+    pub(super) fn check_leaf(&mut self, leaf: &Certificate, host: &HostName, path: &Path) {
         let key_use = leaf.key_use();
         if key_use.is_ca == Some(true) {
             self.warn(Warning::leaf_is_ca(leaf, path));
@@ -130,7 +130,7 @@ impl Findings {
     /// What every issuer is expected to say of itself.
     ///
     /// `below` is how many intermediates lie between it and the server certificate.
-    pub(super) fn judge_issuer(
+    pub(super) fn check_issuer(
         &mut self,
         role: Role,
         issuer: &Certificate,
@@ -151,7 +151,7 @@ impl Findings {
         }
     }
 
-    pub(super) fn judge_secrecy(&mut self, path: &Path) {
+    pub(super) fn check_secrecy(&mut self, path: &Path) {
         if let Some(mode) = platform::mode_readable_by_others(path) {
             self.warn(Warning::key_readable(path, mode));
         }

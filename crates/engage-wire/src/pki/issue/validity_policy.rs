@@ -7,7 +7,7 @@ use crate::pki::Validity;
 
 /// The validity periods of certificates that are issued together.
 #[derive(Clone, Copy, Debug)]
-pub struct Lifetimes {
+pub struct ValidityPolicy {
     now: Timestamp,
     server_days: ServerDays,
 }
@@ -21,10 +21,10 @@ pub enum ServerDays {
     Exactly(u32),
 }
 
-impl Lifetimes {
+impl ValidityPolicy {
     /// Periods that begin one day before `now`.
     #[must_use]
-    pub fn starting(now: Timestamp, server_days: ServerDays) -> Self {
+    pub fn new(now: Timestamp, server_days: ServerDays) -> Self {
         Self { now, server_days }
     }
 
@@ -91,10 +91,10 @@ mod tests {
 
     #[test]
     fn a_server_certificate_lasts_ten_years_and_its_issuers_400_days_longer() {
-        let lifetimes = Lifetimes::starting(NOVEMBER_2026, ServerDays::Default);
-        assert_eq!(lifetimes.server().days_left(NOVEMBER_2026), 3650);
-        assert_eq!(lifetimes.authority().days_left(NOVEMBER_2026), 4050);
-        for validity in [lifetimes.server(), lifetimes.authority()] {
+        let validity_policy = ValidityPolicy::new(NOVEMBER_2026, ServerDays::Default);
+        assert_eq!(validity_policy.server().days_left(NOVEMBER_2026), 3650);
+        assert_eq!(validity_policy.authority().days_left(NOVEMBER_2026), 4050);
+        for validity in [validity_policy.server(), validity_policy.authority()] {
             assert_eq!(days_between(validity.not_before, NOVEMBER_2026), 1);
         }
     }
@@ -102,11 +102,11 @@ mod tests {
     #[test]
     fn nothing_ends_after_2038_unless_the_operator_asked_for_days() {
         let in_2030 = add_days(NOVEMBER_2026, 1200);
-        let default = Lifetimes::starting(in_2030, ServerDays::Default);
+        let default = ValidityPolicy::new(in_2030, ServerDays::Default);
         for validity in [default.server(), default.authority()] {
             assert_eq!(validity.not_after.to_string(), "2038-01-19T03:14:07Z");
         }
-        let asked = Lifetimes::starting(in_2030, ServerDays::Exactly(3650));
+        let asked = ValidityPolicy::new(in_2030, ServerDays::Exactly(3650));
         assert_eq!(asked.server().days_left(in_2030), 3650);
         assert_eq!(asked.authority().days_left(in_2030), 4050);
     }
@@ -115,7 +115,7 @@ mod tests {
     fn the_bound_is_given_up_where_it_would_leave_less_than_a_year() {
         for days in [3800, 4100, 5000] {
             let late = add_days(NOVEMBER_2026, days);
-            let validity = Lifetimes::starting(late, ServerDays::Default).server();
+            let validity = ValidityPolicy::new(late, ServerDays::Default).server();
             assert!(validity.days_left(late) >= 366, "{days}");
         }
     }

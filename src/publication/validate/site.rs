@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::Prover;
+use super::Validator;
 use crate::config::SiteConfig;
 use crate::publication::inventory::{CertificateEntry, SiteEntry};
-use crate::publication::shelf::FileName;
+use crate::publication::static_files::FileName;
 use crate::publication::{Expiry, PublishedSite, Refusal, Warning};
 use engage_wire::HostName;
 use engage_wire::limits::{MAX_CHAIN_BYTES, TIGHT_CHAIN_BYTES};
@@ -21,18 +21,18 @@ pub(super) struct Anchor {
 }
 
 /// What a site's devices are told.
-pub(super) struct ProvenSite {
+pub(super) struct ValidatedSite {
     pub(super) hosts: Vec<HostName>,
     pub(super) site: PublishedSite,
 }
 
-impl Prover<'_> {
+impl Validator<'_> {
     pub(super) fn site(
         &mut self,
         site: &SiteConfig,
         chain: Option<&ServerChain>,
         root: Option<&Certificate>,
-    ) -> Option<ProvenSite> {
+    ) -> Option<ValidatedSite> {
         let anchor = self.anchor(site, chain, root);
         let key = self.site_key(site);
         let cert_url = self.cert_url(site, anchor.as_deref());
@@ -53,7 +53,7 @@ impl Prover<'_> {
                 .map(|it| it.certificate.fingerprint().to_string()),
             chain_bytes: anchor.as_ref().and_then(|it| it.path_bytes),
         });
-        Some(ProvenSite {
+        Some(ValidatedSite {
             hosts: site.hosts.clone(),
             site: PublishedSite {
                 name: site.name.clone(),
@@ -70,10 +70,10 @@ impl Prover<'_> {
             site: name.clone(),
             source,
         });
-        let key = self.findings.accept(key)?;
-        self.findings.judge_secrecy(key_file);
+        let key = self.report.accept(key)?;
+        self.report.check_secrecy(key_file);
         if key.looks_like_text() {
-            self.findings.warn(Warning::site_key_text(name, key_file));
+            self.report.warn(Warning::site_key_text(name, key_file));
         }
         Some(key)
     }
@@ -83,16 +83,16 @@ impl Prover<'_> {
         let SiteConfig {
             name, certificate, ..
         } = site;
-        let file_name = FileName::of(certificate).ok_or_else(|| Refusal::NotDerName {
+        let file_name = FileName::from_path(certificate).ok_or_else(|| Refusal::NotDerName {
             site: name.clone(),
             path: certificate.clone(),
         });
-        let file_name = self.findings.accept(file_name)?;
+        let file_name = self.report.accept(file_name)?;
         let url = CertUrl::new(format!("{}{}", self.base_url, file_name.request_path()));
         if let Some(anchor) = anchor {
             self.serve(file_name, certificate, &anchor.certificate);
         }
-        self.findings.accept(url.map_err(|source| Refusal::CertUrl {
+        self.report.accept(url.map_err(|source| Refusal::CertUrl {
             site: name.clone(),
             source,
         }))
@@ -101,8 +101,8 @@ impl Prover<'_> {
     /// Serves an announced certificate by its file name, from the bytes that are hashed.
     fn serve(&mut self, name: FileName, path: &Path, certificate: &Certificate) {
         match self.served.get(&name) {
-            Some((other, shelved)) if shelved != certificate => {
-                self.findings.refuse(Refusal::SameName {
+            Some((other, existing)) if existing != certificate => {
+                self.report.refuse(Refusal::SameName {
                     name: name.to_string(),
                     one: path.to_owned(),
                     other: other.clone(),
@@ -126,7 +126,7 @@ impl Prover<'_> {
             return known.clone();
         }
         let certificate = load_certificate_der("announced certificate", &site.certificate);
-        let anchor = self.findings.accept(certificate).map(|certificate| {
+        let anchor = self.report.accept(certificate).map(|certificate| {
             let path = chain.and_then(|chain| self.device_path(site, chain, &certificate, root));
             Arc::new(Anchor {
                 path_bytes: path.map(|path| path.size()),
@@ -153,8 +153,8 @@ impl Prover<'_> {
             } else {
                 Role::Intermediate
             };
-            self.findings
-                .judge_certificate(role, anchor, &site.certificate);
+            self.report
+                .check_certificate(role, anchor, &site.certificate);
         }
         let path = chain
             .device_path(anchor, root)
@@ -163,11 +163,11 @@ impl Prover<'_> {
                 site: Some(site.name.clone()),
                 source,
             });
-        let path = self.findings.accept(path)?;
+        let path = self.report.accept(path)?;
         self.note(&path);
-        self.judge_size(site, &path);
+        self.check_size(site, &path);
         if path.lacks_root() {
-            self.findings
+            self.report
                 .warn(Warning::root_not_counted(chain_file, path.topmost()));
         }
         for (at, (role, issuer)) in path.roles().enumerate().skip(1) {
@@ -176,25 +176,25 @@ impl Prover<'_> {
             } else {
                 chain_file
             };
-            self.findings.judge_issuer(role, issuer, at - 1, file);
+            self.report.check_issuer(role, issuer, at - 1, file);
         }
         if anchor == chain.leaf() && !anchor.is_self_signed() {
-            self.findings
+            self.report
                 .warn(Warning::server_announced(anchor, &site.certificate));
         }
         Some(path)
     }
 
-    fn judge_size(&mut self, site: &SiteConfig, path: &DevicePath) {
+    fn check_size(&mut self, site: &SiteConfig, path: &DevicePath) {
         let file = &self.config.https.certificate;
         match path.size() {
-            found if found > MAX_CHAIN_BYTES => self.findings.refuse(Refusal::ChainTooLarge {
+            found if found > MAX_CHAIN_BYTES => self.report.refuse(Refusal::ChainTooLarge {
                 path: file.clone(),
                 site: site.name.clone(),
                 found,
                 sum: path.sum_text(),
             }),
-            found if found > TIGHT_CHAIN_BYTES => self.findings.warn(Warning::tight(file, found)),
+            found if found > TIGHT_CHAIN_BYTES => self.report.warn(Warning::tight(file, found)),
             _ => {}
         }
     }
@@ -223,7 +223,7 @@ impl Prover<'_> {
                 size_bytes: certificate.size(),
                 key: certificate.key().to_string(),
                 not_after: validity.not_after.to_string(),
-                days_left: validity.days_left(self.findings.now),
+                days_left: validity.days_left(self.report.now),
                 fingerprint_sha256: fingerprint,
             });
         }

@@ -20,7 +20,7 @@ use sha1::Sha1;
 use super::openssl::{Pki, SITE_KEY};
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Sin {
+pub(super) enum Fault {
     None,
     Chunked,
     ClosedTls,
@@ -50,7 +50,7 @@ pub(super) struct Host {
 }
 
 impl Host {
-    pub(super) fn start(pki: &Pki, sin: Sin) -> Self {
+    pub(super) fn start(pki: &Pki, sin: Fault) -> Self {
         let plain = TcpListener::bind("127.0.0.1:0").unwrap();
         let secure = TcpListener::bind("127.0.0.1:0").unwrap();
         let (http, https) = (plain.local_addr().unwrap(), secure.local_addr().unwrap());
@@ -62,8 +62,8 @@ impl Host {
             serve(plain, &stop, move |stream| content.answer(stream, false))
         }];
         match sin {
-            Sin::ClosedTls => drop(secure),
-            Sin::PlainTls => {
+            Fault::ClosedTls => drop(secure),
+            Fault::PlainTls => {
                 threads.push(serve(secure, &stop, |mut stream| {
                     let _ = stream.read(&mut [0; 4096]);
                     let _ = stream.write_all(
@@ -140,32 +140,32 @@ fn serve(
 }
 
 struct Content {
-    sin: Sin,
+    sin: Fault,
     announcement: String,
     file: Vec<u8>,
     private_key: Vec<u8>,
 }
 
 impl Content {
-    fn new(pki: &Pki, sin: Sin, http: SocketAddr) -> Self {
+    fn new(pki: &Pki, sin: Fault, http: SocketAddr) -> Self {
         let file = match sin {
-            Sin::Pem => pki.read("ca.pem"),
+            Fault::Pem => pki.read("ca.pem"),
             _ => pki.read("static/Device_Certificates/partner_CA.der"),
         };
         let key = STANDARD.decode(SITE_KEY).unwrap();
         let hash = STANDARD.encode(match sin {
-            Sin::WrongHash => hmac(&[0; 32], &file),
-            Sin::TextKeyHash => hmac(SITE_KEY.as_bytes(), &file),
+            Fault::WrongHash => hmac(&[0; 32], &file),
+            Fault::TextKeyHash => hmac(SITE_KEY.as_bytes(), &file),
             _ => hmac(&key, &file),
         });
-        let scheme = if sin == Sin::HttpsCertUrl {
+        let scheme = if sin == Fault::HttpsCertUrl {
             "https"
         } else {
             "http"
         };
         let url = format!("{scheme}://{http}{CERTIFICATE}");
         let announcement = match sin {
-            Sin::KeyOrder => format!(r#"{{"hash":"{hash}","cert_url":"{url}"}}"#),
+            Fault::KeyOrder => format!(r#"{{"hash":"{hash}","cert_url":"{url}"}}"#),
             _ => format!(r#"{{"cert_url":"{url}","hash":"{hash}"}}"#),
         };
         Self {
@@ -182,18 +182,18 @@ impl Content {
         };
         let bytes = match path.as_str() {
             "/swordfish/lock/certificates/current" => self.announce(is_secure),
-            CERTIFICATE if self.sin != Sin::MissingFile => {
+            CERTIFICATE if self.sin != Fault::MissingFile => {
                 ok("application/octet-stream", &self.file)
             }
-            "/static/Device_Certificates/partner_server.key" if self.sin == Sin::LeaksKey => {
+            "/static/Device_Certificates/partner_server.key" if self.sin == Fault::LeaksKey => {
                 ok("text/plain", &self.private_key)
             }
             "/static/Device_Certificates/../../pki/partner_server.key"
-                if self.sin == Sin::LeaksKeyBesidePki =>
+                if self.sin == Fault::LeaksKeyBesidePki =>
             {
                 ok("text/plain", &self.private_key)
             }
-            "/pki/site.key" if self.sin == Sin::LeaksSiteKey => {
+            "/pki/site.key" if self.sin == Fault::LeaksSiteKey => {
                 ok("text/plain", format!("{SITE_KEY}\n").as_bytes())
             }
             _ => b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n".to_vec(),
@@ -204,15 +204,15 @@ impl Content {
 
     fn announce(&self, is_secure: bool) -> Vec<u8> {
         let body = match self.sin {
-            Sin::OtherOverTls if is_secure => self.announcement.replace("partner_CA", "old_CA"),
+            Fault::OtherOverTls if is_secure => self.announcement.replace("partner_CA", "old_CA"),
             _ => self.announcement.clone(),
         };
         let good = String::from_utf8(ok("application/json", body.as_bytes())).unwrap();
         match self.sin {
-            Sin::LowerCaseLength => good.replace("Content-Length", "content-length"),
-            Sin::Http10 => good.replace("HTTP/1.1", "HTTP/1.0"),
-            Sin::HtmlType => good.replace("application/json", "text/html; charset=utf-8"),
-            Sin::Chunked => format!(
+            Fault::LowerCaseLength => good.replace("Content-Length", "content-length"),
+            Fault::Http10 => good.replace("HTTP/1.1", "HTTP/1.0"),
+            Fault::HtmlType => good.replace("application/json", "text/html; charset=utf-8"),
+            Fault::Chunked => format!(
                 "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{body}\r\n0\r\n\r\n",
                 body.len()
             ),
@@ -244,12 +244,12 @@ fn hmac(key: &[u8], message: &[u8]) -> Vec<u8> {
     hmac.finalize().into_bytes().to_vec()
 }
 
-fn tls_config(pki: &Pki, sin: Sin) -> Arc<ServerConfig> {
+fn tls_config(pki: &Pki, sin: Fault) -> Arc<ServerConfig> {
     let chain = CertificateDer::pem_slice_iter(&pki.read("chain.pem"))
         .collect::<Result<Vec<_>, _>>()
         .unwrap();
     let key = match sin {
-        Sin::WrongTlsKey => pki.read("intermediate.key"),
+        Fault::WrongTlsKey => pki.read("intermediate.key"),
         _ => pki.read("server.key"),
     };
     let key = any_supported_type(&PrivateKeyDer::from_pem_slice(&key).unwrap()).unwrap();

@@ -4,7 +4,7 @@ use super::{MAX_BODY_BYTES, MAX_HEAD_BYTES};
 
 /// Why a device does not process an answer (PROTOCOL.md section 3).
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-pub enum AnswerError {
+pub enum ResponseError {
     /// Lines end in a bare line feed.
     #[error("the lines of the answer's head end with LF; allowed: CR LF")]
     BareLineFeed,
@@ -89,10 +89,10 @@ pub enum AnswerError {
     },
 }
 
-impl AnswerError {
+impl ResponseError {
     /// Whether the body's bytes cannot be told from what carries them, or are not all there.
     #[must_use]
-    pub fn hides_body(&self) -> bool {
+    pub fn is_body_unreliable(&self) -> bool {
         !matches!(
             self,
             Self::LengthMissing

@@ -8,7 +8,7 @@ const GOOD: &str =
 #[test]
 fn spelling_and_order_of_headers_are_kept() {
     let answer =
-        Answer::parse(b"HTTP/1.1 404 \r\nx-LOW: a:b \r\nContent-Length:0\r\n\r\n").unwrap();
+        Response::parse(b"HTTP/1.1 404 \r\nx-LOW: a:b \r\nContent-Length:0\r\n\r\n").unwrap();
     assert_eq!(answer.status(), 404);
     assert_eq!(answer.status_line(), "HTTP/1.1 404 ");
     let headers: Vec<_> = answer
@@ -25,7 +25,7 @@ fn each_thing_that_a_device_chokes_on_is_named() {
     let refusal = |from: &str, to: &str| {
         assert!(GOOD.contains(from));
         let bytes = GOOD.replace(from, to);
-        Answer::parse(bytes.as_bytes()).unwrap_err().to_string()
+        Response::parse(bytes.as_bytes()).unwrap_err().to_string()
     };
     assert_eq!(
         refusal("Content-Length", "content-length"),
@@ -82,10 +82,10 @@ fn bounds_hold_at_their_last_byte() {
         )
     };
     let room = MAX_HEAD_BYTES - head(0).len();
-    assert!(Answer::parse(head(room).as_bytes()).is_ok());
+    assert!(Response::parse(head(room).as_bytes()).is_ok());
     assert_eq!(
-        Answer::parse(head(room + 1).as_bytes()),
-        Err(AnswerError::HeadTooLong)
+        Response::parse(head(room + 1).as_bytes()),
+        Err(ResponseError::HeadTooLong)
     );
     let body = |length: usize| {
         format!(
@@ -93,10 +93,10 @@ fn bounds_hold_at_their_last_byte() {
             "x".repeat(length)
         )
     };
-    assert!(Answer::parse(body(MAX_BODY_BYTES).as_bytes()).is_ok());
+    assert!(Response::parse(body(MAX_BODY_BYTES).as_bytes()).is_ok());
     assert_eq!(
-        Answer::parse(body(MAX_BODY_BYTES + 1).as_bytes()),
-        Err(AnswerError::BodyTooLong { found: 65537 })
+        Response::parse(body(MAX_BODY_BYTES + 1).as_bytes()),
+        Err(ResponseError::BodyTooLong { found: 65537 })
     );
 }
 
@@ -105,16 +105,19 @@ fn after_a_tolerable_fault_the_rest_can_still_be_read() {
     let bytes = GOOD
         .replace("1.1", "1.0")
         .replace("Content-Length", "content-length");
-    let Examined { answer, faults } = Answer::examine(bytes.as_bytes()).unwrap();
+    let LenientResponse {
+        response: answer,
+        faults,
+    } = Response::parse_lenient(bytes.as_bytes()).unwrap();
     assert_eq!(answer.body(), b"{}");
     assert_eq!(faults.len(), 2);
-    assert!(!faults.iter().any(AnswerError::hides_body));
+    assert!(!faults.iter().any(ResponseError::is_body_unreliable));
 }
 
 proptest! {
     #[test]
     fn no_bytes_make_it_panic(bytes: Vec<u8>) {
-        let _ = Answer::parse(&bytes);
+        let _ = Response::parse(&bytes);
     }
 
     #[test]
@@ -126,14 +129,14 @@ proptest! {
     ) {
         let mut bytes = GOOD.replace("Length: 2", &format!("Length: {lengths}")).into_bytes();
         bytes[at.min(cut)] = byte;
-        let _ = Answer::examine(&bytes);
+        let _ = Response::parse_lenient(&bytes);
         bytes.truncate(cut);
-        let _ = Answer::examine(&bytes);
+        let _ = Response::parse_lenient(&bytes);
     }
 
     #[test]
     fn every_truncated_answer_is_refused(cut in 0..GOOD.len()) {
-        prop_assert!(Answer::parse(&GOOD.as_bytes()[..cut]).is_err());
+        prop_assert!(Response::parse(&GOOD.as_bytes()[..cut]).is_err());
     }
 
     #[test]
@@ -148,7 +151,7 @@ proptest! {
             "HTTP/1.1 {status} R\r\n{lines}Content-Length: {}\r\n\r\n", body.len()
         ).into_bytes();
         bytes.extend_from_slice(&body);
-        let answer = Answer::parse(&bytes).unwrap();
+        let answer = Response::parse(&bytes).unwrap();
         prop_assert_eq!(answer.status(), status);
         prop_assert_eq!(answer.body(), body);
         let read: Vec<_> = answer.headers().iter().map(|own| (own.name.clone(), own.value.clone())).collect();

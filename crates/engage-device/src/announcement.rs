@@ -14,17 +14,17 @@ use engage_wire::{HttpUrl, HttpUrlError, excerpt};
 
 /// `{"cert_url":"..","hash":".."}` (PROTOCOL.md section 1).
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Announced {
+pub struct ReceivedAnnouncement {
     cert_url: String,
     hash: String,
-    deviations: Vec<Deviation>,
+    deviations: Vec<FormatDeviation>,
 }
 
-impl Announced {
+impl ReceivedAnnouncement {
     /// Reads a body: one JSON object with exactly the two documented keys, both strings.
-    pub fn parse(body: &[u8]) -> Result<Self, AnnouncedError> {
+    pub fn parse(body: &[u8]) -> Result<Self, AnnouncementError> {
         let Entries(entries) =
-            serde_json::from_slice(body).map_err(|error| AnnouncedError::NotAnObject {
+            serde_json::from_slice(body).map_err(|error| AnnouncementError::NotAnObject {
                 body: excerpt(body),
                 reason: error.to_string(),
             })?;
@@ -32,9 +32,9 @@ impl Announced {
             let mut values = entries.iter().filter(|(name, _)| name == key);
             match (values.next(), values.next()) {
                 (Some((_, Value::String(text))), None) => Ok(text.clone()),
-                (Some(_), None) => Err(AnnouncedError::NotText { key }),
-                (Some(_), Some(_)) => Err(AnnouncedError::Repeated { key }),
-                (None, _) => Err(AnnouncedError::Missing { key }),
+                (Some(_), None) => Err(AnnouncementError::NotText { key }),
+                (Some(_), Some(_)) => Err(AnnouncementError::Repeated { key }),
+                (None, _) => Err(AnnouncementError::Missing { key }),
             }
         };
         let (cert_url, hash) = (text_of("cert_url")?, text_of("hash")?);
@@ -42,17 +42,17 @@ impl Announced {
             .iter()
             .find(|(key, _)| !KEYS.contains(&key.as_str()))
         {
-            return Err(AnnouncedError::Unknown {
+            return Err(AnnouncementError::Unknown {
                 key: excerpt(key.as_bytes()),
             });
         }
         let mut deviations = Vec::new();
         if entries.first().is_some_and(|(key, _)| key != KEYS[0]) {
-            deviations.push(Deviation::KeyOrder);
+            deviations.push(FormatDeviation::KeyOrder);
         }
         let minified_bytes = minified(&entries).len();
         if body.len() != minified_bytes {
-            deviations.push(Deviation::NotMinified {
+            deviations.push(FormatDeviation::NotMinified {
                 found: body.len(),
                 minified: minified_bytes,
             });
@@ -78,20 +78,22 @@ impl Announced {
 
     /// Where the form differs from that of the documentation; a device may tolerate it.
     #[must_use]
-    pub fn deviations(&self) -> &[Deviation] {
+    pub fn deviations(&self) -> &[FormatDeviation] {
         &self.deviations
     }
 
     /// `cert_url` as a URL of a length that devices take.
-    pub fn certificate_url(&self) -> Result<HttpUrl, AnnouncedError> {
+    pub fn certificate_url(&self) -> Result<HttpUrl, AnnouncementError> {
         let found = self.cert_url.chars().count();
         if found > MAX_CERT_URL_CHARS {
-            return Err(AnnouncedError::UrlTooLong { found });
+            return Err(AnnouncementError::UrlTooLong { found });
         }
-        self.cert_url.parse().map_err(|source| AnnouncedError::Url {
-            url: excerpt(self.cert_url.as_bytes()),
-            source,
-        })
+        self.cert_url
+            .parse()
+            .map_err(|source| AnnouncementError::Url {
+                url: excerpt(self.cert_url.as_bytes()),
+                source,
+            })
     }
 
     /// Whether `hash` is the Base64 of the HMAC over `der`.
@@ -110,7 +112,7 @@ impl Announced {
 
 /// A difference from the documented form that a JSON parser does not mind.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-pub enum Deviation {
+pub enum FormatDeviation {
     /// `hash` comes first.
     #[error("`hash` stands before `cert_url`; documented: `cert_url` first")]
     KeyOrder,
@@ -126,7 +128,7 @@ pub enum Deviation {
 
 /// Why a body is not an announcement.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-pub enum AnnouncedError {
+pub enum AnnouncementError {
     /// A key is not there.
     #[error("the announcement has no `{key}`; allowed: exactly `cert_url` and `hash`")]
     Missing {
@@ -175,7 +177,7 @@ pub enum AnnouncedError {
     },
 }
 
-impl AnnouncedError {
+impl AnnouncementError {
     /// What the reader can do about it.
     #[must_use]
     pub fn hint(&self) -> String {
@@ -235,18 +237,22 @@ mod tests {
 
     #[test]
     fn order_and_white_space_are_reported_and_tolerated() {
-        let deviations = |body: &str| Announced::parse(body.as_bytes()).unwrap().deviations;
+        let deviations = |body: &str| {
+            ReceivedAnnouncement::parse(body.as_bytes())
+                .unwrap()
+                .deviations
+        };
         assert_eq!(deviations(r#"{"cert_url":"u","hash":"h"}"#), []);
         assert_eq!(
             deviations(r#"{"hash":"h","cert_url":"u"}"#),
-            [Deviation::KeyOrder]
+            [FormatDeviation::KeyOrder]
         );
-        let spaced = Deviation::NotMinified {
+        let spaced = FormatDeviation::NotMinified {
             found: 29,
             minified: 27,
         };
         assert_eq!(deviations(r#"{"cert_url": "u","hash": "h"}"#), [spaced]);
-        let escaped = Deviation::NotMinified {
+        let escaped = FormatDeviation::NotMinified {
             found: 28,
             minified: 27,
         };
@@ -266,7 +272,10 @@ mod tests {
             r#"{"cert_url":"u","hash":"h"}{}"#,
             "\u{feff}{\"cert_url\":\"u\",\"hash\":\"h\"}",
         ] {
-            assert!(Announced::parse(body.as_bytes()).is_err(), "{body}");
+            assert!(
+                ReceivedAnnouncement::parse(body.as_bytes()).is_err(),
+                "{body}"
+            );
         }
     }
 
@@ -276,10 +285,12 @@ mod tests {
             let start = "http://a/";
             let url = start.to_owned() + &"x".repeat(length - start.len());
             let body = format!(r#"{{"cert_url":"{url}","hash":""}}"#);
-            Announced::parse(body.as_bytes()).unwrap().certificate_url()
+            ReceivedAnnouncement::parse(body.as_bytes())
+                .unwrap()
+                .certificate_url()
         };
         assert!(url(256).is_ok());
-        assert_eq!(url(257), Err(AnnouncedError::UrlTooLong { found: 257 }));
+        assert_eq!(url(257), Err(AnnouncementError::UrlTooLong { found: 257 }));
     }
 
     proptest! {
@@ -292,7 +303,7 @@ mod tests {
             let key = SiteKey::from_bytes(key);
             let hash = key.announcement_hash(&der);
             let body = Announcement::new(CertUrl::new(url.clone()).unwrap(), hash).body();
-            let announced = Announced::parse(&body).unwrap();
+            let announced = ReceivedAnnouncement::parse(&body).unwrap();
             prop_assert_eq!(announced.cert_url(), url);
             prop_assert_eq!(announced.deviations(), []);
             prop_assert!(announced.matches(&key, &der));
@@ -301,8 +312,8 @@ mod tests {
 
         #[test]
         fn no_body_makes_it_panic(body: Vec<u8>, text in "[{}\\[\\]\",:a-z \\\\]{0,60}") {
-            let _ = Announced::parse(&body);
-            let _ = Announced::parse(text.as_bytes());
+            let _ = ReceivedAnnouncement::parse(&body);
+            let _ = ReceivedAnnouncement::parse(text.as_bytes());
         }
     }
 }

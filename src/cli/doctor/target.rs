@@ -12,7 +12,7 @@ use engage_wire::site::SiteKey;
 use engage_wire::{HostPort, HttpUrl, Scheme};
 
 /// A host to examine.
-pub(super) struct Subject {
+pub(super) struct Target {
     /// The announcement's URL.
     pub(super) url: HttpUrl,
     /// Where TLS is spoken.
@@ -22,8 +22,8 @@ pub(super) struct Subject {
     pub(super) private_key: Option<String>,
 }
 
-impl Subject {
-    pub(super) fn of(doctor: Doctor) -> Result<Self, Failure> {
+impl Target {
+    pub(super) fn from_arguments(doctor: Doctor) -> Result<Self, Failure> {
         let Doctor {
             url,
             config,

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 /// Refusals and warnings, each said once however many sites it concerns.
 #[derive(Debug)]
-pub(super) struct Findings {
+pub(super) struct Report {
     /// The one "now" of the proof.
     pub(super) now: Timestamp,
     pub(super) warnings: Vec<Warning>,
@@ -15,8 +15,8 @@ pub(super) struct Findings {
     warned: HashSet<Warning>,
 }
 
-impl Findings {
-    pub(super) fn at(now: Timestamp) -> Self {
+impl Report {
+    pub(super) fn new(now: Timestamp) -> Self {
         Self {
             now,
             warnings: Vec::new(),

@@ -2,30 +2,30 @@
 
 use rustls::pki_types::PrivateKeyDer;
 
-use super::examination::Examination;
+use super::run::DoctorRun;
 use super::step::Findings;
-use engage_device::{Announced, Received, Request, TlsClient, connect, exchange};
+use engage_device::{Received, ReceivedAnnouncement, Request, TlsClient, connect, exchange};
 use engage_wire::paths;
 use engage_wire::site::SiteKey;
 use engage_wire::{HttpUrl, Scheme};
 
 /// Asks for every likely place of a key, over HTTP and, with a `client`, over TLS.
-pub(super) async fn seek_private_key(
-    examination: &Examination,
-    announced: Option<&Announced>,
+pub(super) async fn probe_private_keys(
+    run: &DoctorRun,
+    announced: Option<&ReceivedAnnouncement>,
     der: Option<&[u8]>,
     client: Option<&TlsClient>,
 ) -> Findings {
     let mut findings = Findings::new();
-    let hunt = Hunt { examination, der };
-    let paths = likely_paths(announced, examination.subject.private_key.as_deref());
+    let probe = KeyProbe { run, der };
+    let paths = likely_paths(announced, run.target.private_key.as_deref());
     let mut asked = 0;
     for client in std::iter::once(None).chain(client.map(Some)) {
         let mut unanswered = 0;
         for path in &paths {
-            let Some(received) = hunt.ask(path, client).await else {
+            let Some(received) = probe.ask(path, client).await else {
                 unanswered += 1;
-                if unanswered < PATIENCE {
+                if unanswered < MAX_UNANSWERED {
                     continue;
                 }
                 findings.warn(
@@ -35,7 +35,7 @@ pub(super) async fn seek_private_key(
                 break;
             };
             asked += 1;
-            if let Some(kind) = hunt.key_in(&received) {
+            if let Some(kind) = probe.key_in(&received) {
                 findings.fail(
                     format!("{kind} can be downloaded over {} from `{path}`", way(client)),
                     "anyone on the network can have it: move it out of the served folder at once, and issue a new one",
@@ -50,16 +50,16 @@ pub(super) async fn seek_private_key(
     findings
 }
 
-struct Hunt<'a> {
-    examination: &'a Examination,
+struct KeyProbe<'a> {
+    run: &'a DoctorRun,
     der: Option<&'a [u8]>,
 }
 
-impl Hunt<'_> {
+impl KeyProbe<'_> {
     async fn ask(&self, path: &str, client: Option<&TlsClient>) -> Option<Received> {
-        let deadline = self.examination.deadline();
-        let subject = &self.examination.subject;
-        let url = subject.url.with_target(path);
+        let deadline = self.run.deadline();
+        let target = &self.run.target;
+        let url = target.url.with_target(path);
         match client {
             None => {
                 let mut stream = connect(&url.address(), deadline).await.ok()?;
@@ -68,8 +68,8 @@ impl Hunt<'_> {
                     .ok()
             }
             Some(client) => {
-                let url = url.with_scheme(Scheme::Https, subject.https.port);
-                let mut session = client.connect(&subject.https, deadline).await.ok()?;
+                let url = url.with_scheme(Scheme::Https, target.https.port);
+                let mut session = client.connect(&target.https, deadline).await.ok()?;
                 exchange(&mut session.stream, &Request::get(&url), deadline)
                     .await
                     .ok()
@@ -80,10 +80,10 @@ impl Hunt<'_> {
     /// The raw bytes are searched: a key that is badly framed is still a key.
     fn key_in(&self, received: &Received) -> Option<&'static str> {
         let bytes = received.bytes();
-        let answer = received.examine().ok();
+        let answer = received.lenient_response().ok();
         let body = answer
             .as_ref()
-            .map_or(bytes, |examined| examined.answer.body());
+            .map_or(bytes, |examined| examined.response.body());
         let is_pem = bytes
             .windows(PEM_MARKER.len())
             .any(|window| window == PEM_MARKER);
@@ -92,7 +92,7 @@ impl Hunt<'_> {
         }
         // Two keys are the same if their hashes of the same bytes are.
         let der = self.der.unwrap_or_default();
-        let own = self.examination.subject.key.announcement_hash(der);
+        let own = self.run.target.key.announcement_hash(der);
         SiteKey::parse(body)
             .is_ok_and(|key| key.announcement_hash(der) == own)
             .then_some("the site key")
@@ -100,7 +100,10 @@ impl Hunt<'_> {
 }
 
 /// The sample's layout, ours, the announced file's neighbours, and ways around a static folder.
-fn likely_paths(announced: Option<&Announced>, private_key: Option<&str>) -> Vec<String> {
+fn likely_paths(
+    announced: Option<&ReceivedAnnouncement>,
+    private_key: Option<&str>,
+) -> Vec<String> {
     let announced_folder = announced
         .and_then(|announced| announced.cert_url().parse::<HttpUrl>().ok())
         .and_then(|url| Some(url.target().rsplit_once('/')?.0.to_owned() + "/"))
@@ -116,7 +119,11 @@ fn likely_paths(announced: Option<&Announced>, private_key: Option<&str>) -> Vec
         }
     }
     for name in [private_key.unwrap_or(NAMES[0]), "site.key"] {
-        paths.extend(ROUNDABOUT.iter().map(|folder| format!("{folder}{name}")));
+        paths.extend(
+            TRAVERSAL_PREFIXES
+                .iter()
+                .map(|folder| format!("{folder}{name}")),
+        );
     }
     paths
 }
@@ -136,7 +143,7 @@ const NAMES: [&str; 6] = [
 ];
 
 /// From the static folder to `pki/` beside it, in spellings that careless servers decode late.
-const ROUNDABOUT: [&str; 6] = [
+const TRAVERSAL_PREFIXES: [&str; 6] = [
     "/",
     "/pki/",
     "/static/../pki/",
@@ -148,4 +155,4 @@ const ROUNDABOUT: [&str; 6] = [
 const PEM_MARKER: &[u8] = b"PRIVATE KEY-----";
 
 /// Requests without an answer before a way is given up.
-const PATIENCE: usize = 3;
+const MAX_UNANSWERED: usize = 3;

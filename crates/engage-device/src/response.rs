@@ -190,7 +190,7 @@ impl Head {
 
 /// How the end of the body is told.
 pub(super) struct Framing {
-    /// ReceivedAnnouncement bytes.
+    /// Announced bytes.
     pub(super) length: u64,
     /// The fault of a length in another case than a device reads.
     spelling: Option<ResponseError>,

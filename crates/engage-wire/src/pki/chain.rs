@@ -150,7 +150,7 @@ impl DevicePath {
 pub enum Role {
     /// Issues others, and is issued by another.
     Intermediate,
-    /// CertifiedIssuer by itself.
+    /// Issued by itself.
     Root,
     /// The one that the server presents as its own.
     Server,

@@ -1,14 +1,17 @@
 //! Why a configuration file cannot be used.
 
-use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
+use miette::Diagnostic;
+
+use super::syntax_hint::syntax_hint;
+use engage_wire::HostName;
+use engage_wire::ReadError;
 use engage_wire::diagnostic::Explain;
 use engage_wire::site::SiteName;
-use engage_wire::{HostName, ReadError};
 
 /// Why a configuration file cannot be used.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Diagnostic, thiserror::Error)]
 pub enum ConfigError {
     /// A Host header value would select two sites.
     #[error(
@@ -16,6 +19,7 @@ pub enum ConfigError {
         path.display(),
         host.as_ref().map_or_else(|| "no `hosts`".to_owned(), |host| format!("host `{host}`"))
     )]
+    #[diagnostic(code("ambiguous-host"), help("{}", ambiguous_host_hint(host.as_ref())))]
     AmbiguousHost {
         /// The file.
         path: PathBuf,
@@ -26,10 +30,34 @@ pub enum ConfigError {
         /// The site named later.
         other: SiteName,
     },
+    /// A path that no file has: an escape sequence was meant as a part of it.
+    #[error(
+        "configuration file `{}` names the path {value:?}, which contains a tab, a line feed or another control character",
+        path.display()
+    )]
+    #[diagnostic(
+        code("config-path"),
+        help(
+            "in \"double quotes\" a backslash begins an escape: `\\t` is a tab; \
+             write the path in 'single quotes', or with `/`"
+        )
+    )]
+    ControlCharacter {
+        /// The file.
+        path: PathBuf,
+        /// The path in it.
+        value: PathBuf,
+    },
     /// A key stands in it, or it is a key file: whatever is wrong, it cannot be quoted.
     #[error(
         "configuration file `{}` contains a key, so nothing of it is shown; allowed: the path of a key's file",
         path.display()
+    )]
+    #[diagnostic(
+        code("key-in-config"),
+        help(
+            "is this the right file? a key belongs into a file of its own, which `key_file` or `private_key` names"
+        )
     )]
     HoldsKey {
         /// The file.
@@ -37,140 +65,85 @@ pub enum ConfigError {
     },
     /// No `[[site]]` at all.
     #[error("configuration file `{}` names no site; at least one `[[site]]` is needed", path.display())]
+    #[diagnostic(
+        code("no-site"),
+        help(
+            "add `[[site]]` with `name`, `key_file` and `certificate`; docs/config.toml shows a whole file"
+        )
+    )]
     NoSite {
         /// The file.
         path: PathBuf,
     },
-    /// Not TOML, an unknown key, or a value that is not allowed. The source shows line and column.
-    #[error("configuration file `{}` cannot be used", path.display())]
-    Syntax {
-        /// The file.
-        path: PathBuf,
-        /// The known key nearest to an unknown one.
-        suggestion: Option<String>,
-        /// Line, column and reason.
-        source: Box<toml::de::Error>,
-    },
     /// Not UTF-8.
-    #[error("configuration file `{}` is not text in UTF-8", path.display())]
+    #[error(
+        "configuration file `{}` is {}; allowed: UTF-8",
+        path.display(),
+        if *is_utf16 { "UTF-16" } else { "not text in UTF-8" }
+    )]
+    #[diagnostic(
+        code("config-syntax"),
+        help(
+            "save it as UTF-8: Windows PowerShell's `>` writes UTF-16, `Out-File -Encoding utf8` does not"
+        )
+    )]
     NotText {
         /// The file.
         path: PathBuf,
+        /// Whether it begins as UTF-16 does.
+        is_utf16: bool,
     },
     /// The file cannot be read.
     #[error(transparent)]
-    Read(#[from] ReadError),
+    #[diagnostic(code("unreadable-file"), help("{}", read_hint(source)))]
+    Read {
+        /// Why.
+        #[from]
+        source: ReadError,
+    },
+    /// Not TOML, an unknown key, or a value that is not allowed. The source shows line and column.
+    #[error("configuration file `{}` cannot be used", path.display())]
+    #[diagnostic(code("config-syntax"), help("{hint}"))]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// What was probably meant.
+        hint: String,
+        /// Line, column and reason.
+        source: Box<toml::de::Error>,
+    },
 }
 
 impl ConfigError {
-    pub(super) fn not_text(path: &Path) -> Self {
+    pub(super) fn not_text(path: &Path, bytes: &[u8]) -> Self {
         Self::NotText {
             path: path.to_owned(),
+            is_utf16: bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]),
         }
     }
 
-    pub(super) fn syntax(path: &Path, source: toml::de::Error) -> Self {
+    pub(super) fn syntax(path: &Path, text: &str, source: toml::de::Error) -> Self {
         Self::Syntax {
             path: path.to_owned(),
-            suggestion: nearest_known_key(source.message()),
+            hint: syntax_hint(text, &source),
             source: Box::new(source),
         }
     }
+}
 
-    pub(super) fn holds_key(path: &Path) -> Self {
-        Self::HoldsKey {
-            path: path.to_owned(),
+fn ambiguous_host_hint(host: Option<&HostName>) -> &'static str {
+    match host {
+        None => {
+            "the one site without `hosts` is the default; give the other its Host header values"
         }
-    }
-
-    pub(super) fn ambiguous_host(
-        path: &Path,
-        host: Option<HostName>,
-        one: SiteName,
-        other: SiteName,
-    ) -> Self {
-        Self::AmbiguousHost {
-            path: path.to_owned(),
-            host,
-            one,
-            other,
-        }
+        Some(_) => "remove the host from one of them",
     }
 }
 
-impl Explain for ConfigError {
-    fn code(&self) -> Cow<'static, str> {
-        match self {
-            Self::AmbiguousHost { .. } => "ambiguous-host".into(),
-            Self::HoldsKey { .. } => "key-in-config".into(),
-            Self::NoSite { .. } => "no-site".into(),
-            Self::NotText { .. } | Self::Syntax { .. } => "config-syntax".into(),
-            Self::Read(source) => Explain::code(source),
-        }
-    }
-
-    fn hint(&self) -> String {
-        match self {
-            Self::AmbiguousHost { host: None, .. } => {
-                "the one site without `hosts` is the default; give the other its Host header values".into()
-            }
-            Self::AmbiguousHost { .. } => "remove the host from one of them".into(),
-            Self::HoldsKey { .. } => {
-                "is this the right file? a key belongs into a file of its own, which `key_file` or `private_key` names"
-                    .into()
-            }
-            Self::NoSite { .. } => {
-                "add `[[site]]` with `name`, `key_file` and `certificate`; README.md shows a whole file".into()
-            }
-            Self::Syntax { suggestion: Some(key), .. } => format!("did you mean `{key}`?"),
-            Self::Syntax { source, .. } if source.message().contains("socket address") => {
-                "an address is `IP:PORT`, such as `0.0.0.0:80`; names are not looked up".into()
-            }
-            Self::Syntax { .. } => "README.md lists every key with its allowed values".into(),
-            Self::NotText { .. } => {
-                "save it as UTF-8: Windows PowerShell's `>` writes UTF-16, `Out-File -Encoding utf8` does not".into()
-            }
-            Self::Read(source) if source.is_not_found() => {
-                "name the file with `--config FILE`, or make one with `engage-host init`".into()
-            }
-            Self::Read(source) => source.hint(),
-        }
-    }
-}
-
-/// Reads serde's "unknown field `htps`, expected one of `http`, `https`" and picks the nearest.
-fn nearest_known_key(message: &str) -> Option<String> {
-    let mut quoted = message
-        .strip_prefix("unknown field ")?
-        .split('`')
-        .skip(1)
-        .step_by(2);
-    let unknown = quoted.next()?;
-    quoted
-        .map(|known| (strsim::damerau_levenshtein(unknown, known), known))
-        .min_by_key(|(distance, _)| *distance)
-        // Further apart than this, a suggestion would be a guess.
-        .filter(|(distance, known)| *distance <= known.len().max(3) / 2)
-        .map(|(_, known)| known.to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_mistyped_key_is_matched_and_a_foreign_one_is_not() {
-        let message =
-            |unknown| format!("unknown field `{unknown}`, expected one of `base_url`, `https`");
-        assert_eq!(
-            nearest_known_key(&message("htps")).as_deref(),
-            Some("https")
-        );
-        assert_eq!(
-            nearest_known_key(&message("baseurl")).as_deref(),
-            Some("base_url")
-        );
-        assert_eq!(nearest_known_key(&message("wombat")), None);
-        assert_eq!(nearest_known_key("invalid type"), None);
+fn read_hint(source: &ReadError) -> String {
+    if source.is_not_found() {
+        "name the file with `--config FILE`, or make one with `engage-host init`".into()
+    } else {
+        source.hint()
     }
 }

@@ -5,22 +5,24 @@ mod admin;
 mod base_url;
 mod devices;
 mod error;
-mod file;
 mod limits;
 mod log;
+mod number;
 mod source;
+mod syntax_hint;
 mod webhook;
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
 
 use engage_wire::site::{SiteKey, SiteName};
 use engage_wire::{HostName, read_regular_file};
-use file::{AdminSection, ConfigFile, HttpSection, HttpsSection, SiteSection};
 
 pub use access::{Access, Network, NetworkError};
-pub use admin::AdminConfig;
+pub use admin::{AdminConfig, AdminListen};
 pub use base_url::{BaseUrl, BaseUrlError, primary_ipv4};
 pub use devices::{DevicesConfig, DevicesDirectory};
 pub use error::ConfigError;
@@ -33,45 +35,66 @@ pub use webhook::WebhookConfig;
 ///
 /// Every path is absolute: messages show them, and the working directory of a service is not
 /// that of the person who reads the message.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Config {
     /// The file it came from.
+    #[serde(skip)]
     pub path: PathBuf,
     /// How devices reach the plain listener; `None` derives it from the listener's address.
     pub base_url: Option<BaseUrl>,
     /// The folder that holds `Device_Certificates/`.
+    #[serde(default = "default_static_dir")]
     pub static_dir: PathBuf,
     /// The plain listener.
+    #[serde(default)]
     pub http: HttpConfig,
     /// The TLS listener.
     pub https: HttpsConfig,
     /// At least one, with distinct hosts, at most one without hosts.
+    #[serde(default, rename = "site")]
     pub sites: Vec<SiteConfig>,
     /// Deadlines and bounds.
+    #[serde(default)]
     pub limits: Limits,
     /// Who may call.
+    #[serde(default)]
     pub access: Access,
     /// Health and metrics; port 0 lets the operating system choose.
+    #[serde(default)]
     pub admin: AdminConfig,
     /// How events are logged.
+    #[serde(default)]
     pub log: LogConfig,
     /// How the nightly call-in is answered.
+    #[serde(default)]
     pub devices: DevicesConfig,
     /// Where stored events are delivered to, if anywhere.
     pub webhook: Option<WebhookConfig>,
 }
 
 /// The plain listener.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct HttpConfig {
     /// Address to listen on; port 0 lets the operating system choose.
     pub listen: SocketAddr,
 }
 
+impl Default for HttpConfig {
+    fn default() -> Self {
+        Self {
+            listen: (Ipv4Addr::UNSPECIFIED, 80).into(),
+        }
+    }
+}
+
 /// The TLS listener.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct HttpsConfig {
     /// Address to listen on; port 0 lets the operating system choose.
+    #[serde(default = "default_https_listen")]
     pub listen: SocketAddr,
     /// PEM file: server certificate, intermediates, and perhaps the root.
     pub certificate: PathBuf,
@@ -83,7 +106,8 @@ pub struct HttpsConfig {
 }
 
 /// One site.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct SiteConfig {
     /// Its label.
     pub name: SiteName,
@@ -92,6 +116,7 @@ pub struct SiteConfig {
     /// The DER file that its devices are told to install.
     pub certificate: PathBuf,
     /// Host header values that select it; none makes it the default.
+    #[serde(default)]
     pub hosts: Vec<HostName>,
 }
 
@@ -99,8 +124,8 @@ impl Config {
     /// Reads and checks a configuration file.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-        let text = read_regular_file("configuration file", &path, MAX_FILE_BYTES)?;
-        let text = str::from_utf8(&text).map_err(|_| ConfigError::not_text(&path))?;
+        let bytes = read_regular_file("configuration file", &path, MAX_FILE_BYTES)?;
+        let text = str::from_utf8(&bytes).map_err(|_| ConfigError::not_text(&path, &bytes))?;
         Self::parse(&path, text)
     }
 
@@ -109,53 +134,16 @@ impl Config {
         // Before anything is quoted: a key in place of its file's path would stand in the message
         // that there is no such file.
         if text.contains("PRIVATE KEY-----") || SiteKey::is_written_in(text) {
-            return Err(ConfigError::holds_key(path));
+            return Err(ConfigError::HoldsKey {
+                path: path.to_owned(),
+            });
         }
-        let file: ConfigFile =
-            toml::from_str(text).map_err(|source| ConfigError::syntax(path, source))?;
-        let ConfigFile {
-            base_url,
-            static_dir,
-            http: HttpSection {
-                listen: http_listen,
-            },
-            https,
-            site,
-            limits,
-            access,
-            admin: AdminSection { listen: admin },
-            log,
-            devices,
-            webhook,
-        } = file;
-        let HttpsSection {
-            listen: https_listen,
-            certificate,
-            private_key,
-            root,
-        } = https;
-        let folder = path.parent().unwrap_or(Path::new("/"));
-        Ok(Self {
-            path: path.to_owned(),
-            base_url,
-            static_dir: folder.join(static_dir),
-            http: HttpConfig {
-                listen: http_listen,
-            },
-            https: HttpsConfig {
-                listen: https_listen,
-                certificate: folder.join(certificate),
-                private_key: folder.join(private_key),
-                root: root.map(|root| folder.join(root)),
-            },
-            sites: sites(path, folder, site)?,
-            limits: limits.into(),
-            access,
-            admin,
-            log,
-            devices: devices.in_folder(folder),
-            webhook: webhook.map(|webhook| webhook.in_folder(folder)),
-        })
+        let mut config: Self =
+            toml::from_str(text).map_err(|source| ConfigError::syntax(path, text, source))?;
+        path.clone_into(&mut config.path);
+        config.check_sites()?;
+        config.make_paths_absolute()?;
+        Ok(config)
     }
 
     /// The address that devices are told, with the plain listener bound at `http`.
@@ -165,43 +153,73 @@ impl Config {
             .clone()
             .unwrap_or_else(|| BaseUrl::from_listener(http))
     }
-}
 
-/// The site that each Host header value selects must be one.
-fn sites(
-    path: &Path,
-    folder: &Path,
-    sections: Vec<SiteSection>,
-) -> Result<Vec<SiteConfig>, ConfigError> {
-    if sections.is_empty() {
-        return Err(ConfigError::NoSite {
-            path: path.to_owned(),
-        });
-    }
-    let mut owners: HashMap<Option<HostName>, SiteName> = HashMap::new();
-    for SiteSection { name, hosts, .. } in &sections {
-        let selectors: Vec<Option<HostName>> = match hosts.as_slice() {
-            [] => vec![None],
-            hosts => hosts.iter().cloned().map(Some).collect(),
-        };
-        for host in selectors {
-            if let Some(other) = owners.insert(host.clone(), name.clone()) {
-                return Err(ConfigError::ambiguous_host(path, host, other, name.clone()));
+    /// The site that each Host header value selects must be one.
+    fn check_sites(&self) -> Result<(), ConfigError> {
+        let path = || self.path.clone();
+        if self.sites.is_empty() {
+            return Err(ConfigError::NoSite { path: path() });
+        }
+        let mut owners: HashMap<Option<&HostName>, &SiteName> = HashMap::new();
+        for SiteConfig { name, hosts, .. } in &self.sites {
+            let default_site = hosts.is_empty().then_some(None);
+            for host in hosts.iter().map(Some).chain(default_site) {
+                if let Some(other) = owners.insert(host, name) {
+                    return Err(ConfigError::AmbiguousHost {
+                        path: path(),
+                        host: host.cloned(),
+                        one: other.clone(),
+                        other: name.clone(),
+                    });
+                }
             }
         }
+        Ok(())
     }
-    let absolute = |SiteSection {
-                        name,
-                        key_file,
-                        certificate,
-                        hosts,
-                    }| SiteConfig {
-        name,
-        key_file: folder.join(key_file),
-        certificate: folder.join(certificate),
-        hosts,
-    };
-    Ok(sections.into_iter().map(absolute).collect())
+
+    /// Relative ones start from the configuration's folder.
+    fn make_paths_absolute(&mut self) -> Result<(), ConfigError> {
+        let path = self.path.clone();
+        let folder = path.parent().unwrap_or(Path::new("/"));
+        for value in self.paths_mut() {
+            if value.to_string_lossy().contains(char::is_control) {
+                return Err(ConfigError::ControlCharacter {
+                    path,
+                    value: value.clone(),
+                });
+            }
+            *value = folder.join(&*value);
+        }
+        Ok(())
+    }
+
+    /// Every path that the file names.
+    fn paths_mut(&mut self) -> impl Iterator<Item = &mut PathBuf> {
+        let HttpsConfig {
+            certificate,
+            private_key,
+            root,
+            ..
+        } = &mut self.https;
+        let sites = self.sites.iter_mut();
+        let devices = &mut self.devices;
+        let webhook = self.webhook.iter_mut();
+        [&mut self.static_dir, certificate, private_key]
+            .into_iter()
+            .chain(root)
+            .chain(sites.flat_map(|site| [&mut site.key_file, &mut site.certificate]))
+            .chain(devices.directory.path_mut())
+            .chain(&mut devices.credentials_file)
+            .chain(webhook.flat_map(|it| [&mut it.secret_file].into_iter().chain(&mut it.ca_file)))
+    }
+}
+
+fn default_static_dir() -> PathBuf {
+    "static".into()
+}
+
+fn default_https_listen() -> SocketAddr {
+    (Ipv4Addr::UNSPECIFIED, 443).into()
 }
 
 /// Room for 100,000 sites.
@@ -233,8 +251,8 @@ mod tests {
             default.devices.directory.path()
         );
         assert_eq!(
-            shown.admin,
-            AdminConfig::Listen(AdminConfig::DEFAULT_ADDRESS.into())
+            shown.admin.listen,
+            AdminListen::Address(AdminListen::DEFAULT_ADDRESS.into())
         );
     }
 

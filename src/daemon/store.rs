@@ -90,7 +90,7 @@ pub(super) fn open(
         plain_http,
         credentials_file,
         keep_audits,
-        call_in_window,
+        ..
     } = &config.devices;
     let Some(root) = directory.path() else {
         return Ok(Recording::default());
@@ -115,7 +115,7 @@ pub(super) fn open(
     let opened = FileStore::open_observed(root, *keep_audits, observer);
     let call_in = CallIn {
         store: usable(opened, directory)?,
-        window: call_in_window.clone(),
+        window: config.devices.call_in_window(),
         admittance: Admittance::new(*plain_http, credentials),
         body_bytes: config.limits.body_bytes,
         announcement_fetches: Arc::default(),

@@ -8,7 +8,7 @@ use listenfd::ListenFd;
 use tokio::net::TcpSocket;
 use tracing::warn;
 
-use crate::config::{AdminConfig, Config};
+use crate::config::{AdminListen, Config};
 use crate::platform::raise_descriptor_limit;
 use engage_wire::diagnostic::{Explain, one_line};
 
@@ -34,12 +34,12 @@ impl Sockets {
         Ok(Self {
             http: take(0, "http", config.http.listen)?,
             https: take(1, "https", config.https.listen)?,
-            admin: match config.admin {
-                AdminConfig::Default => listen("admin", AdminConfig::DEFAULT_ADDRESS.into())
+            admin: match config.admin.listen {
+                AdminListen::Default => listen("admin", AdminListen::DEFAULT_ADDRESS.into())
                     .inspect_err(|error| warn!("no admin listener: {}", one_line(error)))
                     .ok(),
-                AdminConfig::Listen(address) => Some(listen("admin", address)?),
-                AdminConfig::Off => None,
+                AdminListen::Address(address) => Some(listen("admin", address)?),
+                AdminListen::Off => None,
             },
             descriptors: raise_descriptor_limit(),
         })

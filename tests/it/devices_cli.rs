@@ -62,7 +62,7 @@ impl Hall {
             Alert::parse(br#"{"event":"06050000","time":"20261123030000"}"#).unwrap(),
             at,
         ));
-        let window = CallInWindow::new("00:00-04:00", "Europe/Berlin").unwrap();
+        let window = CallInWindow::parse("00:00-04:00", "Europe/Berlin").unwrap();
         now(store.db_answer(lobby, "0x8d1a1399bddb51d", &window, at));
         now(store.append_audits(
             CELLAR.parse().unwrap(),

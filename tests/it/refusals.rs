@@ -291,6 +291,18 @@ fn configurations_that_cannot_be_understood() {
     assert_refused("absent_configuration", &["unreadable-file"], |it| {
         it.remove("config.toml");
     });
+    assert_refused("zero_seconds", syntax, |it| {
+        it.set("[limits]", "drain_seconds = 0");
+    });
+    assert_refused("utf_16", syntax, |it| {
+        let text = fs_err::read_to_string(it.path("config.toml")).unwrap();
+        let units = std::iter::once(0xfeff).chain(text.encode_utf16());
+        let bytes: Vec<u8> = units.flat_map(u16::to_le_bytes).collect();
+        it.write("config.toml", bytes);
+    });
+    assert_refused("escapes_in_a_path", &["config-path"], |it| {
+        it.edit("pki/site.key", r"C:\temp\new\site.key");
+    });
 }
 
 #[test]

@@ -30,7 +30,7 @@ pub use files::{EventFollower, FileStore, FollowItem, KeepDays, StoreReader, Sto
 pub use id::{DeviceId, UnknownDeviceId};
 pub use record::{Alert, AuditBatch, BatchId, BodyError};
 pub use redact::redact;
-pub use schedule::{CallInWindow, CallTime, WindowError};
+pub use schedule::{CallInHours, CallInWindow, CallTime, WindowError, parse_time_zone};
 pub use serial::SerialNumber;
 pub use store::{AppendOutcome, DeviceStore, EventKind, Health, Pending, StoreError, UploadKind};
 pub use upload::{ConfigUpload, Properties};

@@ -1,6 +1,7 @@
 //! When a device is to call next.
 
 use std::fmt;
+use std::str::FromStr;
 
 use jiff::civil::{Date, Time};
 use jiff::tz::TimeZone;
@@ -15,33 +16,20 @@ use super::DeviceId;
 /// night skips is moved as far as the clock was, one that an autumn night repeats is its first.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct CallInWindow {
-    start: Time,
-    length_seconds: i64,
+    hours: CallInHours,
     zone: TimeZone,
 }
 
 impl CallInWindow {
-    /// Reads "HH:MM-HH:MM", which may cross midnight, and an IANA time zone: "Europe/Berlin".
-    pub fn new(hours: &str, zone: &str) -> Result<Self, WindowError> {
-        let zone = TimeZone::get(zone).map_err(|_| WindowError::Zone(zone.to_owned()))?;
-        Self::in_zone(hours, zone)
+    /// These hours in this time zone.
+    #[must_use]
+    pub fn new(hours: CallInHours, zone: TimeZone) -> Self {
+        Self { hours, zone }
     }
 
-    /// Reads "HH:MM-HH:MM", in a time zone that is known: [`TimeZone::system`].
-    pub fn in_zone(hours: &str, zone: TimeZone) -> Result<Self, WindowError> {
-        let refused = || WindowError::Hours(hours.to_owned());
-        let (start, end) = hours.split_once('-').ok_or_else(refused)?;
-        let start = time_of_day(start).ok_or_else(refused)?;
-        let end = time_of_day(end).ok_or_else(refused)?;
-        let length_seconds = start.duration_until(end).as_secs().rem_euclid(DAY_SECONDS);
-        if length_seconds == 0 {
-            return Err(refused());
-        }
-        Ok(Self {
-            start,
-            length_seconds,
-            zone,
-        })
+    /// Reads "HH:MM-HH:MM" and an IANA time zone: "Europe/Berlin".
+    pub fn parse(hours: &str, zone: &str) -> Result<Self, WindowError> {
+        Ok(Self::new(hours.parse()?, parse_time_zone(zone)?))
     }
 
     /// When `device` is to call next, as its `dbDwnLdTm`.
@@ -68,17 +56,59 @@ impl CallInWindow {
     fn offset_seconds(&self, device: &DeviceId) -> i64 {
         let mut first = [0; 4];
         first.copy_from_slice(&Sha256::digest(device.to_string())[..4]);
-        i64::from(u32::from_be_bytes(first)) % self.length_seconds
+        i64::from(u32::from_be_bytes(first)) % self.hours.length_seconds
     }
 
     fn call_on(&self, day: Date, offset_seconds: i64) -> Option<ZonedDateTime> {
         let clock = day
-            .to_datetime(self.start)
+            .to_datetime(self.hours.start)
             .checked_add(SignedDuration::from_secs(offset_seconds))
             .ok()?;
         // Compatible (RFC 5545): a skipped time moves on, a repeated one is its first.
         clock.to_zoned_datetime(self.zone.clone()).ok()
     }
+}
+
+/// Two different times of day, of which the second may be tomorrow's.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct CallInHours {
+    start: Time,
+    length_seconds: i64,
+}
+
+impl Default for CallInHours {
+    /// Midnight to four.
+    fn default() -> Self {
+        Self {
+            start: Time::midnight(),
+            length_seconds: 4 * 3600,
+        }
+    }
+}
+
+impl FromStr for CallInHours {
+    type Err = WindowError;
+
+    /// Reads "HH:MM-HH:MM".
+    fn from_str(text: &str) -> Result<Self, WindowError> {
+        let refused = || WindowError::Hours(text.to_owned());
+        let (start, end) = text.split_once('-').ok_or_else(refused)?;
+        let start = time_of_day(start).ok_or_else(refused)?;
+        let end = time_of_day(end).ok_or_else(refused)?;
+        let length_seconds = start.duration_until(end).as_secs().rem_euclid(DAY_SECONDS);
+        if length_seconds == 0 {
+            return Err(refused());
+        }
+        Ok(Self {
+            start,
+            length_seconds,
+        })
+    }
+}
+
+/// Looks a name up in the IANA database.
+pub fn parse_time_zone(name: &str) -> Result<TimeZone, WindowError> {
+    TimeZone::get(name).map_err(|_| WindowError::Zone(name.to_owned()))
 }
 
 /// A local time to the second. Displayed as devices receive it: "YYYYMMDDHHMMSS".
@@ -176,16 +206,16 @@ mod tests {
             "00:60-04:00",
             "+1:00-02:00",
         ] {
-            let refused = CallInWindow::new(hours, "UTC").unwrap_err();
+            let refused = CallInWindow::parse(hours, "UTC").unwrap_err();
             assert_eq!(refused, WindowError::Hours(hours.to_owned()));
         }
-        assert!(CallInWindow::new("00:00-04:00", "Europe/Berlin").is_ok());
-        assert!(CallInWindow::new("00:00-04:00", "Europe/Atlantis").is_err());
+        assert!(CallInWindow::parse("00:00-04:00", "Europe/Berlin").is_ok());
+        assert!(CallInWindow::parse("00:00-04:00", "Europe/Atlantis").is_err());
     }
 
     #[test]
     fn a_device_that_calls_seconds_early_is_not_called_back_the_same_night() {
-        let window = CallInWindow::new("00:00-04:00", "Europe/Berlin").unwrap();
+        let window = CallInWindow::parse("00:00-04:00", "Europe/Berlin").unwrap();
         let now = "2026-06-01T12:00:00Z".parse().unwrap();
         let tonight = window.next_call(&device(1), now).timestamp();
         let early = tonight - SignedDuration::from_secs(30);
@@ -196,7 +226,7 @@ mod tests {
     #[test]
     fn a_skipped_second_moves_with_the_clock_and_is_written_as_the_clock_shows_it() {
         // Berlin went from 02:00 to 03:00 on 2026-03-29; the whole window is skipped.
-        let window = CallInWindow::new("02:00-03:00", "Europe/Berlin").unwrap();
+        let window = CallInWindow::parse("02:00-03:00", "Europe/Berlin").unwrap();
         let now = "2026-03-28T12:00:00Z".parse().unwrap();
         for number in 0..200 {
             let call = window.next_call(&device(number), now).to_string();
@@ -206,7 +236,7 @@ mod tests {
 
     #[test]
     fn devices_are_spread_evenly() {
-        let window = CallInWindow::new("22:00-02:00", "UTC").unwrap();
+        let window = CallInWindow::parse("22:00-02:00", "UTC").unwrap();
         let now: Timestamp = "2026-06-01T12:00:00Z".parse().unwrap();
         let opening: Timestamp = "2026-06-01T22:00:00Z".parse().unwrap();
         let mut quarters = [0_u32; 16];
@@ -249,14 +279,14 @@ mod tests {
             hours in prop::sample::select(&WINDOWS[..]),
             number: u64,
         ) {
-            let window = CallInWindow::new(hours, zone).unwrap();
+            let window = CallInWindow::parse(hours, zone).unwrap();
             let call = window.next_call(&device(number), now);
             let ahead = call.timestamp().duration_since(now);
             prop_assert!(ahead >= LEAD, "{} ahead", ahead);
             prop_assert!(ahead <= SignedDuration::from_hours(26), "{} ahead", ahead);
 
             // What the clock shows, or would show had it not been put forward.
-            let into = |clock: Time| window.start.duration_until(clock).as_secs().rem_euclid(DAY_SECONDS);
+            let into = |clock: Time| window.hours.start.duration_until(clock).as_secs().rem_euclid(DAY_SECONDS);
             let shown = into(call.0.time());
             let unshifted = [0, 1800, 3600].map(|gap| (shown - gap).rem_euclid(DAY_SECONDS));
             let offset = window.offset_seconds(&device(number));
@@ -265,12 +295,12 @@ mod tests {
                 .next()
                 .is_some_and(|change| call.timestamp().duration_since(change.timestamp()) <= LEAD);
             prop_assert!(shown == offset || is_put_forward && unshifted.contains(&offset));
-            prop_assert!(offset < window.length_seconds);
+            prop_assert!(offset < window.hours.length_seconds);
         }
 
         #[test]
         fn the_text_is_the_moment_in_the_zone((zone, now) in zone_and_now(), number: u64) {
-            let call = CallInWindow::new("22:30-03:15", zone).unwrap().next_call(&device(number), now);
+            let call = CallInWindow::parse("22:30-03:15", zone).unwrap().next_call(&device(number), now);
             let text = call.to_string();
             let read = jiff::civil::DateTime::strptime("%Y%m%d%H%M%S", &text).unwrap();
             prop_assert_eq!(text.len(), 14);
@@ -279,7 +309,7 @@ mod tests {
 
         #[test]
         fn no_text_makes_it_panic(hours: String) {
-            let _ = CallInWindow::in_zone(&hours, TimeZone::UTC);
+            let _ = hours.parse::<CallInHours>();
         }
     }
 }

@@ -17,7 +17,7 @@ pub(super) fn config(listen: &ListenOverrides, host: Option<&HostName>) -> Strin
         None => "# base_url = \"http://10.44.68.128\"".to_owned(),
     };
     format!(
-        r#"# engage-host: made by `engage-host init`. README.md lists every key.
+        r#"# engage-host: made by `engage-host init`. docs/CONFIGURATION.md lists every key.
 # Relative paths start from this file's folder.
 
 # How devices reach port 80; cert_url = base_url + /static/Device_Certificates/ + file name.

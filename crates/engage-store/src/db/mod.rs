@@ -118,7 +118,7 @@ mod tests {
     fn next_call() -> CallTime {
         let device = "0123456789ABCDEF".parse().unwrap();
         let now = "2026-06-01T12:00:00Z".parse().unwrap();
-        CallInWindow::new("00:00-00:01", "UTC")
+        CallInWindow::parse("00:00-00:01", "UTC")
             .unwrap()
             .next_call(&device, now)
     }

@@ -203,7 +203,7 @@ async fn notes_survive_a_restart() {
 async fn a_bad_database_is_refused_with_its_path_and_the_last_good_one_stays() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
-    let window = CallInWindow::new("00:00-04:00", "UTC").unwrap();
+    let window = CallInWindow::parse("00:00-04:00", "UTC").unwrap();
     let answered = async |asked: &str| {
         let body = store
             .db_answer(device(1), asked, &window, at(NOVEMBER))

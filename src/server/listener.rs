@@ -11,7 +11,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
-use super::shutdown::Shutdown;
+use super::shutdown::{Shutdown, UnreadToken};
+use super::sockets::BACKLOG;
 
 /// Accepts until the daemon stops, and then what the kernel has accepted by that time: those
 /// clients may have sent their requests already, and closing the socket would reset them.
@@ -24,12 +25,14 @@ pub(super) struct Listener {
 enum Socket {
     Open {
         listener: TcpListener,
-        unread: TaskTrackerToken,
+        unread: UnreadToken,
     },
     /// Read to the end without the runtime, whose notifications may lag behind the kernel.
     Draining {
         listener: net::TcpListener,
-        _unread: TaskTrackerToken,
+        /// How many more are taken: clients that never stop to connect must not prevent the end.
+        remaining: u32,
+        _unread: UnreadToken,
     },
     Closed,
 }
@@ -39,7 +42,7 @@ pub(super) struct Accepted {
     pub(super) socket: TcpStream,
     pub(super) peer: SocketAddr,
     /// Held until its first request has had the chance to be read (see [`Shutdown::drain`]).
-    pub(super) unread: TaskTrackerToken,
+    pub(super) unread: UnreadToken,
     /// Held as long as the connection.
     pub(super) open: TaskTrackerToken,
 }
@@ -71,9 +74,14 @@ impl Listener {
 
     fn poll_accept(&self, context: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
         let mut socket = self.socket.lock();
-        match &*socket {
+        match &mut *socket {
             Socket::Open { listener, .. } => listener.poll_accept(context),
-            Socket::Draining { listener, .. } => {
+            Socket::Draining {
+                listener,
+                remaining: remaining @ 1..,
+                ..
+            } => {
+                *remaining -= 1;
                 if let Ok((stream, peer)) = listener.accept() {
                     return Poll::Ready(registered(stream).map(|stream| (stream, peer)));
                 }
@@ -81,7 +89,10 @@ impl Listener {
                 *socket = Socket::Closed;
                 Poll::Pending
             }
-            Socket::Closed => Poll::Pending,
+            Socket::Draining { .. } | Socket::Closed => {
+                *socket = Socket::Closed;
+                Poll::Pending
+            }
         }
     }
 
@@ -91,6 +102,7 @@ impl Listener {
             Socket::Open { listener, unread } => match listener.into_std() {
                 Ok(listener) => Socket::Draining {
                     listener,
+                    remaining: BACKLOG,
                     _unread: unread,
                 },
                 Err(_) => Socket::Closed,

@@ -17,6 +17,13 @@ pub(super) struct Shutdown {
     open: TaskTracker,
 }
 
+/// Keeps a stop waiting, and tells of it.
+#[derive(Debug)]
+pub(super) struct UnreadToken {
+    pub(super) token: TaskTrackerToken,
+    pub(super) stopping: CancellationToken,
+}
+
 impl Shutdown {
     /// What axum-server's handles are made with.
     pub(super) fn control(&self) -> Control {
@@ -29,8 +36,11 @@ impl Shutdown {
     }
 
     /// For a listener that is open, and a connection whose first request may be there unread.
-    pub(super) fn unread_token(&self) -> TaskTrackerToken {
-        self.unread.token()
+    pub(super) fn unread_token(&self) -> UnreadToken {
+        UnreadToken {
+            token: self.unread.token(),
+            stopping: self.stopping.clone(),
+        }
     }
 
     /// For a connection that is open.

@@ -114,4 +114,4 @@ fn listen(listener: &'static str, address: SocketAddr) -> Result<TcpListener, Bi
 
 /// Connections that may wait to be accepted: after a power cut a whole building calls at once.
 /// The kernel lowers it to its own limit (`net.core.somaxconn`).
-const BACKLOG: u32 = 4096;
+pub(super) const BACKLOG: u32 = 4096;

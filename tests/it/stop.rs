@@ -3,7 +3,9 @@
 use std::io::Write;
 use std::net::TcpStream;
 
-use crate::harness::{Daemon, Installation, connect, get, read_answer, standard};
+use crate::harness::{
+    Daemon, Installation, connect, get, read_answer, standard, tls_connect, trusting,
+};
 
 #[test]
 fn sigterm_drains_and_ends_with_success() {
@@ -83,4 +85,39 @@ fn sigterm_right_after_the_start_ends_with_success_too() {
         let (code, log) = daemon.finish();
         assert_eq!(code, Some(0), "{log}");
     }
+}
+
+#[test]
+fn what_was_accepted_and_sent_before_a_stop_is_answered() {
+    let installation = Installation::new(standard());
+    let daemon = Daemon::start(&installation);
+    // While it sleeps, the kernel goes on to accept connections and to take what they send.
+    daemon.signal("STOP");
+    let mut plain: Vec<_> = (0..50).map(|_| connect(daemon.http)).collect();
+    for stream in &mut plain {
+        stream
+            .write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            .unwrap();
+    }
+    let config = trusting(&standard().root.der);
+    let mut tls: Vec<_> = (0..3)
+        .map(|_| {
+            let mut stream = tls_connect(daemon.https, &config);
+            stream.conn.write_tls(&mut stream.sock).unwrap();
+            stream
+        })
+        .collect();
+    daemon.terminate();
+    daemon.signal("CONT");
+    for stream in &mut plain {
+        assert_eq!(read_answer(stream).status(), 404);
+    }
+    for stream in &mut tls {
+        stream
+            .write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            .unwrap();
+        assert_eq!(read_answer(stream).status(), 404);
+    }
+    let (code, log) = daemon.finish();
+    assert_eq!(code, Some(0), "{log}");
 }

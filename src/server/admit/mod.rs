@@ -16,6 +16,7 @@ use tracing::warn;
 
 use super::Rules;
 use super::listener::Accepted;
+use super::shutdown::UnreadToken;
 use crate::config::{Access, Limits};
 use crate::connection::{ListenerKind, PerListener};
 use crate::platform::service_manager::OwnCall;
@@ -48,7 +49,7 @@ pub(super) struct Admitted {
     pub(super) peer: SocketAddr,
     /// Whether `[access] allow` lets it be answered.
     pub(super) is_allowed: bool,
-    pub(super) unread: TaskTrackerToken,
+    pub(super) unread: UnreadToken,
     pub(super) guard: ConnectionGuard,
 }
 

@@ -12,9 +12,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::net::TcpStream;
-use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::connection::ConnectionState;
+use crate::server::shutdown::UnreadToken;
 
 use corked::Corked;
 pub(super) use handshake_capture::{Capture, HandshakeCapture};
@@ -31,7 +31,7 @@ pub(super) type ClientStream = Unread<ReadDeadline<WriteDeadline<Prefixed<Corked
 pub(super) fn client_stream(
     socket: TcpStream,
     prefix: Bytes,
-    unread: TaskTrackerToken,
+    unread: UnreadToken,
     state: &Arc<ConnectionState>,
     timeouts: &Arc<Timeouts>,
 ) -> ClientStream {

@@ -14,9 +14,10 @@ pub use reload_socket::{
 };
 #[cfg(unix)]
 pub use unix::{
-    ReloadSignals, create_guarded_dir, create_private_dir, create_private_file, file_number,
-    file_version, mode_readable_by_others, raise_descriptor_limit, send_before_end,
-    shutdown_requested, survive_file_size_limit,
+    FileAccess, ReloadSignals, create_dir, create_guarded_dir, create_private_dir,
+    create_private_file, file_number, file_version, inherit_access, mode_readable_by_others,
+    raise_descriptor_limit, rename_new, send_before_end, shutdown_requested,
+    survive_file_size_limit,
 };
 
 #[cfg(not(unix))]
@@ -25,8 +26,8 @@ mod portable;
 pub use portable::service_manager;
 #[cfg(not(unix))]
 pub use portable::{
-    ReloadListener, ReloadSignals, create_guarded_dir, create_private_dir, create_private_file,
-    default_reload_socket_path, file_number, file_version, mode_readable_by_others,
-    raise_descriptor_limit, reload_socket_path, request_reload, send_before_end,
-    shutdown_requested, survive_file_size_limit,
+    FileAccess, ReloadListener, ReloadSignals, create_dir, create_guarded_dir, create_private_dir,
+    create_private_file, default_reload_socket_path, file_number, file_version, inherit_access,
+    mode_readable_by_others, raise_descriptor_limit, reload_socket_path, rename_new,
+    request_reload, send_before_end, shutdown_requested, survive_file_size_limit,
 };

@@ -28,6 +28,40 @@ pub fn create_guarded_dir(path: &Path) -> io::Result<()> {
     fs_err::create_dir_all(path)
 }
 
+/// Creates a directory.
+pub fn create_dir(path: &Path, _mode: u32) -> io::Result<()> {
+    fs_err::create_dir(path)
+}
+
+/// Renames a file; fails where the new name is taken.
+pub fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
+    if to.symlink_metadata().is_ok() {
+        return Err(io::ErrorKind::AlreadyExists.into());
+    }
+    fs_err::rename(from, to)
+}
+
+/// Access lists are inherited here.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct FileAccess;
+
+impl FileAccess {
+    /// Nothing.
+    pub fn from_path(_path: &Path) -> io::Result<Self> {
+        Ok(Self)
+    }
+
+    /// Leaves the file as it is.
+    pub fn apply(self, _path: &Path) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The system does it by itself.
+pub fn inherit_access(_path: &Path, _group_bits: u32) -> io::Result<()> {
+    Ok(())
+}
+
 /// No such limit is known here.
 #[must_use]
 pub fn raise_descriptor_limit() -> usize {

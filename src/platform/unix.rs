@@ -1,13 +1,15 @@
 //! Unix: file modes and signals.
 
-use std::fs::Metadata;
+use std::fs::{Metadata, Permissions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, chown};
 use std::path::Path;
 
 use fs_err::os::unix::fs::OpenOptionsExt;
 use fs_err::{File, OpenOptions};
-use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
+use rustix::fs::{CWD, RenameFlags};
+use rustix::io::Errno;
+use rustix::process::{Resource, Rlimit, Signal, getegid, geteuid, getrlimit, setrlimit};
 use tokio::net::TcpStream;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -46,6 +48,84 @@ pub fn create_guarded_dir(path: &Path) -> io::Result<()> {
         .recursive(true)
         .mode(0o750)
         .create(path)
+}
+
+/// Creates a directory with these permission bits, as far as the umask lets them be.
+pub fn create_dir(path: &Path, mode: u32) -> io::Result<()> {
+    std::fs::DirBuilder::new().mode(mode).create(path)
+}
+
+/// Renames a file; fails where the new name is taken.
+pub fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
+    #[cfg(any(target_os = "linux", target_vendor = "apple"))]
+    match rustix::fs::renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        // A file system that cannot: the name is looked at, and taken a moment later.
+        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {}
+        renamed => return renamed.map_err(io::Error::from),
+    }
+    if to.symlink_metadata().is_ok() {
+        return Err(io::ErrorKind::AlreadyExists.into());
+    }
+    std::fs::rename(from, to)
+}
+
+/// Owner, group and permission bits of a file.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct FileAccess {
+    owner: u32,
+    group: u32,
+    mode: u32,
+}
+
+impl FileAccess {
+    /// Those of a file that exists.
+    pub fn from_path(path: &Path) -> io::Result<Self> {
+        let metadata = std::fs::metadata(path)?;
+        Ok(Self {
+            owner: metadata.uid(),
+            group: metadata.gid(),
+            mode: metadata.mode() & 0o7777,
+        })
+    }
+
+    /// Gives them to another file, as far as this user may give files away: whoever may not owns
+    /// the file, and will read it.
+    pub fn apply(self, path: &Path) -> io::Result<()> {
+        let found = Self::from_path(path)?;
+        let owner = (found.owner != self.owner).then_some(self.owner);
+        let group = (found.group != self.group).then_some(self.group);
+        if (owner, group) != (None, None)
+            && may_be_denied(chown(path, owner, group))?.is_none()
+            && may_be_denied(chown(path, None, group))?.is_none()
+        {
+            // The bits for the group were meant for another one.
+            let mode = self.mode & !0o070;
+            return std::fs::set_permissions(path, Permissions::from_mode(mode));
+        }
+        std::fs::set_permissions(path, Permissions::from_mode(self.mode))
+    }
+}
+
+/// What root creates is for whoever owns the directory that it is in: gives a new file or directory
+/// that owner and group, and where that group may enter, a daemon's, `group_bits` too. Other users
+/// create for themselves.
+pub fn inherit_access(path: &Path, group_bits: u32) -> io::Result<()> {
+    if !geteuid().is_root() {
+        return Ok(());
+    }
+    let found = FileAccess::from_path(path)?;
+    let above = FileAccess::from_path(path.parent().unwrap_or(Path::new("/")))?;
+    let is_for_group = above.mode & 0o010 != 0 && above.group != getegid().as_raw();
+    let mode = found.mode | if is_for_group { group_bits } else { 0 };
+    FileAccess { mode, ..above }.apply(path)
+}
+
+/// `None` when this user may not give files away.
+fn may_be_denied(outcome: io::Result<()>) -> io::Result<Option<()>> {
+    match outcome {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(None),
+        other => other.map(Some),
+    }
 }
 
 /// Raises the limit of open descriptors as far as the system lets it, and says how far.

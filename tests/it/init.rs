@@ -1,8 +1,11 @@
 //! `init`: what it makes, what it keeps, what it refuses.
 
+mod access;
+mod interrupted;
 mod kept;
 mod made;
 mod refused;
+mod used;
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
@@ -41,6 +44,25 @@ fn check(dir: &Path) -> Output {
 
 fn run(arguments: &[&str]) -> Output {
     command(arguments).output().unwrap()
+}
+
+/// `serve --init` in a place where it must not create anything.
+fn serve_refuses(dir: &Path) -> String {
+    let config = dir.join("config.toml");
+    let before = files(dir);
+    let served = crate::harness::run(&mut command(&[
+        "serve",
+        "--init",
+        "--config",
+        config.to_str().unwrap(),
+        "--http",
+        "127.0.0.1:0",
+        "--https",
+        "127.0.0.1:0",
+    ]));
+    assert_eq!(served.code, Some(1), "{}", served.stderr_text());
+    assert_eq!(files(dir), before);
+    served.errors()
 }
 
 /// The binary under the usual umask, whatever that of the person who tests.

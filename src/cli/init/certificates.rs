@@ -4,9 +4,15 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
+use super::clock;
 use super::error::InitError;
-use super::layout::{Layout, exists};
-use super::new_file::NewFile;
+use super::hosts;
+use super::layout::{IntermediatePaths, Layout, PairPaths, RootPaths, exists};
+use super::replaced::Replaced;
+use super::staging::NewFile;
+use crate::cli::output::Failure;
+use crate::config::Config;
+use crate::platform::FileAccess;
 use engage_wire::HostName;
 use engage_wire::limits::MAX_CHAIN_BYTES;
 use engage_wire::pki::issue::{CertifiedIssuer, IssueError, ValidityPolicy};
@@ -24,23 +30,32 @@ pub(super) struct Issuance {
 #[derive(Debug)]
 pub(super) struct NewServer {
     pub(super) hosts: Vec<HostName>,
+    /// The certificate that it replaces, if its names were taken over.
+    pub(super) names_from: Option<PathBuf>,
     pub(super) not_after: Timestamp,
     /// Of server certificate, intermediate and root.
     pub(super) chain_bytes: usize,
 }
 
 /// Issues what the configuration needs and does not find, from the authorities that exist.
+///
+/// Without `given` hosts the server certificate is for those of the one that it replaces, or for
+/// what the configuration and this computer say of themselves.
 pub(super) fn missing(
     layout: &Layout,
-    hosts: &[HostName],
+    config: &Config,
+    given: &[HostName],
     validity_policy: &ValidityPolicy,
-) -> Result<Issuance, InitError> {
-    if pair_exists(&layout.server, &layout.server_key)? {
-        if layout.announces_intermediate && !exists(&layout.intermediate)? {
-            return Err(InitError::anchor_lost(&layout.intermediate, &layout.server));
+) -> Result<Issuance, Failure> {
+    if layout.server.exist()? {
+        let IntermediatePaths { pair, is_announced } = &layout.intermediate;
+        if *is_announced && !exists(&pair.certificate)? {
+            return Err(
+                InitError::anchor_lost(&pair.certificate, &layout.server.certificate).into(),
+            );
         }
         return Ok(Issuance {
-            files: missing_anchors(layout, &layout.server)?,
+            files: missing_anchors(&layout.root, &layout.server.certificate)?,
             server: None,
         });
     }
@@ -49,27 +64,68 @@ pub(super) fn missing(
         root,
         intermediate,
     } = Authorities::found_or_new(layout, validity_policy)?;
+    let replaced = Replaced::find(&layout.server, intermediate.certificate());
+    refuse_implausible_clock(
+        validity_policy.now(),
+        intermediate.certificate(),
+        replaced.as_ref(),
+    )?;
+    let hosts = hosts::names(given, replaced.as_ref(), config);
     let server = intermediate
-        .issue_server(hosts, validity_policy)
+        .issue_server(&hosts, validity_policy)
         .map_err(InitError::issuing("a server certificate"))?;
     let chain = [server.certificate(), intermediate.certificate()];
     let chain_bytes = validate(layout, chain.map(Clone::clone).into(), root.as_ref())?;
-    files.extend([
-        key_file(&layout.server_key, &server, "server key"),
-        NewFile::private(
-            layout.server.clone(),
-            pem(&chain),
-            "server certificate and intermediate",
-        ),
-    ]);
+    files.extend(server_files(layout, &server, &chain, replaced.as_ref()));
     Ok(Issuance {
         files,
         server: Some(NewServer {
-            hosts: hosts.to_vec(),
             not_after: server.certificate().validity().not_after,
+            names_from: replaced.filter(|_| given.is_empty()).map(|it| it.path),
+            hosts,
             chain_bytes,
         }),
     })
+}
+
+/// Key and chain, accessible as those that they replace, or as the other secrets of the daemon.
+fn server_files(
+    layout: &Layout,
+    server: &CertifiedIssuer,
+    chain: &[&Certificate],
+    replaced: Option<&Replaced>,
+) -> [NewFile; 2] {
+    let secrets = || {
+        let mut keys = layout.site_keys.iter();
+        keys.find_map(|path| FileAccess::from_path(path).ok())
+    };
+    let key_access = replaced.and_then(|it| it.key_access).or_else(secrets);
+    let certificate_access = replaced
+        .and_then(|it| it.certificate_access)
+        .or_else(secrets);
+    let PairPaths { certificate, key } = &layout.server;
+    [
+        NewFile::secret(key.clone(), key_pem(server), "server key", key_access),
+        NewFile::secret(
+            certificate.clone(),
+            pem(chain),
+            "server certificate and intermediate",
+            certificate_access,
+        ),
+    ]
+}
+
+fn refuse_implausible_clock(
+    now: Timestamp,
+    issuer: &Certificate,
+    replaced: Option<&Replaced>,
+) -> Result<(), InitError> {
+    let issuer = (
+        format!("`{}`", issuer.subject()),
+        issuer.validity().not_before,
+    );
+    let replaced = replaced.map(|it| (format!("`{}`", it.path.display()), it.not_before));
+    clock::refuse_implausible(now, [issuer].into_iter().chain(replaced))
 }
 
 /// Who issues the server certificate, and what must be written so that they exist.
@@ -81,18 +137,19 @@ struct Authorities {
 }
 
 impl Authorities {
-    fn found_or_new(layout: &Layout, validity_policy: &ValidityPolicy) -> Result<Self, InitError> {
-        if pair_exists(&layout.intermediate, &layout.intermediate_key)? {
+    fn found_or_new(layout: &Layout, validity_policy: &ValidityPolicy) -> Result<Self, Failure> {
+        let pair = &layout.intermediate.pair;
+        if pair.exist()? {
             return Self::renewing(layout);
         }
-        let (root, mut files) = root(layout, validity_policy)?;
+        let (root, mut files) = root(&layout.root, validity_policy)?;
         let intermediate = root
             .issue_intermediate(validity_policy)
             .map_err(InitError::issuing("an intermediate certificate"))?;
         files.extend([
-            key_file(&layout.intermediate_key, &intermediate, "intermediate key"),
+            key_file(&pair.key, &intermediate, "intermediate key"),
             certificate_file(
-                &layout.intermediate,
+                &pair.certificate,
                 intermediate.certificate(),
                 "intermediate certificate",
             ),
@@ -105,41 +162,45 @@ impl Authorities {
     }
 
     /// From the intermediate that exists, so that devices keep the root that they have.
-    fn renewing(layout: &Layout) -> Result<Self, InitError> {
-        let root =
-            existing_root(layout)?.map(|path| load_certificate_der("root certificate", &path));
+    fn renewing(layout: &Layout) -> Result<Self, Failure> {
+        let root = layout.root.existing()?;
+        let root = root.map(|path| load_certificate_der("root certificate", path));
+        let pair = &layout.intermediate.pair;
         Ok(Self {
-            files: missing_anchors(layout, &layout.intermediate)?,
+            files: missing_anchors(&layout.root, &pair.certificate)?,
             root: root.transpose()?,
-            intermediate: adopt(&layout.intermediate, &layout.intermediate_key)?,
+            intermediate: existing_issuer(&pair.certificate, &pair.key)?,
         })
     }
 }
 
 /// The root, and the files that are missing of it.
 fn root(
-    layout: &Layout,
+    paths: &RootPaths,
     validity_policy: &ValidityPolicy,
-) -> Result<(CertifiedIssuer, Vec<NewFile>), InitError> {
-    let has_key = exists(&layout.root_key)?;
-    match existing_root(layout)? {
+) -> Result<(CertifiedIssuer, Vec<NewFile>), Failure> {
+    let has_key = exists(&paths.key)?;
+    match paths.existing()? {
         Some(path) if has_key => {
-            let root = adopt(&path, &layout.root_key)?;
-            Ok((root, missing_anchors(layout, &path)?))
+            let root = existing_issuer(path, &paths.key)?;
+            Ok((root, missing_anchors(paths, path)?))
         }
         Some(root) => Err(InitError::RootKeyAway {
-            root,
-            key: layout.root_key.clone(),
-        }),
+            root: root.to_owned(),
+            key: paths.key.clone(),
+        }
+        .into()),
         None if has_key => Err(InitError::HalfPair {
-            exists: layout.root_key.clone(),
-            missing: layout.roots[0].clone(),
-        }),
+            exists: paths.key.clone(),
+            missing: paths.certificates[0].clone(),
+        }
+        .into()),
         None => {
+            clock::refuse_implausible(validity_policy.now(), [])?;
             let root = CertifiedIssuer::root(validity_policy)
                 .map_err(InitError::issuing("a root certificate"))?;
-            let mut files = vec![key_file(&layout.root_key, &root, "root key")];
-            files.extend(layout.roots.iter().map(|path| {
+            let mut files = vec![key_file(&paths.key, &root, "root key")];
+            files.extend(paths.certificates.iter().map(|path| {
                 certificate_file(path, root.certificate(), "root certificate, for devices")
             }));
             Ok((root, files))
@@ -149,14 +210,16 @@ fn root(
 
 /// Announced files that are missing although `below` exists, which was issued under them: copies
 /// of the root if another announced file still is one. A root cannot be made again.
-fn missing_anchors(layout: &Layout, below: &Path) -> Result<Vec<NewFile>, InitError> {
+fn missing_anchors(root: &RootPaths, below: &Path) -> Result<Vec<NewFile>, Failure> {
     let mut files = Vec::new();
-    for path in layout.roots.iter().filter(|_| layout.announces_root) {
+    for path in root.certificates.iter().filter(|_| root.is_announced) {
         if exists(path)? {
             continue;
         }
-        let other = existing_root(layout)?.ok_or_else(|| InitError::anchor_lost(path, below))?;
-        let root = load_certificate_der("root certificate", &other)?;
+        let other = root
+            .existing()?
+            .ok_or_else(|| InitError::anchor_lost(path, below))?;
+        let root = load_certificate_der("root certificate", other)?;
         files.push(certificate_file(
             path,
             &root,
@@ -166,30 +229,21 @@ fn missing_anchors(layout: &Layout, below: &Path) -> Result<Vec<NewFile>, InitEr
     Ok(files)
 }
 
-fn existing_root(layout: &Layout) -> Result<Option<PathBuf>, InitError> {
-    for path in &layout.roots {
-        if exists(path)? {
-            return Ok(Some(path.clone()));
-        }
-    }
-    Ok(None)
-}
-
 /// Proves that a device accepts the new chain, whichever announced certificate it trusts.
 /// Returns the largest DER total.
 fn validate(
     layout: &Layout,
     chain: Vec<Certificate>,
     root: Option<&Certificate>,
-) -> Result<usize, InitError> {
+) -> Result<usize, Failure> {
     let refused = |source| InitError::NotOneChain {
-        server: layout.server.clone(),
+        server: layout.server.certificate.clone(),
         source: Box::new(source),
     };
     let intermediate = chain[chain.len() - 1].clone();
     let chain = ServerChain::parse(chain).map_err(refused)?;
     let mut anchors = vec![root.cloned().unwrap_or(intermediate)];
-    for path in &layout.roots {
+    for path in &layout.root.certificates {
         if exists(path)? {
             anchors.push(load_certificate_der("announced certificate", path)?);
         }
@@ -200,47 +254,36 @@ fn validate(
         largest = largest.max(path.size());
     }
     if largest > MAX_CHAIN_BYTES {
-        return Err(InitError::TooLarge { found: largest });
+        return Err(InitError::TooLarge { found: largest }.into());
     }
     Ok(largest)
 }
 
-/// Whether a certificate and its key exist; refuses one without the other.
-fn pair_exists(certificate: &Path, key: &Path) -> Result<bool, InitError> {
-    match (exists(certificate)?, exists(key)?) {
-        (has_certificate, has_key) if has_certificate == has_key => Ok(has_key),
-        (has_certificate, _) => {
-            let (exists, missing) = if has_certificate {
-                (certificate, key)
-            } else {
-                (key, certificate)
-            };
-            Err(InitError::HalfPair {
-                exists: exists.to_owned(),
-                missing: missing.to_owned(),
-            })
-        }
-    }
-}
-
-fn adopt(certificate: &Path, key: &Path) -> Result<CertifiedIssuer, InitError> {
+fn existing_issuer(certificate: &Path, key: &Path) -> Result<CertifiedIssuer, Failure> {
     let issuer = load_certificate_der("issuer certificate", certificate)?;
-    CertifiedIssuer::from_existing(issuer, PrivateKey::load(key)?).map_err(|source| match source {
-        IssueError::ForeignKey { .. } | IssueError::UnusableKey => InitError::IssuerKey {
-            key: key.to_owned(),
-            certificate: certificate.to_owned(),
-            source,
-        },
-        source => InitError::Issue {
-            what: "from an existing authority",
-            source,
-        },
-    })
+    let issuer =
+        CertifiedIssuer::from_existing(issuer, PrivateKey::load(key)?).map_err(|source| {
+            match source {
+                IssueError::ForeignKey { .. } | IssueError::UnusableKey => InitError::IssuerKey {
+                    key: key.to_owned(),
+                    certificate: certificate.to_owned(),
+                    source,
+                },
+                source => InitError::Issue {
+                    what: "from an existing authority",
+                    source,
+                },
+            }
+        })?;
+    Ok(issuer)
 }
 
 fn key_file(path: &Path, issued: &CertifiedIssuer, what: &'static str) -> NewFile {
-    let pem = Zeroizing::new(issued.key_pem().as_bytes().to_vec());
-    NewFile::private(path.to_owned(), pem, what)
+    NewFile::private(path.to_owned(), key_pem(issued), what)
+}
+
+fn key_pem(issued: &CertifiedIssuer) -> Zeroizing<Vec<u8>> {
+    Zeroizing::new(issued.key_pem().as_bytes().to_vec())
 }
 
 fn certificate_file(path: &Path, certificate: &Certificate, what: &'static str) -> NewFile {

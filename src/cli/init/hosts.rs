@@ -1,5 +1,6 @@
 //! The names for which the server certificate is issued.
 
+use super::replaced::Replaced;
 use crate::config::{Config, primary_ipv4};
 use engage_wire::HostName;
 
@@ -7,11 +8,18 @@ use engage_wire::HostName;
 ///
 /// Addresses and at least one DNS name: devices are told bare addresses, and some embedded TLS
 /// clients look at DNS names only (PROTOCOL.md section 2).
-pub(super) fn names(given: &[HostName], config: &Config) -> Vec<HostName> {
-    let mut names = if given.is_empty() {
-        found(config)
-    } else {
-        given.to_vec()
+pub(super) fn names(
+    given: &[HostName],
+    replaced: Option<&Replaced>,
+    config: &Config,
+) -> Vec<HostName> {
+    let mut names = match replaced {
+        _ if !given.is_empty() => given.to_vec(),
+        Some(replaced) => {
+            let earlier = replaced.hosts.iter().cloned();
+            earlier.chain(configured(config)).collect()
+        }
+        None => found(config),
     };
     if !names.iter().any(|name| matches!(name, HostName::Dns(_))) {
         names.extend(own_name());
@@ -26,6 +34,12 @@ pub(super) fn names(given: &[HostName], config: &Config) -> Vec<HostName> {
         }
     }
     distinct
+}
+
+/// Names under which devices are told to reach this computer.
+fn configured(config: &Config) -> impl Iterator<Item = HostName> {
+    let base_url = config.base_url.iter().map(|url| url.host().clone());
+    base_url.chain(config.sites.iter().flat_map(|site| site.hosts.clone()))
 }
 
 /// What the configuration and this computer say of themselves.
@@ -69,7 +83,7 @@ mod tests {
         );
         let config = Config::parse(Path::new("/x/config.toml"), &text).unwrap();
         let given: Vec<_> = given.iter().map(|host| host.parse().unwrap()).collect();
-        names(&given, &config)
+        names(&given, None, &config)
             .iter()
             .map(HostName::to_string)
             .collect()

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::error::InitError;
-use crate::config::{Config, HttpsConfig};
+use crate::config::Config;
 
 /// The files that `init` looks after; all paths absolute.
 #[derive(Debug)]
@@ -11,95 +11,133 @@ pub(super) struct Layout {
     pub(super) config: PathBuf,
     /// Each distinct one; several sites may share a key.
     pub(super) site_keys: Vec<PathBuf>,
-    pub(super) root_key: PathBuf,
-    /// Where the root lies; not empty. Several sites may announce it from several files.
-    pub(super) roots: Vec<PathBuf>,
-    /// Whether a site announces the root: it is needed even after everything is issued.
-    pub(super) announces_root: bool,
-    pub(super) intermediate_key: PathBuf,
-    pub(super) intermediate: PathBuf,
-    pub(super) announces_intermediate: bool,
-    pub(super) server_key: PathBuf,
-    pub(super) server: PathBuf,
-    pub(super) data_dir: PathBuf,
+    pub(super) root: RootPaths,
+    pub(super) intermediate: IntermediatePaths,
+    pub(super) server: PairPaths,
+}
+
+/// A certificate and its private key.
+#[derive(Debug)]
+pub(super) struct PairPaths {
+    pub(super) certificate: PathBuf,
+    pub(super) key: PathBuf,
+}
+
+#[derive(Debug)]
+pub(super) struct RootPaths {
+    /// Not empty. Several sites may announce the root from several files.
+    pub(super) certificates: Vec<PathBuf>,
+    pub(super) key: PathBuf,
+    /// Whether a site announces it: it is needed even after everything is issued.
+    pub(super) is_announced: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct IntermediatePaths {
+    pub(super) pair: PairPaths,
+    pub(super) is_announced: bool,
 }
 
 impl Layout {
     /// The keys of the authorities lie beside the server's, the intermediate beside the first
     /// announced certificate.
-    pub(super) fn of(config: &Config) -> Self {
-        let Config {
-            path,
-            sites,
-            https:
-                HttpsConfig {
-                    certificate,
-                    private_key,
-                    ..
-                },
-            ..
-        } = config;
-        let announced = distinct(sites.iter().map(|site| &site.certificate));
+    pub(super) fn new(config: &Config) -> Self {
+        let announced = distinct(config.sites.iter().map(|site| &site.certificate));
         // A configuration without a site does not exist.
-        let shelf = folder(&announced[0]).to_owned();
-        let intermediate = shelf.join("partner_intermediate.der");
-        let announces_intermediate = announced.contains(&intermediate);
+        let certificates_dir = folder(&announced[0]).to_owned();
+        let keys_dir = folder(&config.https.private_key);
+        let intermediate = IntermediatePaths {
+            pair: PairPaths {
+                certificate: certificates_dir.join("partner_intermediate.der"),
+                key: keys_dir.join("partner_intermediate.key"),
+            },
+            is_announced: announced.contains(&certificates_dir.join("partner_intermediate.der")),
+        };
         let mut roots = announced;
-        roots.retain(|path| *path != intermediate);
-        let announces_root = !roots.is_empty();
+        roots.retain(|path| *path != intermediate.pair.certificate);
+        let is_announced = !roots.is_empty();
         if roots.is_empty() {
-            roots.push(shelf.join("partner_CA.der"));
+            roots.push(certificates_dir.join("partner_CA.der"));
         }
         Self {
-            config: path.clone(),
-            site_keys: distinct(sites.iter().map(|site| &site.key_file)),
-            root_key: folder(private_key).join("partner_CA.key"),
-            roots,
-            announces_root,
-            intermediate_key: folder(private_key).join("partner_intermediate.key"),
+            config: config.path.clone(),
+            site_keys: distinct(config.sites.iter().map(|site| &site.key_file)),
+            root: RootPaths {
+                certificates: roots,
+                key: keys_dir.join("partner_CA.key"),
+                is_announced,
+            },
             intermediate,
-            announces_intermediate,
-            server_key: private_key.clone(),
-            server: certificate.clone(),
-            data_dir: folder(path).join("Engage_Data"),
+            server: PairPaths {
+                certificate: config.https.certificate.clone(),
+                key: config.https.private_key.clone(),
+            },
         }
     }
 
-    /// What of it is there already.
-    pub(super) fn existing_files(&self) -> Result<Vec<PathBuf>, InitError> {
-        let Self {
-            config,
-            site_keys,
-            root_key,
-            roots,
-            announces_root: _,
-            intermediate_key,
-            intermediate,
-            announces_intermediate: _,
-            server_key,
-            server,
-            data_dir: _,
-        } = self;
-        let files = [config]
+    /// Every file.
+    pub(super) fn files(&self) -> impl Iterator<Item = &Path> {
+        let config_and_keys = [&self.config].into_iter().chain(&self.site_keys);
+        config_and_keys
+            .map(PathBuf::as_path)
+            .chain(self.pki_files())
+    }
+
+    /// Keys and certificates of the public key infrastructure, without the site keys.
+    pub(super) fn pki_files(&self) -> impl Iterator<Item = &Path> {
+        let pairs = [&self.intermediate.pair, &self.server];
+        [&self.root.key]
             .into_iter()
-            .chain(site_keys)
-            .chain([root_key])
-            .chain(roots)
-            .chain([intermediate_key, intermediate, server_key, server]);
-        let mut existing = Vec::new();
-        for file in files {
-            if exists(file)? {
-                existing.push(file.clone());
+            .chain(&self.root.certificates)
+            .chain(pairs.into_iter().flat_map(|it| [&it.key, &it.certificate]))
+            .map(PathBuf::as_path)
+    }
+}
+
+impl RootPaths {
+    /// A file that holds the root, if there is one.
+    pub(super) fn existing(&self) -> Result<Option<&Path>, InitError> {
+        for path in &self.certificates {
+            if exists(path)? {
+                return Ok(Some(path));
             }
         }
-        Ok(existing)
+        Ok(None)
     }
+}
+
+impl PairPaths {
+    /// Whether both exist; refuses one without the other.
+    pub(super) fn exist(&self) -> Result<bool, InitError> {
+        let (exists, missing) = match (exists(&self.certificate)?, exists(&self.key)?) {
+            (true, true) => return Ok(true),
+            (false, false) => return Ok(false),
+            (true, false) => (&self.certificate, &self.key),
+            (false, true) => (&self.key, &self.certificate),
+        };
+        Err(InitError::HalfPair {
+            exists: exists.clone(),
+            missing: missing.clone(),
+        })
+    }
+}
+
+/// Those of `files` that exist.
+pub(super) fn existing<'a>(
+    files: impl Iterator<Item = &'a Path>,
+) -> Result<Vec<PathBuf>, InitError> {
+    let mut found = Vec::new();
+    for file in files {
+        if exists(file)? {
+            found.push(file.to_owned());
+        }
+    }
+    Ok(found)
 }
 
 /// Whether `path` exists. A folder that may not be looked into is a failure and not a "no".
 pub(super) fn exists(path: &Path) -> Result<bool, InitError> {
-    path.try_exists()
-        .map_err(|source| InitError::file("look at", path, source))
+    path.try_exists().map_err(InitError::file("look at", path))
 }
 
 /// The folder of a file.

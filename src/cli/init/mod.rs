@@ -1,32 +1,37 @@
 //! `engage-host init`: from nothing to something that `serve` can serve.
 //!
 //! Looks at what the configuration names, makes in memory what is missing, and only then writes:
-//! a refusal leaves everything as it was. Nothing that exists is ever overwritten.
+//! a refusal leaves everything as it was. Nothing that exists is ever overwritten. A run that is
+//! killed is completed by the next one.
 
 mod certificates;
+mod clock;
 mod error;
 mod hosts;
+mod interrupted;
 mod layout;
-mod new_file;
 mod outcome;
+mod replaced;
 mod site_keys;
-mod template;
+pub(super) mod staging;
+pub(super) mod template;
+mod used;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
+use jiff::Timestamp;
 
 use super::output::{Failure, print, print_json};
-use crate::config::{Config, ListenOverrides};
-use certificates::Issuance;
+use crate::config::{Config, DevicesDirectory, ListenOverrides};
+use certificates::NewServer;
 use engage_wire::HostName;
-use engage_wire::clock;
 use engage_wire::pki::issue::{ServerDays, ValidityPolicy};
-use error::InitError;
+use interrupted::Interrupted;
 use layout::Layout;
-use new_file::NewFile;
 use outcome::Outcome;
+use staging::NewFile;
 
 /// Make the keys, certificates and configuration that are missing.
 ///
@@ -67,14 +72,16 @@ impl Init {
             days,
             json,
         } = self;
-        let request = Request {
+        let request = InitRequest {
             config_path: &dir.join("config.toml"),
             hosts: &hosts,
             listen: &listen,
             site_key_file: site_key_file.as_deref(),
             server_days: days.map_or(ServerDays::Default, ServerDays::Exactly),
+            only_unused: false,
+            now: engage_wire::clock::now(),
         };
-        let outcome = request.carry_out()?;
+        let outcome = request.execute()?;
         if json {
             print_json(&outcome.report())?;
         } else {
@@ -86,68 +93,96 @@ impl Init {
 
 /// What `serve --init` does first. Says nothing when nothing was missing.
 pub(super) fn create_missing(config_path: &Path, listen: &ListenOverrides) -> Result<(), Failure> {
-    let request = Request {
+    let request = InitRequest {
         config_path,
         hosts: &[],
         listen,
         site_key_file: None,
         server_days: ServerDays::Default,
+        only_unused: true,
+        now: engage_wire::clock::now(),
     };
-    let outcome = request.carry_out()?;
-    if outcome.made_something() {
+    let outcome = request.execute()?;
+    if outcome.created_something() {
         print(outcome)?;
     }
     Ok(())
 }
 
 /// What is to be there afterwards.
-struct Request<'a> {
+struct InitRequest<'a> {
     config_path: &'a Path,
     hosts: &'a [HostName],
     listen: &'a ListenOverrides,
     site_key_file: Option<&'a Path>,
     server_days: ServerDays,
+    /// Create nothing in a place that has been used: nobody is there who would notice.
+    only_unused: bool,
+    now: Timestamp,
 }
 
-impl Request<'_> {
-    fn carry_out(&self) -> Result<Outcome, InitError> {
+impl InitRequest<'_> {
+    fn execute(&self) -> Result<Outcome, Failure> {
         let path =
             std::path::absolute(self.config_path).unwrap_or_else(|_| self.config_path.to_owned());
-        let _alone = new_file::lock_folder(layout::folder(&path))?;
-        let (config, new_config) = self.config(path)?;
-        let layout = Layout::of(&config);
-        let existing = layout.existing_files()?;
-        let validity_policy = ValidityPolicy::new(clock::now(), self.server_days);
-        let names = hosts::names(self.hosts, &config);
-        let mut files = site_keys::missing(&layout, self.site_key_file)?;
-        let made_site_key = !files.is_empty() && self.site_key_file.is_none();
-        let Issuance {
-            files: certificates,
-            server,
-        } = certificates::missing(&layout, &names, &validity_policy)?;
-        files.extend(certificates);
-        // Last: where a configuration is found, everything that it names was made before it.
-        files.extend(new_config);
+        let _lock = staging::lock_folder_of(&path)?;
+        let (config, new_config) = self.load_or_new_config(path)?;
+        let layout = Layout::new(&config);
+        let interrupted = Interrupted::find(&layout)?;
+        let completed = interrupted.complete()?;
+        let existing = layout::existing(layout.files())?;
+        let plan = self.plan(&layout, &config, new_config)?;
+        if self.only_unused && !plan.files.is_empty() && !interrupted.had_staged(&plan.files) {
+            used::refuse_used(&layout, &config, &plan.files)?;
+        }
+        interrupted.clean();
         // Not where nothing is missing: a daemon may have no right to write beside its
         // configuration.
-        let made_data_dir = !files.is_empty() && new_file::create_data_dir(&layout.data_dir)?;
-        new_file::write_all(&files)?;
-        let made_folder = made_data_dir.then(|| (layout.data_dir.clone(), "what devices send"));
+        let data_dir = match &config.devices.directory {
+            DevicesDirectory::Default(path) if !plan.files.is_empty() => {
+                staging::create_data_dir(path)?.then(|| path.clone())
+            }
+            _ => None,
+        };
+        staging::write_all(&plan.files)?;
+        let completed = completed.into_iter().map(|path| (path, COMPLETED));
+        let data_dir = data_dir.into_iter().map(|path| (path, "what devices send"));
+        let files = plan.files.into_iter().map(|file| (file.path, file.what));
         Ok(Outcome {
-            made: made_folder
-                .into_iter()
-                .chain(files.into_iter().map(|file| (file.path, file.what)))
-                .collect(),
+            created: completed.chain(data_dir).chain(files).collect(),
             existing,
-            server,
-            made_site_key,
+            server: plan.server,
+            is_new_site_key: plan.is_new_site_key,
             layout,
             config,
         })
     }
 
+    /// Makes in memory what is missing.
+    fn plan(
+        &self,
+        layout: &Layout,
+        config: &Config,
+        new_config: Option<NewFile>,
+    ) -> Result<Plan, Failure> {
+        let mut files = site_keys::missing(layout, self.site_key_file)?;
+        // After an interrupted first run, too, the operator is to be told of the key.
+        let is_new_site_key =
+            (!files.is_empty() || new_config.is_some()) && self.site_key_file.is_none();
+        let validity_policy = ValidityPolicy::new(self.now, self.server_days);
+        let issuance = certificates::missing(layout, config, self.hosts, &validity_policy)?;
+        files.extend(issuance.files);
+        // Last: where a configuration is found, everything that it names was made before it.
+        files.extend(new_config);
+        Ok(Plan {
+            files,
+            server: issuance.server,
+            is_new_site_key,
+        })
+    }
+
     /// The configuration as it is or as it will be, and the file if it has to be written.
-    fn config(&self, path: PathBuf) -> Result<(Config, Option<NewFile>), InitError> {
+    fn load_or_new_config(&self, path: PathBuf) -> Result<(Config, Option<NewFile>), Failure> {
         if layout::exists(&path)? {
             let config = Config::load(&path)?;
             return Ok((self.listen.apply(config), None));
@@ -157,6 +192,13 @@ impl Request<'_> {
         let file = NewFile::public(path, text.into_bytes(), "configuration");
         Ok((config, Some(file)))
     }
+}
+
+/// What is to be written.
+struct Plan {
+    files: Vec<NewFile>,
+    server: Option<NewServer>,
+    is_new_site_key: bool,
 }
 
 fn reachable_host(text: &str) -> Result<HostName, String> {
@@ -169,5 +211,10 @@ fn reachable_host(text: &str) -> Result<HostName, String> {
     }
 }
 
+const COMPLETED: &str = "certificate; an interrupted run had made its key";
+
 /// A century: more is a typing mistake, and years of five digits do not fit into a certificate.
 const MAX_DAYS: i64 = 36_500;
+
+#[cfg(test)]
+mod tests;

@@ -12,19 +12,20 @@ use engage_wire::HostName;
 use engage_wire::limits::MAX_CHAIN_BYTES;
 
 /// The result of a run, for the person at the console.
+#[derive(Debug)]
 pub(super) struct Outcome {
     /// Each new file or folder, and what it is.
-    pub(super) made: Vec<(PathBuf, &'static str)>,
+    pub(super) created: Vec<(PathBuf, &'static str)>,
     pub(super) existing: Vec<PathBuf>,
     pub(super) server: Option<NewServer>,
-    pub(super) made_site_key: bool,
+    pub(super) is_new_site_key: bool,
     pub(super) layout: Layout,
     pub(super) config: Config,
 }
 
 impl Outcome {
-    pub(super) fn made_something(&self) -> bool {
-        !self.made.is_empty()
+    pub(super) fn created_something(&self) -> bool {
+        !self.created.is_empty()
     }
 
     /// For scripts.
@@ -32,7 +33,7 @@ impl Outcome {
         let text = |path: &PathBuf| path.display().to_string();
         Report {
             created: self
-                .made
+                .created
                 .iter()
                 .map(|(path, what)| CreatedEntry {
                     path: text(path),
@@ -45,7 +46,7 @@ impl Outcome {
                 not_after: server.not_after.to_string(),
                 chain_bytes: server.chain_bytes,
             }),
-            next: if self.made_something() {
+            next: if self.created_something() {
                 self.next_steps()
             } else {
                 Vec::new()
@@ -53,33 +54,33 @@ impl Outcome {
         }
     }
 
-    fn made(&self, path: &Path) -> bool {
-        self.made.iter().any(|(made, _)| made == path)
+    fn has_created(&self, path: &Path) -> bool {
+        self.created.iter().any(|(created, _)| created == path)
     }
 
-    fn made_an_anchor(&self) -> bool {
+    fn created_an_anchor(&self) -> bool {
         self.config
             .sites
             .iter()
-            .any(|site| self.made(&site.certificate))
+            .any(|site| self.has_created(&site.certificate))
     }
 
     fn next_steps(&self) -> Vec<String> {
         let config = &self.config;
         let mut steps = Vec::new();
-        if self.made_site_key {
+        if self.is_new_site_key {
             steps.push(SITE_KEY.replace("FILES", &shown(&self.layout.site_keys)));
         }
         let start = format!("engage-host serve --config {}", config.path.display());
         steps.push(format!("start the daemon (or restart it): {start}"));
         // Only a server certificate of issuers that devices already trust spares them.
-        steps.push(if self.server.is_some() && !self.made_an_anchor() {
+        steps.push(if self.server.is_some() && !self.created_an_anchor() {
             "nothing to do on devices: they keep what they trust".to_owned()
         } else {
             DEVICES.replace("SERVER", &address_of(config))
         });
-        if self.made(&self.layout.root_key) {
-            steps.push(OFFLINE.replace("FILE", &self.layout.root_key.display().to_string()));
+        if self.has_created(&self.layout.root.key) {
+            steps.push(OFFLINE.replace("FILE", &self.layout.root.key.display().to_string()));
         }
         steps
     }
@@ -111,7 +112,7 @@ struct ServerEntry {
 impl fmt::Display for Outcome {
     /// Ends without a line break.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (path, what) in &self.made {
+        for (path, what) in &self.created {
             writeln!(f, "made    {}  ({what})", path.display())?;
         }
         for path in &self.existing {
@@ -120,7 +121,7 @@ impl fmt::Display for Outcome {
         if let Some(server) = &self.server {
             write!(f, "\n{server}")?;
         }
-        if !self.made_something() {
+        if !self.created_something() {
             return f.write_str("\nnothing is missing, nothing was changed");
         }
         f.write_str("\nnext:")?;
@@ -135,11 +136,15 @@ impl fmt::Display for NewServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             hosts,
+            names_from,
             not_after,
             chain_bytes,
         } = self;
         let hosts: Vec<_> = hosts.iter().map(HostName::to_string).collect();
         writeln!(f, "server certificate for {}", hosts.join(", "))?;
+        if let Some(path) = names_from {
+            writeln!(f, "with the names of `{}`", path.display())?;
+        }
         writeln!(
             f,
             "valid until {not_after}; {chain_bytes} bytes with its issuers, of {MAX_CHAIN_BYTES} that a device accepts"

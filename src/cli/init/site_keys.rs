@@ -8,63 +8,70 @@ use zeroize::Zeroizing;
 
 use super::error::InitError;
 use super::layout::{Layout, exists};
-use super::new_file::NewFile;
+use super::staging::NewFile;
+use crate::cli::output::Failure;
+use crate::platform::FileAccess;
 use engage_wire::pki::issue::random_bytes;
 use engage_wire::site::{AnnouncementHash, KeyFileError, SiteKey};
 
 /// The key files that are named but do not exist.
-pub(super) fn missing(layout: &Layout, given: Option<&Path>) -> Result<Vec<NewFile>, InitError> {
-    let given = given.map(|given| Given::read(given, layout)).transpose()?;
+pub(super) fn missing(layout: &Layout, provided: Option<&Path>) -> Result<Vec<NewFile>, Failure> {
+    let provided = provided
+        .map(|provided| ProvidedKey::read(provided, layout))
+        .transpose()?;
+    // Another secret that the daemon reads.
+    let like = FileAccess::from_path(&layout.server.key).ok();
     let mut files = Vec::new();
     for path in &layout.site_keys {
         if exists(path)? {
-            if let Some(given) = &given {
-                given.must_equal(path)?;
+            if let Some(provided) = &provided {
+                provided.must_equal(path)?;
             }
             continue;
         }
-        let contents = match &given {
-            Some(given) => given.contents.clone(),
+        let contents = match &provided {
+            Some(provided) => provided.contents.clone(),
             None => new_key()?,
         };
-        files.push(NewFile::private(path.clone(), contents, "site key"));
+        files.push(NewFile::secret(path.clone(), contents, "site key", like));
     }
     Ok(files)
 }
 
 /// The key named by `--site-key-file`, as it was written.
-struct Given<'a> {
+struct ProvidedKey<'a> {
     path: &'a Path,
     contents: Zeroizing<Vec<u8>>,
 }
 
-impl<'a> Given<'a> {
-    fn read(path: &'a Path, layout: &Layout) -> Result<Self, InitError> {
+impl<'a> ProvidedKey<'a> {
+    fn read(path: &'a Path, layout: &Layout) -> Result<Self, Failure> {
         // Refuses what is no key, and what is too large to be one, before it is copied.
         SiteKey::load(path)?;
         if layout.site_keys.len() > 1 {
             return Err(InitError::WhichSite {
-                given: path.to_owned(),
+                provided: path.to_owned(),
                 key_files: layout.site_keys.len(),
-            });
+            }
+            .into());
         }
-        let contents =
-            fs_err::read(path).map_err(|source| InitError::file("read", path, source))?;
+        let contents = fs_err::read(path).map_err(InitError::file("read", path))?;
         Ok(Self {
             path,
             contents: Zeroizing::new(contents),
         })
     }
 
-    /// A given key that is silently not used would be found out at the first device.
-    fn must_equal(&self, existing: &Path) -> Result<(), InitError> {
+    /// A provided key that is silently not used would be found out at the first device.
+    fn must_equal(&self, existing: &Path) -> Result<(), Failure> {
         if fingerprint(self.path)? == fingerprint(existing)? {
             return Ok(());
         }
         Err(InitError::OtherSiteKey {
-            given: self.path.to_owned(),
+            provided: self.path.to_owned(),
             existing: existing.to_owned(),
-        })
+        }
+        .into())
     }
 }
 

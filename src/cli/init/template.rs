@@ -5,6 +5,9 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use crate::config::ListenOverrides;
 use engage_wire::HostName;
 
+/// How a configuration begins that `init` wrote.
+pub(super) const FIRST_LINE: &str = "# engage-host: made by `engage-host init`";
+
 /// A commented configuration; `host` becomes `base_url` if the operator named one.
 ///
 /// What is filled in needs no TOML escapes: addresses and host names have neither quotes nor
@@ -17,7 +20,7 @@ pub(super) fn config(listen: &ListenOverrides, host: Option<&HostName>) -> Strin
         None => "# base_url = \"http://10.44.68.128\"".to_owned(),
     };
     format!(
-        r#"# engage-host: made by `engage-host init`. docs/CONFIGURATION.md lists every key.
+        r#"{FIRST_LINE}. docs/CONFIGURATION.md lists every key.
 # Relative paths start from this file's folder.
 
 # How devices reach port 80; cert_url = base_url + /static/Device_Certificates/ + file name.

@@ -213,7 +213,7 @@ fn serve_with_init_makes_what_is_missing_and_is_silent_when_nothing_is() {
 
 /// Runs `serve --init` until both listeners have said their address; returns its output on
 /// standard output.
-fn serve_until_it_logs(dir: &Path) -> String {
+pub(super) fn serve_until_it_logs(dir: &Path) -> String {
     let config = dir.join("config.toml");
     let mut child = command(&[
         "serve",

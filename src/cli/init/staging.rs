@@ -1,0 +1,255 @@
+//! Files that did not exist: written whole or not at all, and never over another.
+//!
+//! All of them are first written under hidden names beside their targets ([`Step::Stage`]), and
+//! only then renamed ([`Step::Publish`]), every private key before its certificate. So a key that
+//! is found without its certificate, but with that certificate still staged, is what an
+//! interrupted run leaves, and [`super::interrupted`] completes it. Renaming leaves no copy of a
+//! key behind.
+
+use std::fs::TryLockError;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use fs_err::{File, OpenOptions};
+use zeroize::Zeroizing;
+
+use super::error::InitError;
+use super::layout::{exists, folder};
+use crate::platform::{self, FileAccess};
+
+/// A file to be written.
+pub(in crate::cli) struct NewFile {
+    pub(in crate::cli) path: PathBuf,
+    /// For people: what it holds.
+    pub(in crate::cli) what: &'static str,
+    contents: Zeroizing<Vec<u8>>,
+    readers: Readers,
+}
+
+/// Who may read a new file.
+enum Readers {
+    /// Everybody whom the umask lets.
+    Everybody,
+    /// Its owner.
+    Owner,
+    /// Its owner and the daemon: as this other file, or as the folder has it.
+    Daemon(Option<FileAccess>),
+}
+
+impl NewFile {
+    /// For everybody: certificates that are announced, the configuration.
+    pub(in crate::cli) fn public(path: PathBuf, contents: Vec<u8>, what: &'static str) -> Self {
+        Self {
+            path,
+            what,
+            contents: Zeroizing::new(contents),
+            readers: Readers::Everybody,
+        }
+    }
+
+    /// Never for the daemon: the keys of the authorities.
+    pub(super) fn private(path: PathBuf, contents: Zeroizing<Vec<u8>>, what: &'static str) -> Self {
+        Self {
+            path,
+            what,
+            contents,
+            readers: Readers::Owner,
+        }
+    }
+
+    /// For the daemon and nobody else; with the access of a file `like` it if there is one.
+    pub(in crate::cli) fn secret(
+        path: PathBuf,
+        contents: Zeroizing<Vec<u8>>,
+        what: &'static str,
+        like: Option<FileAccess>,
+    ) -> Self {
+        Self {
+            path,
+            what,
+            contents,
+            readers: Readers::Daemon(like),
+        }
+    }
+}
+
+/// One step towards all files; the process may end after any of them.
+#[derive(Clone, Copy)]
+pub(super) enum Step<'a> {
+    /// Write it under its hidden name.
+    Stage(&'a NewFile),
+    /// Give it its own name.
+    Publish(&'a NewFile),
+}
+
+/// What has to be done, in this order.
+pub(super) fn steps(files: &[NewFile]) -> impl Iterator<Item = Step<'_>> {
+    let staging = files.iter().map(Step::Stage);
+    staging.chain(files.iter().map(Step::Publish))
+}
+
+/// Writes all files, or none: what was written before a failure is removed again.
+pub(in crate::cli) fn write_all(files: &[NewFile]) -> Result<(), InitError> {
+    let mut published = Vec::new();
+    for step in steps(files) {
+        if let Err(error) = step.execute() {
+            let staged = files.iter().map(|file| staged_path(&file.path));
+            for path in published.into_iter().rev().chain(staged) {
+                let _ = fs_err::remove_file(path);
+            }
+            return Err(error);
+        }
+        if let Step::Publish(file) = step {
+            published.push(file.path.clone());
+        }
+    }
+    Ok(())
+}
+
+impl Step<'_> {
+    pub(super) fn execute(self) -> Result<(), InitError> {
+        let (Self::Stage(file) | Self::Publish(file)) = self;
+        match self {
+            Self::Stage(_) => {
+                let readers = match file.readers {
+                    Readers::Everybody => DirReaders::Everybody,
+                    Readers::Owner | Readers::Daemon(_) => DirReaders::Daemon,
+                };
+                create_dir(folder(&file.path), readers)?;
+                stage(file)
+            }
+            Self::Publish(_) => publish_staged(&file.path),
+        }
+        .map_err(InitError::file("write", &file.path))
+    }
+}
+
+/// Renames the staged file of `path`; fails where `path` exists.
+pub(super) fn publish_staged(path: &Path) -> io::Result<()> {
+    platform::rename_new(&staged_path(path), path)?;
+    sync_folder_of(path);
+    Ok(())
+}
+
+/// Hidden, and not ending in `.der`: such a file can never be served.
+pub(super) fn staged_path(path: &Path) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!(".{name}.new"))
+}
+
+/// Creates the folder of `config`, and holds off another `init` in it until dropped: two that
+/// interleave could build on each other's unfinished work.
+///
+/// The folder itself is locked, which leaves no file behind. Where folders cannot be opened or
+/// locked, there is no lock, and still nothing is ever overwritten.
+pub(in crate::cli) fn lock_folder_of(config: &Path) -> Result<Option<File>, InitError> {
+    let folder = folder(config);
+    create_dir(folder, DirReaders::Everybody)?;
+    let Ok(handle) = File::open(folder) else {
+        return Ok(None);
+    };
+    match handle.file().try_lock() {
+        Ok(()) => Ok(Some(handle)),
+        Err(TryLockError::WouldBlock) => Err(InitError::Busy {
+            folder: folder.to_owned(),
+        }),
+        Err(TryLockError::Error(_)) => Ok(None),
+    }
+}
+
+/// Creates the folder for what devices send; says whether it was missing.
+pub(in crate::cli) fn create_data_dir(path: &Path) -> Result<bool, InitError> {
+    let is_missing = !exists(path)?;
+    create_dir(path, DirReaders::DaemonWrites)?;
+    Ok(is_missing)
+}
+
+/// Who may use a new folder.
+#[derive(Clone, Copy)]
+enum DirReaders {
+    /// Everybody whom the umask lets.
+    Everybody,
+    /// Its owner, and the daemon to read.
+    Daemon,
+    /// Its owner, and the daemon to write.
+    DaemonWrites,
+}
+
+/// Creates a folder and those above it, each with the owner and the group of the one above it:
+/// root makes them for a daemon that runs as somebody else. One that exists is left as it is.
+fn create_dir(path: &Path, readers: DirReaders) -> Result<(), InitError> {
+    if exists(path)? {
+        let is_dir = path.is_dir();
+        return is_dir
+            .then_some(())
+            .ok_or_else(|| InitError::file("create", path)(io::ErrorKind::NotADirectory.into()));
+    }
+    if let Some(parent) = path.parent() {
+        create_dir(parent, readers)?;
+    }
+    let (mode, group_bits) = match readers {
+        DirReaders::Everybody => (0o777, 0o050),
+        DirReaders::Daemon => (0o700, 0o050),
+        DirReaders::DaemonWrites => (0o750, 0o070),
+    };
+    platform::create_dir(path, mode)
+        .and_then(|()| platform::inherit_access(path, group_bits))
+        .map_err(InitError::file("create", path))
+}
+
+fn stage(file: &NewFile) -> io::Result<()> {
+    let path = staged_path(&file.path);
+    let mut staged = match file.readers {
+        Readers::Everybody => OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .open(&path)?,
+        Readers::Owner | Readers::Daemon(_) => platform::create_private_file(&path)?,
+    };
+    staged.write_all(&file.contents)?;
+    match file.readers {
+        Readers::Daemon(Some(like)) => like.apply(&path)?,
+        Readers::Daemon(None) | Readers::Everybody => platform::inherit_access(&path, 0o040)?,
+        Readers::Owner => platform::inherit_access(&path, 0)?,
+    }
+    staged.sync_all()?;
+    sync_folder_of(&path);
+    Ok(())
+}
+
+/// Makes names durable; where folders cannot be opened, nothing can be done.
+fn sync_folder_of(path: &Path) {
+    if let Ok(folder) = File::open(folder(path)) {
+        let _ = folder.sync_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(path: PathBuf, contents: &[u8]) -> NewFile {
+        NewFile::private(path, Zeroizing::new(contents.to_vec()), "test")
+    }
+
+    #[test]
+    fn a_file_that_exists_is_kept_and_those_before_it_are_taken_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let [first, taken] = ["first", "taken"].map(|name| folder.path().join(name));
+        fs_err::write(&taken, "old").unwrap();
+        let result = write_all(&[file(first.clone(), b"new"), file(taken.clone(), b"new")]);
+        assert!(result.is_err());
+        assert_eq!(fs_err::read(&taken).unwrap(), b"old");
+        let left = fs_err::read_dir(folder.path()).unwrap().count();
+        assert_eq!(left, 1, "only the old file is left");
+    }
+
+    #[test]
+    fn folders_are_made_and_no_hidden_file_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pki/site.key");
+        write_all(&[file(path.clone(), b"new")]).unwrap();
+        assert_eq!(fs_err::read(&path).unwrap(), b"new");
+        assert_eq!(fs_err::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+    }
+}

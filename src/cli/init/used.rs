@@ -1,0 +1,61 @@
+//! Whether engage-host has been used in a place: there, a missing file is lost and not new.
+
+use std::path::Path;
+
+use super::error::InitError;
+use super::layout::{Layout, existing, folder};
+use super::staging::NewFile;
+use super::template;
+use crate::cli::output::Failure;
+use crate::config::{Config, DevicesDirectory};
+
+/// Refuses to create `files` where keys, certificates, devices' records or a configuration that
+/// `init` wrote (which it writes last) show that they must have existed.
+///
+/// A site key does not: an operator who has an ENGAGE site puts its key in place first.
+pub(super) fn refuse_used(
+    layout: &Layout,
+    config: &Config,
+    files: &[NewFile],
+) -> Result<(), Failure> {
+    let mut traces = Vec::new();
+    for path in existing(layout.pki_files())? {
+        traces.push(format!("`{}` exists", path.display()));
+    }
+    if let Some(directory) = recorded_in(&config.devices.directory) {
+        traces.push(format!(
+            "devices have been recorded in `{}`",
+            directory.display()
+        ));
+    }
+    if is_written_by_init(&layout.config) {
+        traces.push(format!("`{}` was made by `init`", layout.config.display()));
+    }
+    if traces.is_empty() {
+        return Ok(());
+    }
+    traces.truncate(MAX_TRACES);
+    Err(InitError::UsedBefore {
+        folder: folder(&layout.config).to_owned(),
+        missing: files.iter().map(|file| file.path.clone()).collect(),
+        traces,
+    }
+    .into())
+}
+
+/// The directory, if a daemon has opened it: it leaves a lock and a folder for each device.
+fn recorded_in(directory: &DevicesDirectory) -> Option<&Path> {
+    let directory = directory.path()?;
+    let mut entries = fs_err::read_dir(directory).ok()?.filter_map(Result::ok);
+    // A fresh checkout has a note of what the folder is for.
+    entries
+        .any(|entry| !["README.md", ".gitkeep"].contains(&&*entry.file_name().to_string_lossy()))
+        .then_some(directory)
+}
+
+fn is_written_by_init(config: &Path) -> bool {
+    fs_err::read_to_string(config).is_ok_and(|text| text.starts_with(template::FIRST_LINE))
+}
+
+/// As many as tell the story.
+const MAX_TRACES: usize = 3;

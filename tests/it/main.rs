@@ -27,6 +27,7 @@ mod https;
 mod init;
 mod limits;
 mod load;
+mod log_messages;
 mod log_reader;
 mod logs;
 mod output;

@@ -2,14 +2,17 @@
 
 use std::net::{AddrParseError, Ipv4Addr, SocketAddr};
 
+use engage_wire::HostName;
 use serde::Deserialize;
 
 /// The admin listener.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq)]
 #[serde(deny_unknown_fields, default)]
 pub struct AdminConfig {
     /// Whether and where it listens.
     pub listen: AdminListen,
+    /// Names under which it may be asked, besides `localhost` and addresses.
+    pub hosts: Vec<HostName>,
 }
 
 /// Whether and where the admin listener listens.

@@ -96,8 +96,9 @@ impl Running {
             limits: config.limits.clone(),
             watchdog: own_call.clone(),
         };
+        let admin = admin::router(&app, config.admin.hosts.clone());
         let running = Self {
-            servers: Servers::start(sockets, &app, admin::router(&app), rules)?,
+            servers: Servers::start(sockets, &app, admin, rules)?,
             own_call,
             drain_timeout: config.limits.drain,
             app,

@@ -132,7 +132,7 @@ impl Reloader {
         for (changed, key) in [
             (old.http.listen != new.http.listen, "[http] listen"),
             (old.https.listen != new.https.listen, "[https] listen"),
-            (old.admin != new.admin, "[admin] listen"),
+            (old.admin != new.admin, "[admin]"),
             (old.limits != new.limits, "[limits]"),
             (old.access != new.access, "[access]"),
             (old.log != new.log, "[log]"),

@@ -9,6 +9,7 @@ use axum_server::accept::Accept;
 use hyper_util::rt::TokioExecutor;
 use hyper_util::server::conn::auto;
 use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use tower_http::add_extension::AddExtension;
 use tracing::warn;
@@ -18,7 +19,7 @@ use super::admit::{ConnectionLimits, ConnectionPermit};
 use super::listener::Accepted;
 use super::stream::{Timeouts, WriteDeadline};
 use crate::config::Limits;
-use crate::telemetry::LogThrottle;
+use crate::telemetry::{LogThrottle, Metrics};
 
 /// Lets a few connections in, counted apart from those of devices: whoever reads metrics never
 /// takes a device's place, nor the other way round.
@@ -26,6 +27,7 @@ use crate::telemetry::LogThrottle;
 pub(super) struct AdminAcceptor {
     connections: Arc<ConnectionLimits>,
     timeouts: Arc<Timeouts>,
+    metrics: Arc<Metrics>,
     log: Arc<LogThrottle>,
 }
 
@@ -33,23 +35,31 @@ pub(super) struct AdminAcceptor {
 #[derive(Debug)]
 pub(super) struct AdminConnection {
     _permit: ConnectionPermit,
+    _place: Option<OwnedSemaphorePermit>,
     _open: TaskTrackerToken,
 }
 
 impl AdminAcceptor {
-    pub(super) fn new() -> Self {
+    /// `descriptors` is how many the process may open (`RLIMIT_NOFILE`).
+    pub(super) fn new(descriptors: usize, metrics: &Arc<Metrics>) -> Self {
         let limits = Limits {
             stalled_write: TIMEOUT,
             ..Limits::default()
         };
         Self {
-            connections: Arc::new(ConnectionLimits::in_all(MAX_ADMIN_CONNECTIONS)),
+            connections: Arc::new(ConnectionLimits::in_all(max_connections(descriptors))),
             timeouts: Arc::new(Timeouts {
                 limits,
                 counted: None,
             }),
+            metrics: Arc::clone(metrics),
             log: Arc::default(),
         }
+    }
+
+    /// Most sockets that it holds: one more than it serves, to refuse it.
+    pub(super) fn max_accepted(&self) -> usize {
+        self.connections.max() + 1
     }
 
     /// Few ask here, and none of them devices: 15 seconds from an answer to the end of the next
@@ -61,12 +71,14 @@ impl AdminAcceptor {
             .half_close(true);
     }
 
-    fn log_full(&self) {
+    fn note_full(&self) {
+        self.metrics.admin_refused("connections");
         if let Some(others) = self.log.check() {
             warn!(
                 listener = "admin",
                 others = others.count(),
-                "admin connection refused: {MAX_ADMIN_CONNECTIONS} are open{others}"
+                "admin connection refused: {} are open, which is the limit{others}",
+                self.connections.max()
             );
         }
     }
@@ -79,11 +91,12 @@ impl<S> Accept<Accepted, S> for AdminAcceptor {
 
     fn accept(&self, accepted: Accepted, service: S) -> Self::Future {
         let Ok(permit) = self.connections.acquire() else {
-            self.log_full();
+            self.note_full();
             return ready(Err(refused()));
         };
         let connection = AdminConnection {
             _permit: permit,
+            _place: accepted.place,
             _open: accepted.open,
         };
         let stream = WriteDeadline::new(accepted.socket, Arc::clone(&self.timeouts));
@@ -96,6 +109,8 @@ impl<S> Accept<Accepted, S> for AdminAcceptor {
 
 const TIMEOUT: Duration = Duration::from_secs(15);
 
-/// More than scrapers and people have open; few enough that devices keep their descriptors
-/// (`RESERVED_DESCRIPTORS` of the device listeners).
-pub(super) const MAX_ADMIN_CONNECTIONS: usize = 16;
+/// More than scrapers and people have open. Devices keep their descriptors: this is a small part of
+/// what their limit leaves (`RESERVED_DESCRIPTORS`), also where there are few.
+fn max_connections(descriptors: usize) -> usize {
+    (descriptors / 8).clamp(1, 16)
+}

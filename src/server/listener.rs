@@ -3,11 +3,13 @@
 use std::future::poll_fn;
 use std::io;
 use std::net::{self, SocketAddr};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use axum_server::{AddrListener, Address};
 use parking_lot::Mutex;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
@@ -20,6 +22,8 @@ pub(super) struct Listener {
     socket: Mutex<Socket>,
     local_address: SocketAddr,
     shutdown: Shutdown,
+    /// Places for accepted sockets, where they are bounded.
+    places: Option<Arc<Semaphore>>,
 }
 
 enum Socket {
@@ -45,6 +49,8 @@ pub(super) struct Accepted {
     pub(super) unread: UnreadToken,
     /// Held as long as the connection.
     pub(super) open: TaskTrackerToken,
+    /// Held as long as the socket, where sockets are bounded.
+    pub(super) place: Option<OwnedSemaphorePermit>,
 }
 
 /// What axum-server calls an address, which says what is accepted: here a socket together with its
@@ -65,7 +71,21 @@ impl Listener {
                 unread: shutdown.unread_token(),
             }),
             shutdown: shutdown.clone(),
+            places: None,
         })
+    }
+
+    /// Accepts no more than `max` at a time; others wait in the kernel, where they take no
+    /// descriptor.
+    pub(super) fn with_max_accepted(mut self, max: usize) -> Self {
+        self.places = Some(Arc::new(Semaphore::new(max)));
+        self
+    }
+
+    /// A place for one more socket, once there is one; `None` where they are not bounded.
+    async fn place(&self) -> Option<OwnedSemaphorePermit> {
+        let places = Arc::clone(self.places.as_ref()?);
+        places.acquire_owned().await.ok()
     }
 
     pub(super) fn local_address(&self) -> SocketAddr {
@@ -124,6 +144,11 @@ impl AddrListener<Accepted, Tcp> for Listener {
 
     async fn accept_stream(&self) -> io::Result<(Accepted, Tcp)> {
         let stopping: &CancellationToken = self.shutdown.stopping();
+        let place = tokio::select! {
+            biased;
+            place = self.place() => place,
+            () = stopping.cancelled() => None,
+        };
         let accepted = tokio::select! {
             biased;
             accepted = poll_fn(|context| self.poll_accept(context)) => accepted,
@@ -138,6 +163,7 @@ impl AddrListener<Accepted, Tcp> for Listener {
             peer,
             unread: self.shutdown.unread_token(),
             open: self.shutdown.open_token(),
+            place,
         };
         Ok((accepted, Tcp))
     }

@@ -80,12 +80,9 @@ impl Servers {
         tasks.spawn(http.acceptor(plain).serve(Shared::new(devices.clone())));
         tasks.spawn(https.acceptor(tls).serve(Shared::new(devices)));
         if let Some(socket) = sockets.admin {
-            let server = open_admin(socket, &shutdown)?;
-            tasks.spawn(
-                server
-                    .acceptor(AdminAcceptor::new())
-                    .serve(Shared::new(admin)),
-            );
+            let acceptor = AdminAcceptor::new(sockets.descriptors, &app.metrics);
+            let server = open_admin(socket, &acceptor, &shutdown)?;
+            tasks.spawn(server.acceptor(acceptor).serve(Shared::new(admin)));
         }
         Ok(Self { shutdown, tasks })
     }
@@ -107,7 +104,8 @@ fn open(
     shutdown: &Shutdown,
     admission: &Arc<Admission>,
 ) -> io::Result<Server<Tcp>> {
-    let mut server = listen(kind.name(), kind.name(), socket, shutdown)?;
+    let socket = Listener::new(socket, shutdown)?;
+    let mut server = listen(kind.name(), kind.name(), socket, shutdown);
     http1::configure(server.http_builder(), &admission.limits);
     let admission = Arc::clone(admission);
     Ok(server.accept_error_handler(move |peer, error| {
@@ -118,8 +116,13 @@ fn open(
     }))
 }
 
-fn open_admin(socket: net::TcpListener, shutdown: &Shutdown) -> io::Result<Server<Tcp>> {
-    let mut server = listen("admin", "admin http", socket, shutdown)?;
+fn open_admin(
+    socket: net::TcpListener,
+    acceptor: &AdminAcceptor,
+    shutdown: &Shutdown,
+) -> io::Result<Server<Tcp>> {
+    let socket = Listener::new(socket, shutdown)?.with_max_accepted(acceptor.max_accepted());
+    let mut server = listen("admin", "admin http", socket, shutdown);
     AdminAcceptor::configure(server.http_builder());
     let log = LogThrottle::default();
     Ok(server.accept_error_handler(move |peer, error| {
@@ -138,15 +141,14 @@ fn open_admin(socket: net::TcpListener, shutdown: &Shutdown) -> io::Result<Serve
 fn listen(
     name: &'static str,
     scheme: &str,
-    socket: net::TcpListener,
+    listener: Listener,
     shutdown: &Shutdown,
-) -> io::Result<Server<Tcp>> {
-    let listener = Listener::new(socket, shutdown)?;
+) -> Server<Tcp> {
     let address = listener.local_address();
     info!(listener = name, "listening on {scheme}://{address}");
-    Ok(Server::from_listener(listener)
+    Server::from_listener(listener)
         .http1_only()
-        .handle(Handle::with_control(shutdown.control())))
+        .handle(Handle::with_control(shutdown.control()))
 }
 
 fn admission(rules: Rules, descriptors: usize, app: &App) -> Arc<Admission> {

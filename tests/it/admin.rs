@@ -1,8 +1,11 @@
 //! Health and metrics, on a port of their own.
 
 use std::net::TcpListener;
+use std::process::Command;
 
-use crate::harness::{Daemon, Installation, exchange, get, standard, tls_get, trusting};
+use crate::harness::{
+    Daemon, Installation, Response, exchange, get, run_with_input, standard, tls_get, trusting,
+};
 
 const ANNOUNCEMENT: &str = "/swordfish/lock/certificates/current";
 const CERTIFICATE: &str = "/static/Device_Certificates/partner_CA.der";
@@ -71,11 +74,19 @@ fn a_configured_address_in_use_keeps_the_daemon_from_starting() {
     assert!(stderr.contains("`[admin] listen`"), "{stderr}");
 }
 
+/// `/metrics`, as a scraper that sends `headers` gets it.
+fn metrics(daemon: &mut Daemon, headers: &str) -> Response {
+    let request =
+        format!("GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}\r\n");
+    Response::parse(&exchange(daemon.admin(), request))
+}
+
 #[test]
-fn the_metrics_are_open_metrics_text() {
+fn the_metrics_are_open_metrics_text_for_who_asks_for_it() {
     let mut daemon = daemon();
     get(daemon.http, ANNOUNCEMENT);
-    let answer = get(daemon.admin(), "/metrics");
+    let accept = "Accept: application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.2,*/*;q=0.1\r\n";
+    let answer = metrics(&mut daemon, accept);
     let kind = answer.header("content-type").unwrap();
     assert_eq!(
         kind,
@@ -102,6 +113,62 @@ fn the_metrics_are_open_metrics_text() {
     ] {
         assert!(reading.names().contains(&name), "{name} is not in {text}");
     }
+}
+
+#[test]
+fn the_metrics_are_the_text_format_for_everybody_else() {
+    let mut daemon = daemon();
+    get(daemon.http, ANNOUNCEMENT);
+    for accept in [
+        "",
+        "Accept: */*\r\n",
+        "Accept: text/plain;version=0.0.4\r\n",
+    ] {
+        let answer = metrics(&mut daemon, accept);
+        assert_eq!(
+            answer.header("content-type"),
+            Some("text/plain; version=0.0.4; charset=utf-8"),
+            "{accept}"
+        );
+        let text = String::from_utf8(answer.body).unwrap();
+        assert_text_format(&text);
+        assert_promtool_takes(&text);
+    }
+}
+
+/// Every sample stands below the `HELP` and `TYPE` of its own name, or of the histogram it is of.
+fn assert_text_format(text: &str) {
+    let mut described = "";
+    for line in text.lines() {
+        if let Some(description) = line.strip_prefix("# TYPE ") {
+            let (name, kind) = description.split_once(' ').unwrap();
+            assert!(["counter", "gauge", "histogram"].contains(&kind), "{line}");
+            assert!(text.contains(&format!("# HELP {name} ")), "{line}");
+            assert_eq!(kind == "counter", name.ends_with("_total"), "{line}");
+            described = name;
+        } else if !line.starts_with('#') {
+            let name = line.split(['{', ' ']).next().unwrap();
+            let part = name.strip_prefix(described).unwrap_or(name);
+            assert!(["", "_bucket", "_sum", "_count"].contains(&part), "{line}");
+        } else {
+            assert!(line.starts_with("# HELP "), "{line}");
+        }
+    }
+}
+
+/// Where Prometheus is installed, its own tool judges too.
+fn assert_promtool_takes(text: &str) {
+    if !std::env::var_os("PATH").is_some_and(|path| {
+        std::env::split_paths(&path).any(|folder| folder.join("promtool").is_file())
+    }) {
+        return;
+    }
+    let mut promtool = Command::new("promtool");
+    let judged = run_with_input(promtool.args(["check", "metrics"]), text.as_bytes());
+    // 3: it would have named something otherwise.
+    let said = judged.stderr_text();
+    assert!(judged.code == Some(0) || judged.code == Some(3), "{said}");
+    assert!(!said.contains("error"), "{said}");
 }
 
 #[test]
@@ -155,4 +222,47 @@ fn no_label_holds_a_device_or_its_path() {
     for device in ["wombat", "0123456789ABCDEF", "ASNFZ4", "127.0.0.1"] {
         assert!(!text.contains(device), "{text}");
     }
+}
+
+fn ask_for(daemon: &mut Daemon, host: &str) -> Response {
+    let request = format!("GET /metrics HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+    Response::parse(&exchange(daemon.admin(), request))
+}
+
+/// A page can point its own name at this computer and have a visitor's browser ask for it.
+#[test]
+fn a_name_that_somebody_points_here_reads_nothing() {
+    let installation = Installation::new(standard()).with_admin();
+    installation.edit("[admin]", "[admin]\nhosts = [\"metrics.example.com\"]");
+    let mut daemon = Daemon::start(&installation);
+    let port = daemon.admin().port();
+    for host in [
+        "attacker.example",
+        &format!("attacker.example:{port}"),
+        "localhost.attacker.example",
+    ] {
+        let answer = ask_for(&mut daemon, host);
+        assert_eq!(answer.status(), 421, "{host}");
+        let body = String::from_utf8(answer.body).unwrap();
+        assert!(
+            body.contains(&format!("`{host}`")) && body.contains("`[admin] hosts`"),
+            "{body}"
+        );
+        assert!(!body.contains("engage_host_"), "{body}");
+    }
+    for host in [
+        "localhost",
+        &format!("127.0.0.1:{port}"),
+        "[::1]",
+        "10.0.0.5",
+        "metrics.example.com",
+    ] {
+        assert_eq!(ask_for(&mut daemon, host).status(), 200, "{host}");
+    }
+    // A health check of HTTP/1.0 names no host, and is no browser.
+    let old = exchange(daemon.admin(), "GET /healthz HTTP/1.0\r\n\r\n");
+    assert_eq!(Response::parse(&old).status(), 200);
+    daemon.wait_for("request for host `attacker.example` on the admin listener refused");
+    let labels = [("listener", "admin"), ("limit", "hosts")];
+    assert_eq!(daemon.metrics().sum("refusals_total", &labels), 3);
 }

@@ -10,6 +10,7 @@
 
 mod access;
 mod admin;
+mod admin_limits;
 mod admission;
 mod answers;
 mod call_in;

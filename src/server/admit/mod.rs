@@ -120,6 +120,8 @@ impl Admission {
             peer,
             unread,
             open,
+            // Devices' sockets have their own limits, with a reason for each refusal.
+            place: _,
         } = accepted;
         if self.watchdog.is_from(peer) {
             return Err((peer, Rejection::WatchdogProbe));

@@ -1,0 +1,111 @@
+//! What many or slow clients of the admin listener can do to it, and to devices.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use tokio::net::TcpSocket;
+
+use crate::harness::{Daemon, Installation, connect, get, program, standard, tls_get, trusting};
+
+const ANNOUNCEMENT: &str = "/swordfish/lock/certificates/current";
+
+/// The limit, with descriptors enough.
+const MAX_CONNECTIONS: usize = 16;
+
+#[test]
+fn a_hundred_connections_take_no_descriptor_that_devices_need() {
+    let installation = Installation::new(standard()).with_admin();
+    let mut daemon = Daemon::run(
+        Command::new("sh")
+            .args(["-c", "ulimit -n 64 && exec \"$@\"", "sh"])
+            .arg(program().get_program())
+            .env_remove("RUST_LOG")
+            .args(["serve", "--config"])
+            .arg(installation.path("config.toml")),
+    );
+    let admin = daemon.admin();
+    let held: Vec<_> = (0..100).map(|_| connect(admin)).collect();
+    daemon.wait_for("admin connection refused: 8 are open, which is the limit");
+    // As many devices as the limit of descriptors leaves room for, and more of them one by one.
+    let devices: Vec<_> = (0..28).map(|_| connect(daemon.http)).collect();
+    let config = trusting(&standard().root.der);
+    for _ in 0..20 {
+        assert_eq!(get(daemon.http, ANNOUNCEMENT).status(), 200);
+        assert_eq!(tls_get(daemon.https, &config, ANNOUNCEMENT).status(), 200);
+    }
+    let failed: Vec<_> = daemon.seen("cannot accept connections").collect();
+    assert!(failed.is_empty(), "{failed:?}");
+    drop((held, devices));
+    daemon.terminate();
+    let (_, log) = daemon.finish();
+    assert!(!log.contains("cannot accept connections"), "{log}");
+}
+
+#[test]
+fn clients_that_say_nothing_or_never_read_give_their_places_back() {
+    let mut daemon = Daemon::start(&Installation::new(standard()).with_admin());
+    let admin = daemon.admin();
+    let started = Instant::now();
+    let held: Vec<_> = (0..MAX_CONNECTIONS)
+        .map(|number| match number % 2 {
+            0 => connect(admin),
+            _ => ask_and_never_read(admin),
+        })
+        .collect();
+    // The last of them may not have been accepted yet.
+    while is_answered(admin) {
+        assert!(
+            started.elapsed() < DEADLINE,
+            "one place more than there are"
+        );
+    }
+    daemon.wait_for("admin connection refused: 16 are open, which is the limit");
+    // All of the places, and not only those of who was silent.
+    while !has_all_places(admin) {
+        assert!(started.elapsed() < DEADLINE, "places are not given back");
+    }
+    drop(held);
+}
+
+fn has_all_places(address: SocketAddr) -> bool {
+    let _others: Vec<_> = (1..MAX_CONNECTIONS).map(|_| connect(address)).collect();
+    is_answered(address)
+}
+
+fn is_answered(address: SocketAddr) -> bool {
+    let (mut stream, mut answer) = (connect(address), Vec::new());
+    // A connection that is refused is closed, or reset, at any time.
+    let _ = stream.write_all(b"GET /healthz HTTP/1.0\r\n\r\n");
+    let _ = stream.read_to_end(&mut answer);
+    answer.starts_with(b"HTTP/1.0 200 ")
+}
+
+/// Asks for far more than the buffers of both ends hold.
+fn ask_and_never_read(address: SocketAddr) -> TcpStream {
+    let mut stream = connect_with_small_buffer(address);
+    let request = "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let _ = stream.write_all(request.repeat(2000).as_bytes());
+    stream
+}
+
+fn connect_with_small_buffer(address: SocketAddr) -> TcpStream {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let stream = runtime.block_on(async {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4096).unwrap();
+        socket.connect(address).await.unwrap().into_std().unwrap()
+    });
+    stream.set_nonblocking(false).unwrap();
+    stream
+        .set_write_timeout(Some(Duration::from_secs(1)))
+        .unwrap();
+    stream
+}
+
+/// The daemon's is 15 s.
+const DEADLINE: Duration = Duration::from_secs(60);

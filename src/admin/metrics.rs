@@ -10,7 +10,7 @@ use http::header::{ACCEPT, CONTENT_TYPE};
 
 use super::Admin;
 
-/// OpenMetrics to who prefers it, and to everybody else the text format 0.0.4, which all scrapers
+/// `OpenMetrics` to who prefers it, and to everybody else the text format 0.0.4, which all scrapers
 /// read.
 pub(super) async fn metrics(
     State(admin): State<Arc<Admin>>,
@@ -25,7 +25,7 @@ pub(super) async fn metrics(
     ([(CONTENT_TYPE, content_type)], text)
 }
 
-/// Whether OpenMetrics is asked for by name, and the text format no more than it (RFC 9110 section
+/// Whether `OpenMetrics` is asked for by name, and the text format no more than it (RFC 9110 section
 /// 12.5.1).
 fn prefers_open_metrics(headers: &HeaderMap) -> bool {
     let (mut open_metrics, mut text) = (0.0, 0.0);
@@ -54,7 +54,7 @@ fn quality<'a>(mut parameters: impl Iterator<Item = &'a str>) -> f32 {
     weight.map_or(1.0, |weight| weight.trim().parse().unwrap_or(0.0))
 }
 
-/// The text format 0.0.4 of what is given as OpenMetrics, the only text that `prometheus-client`
+/// The text format 0.0.4 of what is given as `OpenMetrics`, the only text that `prometheus-client`
 /// writes. A counter's family has its samples' name here, an info metric is a gauge, and there are
 /// neither units nor an end mark.
 fn text_format(open_metrics: &str) -> String {

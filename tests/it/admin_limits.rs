@@ -108,4 +108,4 @@ fn connect_with_small_buffer(address: SocketAddr) -> TcpStream {
 }
 
 /// The daemon's is 15 s.
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_mins(1);

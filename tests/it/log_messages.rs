@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::fs;
+
 use std::path::{Path, PathBuf};
+
+use fs_err as fs;
 
 /// The level, and the message with `..` for everything that is put in.
 #[derive(Clone, Eq, Ord, PartialEq, PartialOrd)]

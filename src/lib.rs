@@ -31,7 +31,6 @@
 
 mod admin;
 pub mod adoption;
-mod caller_network;
 pub mod cli;
 pub mod config;
 pub mod connection;

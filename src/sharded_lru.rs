@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use hashlink::LruCache;
 use parking_lot::{Mutex, MutexGuard};
 
-use crate::caller_network::CallerNetwork;
+use engage_wire::CallerNetwork;
 
 /// A map that forgets what was used longest ago, in shards with a lock each.
 ///

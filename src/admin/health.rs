@@ -9,23 +9,30 @@ use http::StatusCode;
 use super::Admin;
 use crate::publication::Expiry;
 use crate::routes::App;
-use engage_store::Health;
+use engage_store::{Health, Store};
 use engage_wire::clock;
 use jiff::Timestamp;
 
 /// 200 while devices would accept what is served and what they deliver can be stored; 503 with a
-/// line for each reason otherwise.
+/// line for each reason otherwise. What concerns single devices is a warning.
 pub(super) async fn readyz(State(admin): State<Arc<Admin>>) -> (StatusCode, String) {
     let reasons = reasons(&admin.app, clock::now());
-    if reasons.is_empty() {
-        return (StatusCode::OK, "ready\n".into());
-    }
     let mut text = String::new();
-    for reason in reasons {
-        // Writing to a string cannot fail.
+    // Writing to a string cannot fail.
+    for reason in &reasons {
         let _ = writeln!(text, "not ready: {reason}");
     }
+    for warning in store(&admin.app).iter().flat_map(|store| store.warnings()) {
+        let _ = writeln!(text, "warning: {warning}");
+    }
+    if reasons.is_empty() {
+        return (StatusCode::OK, format!("ready\n{text}"));
+    }
     (StatusCode::SERVICE_UNAVAILABLE, text)
+}
+
+fn store(app: &App) -> Option<&Arc<dyn Store>> {
+    app.call_in.as_ref()?.store.as_ref()
 }
 
 fn reasons(app: &App, now: Timestamp) -> Vec<String> {
@@ -35,9 +42,12 @@ fn reasons(app: &App, now: Timestamp) -> Vec<String> {
         .iter()
         .filter(|it| it.not_after < now);
     let mut reasons: Vec<_> = expired.map(expired_certificate).collect();
-    let health = app.call_in.as_ref().and_then(|call_in| call_in.health());
-    if let Some(Health::Failing { reason }) = health {
-        reasons.push(format!("call-ins cannot be stored: {reason}"));
+    match store(app).map(|store| store.health()) {
+        Some(Health::Failing { reason }) => {
+            reasons.push(format!("call-ins cannot be stored: {reason}"));
+        }
+        Some(Health::Opening) => reasons.push("the device store is being opened".into()),
+        Some(Health::Writable) | None => {}
     }
     reasons
 }

@@ -5,15 +5,14 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tracing::{error, warn};
+use tracing::error;
 
 use crate::config::{Config, DevicesConfig, DevicesDirectory};
 use crate::publication::CurrentPublication;
 use crate::routes::{Admittance, CallIn};
 use crate::telemetry::{DeliveryMetrics, LogThrottle};
 use crate::webhook::{self, Receiver, Wake, WebhookError};
-use engage_store::files::{OpenError, StoreObserver};
-use engage_store::{Credentials, CredentialsError, DeviceStore, FileStore};
+use engage_store::{Credentials, CredentialsError, FileStore, OpenError, Store, Subscriber};
 use engage_wire::diagnostic::{Explain, one_line};
 
 /// Why the call-in cannot be answered, and so the daemon does not start.
@@ -108,13 +107,12 @@ pub(super) fn open(
         }),
         None => None,
     };
-    let observer: Arc<dyn StoreObserver> = match delivery {
-        Some(_) => wake,
-        None => Arc::new(()),
-    };
-    let opened = FileStore::open_observed(root, *keep_audits, observer);
+    let store = usable(FileStore::open(root, *keep_audits), directory)?;
+    if let (Some(store), Some(_)) = (&store, &delivery) {
+        store.subscribe(Subscriber::Webhook, wake.devices());
+    }
     let call_in = CallIn {
-        store: usable(opened, directory)?,
+        store,
         window: config.devices.call_in_window(),
         admittance: Admittance::new(*plain_http, credentials),
         body_bytes: config.limits.body_bytes,
@@ -163,7 +161,7 @@ pub(crate) fn refusals(config: &Config) -> Vec<CallInError> {
 fn usable(
     opened: Result<FileStore, OpenError>,
     directory: &DevicesDirectory,
-) -> Result<Option<Arc<dyn DeviceStore>>, CallInError> {
+) -> Result<Option<Arc<dyn Store>>, CallInError> {
     let store = match opened {
         Ok(store) => store,
         Err(error @ OpenError::Unusable { .. })
@@ -174,8 +172,5 @@ fn usable(
         }
         Err(error) => return Err(error.into()),
     };
-    for torn in store.torn() {
-        warn!("{torn}");
-    }
     Ok(Some(Arc::new(store)))
 }

@@ -31,8 +31,7 @@ mod trust;
 mod turn;
 mod wake;
 
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,7 +41,6 @@ use tracing::{info, warn};
 use crate::config::WebhookConfig;
 use crate::platform::mode_readable_by_others;
 use crate::telemetry::DeliveryMetrics;
-use cursor::Cursor;
 use dispatch::Dispatcher;
 use engage_wire::{HostName, HttpUrl};
 use secret::Secret;
@@ -115,15 +113,6 @@ pub async fn run(
         () = dispatcher.run(shutdown) => {}
         () = scans => {}
     }
-}
-
-/// The number of events in a monthly file that are not delivered yet.
-fn undelivered(file: &Path) -> io::Result<u64> {
-    let (Some(directory), Some(name)) = (file.parent(), file.file_name()) else {
-        return Ok(0);
-    };
-    let cursor = Cursor::load(directory)?;
-    tail::undelivered(directory, &name.to_string_lossy(), &cursor)
 }
 
 /// Deadlines and pauses.

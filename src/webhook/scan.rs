@@ -14,7 +14,6 @@ use super::Wake;
 use super::cursor::Cursor;
 use super::tail;
 use crate::telemetry::DeliveryMetrics;
-use engage_store::files::StoreObserver as _;
 use engage_store::{DeviceId, StoreReader};
 
 /// Wakes the deliverer for every device that has undelivered events, for ever.

@@ -66,28 +66,6 @@ pub(super) fn oldest(directory: &Path, cursor: &Cursor) -> io::Result<Option<Tim
     Ok(oldest)
 }
 
-/// The number of events in one monthly file that are not delivered.
-pub(super) fn undelivered(directory: &Path, file: &str, cursor: &Cursor) -> io::Result<u64> {
-    let log = match file {
-        _ if is_month_of(EventKind::Audits, file) => EventKind::Audits,
-        _ if is_month_of(EventKind::Alerts, file) => EventKind::Alerts,
-        _ => return Ok(0),
-    };
-    let from = cursor.of(log).filter(|position| position.file == file);
-    if cursor
-        .of(log)
-        .is_some_and(|position| *position.file > *file)
-    {
-        return Ok(0);
-    }
-    let mut reader = MonthReader::open(&directory.join(file), file, from)?;
-    let mut count = 0;
-    while reader.next()?.is_some() {
-        count += 1;
-    }
-    Ok(count)
-}
-
 fn events(
     directory: &Path,
     log: EventKind,

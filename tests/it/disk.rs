@@ -120,12 +120,22 @@ fn a_directory_that_became_a_file_is_that_devices_trouble_only() {
     fs_err::rename(&folder, &aside).unwrap();
     fs_err::write(&folder, "a file").unwrap();
     assert_unavailable(&post(&host, DEVICE, 2));
-    assert_out_of_order(&mut host);
     assert_eq!(post(&host, OTHER, 3).status(), 201);
+    // Others are served, so the host is ready; whose records are not, it says.
+    let readiness = host.readiness();
+    assert_eq!(readiness.status(), 200, "{readiness:?}");
+    let said = String::from_utf8(readiness.body).unwrap();
+    assert!(
+        said.starts_with(&format!("ready\nwarning: records of device {DEVICE}: ")),
+        "{said}"
+    );
+    let line = host.daemon.wait_for("those of others are stored");
+    assert!(line.contains("WARN") && line.contains(DEVICE), "{line}");
     fs_err::remove_file(&folder).unwrap();
     fs_err::rename(&aside, &folder).unwrap();
     assert_eq!(post(&host, DEVICE, 2).status(), 202);
-    assert_in_order(&mut host);
+    host.daemon.wait_for("can be written again");
+    assert_eq!(host.readiness().body, b"ready\n");
     assert_eq!(codes(&folder), ["00000001", "00000002"]);
 }
 

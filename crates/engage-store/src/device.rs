@@ -95,7 +95,7 @@ impl DeviceRecord {
         self.last_seen = self.last_seen.max(at);
         let dated = |value| Some(Timestamped { at, value });
         match note {
-            DeviceObservation::Seen { address, site } => {
+            DeviceObservation::Seen { address, site, .. } => {
                 self.address = Some(address);
                 self.site = site.or_else(|| self.site.take());
             }
@@ -105,8 +105,8 @@ impl DeviceRecord {
             DeviceObservation::TlsSession { version } => self.tls = dated(version),
             DeviceObservation::ConfigSaved(properties) => self.take_over(properties, at),
             DeviceObservation::AuditsStored => self.audits_stored_at = Some(at),
-            DeviceObservation::DatabaseAnswered { stamp, next_call } => {
-                self.database = dated(stamp);
+            DeviceObservation::DatabaseAnswered { version, next_call } => {
+                self.database = dated(version);
                 self.next_call_in = Some(Timestamped {
                     at: next_call.timestamp(),
                     value: next_call.to_string(),
@@ -141,6 +141,8 @@ pub enum DeviceObservation {
         address: IpAddr,
         /// The site that its request selected.
         site: Option<String>,
+        /// Whether it gave its credentials.
+        is_authenticated: bool,
     },
     /// It fetched the announcement.
     AnnouncementFetched {
@@ -158,8 +160,8 @@ pub enum DeviceObservation {
     AuditsStored,
     /// It was answered a database.
     DatabaseAnswered {
-        /// The stamp in the answer.
-        stamp: String,
+        /// The version in the answer.
+        version: String,
         /// When it is to call next.
         next_call: CallTime,
     },

@@ -2,18 +2,25 @@
 //! section 4).
 //!
 //! Bodies are parsed into [`AuditBatch`], [`Alert`] and [`ConfigUpload`]; a [`DeviceStore`] keeps
-//! them, and says so only when they are durable; [`FileStore`] is the store over `Engage_Data/`,
+//! them, and says so only when they are durable; what it kept is read through its [`EventLog`] and,
+//! beside a daemon, through a [`StoreReader`]. [`FileStore`] is the engine over `Engage_Data/`,
 //! whose format and guarantees [`files`] describes. [`Database`] is what an integrator dropped for
 //! a device, and [`CallInWindow`] says when a device is to call next. [`Credentials`] says who may.
 
+mod clock;
 pub mod credentials;
 mod db;
 mod db_version;
 mod device;
+mod error;
 mod event;
+mod event_log;
 pub mod files;
+mod handle;
 mod id;
 mod json;
+mod keep_days;
+mod quota;
 mod record;
 mod redact;
 mod schedule;
@@ -22,15 +29,24 @@ mod store;
 mod upload;
 
 pub use credentials::{Credentials, CredentialsError, LineProblem, credential_line};
-pub use db::{Database, DbContents, DbDuplicate, DbError, DbProblem, answer};
+pub use db::{Database, DbContents, DbDuplicate, DbError, DbProblem, MAX_DB_BYTES, answer};
 pub use db_version::DbVersion;
 pub use device::{DeviceObservation, DeviceRecord, Timestamped};
+pub use error::{OpenError, StoreError};
 pub use event::{DeviceTime, Event, EventCode};
-pub use files::{EventFollower, FileStore, FollowItem, KeepDays, StoreReader, StoredEvent};
+pub use event_log::{
+    AppendedDevices, BatchLimit, Cursor, EventBatch, EventKind, EventLog, LoggedEvent,
+    PendingDevice, Subscriber,
+};
+pub use files::{
+    ClaimedDirectory, EventFilter, EventFollower, FileStore, FollowItem, StoreReader, StoredEvent,
+};
+pub use handle::StoreHandle;
 pub use id::{DeviceId, UnknownDeviceId};
+pub use keep_days::{KeepDays, KeepDaysError};
 pub use record::{Alert, AuditBatch, BatchId, BodyError};
 pub use redact::redact;
 pub use schedule::{CallInHours, CallInWindow, CallTime, WindowError, parse_time_zone};
 pub use serial::SerialNumber;
-pub use store::{AppendOutcome, DeviceStore, EventKind, Health, Pending, StoreError, UploadKind};
+pub use store::{AppendOutcome, Call, DeviceStore, Health, Store, StoreWarning, UploadKind};
 pub use upload::{ConfigUpload, Properties};

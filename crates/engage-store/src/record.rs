@@ -2,16 +2,17 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
+use super::DeviceId;
 use super::event::Event;
-use super::json::{Object, elements, minified, text_or_number};
-use super::{DbVersion, DeviceId};
+use super::json::{Object, elements, minified};
 
 /// The body of `POST /swordfish/lock/audit`.
 #[derive(Clone, Debug)]
-pub struct AuditBatch(EventBatch);
+pub struct AuditBatch(UploadedEvents);
 
 impl AuditBatch {
     /// Reads `{"asyncEvents":[{event,time}..],"nxtDbVerTS":".."}`.
@@ -27,13 +28,7 @@ impl AuditBatch {
             None => return Err(BodyError::NoEvents),
         };
         let events = events.into_iter().map(Event::read).collect();
-        Ok(Self(EventBatch::new(&object, events)))
-    }
-
-    /// The stamp of the database that the device has, where it said.
-    #[must_use]
-    pub fn database(&self) -> Option<DbVersion> {
-        self.0.database
+        Ok(Self(UploadedEvents::new(&object, events)))
     }
 
     /// Its events, in the order of the body.
@@ -42,14 +37,14 @@ impl AuditBatch {
         &self.0.events
     }
 
-    pub(super) fn into_events(self) -> EventBatch {
+    pub(super) fn into_events(self) -> UploadedEvents {
         self.0
     }
 }
 
 /// The body of `POST /swordfish/lock/alert`: one event, sent when it happens.
 #[derive(Clone, Debug)]
-pub struct Alert(EventBatch);
+pub struct Alert(UploadedEvents);
 
 impl Alert {
     /// Reads one `asyncEvent` record, alone or as the value of that name.
@@ -66,14 +61,14 @@ impl Alert {
             Some(event) => Event::read(event),
             None if object.get("event").is_some() => {
                 let record: &RawValue = serde_json::from_str(&text)?;
-                return Ok(Self(EventBatch {
+                return Ok(Self(UploadedEvents {
                     extra_members: None,
-                    ..EventBatch::new(&object, vec![Event::read(record)])
+                    ..UploadedEvents::new(&object, vec![Event::read(record)])
                 }));
             }
             None => return Err(BodyError::NoEvents),
         };
-        Ok(Self(EventBatch::new(&object, vec![event])))
+        Ok(Self(UploadedEvents::new(&object, vec![event])))
     }
 
     /// Its event; more than one only if the device sent more.
@@ -82,21 +77,22 @@ impl Alert {
         &self.0.events
     }
 
-    pub(super) fn into_events(self) -> EventBatch {
+    pub(super) fn into_events(self) -> UploadedEvents {
         self.0
     }
 }
 
 /// Events that arrived together and are acknowledged together.
 #[derive(Clone, Debug)]
-pub(super) struct EventBatch {
+pub(super) struct UploadedEvents {
     pub(super) events: Vec<Event>,
     /// Members beside the events that are not known, as one object.
     pub(super) extra_members: Option<Box<RawValue>>,
-    database: Option<DbVersion>,
+    /// What had to be mended to read them.
+    pub(super) note: Option<String>,
 }
 
-impl EventBatch {
+impl UploadedEvents {
     fn new(object: &Object<'_>, events: Vec<Event>) -> Self {
         let known = ["asyncEvents", "asyncEvent", "nxtDbVerTS"];
         let extra_members: Vec<String> = object
@@ -110,9 +106,7 @@ impl EventBatch {
             extra_members: (extra_members != "{}")
                 .then(|| RawValue::from_string(extra_members).ok())
                 .flatten(),
-            database: object
-                .get("nxtDbVerTS")
-                .and_then(|stamp| DbVersion::parse(&text_or_number(stamp)?)),
+            note: None,
         }
     }
 
@@ -147,12 +141,34 @@ impl EventBatch {
 }
 
 /// A batch's name: 128 bits of a hash over device and events. Displayed as 32 hex digits.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub struct BatchId(pub(super) u128);
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct BatchId(u128);
+
+impl BatchId {
+    /// Reads hexadecimal digits.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        u128::from_str_radix(text, 16).ok().map(Self)
+    }
+}
 
 impl fmt::Display for BatchId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:032x}", self.0)
+    }
+}
+
+impl From<BatchId> for String {
+    fn from(id: BatchId) -> Self {
+        id.to_string()
+    }
+}
+
+impl TryFrom<String> for BatchId {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Self::parse(&text).ok_or("not a batch")
     }
 }
 
@@ -175,6 +191,9 @@ pub(super) fn object_text(body: &[u8]) -> Result<String, BodyError> {
     let text = std::str::from_utf8(body).map_err(|_| BodyError::NotText)?;
     Ok(minified(text))
 }
+
+/// The longest line that a store writes or reads of an event; a longer event is refused.
+pub(super) const MAX_LINE_BYTES: usize = 4 * 1024 * 1024;
 
 #[cfg(test)]
 mod tests {
@@ -201,7 +220,6 @@ mod tests {
         let batch = AuditBatch::parse(PRINTED).unwrap();
         assert_eq!(batch.events().len(), 1);
         assert_eq!(batch.events()[0].code.unwrap().to_string(), "11111111");
-        assert_eq!(batch.database(), DbVersion::parse("0x8d1a1399bddb51d"));
         assert!(batch.0.extra_members.is_none());
     }
 

@@ -1,130 +1,104 @@
-//! The ledger of devices, whatever keeps it.
+//! What a store of devices promises, whatever engine keeps it.
 
-use std::borrow::Cow;
-use std::io;
-use std::path::PathBuf;
-use std::pin::Pin;
-use std::sync::Arc;
+use std::net::IpAddr;
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
 
-use super::files::StoredEvent;
-use super::{
+use crate::{
     Alert, AuditBatch, CallInWindow, ConfigUpload, Database, DbVersion, DeviceId,
-    DeviceObservation, DeviceRecord, answer,
+    DeviceObservation, EventLog, StoreError, answer,
 };
-use engage_wire::diagnostic::Explain;
-
-/// What a store promises, in time.
-///
-/// Boxed, so that routes hold an `Arc<dyn DeviceStore>` and are not generic over it: one
-/// allocation is nothing beside the write to disk that it waits for.
-pub type Pending<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
 
 /// Where the call-in is recorded.
 ///
-/// What is acknowledged is durable: it survives the end of the process and of the power.
+/// What is acknowledged is durable: it survives the end of the process and of the power. What
+/// fails for one device fails for that device only.
+#[async_trait]
 pub trait DeviceStore: Send + Sync {
     /// Stores a batch of audits, once, however often it arrives.
-    fn append_audits(
+    async fn append_audits(
         &self,
-        device: DeviceId,
+        call: &Call,
         batch: AuditBatch,
-        received_at: Timestamp,
-    ) -> Pending<'_, AppendOutcome>;
+    ) -> Result<AppendOutcome, StoreError>;
 
     /// Stores an alert, once, however often it arrives.
-    fn append_alert(
-        &self,
-        device: DeviceId,
-        alert: Alert,
-        received_at: Timestamp,
-    ) -> Pending<'_, AppendOutcome>;
+    async fn append_alert(&self, call: &Call, alert: Alert) -> Result<AppendOutcome, StoreError>;
 
     /// Stores an upload in place of the last one.
-    fn save_config(
-        &self,
-        device: DeviceId,
-        upload: ConfigUpload,
-        received_at: Timestamp,
-    ) -> Pending<'_, ()>;
+    async fn save_config(&self, call: &Call, upload: ConfigUpload) -> Result<(), StoreError>;
 
-    /// Keeps a body that is refused, because the device will not send it again.
-    fn quarantine(
+    /// Keeps a body that is refused, because the device will not send it again. Each device has
+    /// its own share of the room; what is dropped for it is logged.
+    async fn quarantine(
         &self,
-        device: DeviceId,
-        call: UploadKind,
+        call: &Call,
+        kind: UploadKind,
         body: Bytes,
-        received_at: Timestamp,
-    ) -> Pending<'_, ()>;
+    ) -> Result<(), StoreError>;
 
     /// The database that the device is to have: the last good one.
-    fn database(&self, device: DeviceId, now: Timestamp) -> Pending<'_, Option<Database>>;
+    async fn database(
+        &self,
+        device: DeviceId,
+        now: Timestamp,
+    ) -> Result<Option<Database>, StoreError>;
 
-    /// Takes a note of a device. Never waits; a note may be lost with the process, or when there
-    /// are too many.
-    fn observe(&self, device: DeviceId, note: DeviceObservation, at: Timestamp);
+    /// Records what was seen of a device. Never waits; an observation may be lost with the
+    /// process, or when there are too many. One of a device that never delivered anything makes no
+    /// record.
+    fn observe(&self, device: DeviceId, observation: DeviceObservation, at: Timestamp);
 
     /// Whether the store can be written, as far as it knows. Costs nothing.
     fn health(&self) -> Health;
 
-    /// Every device, by name.
-    fn list(&self) -> Pending<'_, Vec<DeviceRecord>>;
-
-    /// One device.
-    fn show(&self, device: DeviceId) -> Pending<'_, Option<DeviceRecord>>;
-
-    /// Events of one device or of all, received at `since` or later, at most `limit` of them.
-    fn events(
-        &self,
-        device: Option<DeviceId>,
-        log: EventKind,
-        since: Option<Timestamp>,
-        limit: usize,
-    ) -> Pending<'_, Vec<StoredEvent>>;
+    /// What is wrong although the store can be written: single devices, and room that runs out.
+    fn warnings(&self) -> Vec<StoreWarning>;
 
     /// The body for `GET /swordfish/lock/db/{timestamp}`, where `asked` is the path's last part.
-    fn db_answer<'a>(
-        &'a self,
-        device: DeviceId,
-        asked: &'a str,
-        window: &'a CallInWindow,
-        now: Timestamp,
-    ) -> Pending<'a, Bytes> {
-        Box::pin(async move {
-            let database = self.database(device, now).await?;
-            let next_call = window.next_call(&device, now);
-            let body = answer(database.as_ref(), asked, &next_call);
-            let stamp = database
-                .map(|database| database.version())
-                .or_else(|| DbVersion::parse(asked))
-                .unwrap_or(DbVersion::NONE)
-                .to_string();
-            self.observe(
-                device,
-                DeviceObservation::DatabaseAnswered { stamp, next_call },
-                now,
-            );
-            Ok(body)
-        })
-    }
-
-    /// Notes that a device fetched the announcement of the certificate with this fingerprint.
-    fn observe_announcement(&self, device: DeviceId, fingerprint: &str, at: Timestamp) {
-        let fingerprint = fingerprint.to_owned();
-        self.observe(
+    async fn db_answer(
+        &self,
+        call: &Call,
+        asked: &str,
+        window: &CallInWindow,
+    ) -> Result<Bytes, StoreError> {
+        let Call {
             device,
-            DeviceObservation::AnnouncementFetched { fingerprint },
-            at,
-        );
+            received_at: now,
+            ..
+        } = *call;
+        let database = self.database(device, now).await?;
+        let next_call = window.next_call(&device, now);
+        let body = answer(database.as_ref(), asked, &next_call);
+        let version = database
+            .map(|database| database.version())
+            .or_else(|| DbVersion::parse(asked))
+            .unwrap_or(DbVersion::NONE)
+            .to_string();
+        let answered = DeviceObservation::DatabaseAnswered { version, next_call };
+        self.observe(device, answered, now);
+        Ok(body)
     }
+}
 
-    /// Notes that a device completed a TLS handshake of this version.
-    fn observe_tls(&self, device: DeviceId, version: &str, at: Timestamp) {
-        let version = version.to_owned();
-        self.observe(device, DeviceObservation::TlsSession { version }, at);
-    }
+/// A store with its log of events: what the daemon holds.
+pub trait Store: DeviceStore + EventLog {}
+
+impl<S: DeviceStore + EventLog> Store for S {}
+
+/// One call of a device.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Call {
+    /// Who calls.
+    pub device: DeviceId,
+    /// From where.
+    pub peer: IpAddr,
+    /// Whether it gave its credentials. Who did not may be anybody, and is limited.
+    pub is_authenticated: bool,
+    /// By this host's clock.
+    pub received_at: Timestamp,
 }
 
 /// That a batch is stored.
@@ -147,81 +121,50 @@ pub enum UploadKind {
     Config,
 }
 
-/// The two logs of a device.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum EventKind {
-    /// What it sent when it happened.
-    Alerts,
-    /// What it delivered at its call-in.
-    Audits,
-}
-
 /// Whether the store can be written.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Health {
-    /// As far as is known.
-    Writable,
     /// The last write failed, and every attempt since.
     Failing {
         /// Why, for people.
         reason: String,
     },
+    /// Not open yet: call-ins are answered 503.
+    Opening,
+    /// As far as is known.
+    Writable,
 }
 
-/// Why nothing was stored: 503, and nothing is acknowledged.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum StoreError {
-    /// The store is shutting down.
-    #[error("the device store is closed")]
-    Closed,
-    /// More devices than are kept.
-    #[error("device {device} would be one too many; allowed: {allowed} devices")]
-    TooManyDevices {
-        /// The new one.
+/// What people should know of a store that works.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum StoreWarning {
+    /// One device's records cannot be read or written.
+    #[error("records of device {device}: {reason}")]
+    Device {
+        /// Whose.
         device: DeviceId,
-        /// The most that are kept.
+        /// Why, for people.
+        reason: String,
+    },
+    /// So many devices are impaired that not all are named.
+    #[error("records of {count} more devices cannot be read or written")]
+    MoreDevices {
+        /// Those that are not named.
+        count: usize,
+    },
+    /// Soon, or already, unknown devices are answered 503.
+    #[error(
+        "{devices} devices are known; allowed: {allowed}, of which {reserved} are kept for devices with credentials"
+    )]
+    NearlyFull {
+        /// Devices with records.
+        devices: usize,
+        /// The most that there can be.
         allowed: usize,
+        /// Only for devices that gave credentials.
+        reserved: usize,
     },
-    /// Disk full, read-only, permission lost, or broken.
-    #[error("failed to store in `{}`", path.display())]
-    Unavailable {
-        /// The file or directory.
-        path: PathBuf,
-        /// The operating system's reason.
-        source: Arc<io::Error>,
-    },
-}
-
-impl StoreError {
-    pub(super) fn unavailable(path: &std::path::Path, source: io::Error) -> Self {
-        Self::Unavailable {
-            path: path.to_owned(),
-            source: Arc::new(source),
-        }
-    }
-}
-
-impl Explain for StoreError {
-    fn code(&self) -> Cow<'static, str> {
-        match self {
-            Self::Closed => "store-closed".into(),
-            Self::TooManyDevices { .. } => "too-many-devices".into(),
-            Self::Unavailable { .. } => "store-unavailable".into(),
-        }
-    }
-
-    fn hint(&self) -> String {
-        match self {
-            Self::Closed => "the daemon is stopping; the device calls again".into(),
-            Self::TooManyDevices { .. } => {
-                "remove directories of devices that do not exist; somebody may be inventing serial numbers".into()
-            }
-            Self::Unavailable { source, .. } => match source.kind() {
-                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                    "make room on the disk; devices keep their audits until they are acknowledged".into()
-                }
-                _ => "the user that runs engage-host needs write permission in this directory".into(),
-            },
-        }
-    }
+    /// Something in the store that belongs to no device.
+    #[error("{0}")]
+    Stray(String),
 }

@@ -1,6 +1,7 @@
 //! What an ENGAGE Wi-Fi device and its host agree on: certificates as a device sees them, the site
 //! key and the announcement, paths and limits, and how errors are told.
 
+mod caller_network;
 pub mod clock;
 pub mod diagnostic;
 mod host_name;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 
+pub use caller_network::CallerNetwork;
 pub use host_name::{HostName, HostNameError};
 pub use http_url::{HostPort, HttpUrl, HttpUrlError, Scheme};
 pub use read::{ReadError, read_regular_file};

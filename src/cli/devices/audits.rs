@@ -13,8 +13,9 @@ use super::error::DevicesError;
 use super::since::Since;
 use super::store_args::StoreArgs;
 use super::table::{moment, or_dash};
-use engage_store::files::Line;
-use engage_store::{DeviceId, EventFollower, EventKind, FollowItem, redact};
+use engage_store::{
+    DeviceId, EventFilter, EventFollower, EventKind, FollowItem, StoreReader, StoredEvent, redact,
+};
 
 /// Print the audits that devices delivered, or their alerts.
 ///
@@ -69,15 +70,19 @@ impl Audits {
             // One that has not called yet can be waited for.
             _ => store.directory()?,
         };
-        let log = if alerts {
+        let kind = if alerts {
             EventKind::Alerts
         } else {
             EventKind::Audits
         };
         let since = since.map(|since| since.before(Timestamp::now()));
-        let mut tail = EventFollower::new(&root, device, log, since);
+        let mut events = StoreReader::new(&root).follow(EventFilter {
+            device,
+            kind,
+            since,
+        });
         let mut printer = Printer::new(form, follow);
-        printer.print_all(&mut tail)?;
+        printer.print_all(&mut events)?;
         if printer.events == 0 {
             let what = if alerts { "alerts" } else { "audits" };
             let since = since.map_or_else(String::new, |since| format!(" since {}", moment(since)));
@@ -116,10 +121,10 @@ impl Printer {
     }
 
     /// Comes back when all is printed, or, following, when it fails or its reader has gone away.
-    fn print_all(&mut self, tail: &mut EventFollower) -> Result<(), Failure> {
+    fn print_all(&mut self, events: &mut EventFollower) -> Result<(), Failure> {
         let mut unwritten = self.out.print_heading().err();
         loop {
-            let read = tail.read(Timestamp::now(), &mut |found| {
+            let read = events.read(&mut |found| {
                 self.print(&found).map_err(|error| {
                     let kind = error.kind();
                     unwritten = Some(error);
@@ -140,24 +145,25 @@ impl Printer {
 
     fn print(&mut self, found: &FollowItem<'_>) -> io::Result<()> {
         match found {
-            FollowItem::Broken { path, line } => eprint_note(
-                "warning",
-                format!(
-                    "line {line} of `{}` is not an event; passed over",
-                    path.display()
-                ),
-            ),
+            FollowItem::Broken { place } => {
+                eprint_note("warning", format!("{place} is not an event; passed over"));
+            }
             FollowItem::Unfinished { .. } if self.follow => {}
-            FollowItem::Unfinished { path } => eprint_note(
+            FollowItem::Unfinished { place } => eprint_note(
                 "warning",
-                format!(
-                    "the last line of `{}` is not complete: it is being written, or a crash tore it",
-                    path.display()
-                ),
+                format!("{place} is not complete: it is being written, or a crash tore it"),
             ),
-            FollowItem::Event { device, line, text } => {
+            FollowItem::Unreadable { device, error } => eprint_note(
+                "warning",
+                format!("some events of device {device} cannot be read: {error}"),
+            ),
+            FollowItem::Event {
+                device,
+                event,
+                text,
+            } => {
                 self.events += 1;
-                return self.out.print(*device, line, text);
+                return self.out.print(*device, event, text);
             }
         }
         Ok(())
@@ -177,9 +183,9 @@ impl Output {
         }
     }
 
-    fn print(&mut self, device: DeviceId, line: &Line, text: &str) -> io::Result<()> {
+    fn print(&mut self, device: DeviceId, event: &StoredEvent, text: &str) -> io::Result<()> {
         match self {
-            Self::Csv(csv) => csv.print(device, line),
+            Self::Csv(csv) => csv.print(device, event),
             Self::Json(out) => {
                 // Members that nobody knows can be secrets too.
                 let text = redact(text);
@@ -187,14 +193,14 @@ impl Output {
                 writeln!(out, "{{\"device\":\"{device}\",{rest}")
             }
             Self::Text(out) => {
-                let [event, time] = [&line.event, &line.time].map(|raw| unquote(raw.as_deref()));
+                let [code, time] = [&event.event, &event.time].map(|raw| unquote(raw.as_deref()));
                 writeln!(
                     out,
                     "{:<20}  {:<19}  {:<8}  {:<MEANING_CHARS$}  {device}",
-                    moment(line.received_at),
-                    or_dash(line.at.as_deref().or(Some(&time))),
-                    or_dash(line.code.as_deref().or(Some(&event))),
-                    or_dash(line.name.as_deref()),
+                    moment(event.received_at),
+                    or_dash(event.at.as_deref().or(Some(&time))),
+                    or_dash(event.code.as_deref().or(Some(&code))),
+                    or_dash(event.name.as_deref()),
                 )
             }
         }

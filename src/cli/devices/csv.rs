@@ -5,8 +5,7 @@ use std::io::{self, Write};
 
 use serde_json::value::RawValue;
 
-use engage_store::DeviceId;
-use engage_store::files::Line;
+use engage_store::{DeviceId, StoredEvent};
 use engage_wire::escape_for_terminal;
 
 /// Writes events as CSV.
@@ -22,8 +21,8 @@ impl<W: Write> CsvPrinter<W> {
         Ok(self.0.write_record(COLUMNS)?)
     }
 
-    pub(super) fn print(&mut self, device: DeviceId, line: &Line) -> io::Result<()> {
-        let Line {
+    pub(super) fn print(&mut self, device: DeviceId, stored: &StoredEvent) -> io::Result<()> {
+        let StoredEvent {
             received_at,
             event,
             time,
@@ -35,7 +34,8 @@ impl<W: Write> CsvPrinter<W> {
             batch,
             line,
             of,
-        } = line;
+            note: _,
+        } = stored;
         let fields: [Cow<'_, str>; COLUMNS.len()] = [
             received_at.to_string().into(),
             device.to_string().into(),

@@ -35,7 +35,7 @@ impl List {
         }
         let mut records = Vec::with_capacity(devices.len());
         for device in devices {
-            match archive.show(device) {
+            match archive.record(device) {
                 Ok(Some(record)) => records.push(record),
                 Ok(None) => {
                     eprint_note("note", format!("device {device} has no `device.json` yet"));

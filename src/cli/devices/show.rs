@@ -42,7 +42,7 @@ impl Show {
         } = self;
         let archive = StoreReader::new(&store.directory_with(device)?);
         let record = archive
-            .show(device)
+            .record(device)
             .map_err(|source| DevicesError::Record { device, source })?;
         let config = archive
             .redacted_config(device)

@@ -25,7 +25,7 @@ use crate::connection::{Connection, ListenerKind};
 use crate::routes::error::ApiError;
 use crate::routes::requested_host;
 use crate::telemetry::LogThrottle;
-use engage_store::{Credentials, DeviceId, DeviceObservation, SerialNumber};
+use engage_store::{Call, Credentials, DeviceId, DeviceObservation, SerialNumber};
 
 /// Who may call in, and on which listener.
 #[derive(Debug)]
@@ -44,8 +44,8 @@ pub struct Admittance {
     refused: [LogThrottle; 3],
 }
 
-/// The device that calls.
-pub(in crate::routes) struct Caller(pub(super) DeviceId);
+/// The device that calls, from where and when.
+pub(in crate::routes) struct Caller(pub(super) Call);
 
 impl FromRequestParts<Arc<CallIn>> for Caller {
     type Rejection = ApiError;
@@ -68,35 +68,49 @@ impl FromRequestParts<Arc<CallIn>> for Caller {
             return Err(ApiError::Unauthorized);
         }
         let user_name = login.as_ref().map(|login| login.user_name.as_str());
-        let device = DeviceId::from_caller(user_name, parts.uri.query(), peer.ip());
-        call_in.note_caller(
-            device,
-            connection,
-            requested_host(&parts.uri, &parts.headers),
-        );
-        Ok(Self(device))
+        let call = Call {
+            device: DeviceId::from_caller(user_name, parts.uri.query(), peer.ip()),
+            peer: peer.ip(),
+            is_authenticated: call_in.admittance.credentials.is_some(),
+            received_at: Timestamp::now(),
+        };
+        let host = requested_host(&parts.uri, &parts.headers);
+        call_in.note_caller(&call, connection, host);
+        Ok(Self(call))
     }
 }
 
 impl CallIn {
     /// Writes into the device's record that it called, from where and for which site.
-    fn note_caller(&self, device: DeviceId, connection: &Connection, host: Option<&str>) {
+    fn note_caller(&self, call: &Call, connection: &Connection, host: Option<&str>) {
         let Some(store) = &self.store else {
             return;
         };
-        let now = Timestamp::now();
-        let address = connection.peer.ip();
+        let Call {
+            device,
+            peer: address,
+            is_authenticated,
+            received_at: now,
+        } = *call;
         let site = self
             .published
             .current()
             .site(host)
             .map(|site| site.name.to_string());
-        store.observe(device, DeviceObservation::Seen { address, site }, now);
+        let seen = DeviceObservation::Seen {
+            address,
+            site,
+            is_authenticated,
+        };
+        store.observe(device, seen, now);
         if let Some(tls) = connection.tls {
-            store.observe_tls(device, tls.version, now);
+            let version = tls.version.to_owned();
+            store.observe(device, DeviceObservation::TlsSession { version }, now);
         }
         if let Some(Fetch { fingerprint, at }) = self.announcement_fetches.take(address) {
-            store.observe_announcement(device, &fingerprint.to_string(), at);
+            let fingerprint = fingerprint.to_string();
+            let fetched = DeviceObservation::AnnouncementFetched { fingerprint };
+            store.observe(device, fetched, at);
         }
     }
 }

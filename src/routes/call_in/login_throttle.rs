@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use crate::caller_network::CallerNetwork;
 use crate::sharded_lru::ShardedLru;
+use engage_wire::CallerNetwork;
 
 /// Counts failures for each caller's network, and says when one has had too many.
 #[derive(Debug, Default)]

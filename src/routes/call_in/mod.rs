@@ -16,7 +16,6 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::{StatusCode, Uri};
-use jiff::Timestamp;
 use percent_encoding::percent_decode_str;
 use tracing::{error, warn};
 
@@ -27,7 +26,7 @@ use crate::publication::CurrentPublication;
 use crate::telemetry::LogThrottle;
 use caller::Caller;
 use engage_store::{
-    Alert, AppendOutcome, AuditBatch, CallInWindow, ConfigUpload, DeviceId, DeviceStore, Health,
+    Alert, AppendOutcome, AuditBatch, Call, CallInWindow, ConfigUpload, DeviceId, Store,
     StoreError, UploadKind,
 };
 use engage_wire::diagnostic::one_line;
@@ -38,7 +37,7 @@ pub use caller::Admittance;
 /// What the call-in is answered from.
 pub struct CallIn {
     /// Where it is recorded; `None` when the directory could not be opened.
-    pub store: Option<Arc<dyn DeviceStore>>,
+    pub store: Option<Arc<dyn Store>>,
     /// When devices are told to call next.
     pub window: CallInWindow,
     /// Who may call, and on which listener.
@@ -59,95 +58,84 @@ type Answer = (Extension<DeviceId>, Result<Response, ApiError>);
 /// `PUT /swordfish/lock/Config`: 200 without a body, which is what is documented of it.
 pub(super) async fn config(
     State(call_in): State<Arc<CallIn>>,
-    Caller(device): Caller,
+    Caller(call): Caller,
     body: Body,
 ) -> Answer {
-    let received_at = Timestamp::now();
     let answer = async {
         let (store, upload) = call_in
-            .read(device, UploadKind::Config, body, ConfigUpload::parse)
+            .read(&call, UploadKind::Config, body, ConfigUpload::parse)
             .await?;
-        let saved = store.save_config(device, upload, received_at).await;
-        call_in.acknowledged(device, saved.map(|()| StatusCode::OK))
+        let saved = store.save_config(&call, upload).await;
+        call_in.acknowledged(call.device, saved.map(|()| StatusCode::OK))
     };
-    (Extension(device), answer.await)
+    (Extension(call.device), answer.await)
 }
 
 /// `POST /swordfish/lock/audit`.
 pub(super) async fn audit(
     State(call_in): State<Arc<CallIn>>,
-    Caller(device): Caller,
+    Caller(call): Caller,
     body: Body,
 ) -> Answer {
-    let received_at = Timestamp::now();
     let answer = async {
         let (store, batch) = call_in
-            .read(device, UploadKind::Audit, body, AuditBatch::parse)
+            .read(&call, UploadKind::Audit, body, AuditBatch::parse)
             .await?;
-        let appended = store.append_audits(device, batch, received_at).await;
-        call_in.acknowledged(device, appended.map(status))
+        let appended = store.append_audits(&call, batch).await;
+        call_in.acknowledged(call.device, appended.map(status))
     };
-    (Extension(device), answer.await)
+    (Extension(call.device), answer.await)
 }
 
 /// `POST /swordfish/lock/alert`: the path is inferred (PROTOCOL.md section 4), the answers are
 /// those of an audit.
 pub(super) async fn alert(
     State(call_in): State<Arc<CallIn>>,
-    Caller(device): Caller,
+    Caller(call): Caller,
     body: Body,
 ) -> Answer {
-    let received_at = Timestamp::now();
     let answer = async {
         let (store, alert) = call_in
-            .read(device, UploadKind::Alert, body, Alert::parse)
+            .read(&call, UploadKind::Alert, body, Alert::parse)
             .await?;
-        let appended = store.append_alert(device, alert, received_at).await;
-        call_in.acknowledged(device, appended.map(status))
+        let appended = store.append_alert(&call, alert).await;
+        call_in.acknowledged(call.device, appended.map(status))
     };
-    (Extension(device), answer.await)
+    (Extension(call.device), answer.await)
 }
 
 /// `GET /swordfish/lock/db/{timestamp}`.
 pub(super) async fn database(
     State(call_in): State<Arc<CallIn>>,
-    Caller(device): Caller,
+    Caller(call): Caller,
     uri: Uri,
 ) -> Answer {
-    let answer = call_in.database(device, uri.path()).await;
-    (Extension(device), answer)
+    let answer = call_in.database(&call, uri.path()).await;
+    (Extension(call.device), answer)
 }
 
 impl CallIn {
-    async fn database(&self, device: DeviceId, path: &str) -> Result<Response, ApiError> {
+    async fn database(&self, call: &Call, path: &str) -> Result<Response, ApiError> {
         let version = path.strip_prefix(paths::DATABASE).unwrap_or_default();
         let version = percent_decode_str(version)
             .decode_utf8()
             .map_err(|_| ApiError::BadRequest)?;
         let store = self.store.as_ref().ok_or(ApiError::StorageUnavailable)?;
-        let answered = store
-            .db_answer(device, &version, &self.window, Timestamp::now())
-            .await;
+        let answered = store.db_answer(call, &version, &self.window).await;
         match answered {
             Ok(body) => Ok(with_type(JSON, body.into())),
-            Err(error) => Err(self.unavailable(device, &error)),
+            Err(error) => Err(self.unavailable(call.device, &error)),
         }
-    }
-
-    /// Whether what devices deliver can be stored now; `None` where it is not stored at all.
-    #[must_use]
-    pub fn health(&self) -> Option<Health> {
-        self.store.as_ref().map(|store| store.health())
     }
 
     /// The store and the parsed body, or the answer that refuses it.
     async fn read<T, E: Error>(
         &self,
-        device: DeviceId,
-        call: UploadKind,
+        call: &Call,
+        kind: UploadKind,
         body: Body,
         parse: impl FnOnce(&[u8]) -> Result<T, E>,
-    ) -> Result<(&dyn DeviceStore, T), ApiError> {
+    ) -> Result<(&dyn Store, T), ApiError> {
         let store = self.store.as_deref().ok_or(ApiError::StorageUnavailable)?;
         let (body, reason) = match body::collect(body, self.body_bytes).await {
             Ok(body) => match parse(&body) {
@@ -161,20 +149,21 @@ impl CallIn {
             // It did not arrive, so the device knows that it has to send it again.
             Err(body::BodyError::Broken) => return Err(ApiError::BadRequest),
         };
-        Err(self.refuse(store, device, call, body, &reason).await)
+        Err(self.refuse(store, call, kind, body, &reason).await)
     }
 
     /// 400, once the body is kept; 503 where it cannot be.
     async fn refuse(
         &self,
-        store: &dyn DeviceStore,
-        device: DeviceId,
-        call: UploadKind,
+        store: &dyn Store,
+        call: &Call,
+        kind: UploadKind,
         body: Bytes,
         reason: &str,
     ) -> ApiError {
-        warn!(%device, ?call, size_bytes = body.len(), "{call:?} of device {device} refused and kept in quarantine: {reason}");
-        match store.quarantine(device, call, body, Timestamp::now()).await {
+        let device = call.device;
+        warn!(%device, call = ?kind, size_bytes = body.len(), "{kind:?} of device {device} refused and kept in quarantine: {reason}");
+        match store.quarantine(call, kind, body).await {
             Ok(()) => ApiError::BadRequest,
             Err(error) => self.unavailable(device, &error),
         }

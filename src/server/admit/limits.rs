@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::caller_network::CallerNetwork;
 use crate::config::{Limits, PerAddress};
+use engage_wire::CallerNetwork;
 
 /// Counts the open connections of a listener, or of several together.
 #[derive(Debug)]

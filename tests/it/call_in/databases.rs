@@ -218,5 +218,5 @@ fn a_pipe_in_place_of_the_file_holds_nobody_up() {
         body(&ask(&host, "0")).starts_with(SENT),
         "the last good one"
     );
-    host.daemon.wait_for("not a regular file");
+    host.daemon.wait_for("is a pipe; allowed: a regular file");
 }

@@ -4,7 +4,6 @@ mod check;
 mod contents;
 
 use bytes::Bytes;
-use sha2::{Digest, Sha256};
 
 use super::db_version::DbVersion;
 use super::json::{Object, minified};
@@ -59,12 +58,6 @@ impl Database {
     pub fn duplicates(&self) -> &[DbDuplicate] {
         &self.duplicates
     }
-
-    /// SHA-256 over what is sent.
-    #[must_use]
-    pub fn fingerprint(&self) -> [u8; 32] {
-        Sha256::digest(&self.members).into()
-    }
 }
 
 /// The body for `GET /swordfish/lock/db/{timestamp}`.
@@ -90,6 +83,9 @@ pub fn answer(database: Option<&Database>, asked: &str, next_call: &CallTime) ->
     };
     body.into()
 }
+
+/// The longest `db.json`: thousands of users, where a lock holds fewer.
+pub const MAX_DB_BYTES: usize = 16 * 1024 * 1024;
 
 #[cfg(test)]
 mod tests {

@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
+use engage_wire::diagnostic::causes;
+use engage_wire::{ReadError, read_regular_file};
 use tracing::warn;
 use zeroize::Zeroizing;
 
 use super::disk::Disk;
-use crate::Database;
-use engage_wire::diagnostic::causes;
-use engage_wire::{ReadError, read_regular_file};
+use crate::{Database, MAX_DB_BYTES};
 
 /// What a device is to be sent, and why not its `db.json`.
 #[derive(Debug, Default)]
@@ -53,7 +53,12 @@ fn report_duplicates(path: &Path, database: &Database) {
 
 /// A full disk does not keep a device from its database.
 fn keep_last_good(last_good: &Path, file: &[u8], disk: &dyn Disk) {
-    if read(last_good).ok().flatten().as_deref().map(Vec::as_slice) != Some(file)
+    if read(last_good)
+        .ok()
+        .flatten()
+        .as_ref()
+        .map(|it| it.as_slice())
+        != Some(file)
         && let Err(error) = disk.replace(last_good, file)
     {
         warn!(path = %last_good.display(), %error, "failed to keep the last good database");
@@ -61,7 +66,7 @@ fn keep_last_good(last_good: &Path, file: &[u8], disk: &dyn Disk) {
 }
 
 fn read(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, ReadError> {
-    match read_regular_file("database", path, MAX_BYTES) {
+    match read_regular_file("database", path, MAX_DB_BYTES) {
         Err(error) if error.is_not_found() => Ok(None),
         read => read.map(Some),
     }
@@ -69,6 +74,3 @@ fn read(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, ReadError> {
 
 const FILE: &str = "db.json";
 pub(super) const LAST_GOOD: &str = ".db-last-good.json";
-
-/// Thousands of users; a lock holds fewer.
-const MAX_BYTES: usize = 16 * 1024 * 1024;

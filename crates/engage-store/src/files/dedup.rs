@@ -1,21 +1,24 @@
 //! Which batches a device has delivered lately: a batch that arrives twice is stored once.
 
 use std::collections::HashSet;
-use std::collections::hash_map::{Entry, HashMap};
-use std::io::{self, BufRead, BufReader};
+use std::collections::hash_map::{Entry as MapEntry, HashMap};
+use std::io;
 use std::path::{Path, PathBuf};
 
-use fs_err::File;
-
-use super::line::BatchPosition;
+use super::disk::{Disk, FileIdentity, look_up};
+use super::event_reader::{Entry, EventReader};
+use super::line::LineHeader;
 use super::month::{Month, months};
 use crate::record::BatchId;
 use crate::{DeviceId, EventKind};
 
+/// The audits or the alerts of one device.
+pub(super) type LogKey = (DeviceId, EventKind);
+
 /// The logs that were written lately, within a bound; the others are read again when needed.
 #[derive(Default)]
 pub(super) struct DedupIndex {
-    logs: HashMap<(DeviceId, EventKind), SegmentIndex>,
+    logs: HashMap<LogKey, SegmentIndex>,
     clock: u64,
 }
 
@@ -26,37 +29,41 @@ pub(super) struct SegmentIndex {
     pub(super) last: Option<BatchId>,
     /// Nothing was ever stored in it.
     pub(super) is_new: bool,
-    /// Files of an earlier process: what they hold was perhaps never synchronised.
-    pub(super) fsync_pending: Vec<PathBuf>,
-    /// Months whose file's directory entry is durable.
-    pub(super) linked: HashSet<Month>,
+    /// The newest month that has a file.
+    pub(super) newest: Option<Month>,
+    /// The files that hold the batches.
+    segments: HashMap<PathBuf, Segment>,
     used: u64,
+}
+
+/// A monthly file, as it was when it was read or written last.
+#[derive(Clone, Copy)]
+struct Segment {
+    identity: FileIdentity,
+    len: u64,
+    /// This process has synchronised its contents and its directory entry.
+    is_synced: bool,
 }
 
 impl DedupIndex {
     /// The log of a device, read from its files if it is not known.
-    pub(super) fn log(
-        &mut self,
-        directory: &Path,
-        key: (DeviceId, EventKind),
-        month: Month,
-    ) -> io::Result<&mut SegmentIndex> {
+    pub(super) fn log(&mut self, directory: &Path, key: LogKey) -> io::Result<&mut SegmentIndex> {
         self.clock += 1;
         let log = match self.logs.entry(key) {
-            Entry::Occupied(log) => log.into_mut(),
-            Entry::Vacant(vacant) => vacant.insert(SegmentIndex::read(directory, key.1, month)?),
+            MapEntry::Occupied(log) => log.into_mut(),
+            MapEntry::Vacant(vacant) => vacant.insert(SegmentIndex::read(directory, key.1)?),
         };
         log.used = self.clock;
         Ok(log)
     }
 
     /// One that [`log`](Self::log) has returned before, and that was not dropped since.
-    pub(super) fn known(&mut self, key: (DeviceId, EventKind)) -> Option<&mut SegmentIndex> {
+    pub(super) fn known(&mut self, key: LogKey) -> Option<&mut SegmentIndex> {
         self.logs.get_mut(&key)
     }
 
-    /// Lets the files say again what they hold.
-    pub(super) fn forget(&mut self, key: (DeviceId, EventKind)) {
+    /// Has the files read again when the log is needed next.
+    pub(super) fn forget(&mut self, key: LogKey) {
         self.logs.remove(&key);
     }
 
@@ -74,54 +81,121 @@ impl DedupIndex {
 }
 
 impl SegmentIndex {
-    /// A device repeats a batch the next night at the latest; months are read whole, so two reach
-    /// back at least one.
-    fn read(directory: &Path, log: EventKind, month: Month) -> io::Result<Self> {
-        let months = months(directory, log)?;
-        // Whatever the clock says now, the newest files are the recent ones.
-        let newest = months.len().saturating_sub(2);
-        let mut batches = HashSet::new();
-        let mut last = None;
-        let mut fsync_pending = Vec::new();
-        let mut is_new = true;
-        for (at, (found, path)) in months.into_iter().enumerate() {
-            is_new &= fs_err::metadata(&path)?.len() == 0;
-            if at >= newest || found >= month.previous() {
-                last = read_whole_batches(&path, &mut batches)?.or(last);
-                fsync_pending.push(path);
+    /// A device repeats a batch the next night at the latest: the end of the two newest files is
+    /// enough, whatever the clock says now and however large they are.
+    fn read(directory: &Path, kind: EventKind) -> io::Result<Self> {
+        let months = months(directory, kind)?;
+        let mut index = Self {
+            batches: HashSet::new(),
+            last: None,
+            is_new: true,
+            newest: months.last().map(|(month, _)| *month),
+            segments: HashMap::new(),
+            used: 0,
+        };
+        let mut budget_bytes = MAX_READ_BYTES;
+        let mut ends = Vec::new();
+        for (at, (_, path)) in months.iter().rev().enumerate() {
+            let Some((identity, len)) = look_up(path)? else {
+                continue;
+            };
+            index.is_new &= len == 0;
+            if at < 2 {
+                ends.push((path, len.saturating_sub(budget_bytes)));
+                budget_bytes = budget_bytes.saturating_sub(len);
+                let segment = Segment {
+                    identity,
+                    len,
+                    is_synced: false,
+                };
+                index.segments.insert(path.clone(), segment);
             }
         }
-        Ok(Self {
-            batches,
-            last,
-            is_new,
-            fsync_pending,
-            linked: HashSet::new(),
-            used: 0,
-        })
-    }
-}
-
-/// Returns the last. Lines that are not ours are passed over: people may have edited the file.
-fn read_whole_batches(path: &Path, batches: &mut HashSet<BatchId>) -> io::Result<Option<BatchId>> {
-    let mut last = None;
-    let mut missing: HashMap<BatchId, usize> = HashMap::new();
-    for line in BufReader::new(File::open(path)?).split(b'\n') {
-        let Some(BatchPosition { batch, of, .. }) = BatchPosition::read(&line?) else {
-            continue;
-        };
-        let missing_lines = missing.entry(batch).or_insert(of);
-        *missing_lines = missing_lines.saturating_sub(1);
-        if *missing_lines == 0 {
-            missing.remove(&batch);
-            batches.insert(batch);
-            last = Some(batch);
+        for (path, start) in ends.into_iter().rev() {
+            index.read_complete_batches(path, start)?;
         }
+        Ok(index)
     }
-    Ok(last)
+
+    /// Lines that are not ours are passed over: people may have edited the file.
+    fn read_complete_batches(&mut self, path: &Path, start: u64) -> io::Result<()> {
+        let mut reader = EventReader::open(path, start)?;
+        if start > 0 {
+            // Somewhere within a line.
+            reader.skip_line()?;
+        }
+        let mut missing: HashMap<BatchId, usize> = HashMap::new();
+        while let Some(entry) = reader.next()? {
+            let header = match entry {
+                Entry::Line(text) => LineHeader::parse(text),
+                Entry::Overlong => None,
+                Entry::Unfinished => break,
+            };
+            let Some(LineHeader { batch, of, .. }) = header else {
+                continue;
+            };
+            let missing_lines = missing.entry(batch).or_insert(of);
+            *missing_lines = missing_lines.saturating_sub(1);
+            if *missing_lines == 0 {
+                missing.remove(&batch);
+                self.batches.insert(batch);
+                self.last = Some(batch);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the files still are what was read and written: people remove and replace files.
+    pub(super) fn is_on_disk(&self) -> io::Result<bool> {
+        for (path, segment) in &self.segments {
+            match look_up(path)? {
+                Some((identity, len)) if identity == segment.identity && len >= segment.len => {}
+                _ => return Ok(false),
+            }
+        }
+        Ok(true)
+    }
+
+    /// Synchronises what an earlier process wrote: it may have died before it did.
+    pub(super) fn sync_all(&mut self, directory: &Path, disk: &dyn Disk) -> io::Result<()> {
+        let mut was_synced = true;
+        for (path, segment) in &mut self.segments {
+            if !std::mem::replace(&mut segment.is_synced, false) {
+                was_synced = false;
+                disk.open(path)?.sync()?;
+            }
+        }
+        if !was_synced {
+            disk.sync_dir(directory)?;
+        }
+        for segment in self.segments.values_mut() {
+            segment.is_synced = true;
+        }
+        Ok(())
+    }
+
+    /// Whether the directory entry of this very file is known to be durable.
+    pub(super) fn is_entry_durable(&self, path: &Path, identity: FileIdentity) -> bool {
+        self.segments
+            .get(path)
+            .is_some_and(|segment| segment.is_synced && segment.identity == identity)
+    }
+
+    /// Notes what was made durable.
+    pub(super) fn note_synced(&mut self, path: &Path, identity: FileIdentity, len: u64) {
+        let segment = Segment {
+            identity,
+            len,
+            is_synced: true,
+        };
+        self.segments.insert(path.to_owned(), segment);
+    }
 }
 
 const MAX_LOGS: usize = 16 * 1024;
 
 /// Of 16 bytes each.
 const MAX_BATCHES: usize = 1024 * 1024;
+
+/// Some 60,000 events.
+const MAX_READ_BYTES: u64 = 16 * 1024 * 1024;

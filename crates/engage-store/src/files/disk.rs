@@ -1,5 +1,6 @@
 //! The file system, as far as the store writes to it: a seam for tests that inject faults.
 
+use std::fs::Metadata;
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -27,6 +28,42 @@ pub(super) trait AppendFile: Send {
     fn append(&mut self, bytes: &[u8]) -> io::Result<()>;
     fn truncate(&mut self, len: u64) -> io::Result<()>;
     fn sync(&mut self) -> io::Result<()>;
+    fn identity(&self) -> io::Result<FileIdentity>;
+}
+
+/// Which file it is, whatever its name: people remove files and put others in their place.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct FileIdentity {
+    device: u64,
+    inode: u64,
+}
+
+/// The file that a path names now, and its length; `None` if there is none.
+pub(super) fn look_up(path: &Path) -> io::Result<Option<(FileIdentity, u64)>> {
+    match fs_err::metadata(path) {
+        Ok(metadata) => Ok(Some((identity(&metadata), metadata.len()))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(unix)]
+fn identity(metadata: &Metadata) -> FileIdentity {
+    use std::os::unix::fs::MetadataExt;
+
+    FileIdentity {
+        device: metadata.dev(),
+        inode: metadata.ino(),
+    }
+}
+
+/// Elsewhere an open file cannot be removed or replaced, and the length tells the rest.
+#[cfg(not(unix))]
+fn identity(_metadata: &Metadata) -> FileIdentity {
+    FileIdentity {
+        device: 0,
+        inode: 0,
+    }
 }
 
 /// The operating system's.
@@ -73,6 +110,10 @@ impl AppendFile for File {
     fn sync(&mut self) -> io::Result<()> {
         // Times of access may lag; contents and length do not (fdatasync(2)).
         self.sync_data()
+    }
+
+    fn identity(&self) -> io::Result<FileIdentity> {
+        Ok(identity(&self.metadata()?))
     }
 }
 

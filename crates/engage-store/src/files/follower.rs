@@ -1,199 +1,212 @@
-//! The events of a log, as far as they are stored, and what is added later.
+//! The events of a kind, as far as they are stored, and what is added later.
 
-use std::collections::{BTreeMap, HashMap};
-use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
 
-use fs_err::File;
 use jiff::Timestamp;
 
 use super::device_dirs::existing;
-use super::line::Line;
+use super::event_reader::{Entry, EventReader};
+use super::line::StoredEvent;
 use super::month::{Month, months};
 use crate::{DeviceId, EventKind};
 
-/// Reads a log of one device or of all, and each time what was added since the last.
+/// Reads the events of one device or of all, and each time what was added since the last.
 ///
-/// Works beside a daemon that writes. Keeps a place in two files for each device, and one line:
-/// nothing else, however much there is. What is read may not be durable yet, and is cut back if
-/// the disk then fails.
+/// Works beside a daemon that writes. Keeps an offset in each file, and one line: nothing else,
+/// however much there is. What is read may not be durable yet, and is cut back if the disk then
+/// fails.
 #[derive(Debug)]
 pub struct EventFollower {
     root: PathBuf,
-    only: Option<DeviceId>,
-    log: EventKind,
-    since: Option<Timestamp>,
-    places: HashMap<DeviceId, BTreeMap<Month, FileOffset>>,
+    filter: EventFilter,
+    progress: HashMap<DeviceId, Progress>,
 }
 
-/// What was found in a log.
+/// How far a device is read.
+#[derive(Debug, Default)]
+struct Progress {
+    offsets: BTreeMap<Month, FileOffset>,
+    /// What was told to be unreadable.
+    unreadable: HashSet<PathBuf>,
+}
+
+/// Which events are followed.
+#[derive(Clone, Copy, Debug)]
+pub struct EventFilter {
+    /// Of this device only.
+    pub device: Option<DeviceId>,
+    /// Audits or alerts.
+    pub kind: EventKind,
+    /// Received at this moment or later.
+    pub since: Option<Timestamp>,
+}
+
+/// What was found.
 #[derive(Debug)]
 pub enum FollowItem<'a> {
-    /// A line that is no event. Passed over.
+    /// Something that is no event. Passed over.
     Broken {
-        /// The file.
-        path: &'a Path,
-        /// The line, from 1.
-        line: u64,
+        /// "line 3 of `..`".
+        place: fmt::Arguments<'a>,
     },
     /// An event.
     Event {
         /// Whose.
         device: DeviceId,
         /// What it says.
-        line: &'a Line,
-        /// The line as it is stored, a JSON object.
+        event: &'a StoredEvent,
+        /// As it is stored, a JSON object.
         text: &'a str,
     },
-    /// The file ends within a line: it is being written, or a crash tore it.
+    /// The newest event is not complete: it is being written, or a crash tore it.
     Unfinished {
-        /// The file.
-        path: &'a Path,
+        /// "the last line of `..`".
+        place: fmt::Arguments<'a>,
+    },
+    /// Events that cannot be read. The others follow.
+    Unreadable {
+        /// Whose.
+        device: DeviceId,
+        /// The reason, with the place.
+        error: &'a io::Error,
     },
 }
 
 #[derive(Clone, Copy, Debug, Default)]
 struct FileOffset {
-    offset_bytes: u64,
+    bytes: u64,
     lines: u64,
-    /// Within a line that is longer than any of ours.
-    is_in_overlong: bool,
 }
 
 impl EventFollower {
-    /// Events received at `since` or later. The directory need not exist yet.
-    #[must_use]
-    pub fn new(
-        root: &Path,
-        only: Option<DeviceId>,
-        log: EventKind,
-        since: Option<Timestamp>,
-    ) -> Self {
+    pub(super) fn new(root: &Path, filter: EventFilter) -> Self {
         Self {
             root: root.to_owned(),
-            only,
-            log,
-            since,
-            places: HashMap::new(),
+            filter,
+            progress: HashMap::new(),
         }
     }
 
-    /// Hands over what has not been read yet: by device, and in the order of the files.
+    /// Hands over what has not been read yet: by device, and in the order in which it was stored.
     ///
     /// An error of `found` ends it and comes back.
     pub fn read(
         &mut self,
-        now: Timestamp,
         found: &mut impl FnMut(FollowItem<'_>) -> io::Result<()>,
     ) -> io::Result<()> {
-        let devices = match self.only {
+        let devices = match self.filter.device {
             Some(device) => vec![device],
             None => absent_is_default(existing(&self.root))?,
         };
         for device in devices {
-            self.read_device(device, now, found)?;
+            let mut progress = self.progress.remove(&device).unwrap_or_default();
+            self.read_device(device, &mut progress, found)?;
+            self.progress.insert(device, progress);
         }
         Ok(())
     }
 
     fn read_device(
-        &mut self,
+        &self,
         device: DeviceId,
-        now: Timestamp,
+        progress: &mut Progress,
         found: &mut impl FnMut(FollowItem<'_>) -> io::Result<()>,
     ) -> io::Result<()> {
         let directory = self.root.join(device.to_string());
-        let mut places = match self.places.remove(&device) {
-            Some(places) => places,
-            None => self.start(&directory)?,
+        let files = match months(&directory, self.filter.kind) {
+            Ok(files) => files,
+            Err(error) => return progress.unreadable(device, directory, &error, found),
         };
-        places.entry(Month::from_timestamp(now)).or_default();
-        for (month, place) in &mut places {
-            let path = directory.join(month.file_name(self.log));
-            self.read_file(device, &path, place, found)?;
-        }
-        // At the turn of a month the older file may still be written for a moment.
-        while places.len() > 2 {
-            places.pop_first();
-        }
-        self.places.insert(device, places);
-        Ok(())
-    }
-
-    /// The start of every file that can hold an event of interest.
-    fn start(&self, directory: &Path) -> io::Result<BTreeMap<Month, FileOffset>> {
-        let first = self.since.map(Month::from_timestamp);
-        let places = months(directory, self.log)?
+        progress.unreadable.remove(&directory);
+        let since = self.filter.since.map(Month::from_timestamp);
+        // At the turn of a month the older file may still grow.
+        let read_last = progress.offsets.keys().rev().take(2).next_back().copied();
+        let first = since.max(read_last);
+        let files = files
             .into_iter()
-            .filter(|(month, _)| first.is_none_or(|first| *month >= first))
-            .map(|(month, _)| (month, FileOffset::default()));
-        Ok(places.collect())
+            .filter(|(month, _)| first.is_none_or(|first| *month >= first));
+        for (month, path) in files {
+            let mut is_refused = false;
+            let offset = progress.offsets.entry(month).or_default();
+            let read = self.read_file(device, &path, offset, &mut |item| {
+                found(item).inspect_err(|_| is_refused = true)
+            });
+            match read {
+                Err(error) if !is_refused => {
+                    progress.unreadable(device, path, &error, found)?;
+                }
+                read => {
+                    read?;
+                    progress.unreadable.remove(&path);
+                }
+            }
+        }
+        Ok(())
     }
 
     fn read_file(
         &self,
         device: DeviceId,
         path: &Path,
-        place: &mut FileOffset,
+        offset: &mut FileOffset,
         found: &mut impl FnMut(FollowItem<'_>) -> io::Result<()>,
     ) -> io::Result<()> {
         let length = absent_is_default(fs_err::metadata(path).map(|it| it.len()))?;
         // A write that failed was cut back.
-        place.offset_bytes = place.offset_bytes.min(length);
-        if place.offset_bytes == length {
+        offset.bytes = offset.bytes.min(length);
+        if offset.bytes == length {
             return Ok(());
         }
-        let mut file = File::open(path)?;
-        file.seek(SeekFrom::Start(place.offset_bytes))?;
-        let mut file = BufReader::new(file);
-        let mut line = Vec::new();
-        loop {
-            line.clear();
-            let read = file
-                .by_ref()
-                .take(MAX_LINE_BYTES)
-                .read_until(b'\n', &mut line)? as u64;
-            let is_whole = line.pop_if(|last| *last == b'\n').is_some();
-            match (read, is_whole) {
-                (0, _) => return Ok(()),
-                (..MAX_LINE_BYTES, false) => return found(FollowItem::Unfinished { path }),
-                _ => place.offset_bytes += read,
+        let mut reader = EventReader::open(path, offset.bytes)?;
+        while let Some(entry) = reader.next()? {
+            let event = match entry {
+                Entry::Unfinished => {
+                    let place = format_args!("the last line of `{}`", path.display());
+                    return found(FollowItem::Unfinished { place });
+                }
+                Entry::Line(text) => parse(text),
+                Entry::Overlong => None,
+            };
+            offset.lines += 1;
+            match event {
+                None => found(FollowItem::Broken {
+                    place: format_args!("line {} of `{}`", offset.lines, path.display()),
+                })?,
+                Some((_, event)) if self.filter.since.is_some_and(|it| event.received_at < it) => {}
+                Some((text, event)) => found(FollowItem::Event {
+                    device,
+                    event: &event,
+                    text,
+                })?,
             }
-            let is_overlong = std::mem::replace(&mut place.is_in_overlong, !is_whole);
-            if is_whole {
-                place.lines += 1;
-                let at = place.lines;
-                self.hand_over(device, path, at, line.as_slice(), is_overlong, found)?;
-            }
+            offset.bytes = reader.offset();
         }
-    }
-
-    fn hand_over(
-        &self,
-        device: DeviceId,
-        path: &Path,
-        at: u64,
-        line: &[u8],
-        is_overlong: bool,
-        found: &mut impl FnMut(FollowItem<'_>) -> io::Result<()>,
-    ) -> io::Result<()> {
-        let Some((text, line)) = event(line).filter(|_| !is_overlong) else {
-            return found(FollowItem::Broken { path, line: at });
-        };
-        if self.since.is_some_and(|since| line.received_at < since) {
-            return Ok(());
-        }
-        found(FollowItem::Event {
-            device,
-            line: &line,
-            text,
-        })
+        Ok(())
     }
 }
 
-fn event(line: &[u8]) -> Option<(&str, Line)> {
+impl Progress {
+    /// Once, until it can be read.
+    fn unreadable(
+        &mut self,
+        device: DeviceId,
+        path: PathBuf,
+        error: &io::Error,
+        found: &mut impl FnMut(FollowItem<'_>) -> io::Result<()>,
+    ) -> io::Result<()> {
+        if !self.unreadable.insert(path) {
+            return Ok(());
+        }
+        found(FollowItem::Unreadable { device, error })
+    }
+}
+
+fn parse(line: &[u8]) -> Option<(&str, StoredEvent)> {
     let text = std::str::from_utf8(line).ok()?;
-    // An array would be read as a line, too.
+    // An array would be read as an event, too.
     text.starts_with('{')
         .then(|| Some((text, serde_json::from_str(text).ok()?)))?
 }
@@ -205,9 +218,6 @@ fn absent_is_default<T: Default>(outcome: io::Result<T>) -> io::Result<T> {
         outcome => outcome,
     }
 }
-
-/// More than a body that a device may send, each of its members twice.
-const MAX_LINE_BYTES: u64 = 8 * 1024 * 1024;
 
 #[cfg(test)]
 mod tests {
@@ -235,13 +245,14 @@ mod tests {
             .unwrap();
     }
 
-    fn read(tail: &mut EventFollower, now: &str) -> Vec<String> {
+    fn read(tail: &mut EventFollower) -> Vec<String> {
         let mut all = Vec::new();
-        tail.read(now.parse().unwrap(), &mut |found| {
+        tail.read(&mut |found| {
             all.push(match found {
-                FollowItem::Broken { line, .. } => format!("broken {line}"),
-                FollowItem::Event { line, .. } => format!("event {}", line.line),
+                FollowItem::Broken { place } => format!("broken {place}")[..13].to_owned(),
+                FollowItem::Event { event, .. } => format!("event {}", event.line),
                 FollowItem::Unfinished { .. } => "unfinished".to_owned(),
+                FollowItem::Unreadable { .. } => "unreadable".to_owned(),
             });
             Ok(())
         })
@@ -250,12 +261,12 @@ mod tests {
     }
 
     fn tail(root: &Path, since: Option<&str>) -> EventFollower {
-        EventFollower::new(
-            root,
-            None,
-            EventKind::Audits,
-            since.map(|since| since.parse().unwrap()),
-        )
+        let filter = EventFilter {
+            device: None,
+            kind: EventKind::Audits,
+            since: since.map(|since| since.parse().unwrap()),
+        };
+        EventFollower::new(root, filter)
     }
 
     #[test]
@@ -263,15 +274,15 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let now = "2026-11-23T02:00:00Z";
         let mut tail = tail(root.path(), None);
-        assert!(read(&mut tail, now).is_empty());
+        assert!(read(&mut tail).is_empty());
         let text = format!("{}\n", line(now, 1));
         append(root.path(), "2026-11", &text[..20]);
-        assert_eq!(read(&mut tail, now), ["unfinished"]);
+        assert_eq!(read(&mut tail), ["unfinished"]);
         append(root.path(), "2026-11", &text[20..]);
         append(root.path(), "2026-11", "[nonsense]\n");
         append(root.path(), "2026-11", &format!("{}\n", line(now, 2)));
-        assert_eq!(read(&mut tail, now), ["event 1", "broken 2", "event 2"]);
-        assert!(read(&mut tail, now).is_empty());
+        assert_eq!(read(&mut tail), ["event 1", "broken line 2", "event 2"]);
+        assert!(read(&mut tail).is_empty());
     }
 
     #[test]
@@ -280,11 +291,11 @@ mod tests {
         let (before, after) = ("2026-11-30T23:59:59Z", "2026-12-01T00:00:01Z");
         append(root.path(), "2026-11", &format!("{}\n", line(before, 1)));
         let mut tail = tail(root.path(), None);
-        assert_eq!(read(&mut tail, before), ["event 1"]);
+        assert_eq!(read(&mut tail), ["event 1"]);
         append(root.path(), "2026-12", &format!("{}\n", line(after, 2)));
-        assert_eq!(read(&mut tail, after), ["event 2"]);
+        assert_eq!(read(&mut tail), ["event 2"]);
         append(root.path(), "2026-11", &format!("{}\n", line(before, 3)));
-        assert_eq!(read(&mut tail, after), ["event 3"]);
+        assert_eq!(read(&mut tail), ["event 3"]);
     }
 
     #[test]
@@ -302,23 +313,7 @@ mod tests {
             );
         }
         let mut tail = tail(root.path(), Some("2026-10-02T00:00:00Z"));
-        assert_eq!(read(&mut tail, "2026-11-01T00:00:00Z"), ["event 3"]);
-    }
-
-    #[test]
-    fn a_line_longer_than_any_of_ours_is_passed_over_without_being_kept() {
-        let root = tempfile::tempdir().unwrap();
-        let now = "2026-11-23T02:00:00Z";
-        let length = usize::try_from(MAX_LINE_BYTES).unwrap() * 2 + 5;
-        append(
-            root.path(),
-            "2026-11",
-            &format!("{}\n{}\n", "x".repeat(length), line(now, 1)),
-        );
-        assert_eq!(
-            read(&mut tail(root.path(), None), now),
-            ["broken 1", "event 1"]
-        );
+        assert_eq!(read(&mut tail), ["event 3"]);
     }
 
     #[test]
@@ -329,12 +324,34 @@ mod tests {
         append(root.path(), "2026-11", &text);
         append(root.path(), "2026-11", &text);
         let mut tail = tail(root.path(), None);
-        assert_eq!(read(&mut tail, now).len(), 2);
+        assert_eq!(read(&mut tail).len(), 2);
         let path = root.path().join(DEVICE).join("audits-2026-11.jsonl");
-        let file = File::options().write(true).open(path).unwrap();
+        let file = fs_err::File::options().write(true).open(path).unwrap();
         file.set_len(text.len() as u64).unwrap();
-        assert!(read(&mut tail, now).is_empty());
+        assert!(read(&mut tail).is_empty());
         append(root.path(), "2026-11", &format!("{}\n", line(now, 2)));
-        assert_eq!(read(&mut tail, now), ["event 2"]);
+        assert_eq!(read(&mut tail), ["event 2"]);
+    }
+
+    #[test]
+    fn one_month_that_cannot_be_read_hides_no_other() {
+        let root = tempfile::tempdir().unwrap();
+        let now = "2026-11-23T02:00:00Z";
+        append(root.path(), "2026-10", &format!("{}\n", line(now, 1)));
+        append(root.path(), "2026-12", &format!("{}\n", line(now, 2)));
+        fs_err::create_dir(root.path().join(DEVICE).join("audits-2026-11.jsonl")).unwrap();
+        let mut tail = tail(root.path(), None);
+        assert_eq!(read(&mut tail), ["event 1", "unreadable", "event 2"]);
+    }
+
+    #[test]
+    fn a_file_of_a_later_month_by_a_wrong_clock_is_followed_too() {
+        let root = tempfile::tempdir().unwrap();
+        let now = "2026-11-23T02:00:00Z";
+        append(root.path(), "2026-11", &format!("{}\n", line(now, 1)));
+        let mut tail = tail(root.path(), None);
+        assert_eq!(read(&mut tail), ["event 1"]);
+        append(root.path(), "2036-02", &format!("{}\n", line(now, 2)));
+        assert_eq!(read(&mut tail), ["event 2"]);
     }
 }

@@ -1,31 +1,17 @@
 //! One event, one line: the format of the `.jsonl` files.
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
-use crate::record::{BatchId, EventBatch};
-use crate::{DeviceId, EventKind};
+use crate::record::{BatchId, UploadedEvents};
 
-/// An event as it is stored.
-#[derive(Clone, Debug, Serialize)]
-pub struct StoredEvent {
-    /// Whose.
-    pub device: DeviceId,
-    /// In which log.
-    #[serde(skip)]
-    pub log: EventKind,
-    /// The line of the file.
-    #[serde(flatten)]
-    pub line: Line,
-}
-
-/// A line of a `.jsonl` file.
+/// An event as it is stored: a line of a `.jsonl` file.
 ///
 /// `batch` and `line` together name an event for ever: a reader that sees them twice has seen the
 /// same event twice.
 #[derive(Clone, Debug, Deserialize, Serialize)]
-pub struct Line {
+pub struct StoredEvent {
     /// When it arrived.
     pub received_at: Timestamp,
     /// As it arrived: a string or a number.
@@ -49,6 +35,9 @@ pub struct Line {
     /// What else the body held, on the first line of its batch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub with: Option<Box<RawValue>>,
+    /// What had to be mended to read the body, on the first line of its batch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
     /// The batch that it arrived in: 32 hexadecimal digits.
     pub batch: String,
     /// Its place in the batch, from 1.
@@ -57,32 +46,47 @@ pub struct Line {
     pub of: usize,
 }
 
-/// What tells whether a batch is whole.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct BatchPosition {
+/// What every line says, whoever reads it.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+pub(super) struct LineHeader {
+    pub(super) received_at: Timestamp,
+    #[serde(deserialize_with = "batch_id")]
     pub(super) batch: BatchId,
+    /// Its place in the batch, from 1.
     pub(super) line: usize,
     pub(super) of: usize,
 }
 
-impl BatchPosition {
-    /// Reads a line, without its newline; `None` if it is not one of ours.
-    pub(super) fn read(line: &[u8]) -> Option<Self> {
-        #[derive(Deserialize)]
-        struct Fields<'a> {
-            batch: &'a str,
-            line: usize,
-            of: usize,
-        }
-        let Fields { batch, line, of } = serde_json::from_slice(line).ok()?;
-        let batch = BatchId(u128::from_str_radix(batch, 16).ok()?);
-        (1 <= line && line <= of).then_some(Self { batch, line, of })
+impl LineHeader {
+    /// Reads a line without its newline; `None` if it is not one of ours.
+    pub(super) fn parse(text: &[u8]) -> Option<Self> {
+        // An array would be read as a line, too.
+        let header: Self = serde_json::from_slice(text.starts_with(b"{").then_some(text)?).ok()?;
+        (1 <= header.line && header.line <= header.of).then_some(header)
     }
+
+    pub(super) fn is_first(&self) -> bool {
+        self.line == 1
+    }
+
+    pub(super) fn is_last(&self) -> bool {
+        self.line == self.of
+    }
+
+    /// Whether this line follows `before` in the same batch.
+    pub(super) fn continues(&self, before: &Self) -> bool {
+        (self.batch, self.of, self.line) == (before.batch, before.of, before.line + 1)
+    }
+}
+
+fn batch_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BatchId, D::Error> {
+    let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
+    BatchId::parse(&text).ok_or_else(|| serde::de::Error::custom("not a batch"))
 }
 
 /// The lines of a batch but for its first events, `stored` before; each with its newline.
 pub(super) fn lines(
-    batch: &EventBatch,
+    batch: &UploadedEvents,
     stored: usize,
     id: BatchId,
     received_at: Timestamp,
@@ -90,7 +94,7 @@ pub(super) fn lines(
     let mut text = Vec::new();
     let events = &batch.events[stored..];
     for (at, event) in events.iter().enumerate() {
-        let line = Line {
+        let line = StoredEvent {
             received_at,
             event: event.member("event"),
             time: event.member("time"),
@@ -99,6 +103,7 @@ pub(super) fn lines(
             at: event.time.map(|time| time.to_string()),
             record: (!event.is_plain).then(|| event.record.clone()),
             with: batch.extra_members.clone().filter(|_| at == 0),
+            note: batch.note.clone().filter(|_| at == 0),
             batch: id.to_string(),
             line: at + 1,
             of: events.len(),

@@ -13,10 +13,12 @@
 //!     audits-2026-11.jsonl       one event a line, by the month (UTC) in which it arrived
 //!     alerts-2026-11.jsonl       the same
 //!     audits-2026-11.jsonl.torn  what a crash left half-written, if ever
-//!   quarantine/                  bodies that were refused: the newest 256, 1 MiB each
+//!     .webhook.json              how far its events are delivered
+//!   quarantine/                  bodies that were refused: 16 of each device, 4096 in all
+//!   .clock                       when records were last examined for their age
 //! ```
 //!
-//! Files are 0640 and directories 0750 at most. A line, wrapped here (see [`Line`]):
+//! Files are 0640 and directories 0750 at most. A line, wrapped here (see [`StoredEvent`]):
 //!
 //! ```text
 //! {"received_at":"2026-11-23T02:13:05Z","event":"0B040001","time":"20261123021259",
@@ -24,34 +26,39 @@
 //!  "batch":"8f0c..","line":1,"of":3}
 //! ```
 //!
-//! # Guarantees
+//! # How it keeps the promises
 //!
 //! - **Acknowledged is durable.** The lines, and the directory entries that lead to them, are
-//!   synchronised before the answer. One thread takes all batches that wait, writes them, and
+//!   synchronised before the answer, and the file is looked up once more: one that somebody
+//!   removed meanwhile holds nothing. One thread takes all batches that wait, writes them, and
 //!   synchronises each file once, side by side.
 //! - **Whole batches only.** Each line says how many its batch has. A write that fails is cut back;
 //!   what a crash leaves of a batch is set aside at the next start and reported. Where cutting
-//!   back fails too, the file takes nothing until that has been repeated with success.
-//! - **Once.** A batch is named by a hash over device and events. The names in the two newest
-//!   months of a log are known, and so survive a restart and the turn of a month. Of a batch that
-//!   begins with the last one, only the rest is stored: its acknowledgement was not heard.
+//!   back fails too, the device's files take nothing until that has been repeated with success.
+//! - **Once.** A batch is named by a hash over device and events. The names in the last 16 MiB of
+//!   the two newest files are known, and so survive a restart and the turn of a month. Of a batch
+//!   that begins with the last one, only the rest is stored: its acknowledgement was not heard.
+//! - **In order.** Events go to the newest file, also when the clock was set back: the order of
+//!   files and lines is that in which events were stored.
 //! - **Replaced files** are written beside, synchronised, renamed, and the directory synchronised.
-//! - **A failing disk** acknowledges nothing and turns [`health`](super::DeviceStore::health); it is
-//!   tried every few seconds until it takes a write.
+//! - **A failing disk** acknowledges nothing and turns [`health`](crate::DeviceStore::health); it
+//!   is tried every few seconds until it takes a write. What fails for one device's folder only is
+//!   a [`warning`](crate::DeviceStore::warnings).
 //! - **Bounded.** No file stays open; the queue holds 64 MiB of bodies, the memory of batches a
-//!   million names, the directory 250,000 devices.
+//!   million names.
 
+mod cursor;
 mod database;
 mod dedup;
 mod device_dirs;
 mod disk;
-mod error;
+mod event_log;
+mod event_reader;
 mod follower;
 mod health;
 mod line;
 mod lock;
 mod month;
-mod observer;
 mod quarantine;
 mod reader;
 mod record_writer;
@@ -59,16 +66,13 @@ mod recovery;
 mod retention;
 mod segment;
 mod store;
+mod subscribers;
 #[cfg(test)]
 mod tests;
 mod torn_tail;
 mod writer;
 
-pub use error::OpenError;
-pub use follower::{EventFollower, FollowItem};
-pub use line::{Line, StoredEvent};
-pub use observer::StoreObserver;
+pub use follower::{EventFilter, EventFollower, FollowItem};
+pub use line::StoredEvent;
 pub use reader::StoreReader;
-pub use retention::{KeepDays, KeepDaysError};
-pub use store::FileStore;
-pub use torn_tail::TornTail;
+pub use store::{ClaimedDirectory, FileStore};

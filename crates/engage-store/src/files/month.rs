@@ -26,36 +26,26 @@ impl Month {
         }
     }
 
-    pub(super) fn previous(self) -> Self {
-        match self.month {
-            1 => Self {
-                year: self.year - 1,
-                month: 12,
-            },
-            month => Self {
-                month: month - 1,
-                ..self
-            },
-        }
-    }
-
     /// Its last day; `None` if it is no month.
     pub(super) fn last_day(self) -> Option<Date> {
         Some(Date::new(self.year, self.month, 1).ok()?.last_of_month())
     }
 
-    pub(super) fn file_name(self, log: EventKind) -> String {
-        format!("{}{self}{EXTENSION}", prefix(log))
+    pub(super) fn file_name(self, kind: EventKind) -> String {
+        format!("{}-{self}{EXTENSION}", kind.as_str())
     }
 
-    fn from_file_name(log: EventKind, name: &str) -> Option<Self> {
-        let month = name.strip_prefix(prefix(log))?.strip_suffix(EXTENSION)?;
+    fn from_file_name(kind: EventKind, name: &str) -> Option<Self> {
+        let month = name
+            .strip_prefix(kind.as_str())?
+            .strip_prefix('-')?
+            .strip_suffix(EXTENSION)?;
         let (year, month) = month.split_once('-')?;
         let month = Self {
             year: year.parse().ok()?,
             month: month.parse().ok()?,
         };
-        (month.last_day().is_some() && month.file_name(log) == name).then_some(month)
+        (month.last_day().is_some() && month.file_name(kind) == name).then_some(month)
     }
 }
 
@@ -66,7 +56,7 @@ impl fmt::Display for Month {
 }
 
 /// A device's files of one log, oldest first.
-pub(super) fn months(directory: &Path, log: EventKind) -> io::Result<Vec<(Month, PathBuf)>> {
+pub(super) fn months(directory: &Path, kind: EventKind) -> io::Result<Vec<(Month, PathBuf)>> {
     let mut months = Vec::new();
     let entries = match fs_err::read_dir(directory) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(months),
@@ -74,19 +64,12 @@ pub(super) fn months(directory: &Path, log: EventKind) -> io::Result<Vec<(Month,
     };
     for entry in entries {
         let entry = entry?;
-        if let Some(month) = Month::from_file_name(log, &entry.file_name().to_string_lossy()) {
+        if let Some(month) = Month::from_file_name(kind, &entry.file_name().to_string_lossy()) {
             months.push((month, entry.path()));
         }
     }
     months.sort();
     Ok(months)
-}
-
-fn prefix(log: EventKind) -> &'static str {
-    match log {
-        EventKind::Alerts => "alerts-",
-        EventKind::Audits => "audits-",
-    }
 }
 
 const EXTENSION: &str = ".jsonl";
@@ -101,7 +84,6 @@ mod tests {
         let name = month.file_name(EventKind::Audits);
         assert_eq!(name, "audits-2026-01.jsonl");
         assert_eq!(Month::from_file_name(EventKind::Audits, &name), Some(month));
-        assert_eq!(month.previous().to_string(), "2025-12");
         for other in [
             "alerts-2026-01.jsonl",
             "audits-2026-13.jsonl",

@@ -1,95 +1,241 @@
 //! Bodies that were refused: kept, because the device will not send them again.
 
+use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use fs_err::OpenOptions;
-use jiff::Timestamp;
 use tracing::warn;
 
 use super::disk::{Disk, mode};
-use crate::{DeviceId, UploadKind};
+use crate::{Call, UploadKind};
 
-/// Keeps a body, and drops the oldest ones where there are too many.
-pub(super) fn keep(
-    root: &Path,
-    disk: &dyn Disk,
-    device: DeviceId,
-    call: UploadKind,
-    body: &[u8],
-    received_at: Timestamp,
-) -> io::Result<()> {
-    let folder = root.join(FOLDER);
-    disk.create_dir(&folder)?;
-    let mut names = Vec::new();
-    for entry in fs_err::read_dir(&folder)? {
-        let name = entry?.file_name();
-        // Somebody else's files are not ours to count or remove.
-        if name.as_encoded_bytes().ends_with(b".body") {
-            names.push(name);
+/// The bodies in quarantine, with a bound for each device and one for all together.
+#[derive(Debug, Default)]
+pub(super) struct Quarantine {
+    /// Oldest first; read from the folder when it is first needed.
+    bodies: Option<Vec<Body>>,
+}
+
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+struct Body {
+    /// Sorted by name they are sorted by time.
+    name: String,
+    bytes: u64,
+}
+
+impl Quarantine {
+    /// Keeps a body, and drops the oldest ones of the same device, or of the one that has most,
+    /// where there are too many.
+    pub(super) fn keep(
+        &mut self,
+        root: &Path,
+        disk: &dyn Disk,
+        call: &Call,
+        kind: UploadKind,
+        body: &[u8],
+    ) -> io::Result<()> {
+        let folder = root.join(FOLDER);
+        disk.create_dir(&folder)?;
+        let mut bodies = match self.bodies.take() {
+            Some(bodies) => bodies,
+            None => list(&folder)?,
+        };
+        let name = write(&folder, call, kind, body)?;
+        disk.sync_dir(&folder)?;
+        let bytes = body.len() as u64;
+        bodies.retain(|body| body.name != name);
+        bodies.push(Body { name, bytes });
+        bodies.sort();
+        while let Some(surplus) = surplus(&bodies) {
+            let body = bodies.remove(surplus);
+            drop_body(&folder.join(&body.name), device(&body.name));
         }
+        self.bodies = Some(bodies);
+        Ok(())
     }
-    names.sort();
-    let surplus = (names.len() + 1).saturating_sub(MAX_BODIES);
-    for name in &names[..surplus] {
-        if let Err(error) = fs_err::remove_file(folder.join(name)) {
-            warn!(%error, "failed to remove an old body from quarantine");
-        }
-    }
-    let call = match call {
+}
+
+fn write(folder: &Path, call: &Call, kind: UploadKind, body: &[u8]) -> io::Result<String> {
+    let kind = match kind {
         UploadKind::Alert => "alert",
         UploadKind::Audit => "audit",
         UploadKind::Config => "config",
     };
-    // Sorted by name they are sorted by time; several in one nanosecond are one.
-    let moment = received_at.strftime("%Y%m%dT%H%M%S.%9fZ");
+    // Several in one nanosecond are one.
+    let moment = call.received_at.strftime("%Y%m%dT%H%M%S.%9fZ");
+    let name = format!("{moment}-{}-{kind}.body", call.device);
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(true);
     mode::of_file(&mut options);
-    let mut file = options.open(folder.join(format!("{moment}-{device}-{call}.body")))?;
-    file.write_all(&body[..body.len().min(MAX_BODY_BYTES)])?;
+    let mut file = options.open(folder.join(&name))?;
+    file.write_all(body)?;
     file.sync_all()?;
-    disk.sync_dir(&folder)
+    Ok(name)
 }
 
-const FOLDER: &str = "quarantine";
+/// Which one has to go.
+fn surplus(bodies: &[Body]) -> Option<usize> {
+    let mut shares: HashMap<&str, (usize, u64)> = HashMap::new();
+    for body in bodies {
+        let share = shares.entry(device(&body.name)).or_default();
+        *share = (share.0 + 1, share.1 + body.bytes);
+    }
+    let oldest_of = |owner| bodies.iter().position(|body| device(&body.name) == owner);
+    let greedy = shares.iter().find(|(_, (count, bytes))| {
+        *count > 1 && (*count > MAX_BODIES_EACH || *bytes > MAX_BYTES_EACH)
+    });
+    if let Some((owner, _)) = greedy {
+        return oldest_of(*owner);
+    }
+    let bytes: u64 = bodies.iter().map(|body| body.bytes).sum();
+    if bodies.len() <= MAX_BODIES && bytes <= MAX_BYTES || bodies.len() == 1 {
+        return None;
+    }
+    let most = shares.values().map(|(count, _)| *count).max()?;
+    // The oldest of those who have most.
+    bodies.iter().position(|body| {
+        shares
+            .get(device(&body.name))
+            .is_some_and(|(count, _)| *count == most)
+    })
+}
 
-/// At most 256 MiB in all.
-const MAX_BODIES: usize = 256;
+fn drop_body(path: &PathBuf, device: &str) {
+    match fs_err::remove_file(path) {
+        Ok(()) => warn!(
+            device,
+            path = %path.display(),
+            "quarantine is full: dropped the oldest body of device {device}; of each device {MAX_BODIES_EACH} bodies are kept, {MAX_BODIES} in all"
+        ),
+        Err(error) => warn!(%error, "failed to remove an old body from quarantine"),
+    }
+}
 
-/// The largest body that is accepted; of a larger one this much is kept.
-const MAX_BODY_BYTES: usize = 1024 * 1024;
+/// Somebody else's files are not ours to count or remove.
+fn list(folder: &Path) -> io::Result<Vec<Body>> {
+    let mut bodies = Vec::new();
+    for entry in fs_err::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if Path::new(&name).extension() == Some(OsStr::new("body")) {
+            let bytes = entry.metadata().map_or(0, |metadata| metadata.len());
+            bodies.push(Body { name, bytes });
+        }
+    }
+    bodies.sort();
+    Ok(bodies)
+}
+
+/// `20261123T021305.000000000Z-0123456789ABCDEF-audit.body`; an address may hold hyphens.
+fn device(name: &str) -> &str {
+    let device = name
+        .split_once('-')
+        .and_then(|(_, rest)| rest.rsplit_once('-'));
+    device.map_or("", |(device, _)| device)
+}
+
+pub(super) const FOLDER: &str = "quarantine";
+
+/// A week of nights in which a device sends one of each kind that cannot be read.
+const MAX_BODIES_EACH: usize = 16;
+
+const MAX_BYTES_EACH: u64 = 64 * 1024 * 1024;
+
+const MAX_BODIES: usize = 4096;
+
+const MAX_BYTES: u64 = 512 * 1024 * 1024;
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
+
     use super::super::disk::RealDisk;
     use super::*;
 
-    #[test]
-    fn the_newest_bodies_are_kept_and_cut_to_the_limit() {
-        let root = tempfile::tempdir().unwrap();
-        let device = "0123456789ABCDEF".parse().unwrap();
-        let body = vec![b'x'; MAX_BODY_BYTES + 1];
-        for second in 0..MAX_BODIES + 3 {
-            let at = Timestamp::from_second(i64::try_from(second).unwrap()).unwrap();
-            let body = match second {
-                0..3 => &body[..3],
-                3 => &body[..],
-                _ => b"{",
-            };
-            keep(root.path(), &RealDisk, device, UploadKind::Audit, body, at).unwrap();
+    fn call(number: u64, second: i64) -> Call {
+        Call {
+            device: format!("{number:016X}").parse().unwrap(),
+            peer: "10.44.0.7".parse().unwrap(),
+            is_authenticated: false,
+            received_at: Timestamp::from_second(second).unwrap(),
         }
-        let mut kept: Vec<_> = fs_err::read_dir(root.path().join(FOLDER))
+    }
+
+    fn kept(root: &Path) -> Vec<String> {
+        list(&root.join(FOLDER))
             .unwrap()
-            .map(|entry| entry.unwrap().path())
-            .collect();
-        kept.sort();
-        assert_eq!(kept.len(), MAX_BODIES);
-        assert!(
-            kept[0].ends_with("19700101T000003.000000000Z-0123456789ABCDEF-audit.body"),
-            "{:?}",
-            kept[0]
+            .into_iter()
+            .map(|body| body.name)
+            .collect()
+    }
+
+    #[test]
+    fn a_device_that_sends_nonsense_all_night_costs_no_other_its_body() {
+        let root = tempfile::tempdir().unwrap();
+        let mut quarantine = Quarantine::default();
+        let mut keep = |call| {
+            quarantine
+                .keep(root.path(), &RealDisk, &call, UploadKind::Audit, b"{")
+                .unwrap();
+        };
+        keep(call(1, 0));
+        for second in 1..100 {
+            keep(call(2, second));
+        }
+        let kept = kept(root.path());
+        assert_eq!(kept.len(), 1 + MAX_BODIES_EACH);
+        assert_eq!(
+            kept[0],
+            "19700101T000000.000000000Z-0000000000000001-audit.body"
         );
-        assert_eq!(fs_err::read(&kept[0]).unwrap().len(), MAX_BODY_BYTES);
+        assert!(kept[1].starts_with("19700101T000124"), "{}", kept[1]);
+    }
+
+    #[test]
+    fn a_body_is_kept_whole_whatever_the_limit_of_bodies_is() {
+        let root = tempfile::tempdir().unwrap();
+        let body = vec![b'x'; 3 * 1024 * 1024];
+        let mut quarantine = Quarantine::default();
+        quarantine
+            .keep(
+                root.path(),
+                &RealDisk,
+                &call(1, 0),
+                UploadKind::Config,
+                &body,
+            )
+            .unwrap();
+        let path = root.path().join(FOLDER).join(&kept(root.path())[0]);
+        assert_eq!(fs_err::read(path).unwrap(), body);
+    }
+
+    #[test]
+    fn what_is_too_much_for_all_goes_from_those_who_have_most() {
+        let body = |second: u32, device: &str| Body {
+            name: format!("{second:09}-{device}-audit.body"),
+            bytes: MAX_BYTES / 4,
+        };
+        let each = MAX_BYTES_EACH;
+        let small = |second: u32, device: &str| Body {
+            bytes: each / 2,
+            ..body(second, device)
+        };
+        assert_eq!(
+            surplus(&[small(1, "A"), small(2, "B"), small(3, "B")]),
+            None
+        );
+        let large = [
+            body(1, "A"),
+            body(2, "addr-fe80--1"),
+            body(3, "B"),
+            body(4, "B"),
+        ];
+        assert_eq!(surplus(&large), Some(2), "B has more than its share");
+        let many: Vec<_> = (0..=8).map(|at| small(at, &at.to_string())).collect();
+        assert_eq!(surplus(&many), None);
+        let many: Vec<_> = (0..=16).map(|at| small(at, &at.to_string())).collect();
+        assert_eq!(surplus(&many), Some(0));
     }
 }

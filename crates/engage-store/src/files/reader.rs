@@ -1,32 +1,28 @@
 //! The read side: works beside a daemon that owns the directory, and without one.
 
-use std::io::{self, BufRead, BufReader};
+use std::io;
 use std::path::{Path, PathBuf};
 
-use fs_err::File;
-use jiff::Timestamp;
+use super::device_dirs::{existing, strays};
+use super::follower::{EventFilter, EventFollower};
+use crate::{DeviceId, DeviceRecord, StoreWarning, redact};
 
-use super::device_dirs::existing;
-use super::line::{Line, StoredEvent};
-use super::month::{Month, months};
-use crate::{DeviceId, DeviceRecord, EventKind, redact};
-
-/// A directory of devices, to be read.
+/// What a store has recorded, to be read by anybody who may.
 #[derive(Clone, Debug)]
 pub struct StoreReader {
     root: PathBuf,
 }
 
 impl StoreReader {
-    /// The directory need not exist yet.
+    /// Reads what is stored in `[devices] directory`, which need not exist yet.
     #[must_use]
-    pub fn new(root: &Path) -> Self {
+    pub fn new(directory: &Path) -> Self {
         Self {
-            root: root.to_owned(),
+            root: directory.to_owned(),
         }
     }
 
-    /// The devices that have a directory, by name.
+    /// The devices that have records, by name.
     pub fn devices(&self) -> io::Result<Vec<DeviceId>> {
         match existing(&self.root) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
@@ -34,17 +30,14 @@ impl StoreReader {
         }
     }
 
-    /// What is known of every device. One whose `device.json` cannot be read is left out.
-    pub fn list(&self) -> io::Result<Vec<DeviceRecord>> {
-        let devices = self.devices()?;
-        Ok(devices
-            .into_iter()
-            .filter_map(|device| self.show(device).ok().flatten())
-            .collect())
+    /// Whether there are records of a device.
+    #[must_use]
+    pub fn has_device(&self, device: DeviceId) -> bool {
+        self.root.join(device.to_string()).is_dir()
     }
 
     /// What is known of a device.
-    pub fn show(&self, device: DeviceId) -> io::Result<Option<DeviceRecord>> {
+    pub fn record(&self, device: DeviceId) -> io::Result<Option<DeviceRecord>> {
         let Some(text) = self.read(device, DEVICE_FILE)? else {
             return Ok(None);
         };
@@ -57,33 +50,15 @@ impl StoreReader {
         Ok(text.map(|text| redact(&String::from_utf8_lossy(&text))))
     }
 
-    /// The events of a device that were received at `since` or later, in the order of the file.
-    ///
-    /// Reads one line at a time. A line that is not an event, such as one that is being written,
-    /// is passed over.
-    pub fn events(
-        &self,
-        device: DeviceId,
-        log: EventKind,
-        since: Option<Timestamp>,
-    ) -> io::Result<impl Iterator<Item = io::Result<StoredEvent>> + use<>> {
-        let first = since.map(Month::from_timestamp);
-        let files = months(&self.root.join(device.to_string()), log)?;
-        let lines = files
-            .into_iter()
-            .filter(move |(month, _)| first.is_none_or(|first| *month >= first))
-            .flat_map(|(_, path)| match File::open(path) {
-                Ok(file) => Lines::Of(BufReader::new(file).split(b'\n')),
-                Err(error) => Lines::Failed(Some(error)),
-            });
-        Ok(lines.filter_map(move |line| {
-            let line: Line = match line {
-                Ok(line) => serde_json::from_slice(&line).ok()?,
-                Err(error) => return Some(Err(error)),
-            };
-            let is_wanted = since.is_none_or(|since| line.received_at >= since);
-            is_wanted.then_some(Ok(StoredEvent { device, log, line }))
-        }))
+    /// The events that a filter lets through, now and later.
+    #[must_use]
+    pub fn follow(&self, filter: EventFilter) -> EventFollower {
+        EventFollower::new(&self.root, filter)
+    }
+
+    /// Folders that look like a device's and are not read.
+    pub fn warnings(&self) -> io::Result<Vec<StoreWarning>> {
+        strays(&self.root)
     }
 
     fn read(&self, device: DeviceId, name: &str) -> io::Result<Option<Vec<u8>>> {
@@ -91,22 +66,6 @@ impl StoreReader {
             Ok(contents) => Ok(Some(contents)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
-        }
-    }
-}
-
-enum Lines {
-    Of(io::Split<BufReader<File>>),
-    Failed(Option<io::Error>),
-}
-
-impl Iterator for Lines {
-    type Item = io::Result<Vec<u8>>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        match self {
-            Self::Of(lines) => lines.next(),
-            Self::Failed(error) => error.take().map(Err),
         }
     }
 }

@@ -1,48 +1,44 @@
 //! The one thread that writes `device.json`, a few seconds after the fact.
 //!
-//! Nobody waits for a note: a night's call-in notes half a dozen things of a device, and they are
-//! one write.
+//! Nobody waits for an observation: half a dozen things are seen of a device in a night, and they
+//! are one write.
 
 use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use tracing::warn;
+use tracing::{debug, warn};
 
 use super::device_dirs::DeviceDirs;
 use super::disk::Disk;
-use super::health::HealthFlag;
+use super::health::HealthMonitor;
 use super::reader::{DEVICE_FILE, StoreReader};
-use crate::{DeviceId, DeviceObservation, DeviceRecord, StoreError};
+use crate::{Call, DeviceId, DeviceObservation, DeviceRecord, StoreError};
 
-pub(super) enum RecordCommand {
-    Note(DeviceId, DeviceObservation, Timestamp),
-    /// Write everything now, and say when it is done.
-    Flush(SyncSender<()>),
+pub(super) struct Observed {
+    pub(super) device: DeviceId,
+    pub(super) observation: DeviceObservation,
+    pub(super) at: Timestamp,
 }
 
 pub(super) struct RecordWriter {
-    pub(super) directories: Arc<DeviceDirs>,
+    pub(super) dirs: Arc<DeviceDirs>,
     pub(super) disk: Arc<dyn Disk>,
-    pub(super) health: Arc<HealthFlag>,
-    pub(super) archive: StoreReader,
+    pub(super) health: Arc<HealthMonitor>,
+    pub(super) reader: StoreReader,
     pub(super) dirty: HashMap<DeviceId, DeviceRecord>,
 }
 
 impl RecordWriter {
     /// Works until every sender is gone, then writes what is left.
-    pub(super) fn run(mut self, queue: &Receiver<RecordCommand>) {
+    pub(super) fn run(mut self, queue: &Receiver<Observed>) {
         let mut written = Instant::now();
         loop {
             match queue.recv_timeout(DELAY) {
-                Ok(RecordCommand::Note(device, note, at)) => self.apply(device, note, at),
-                Ok(RecordCommand::Flush(done)) => {
-                    self.write_all();
-                    let _ = done.send(());
-                }
+                Ok(observed) => self.apply(observed),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return self.write_all(),
             }
@@ -53,10 +49,15 @@ impl RecordWriter {
         }
     }
 
-    fn apply(&mut self, device: DeviceId, note: DeviceObservation, at: Timestamp) {
+    fn apply(&mut self, observed: Observed) {
+        let Observed {
+            device,
+            observation,
+            at,
+        } = observed;
         if !self.dirty.contains_key(&device) {
-            // Only a failing disk leaves so many dirty.
-            if self.dirty.len() >= MAX_DIRTY {
+            // Only a failing disk leaves so many unwritten.
+            if self.dirty.len() >= MAX_DIRTY || !self.is_welcome(device, &observation, at) {
                 return;
             }
             let record = self
@@ -65,16 +66,47 @@ impl RecordWriter {
             self.dirty.insert(device, record);
         }
         if let Some(record) = self.dirty.get_mut(&device) {
-            record.apply(note, at);
+            record.apply(observation, at);
+        }
+    }
+
+    /// Whether there is a record of the device, or one may begin: serial numbers can be invented.
+    fn is_welcome(&self, device: DeviceId, seen: &DeviceObservation, at: Timestamp) -> bool {
+        if self.dirs.path(device).is_dir() {
+            return true;
+        }
+        let DeviceObservation::Seen {
+            address,
+            is_authenticated,
+            ..
+        } = *seen
+        else {
+            return false;
+        };
+        let call = Call {
+            device,
+            peer: address,
+            is_authenticated,
+            received_at: at,
+        };
+        match self.dirs.ensure(&call) {
+            Ok(_) => true,
+            Err(error) => {
+                debug!(%device, %error, "no record of device {device} is begun");
+                if matches!(error, StoreError::Unavailable { .. }) {
+                    self.note_failure(device, &error);
+                }
+                false
+            }
         }
     }
 
     /// One that cannot be read is kept under another name, and begun anew.
     fn read(&self, device: DeviceId) -> Option<DeviceRecord> {
-        self.archive.show(device).unwrap_or_else(|error| {
-            let path = self.directories.of(device).join(DEVICE_FILE);
+        self.reader.record(device).unwrap_or_else(|error| {
+            let path = self.dirs.path(device).join(DEVICE_FILE);
             warn!(path = %path.display(), %error, "device record cannot be read; beginning a new one");
-            if error.kind() == io::ErrorKind::InvalidData || error.kind() == io::ErrorKind::UnexpectedEof {
+            if matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof) {
                 let _ = fs_err::rename(&path, path.with_extension("json.unreadable"));
             }
             None
@@ -82,41 +114,47 @@ impl RecordWriter {
     }
 
     fn write_all(&mut self) {
-        let Self {
-            directories,
-            disk,
-            health,
-            dirty,
-            ..
-        } = self;
-        dirty.retain(
-            |device, record| match write(directories, &**disk, *device, record) {
-                Ok(()) => {
-                    health.recovered();
-                    false
-                }
-                Err(error) => {
-                    health.note(&error);
-                    matches!(error, StoreError::Unavailable { .. })
-                }
-            },
-        );
+        let mut dirty = std::mem::take(&mut self.dirty);
+        dirty.retain(|device, record| match self.write(*device, record) {
+            // A person removed the folder: what is only observed does not bring it back.
+            Ok(Written::Nowhere) => false,
+            Ok(Written::Durably) => {
+                self.health.stored(*device);
+                false
+            }
+            Err(error) => {
+                self.note_failure(*device, &error);
+                true
+            }
+        });
+        self.dirty = dirty;
+    }
+
+    fn write(&self, device: DeviceId, record: &DeviceRecord) -> Result<Written, StoreError> {
+        let directory = self.dirs.path(device);
+        let path = directory.join(DEVICE_FILE);
+        if !directory.is_dir() {
+            return Ok(Written::Nowhere);
+        }
+        // For people to read.
+        let mut text = serde_json::to_vec_pretty(record)
+            .map_err(|error| StoreError::unavailable(&path, error.into()))?;
+        text.push(b'\n');
+        self.disk
+            .replace(&path, &text)
+            .map_err(|source| StoreError::unavailable(&path, source))?;
+        Ok(Written::Durably)
+    }
+
+    fn note_failure(&self, device: DeviceId, error: &StoreError) {
+        self.health
+            .failed(device, error, self.dirs.root(), &*self.disk);
     }
 }
 
-fn write(
-    directories: &DeviceDirs,
-    disk: &dyn Disk,
-    device: DeviceId,
-    record: &DeviceRecord,
-) -> Result<(), StoreError> {
-    let path = directories.ensure(device)?.join(DEVICE_FILE);
-    // For people to read.
-    let mut text = serde_json::to_vec_pretty(record)
-        .map_err(|error| StoreError::unavailable(&path, error.into()))?;
-    text.push(b'\n');
-    disk.replace(&path, &text)
-        .map_err(|source| StoreError::unavailable(&path, source))
+enum Written {
+    Durably,
+    Nowhere,
 }
 
 const DELAY: Duration = Duration::from_secs(2);

@@ -1,41 +1,44 @@
 //! What a crash left behind, put right before anything is written.
 
+use std::collections::HashMap;
+use std::io;
 use std::path::Path;
 
 use tracing::warn;
 
 use super::database::LAST_GOOD;
-use super::device_dirs::existing;
-use super::error::OpenError;
 use super::month::months;
 use super::reader::{CONFIG_FILE, DEVICE_FILE};
-use super::torn_tail::{TornTail, truncate_torn_tail};
-use crate::EventKind;
+use super::torn_tail::truncate_torn_tail;
+use crate::{DeviceId, EventKind};
 
-/// The two newest months of each log: at the turn of a month both may have been written last.
-pub(super) fn truncate_torn_tails(directory: &Path) -> Result<Vec<TornTail>, OpenError> {
-    let mut torn = Vec::new();
-    for device in existing(directory).map_err(|source| OpenError::unusable(directory, source))? {
-        let path = directory.join(device.to_string());
-        remove_leftovers(&path);
-        for log in [EventKind::Audits, EventKind::Alerts] {
-            let files = months(&path, log).map_err(|source| OpenError::unusable(&path, source))?;
-            for (_, file) in files.iter().rev().take(2) {
-                let found =
-                    truncate_torn_tail(file).map_err(|source| OpenError::unusable(file, source))?;
-                torn.extend(found);
-            }
+/// Puts every device's folder right. What fails for one device is logged and comes back with the
+/// reason; it is tried again before that device's next write.
+pub(super) fn recover_all(
+    root: &Path,
+    devices: impl IntoIterator<Item = DeviceId>,
+) -> HashMap<DeviceId, io::Error> {
+    let recovered = devices.into_iter().map(|device| {
+        let outcome = recover(&root.join(device.to_string()));
+        (device, outcome)
+    });
+    recovered
+        .filter_map(|(device, outcome)| Some((device, outcome.err()?)))
+        .inspect(|(device, error)| {
+            warn!(%device, %error, "records of device {device} cannot be read: {error}; its call-ins are answered 503 until they can");
+        })
+        .collect()
+}
+
+/// The two newest months of each kind: at the turn of a month both may have been written last.
+pub(super) fn recover(directory: &Path) -> io::Result<()> {
+    remove_leftovers(directory);
+    for kind in EventKind::ALL {
+        for (_, file) in months(directory, kind)?.iter().rev().take(2) {
+            truncate_torn_tail(file)?;
         }
     }
-    for tail in &torn {
-        warn!(
-            path = %tail.path.display(),
-            kept_in = %tail.kept_in.display(),
-            size_bytes = tail.bytes,
-            "found the rest of an interrupted write; it was never acknowledged, and is set aside"
-        );
-    }
-    Ok(torn)
+    Ok(())
 }
 
 /// Replacements that a crash kept from being renamed: `.device.json.` and a few letters.

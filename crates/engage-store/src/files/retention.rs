@@ -1,132 +1,249 @@
 //! Months that are old enough are removed.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
 
 use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp, ToSpan};
+use jiff::{Timestamp, ToSpan};
 use tracing::{info, warn};
 
+use super::cursor::FileCursor;
 use super::device_dirs::existing;
-use super::month::months;
-use super::observer::StoreObserver;
-use crate::EventKind;
+use super::disk::Disk;
+use super::event_log::count_after;
+use super::month::{Month, months};
+use super::subscribers::Subscribers;
+use crate::clock::ClockWatch;
+use crate::{EventKind, KeepDays};
 
-/// For how many days audits and alerts are kept.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct KeepDays(u32);
-
-impl KeepDays {
-    /// Hosts should keep at least 30 days (PROTOCOL.md section 4).
-    pub const MIN: u32 = 30;
-
-    /// At least [`MIN`](Self::MIN) and at most a hundred years.
-    pub fn new(days: u32) -> Result<Self, KeepDaysError> {
-        match days {
-            Self::MIN..=36_500 => Ok(Self(days)),
-            found => Err(KeepDaysError(found)),
-        }
-    }
-}
-
-impl Default for KeepDays {
-    fn default() -> Self {
-        Self(400)
-    }
-}
-
-/// Too few days, or too many.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("keep_audits_days is {0}; allowed: 30 to 36500")]
-pub struct KeepDaysError(u32);
-
+/// Removes once a day what is too old, by a clock that can be believed.
 pub(super) struct Retention {
     root: PathBuf,
     keep: KeepDays,
-    applied: Option<Timestamp>,
+    subscribers: Arc<Subscribers>,
+    clock: ClockWatch,
+    /// The reading at which it was applied last, by whichever process.
+    believed: Option<Timestamp>,
+    applied: Option<Instant>,
+}
+
+/// A file of which every event is older than what is kept.
+#[derive(Debug, Eq, PartialEq)]
+struct Expired {
+    directory: PathBuf,
+    kind: EventKind,
+    month: Month,
 }
 
 impl Retention {
-    pub(super) fn new(root: &Path, keep: KeepDays) -> Self {
-        Self {
+    /// The first reading of all is taken down: what comes long after it has to prove itself.
+    pub(super) fn new(
+        root: &Path,
+        keep: KeepDays,
+        subscribers: Arc<Subscribers>,
+        disk: &dyn Disk,
+        now: Timestamp,
+    ) -> Self {
+        let path = root.join(CLOCK_FILE);
+        let believed = fs_err::read_to_string(&path)
+            .ok()
+            .and_then(|text| text.trim().parse().ok());
+        let retention = Self {
             root: root.to_owned(),
             keep,
+            subscribers,
+            clock: ClockWatch::default(),
+            believed,
             applied: None,
+        };
+        if believed.is_none() {
+            retention.take_down(now, disk);
+        }
+        retention
+    }
+
+    /// Costs nothing when it is not due; to be called often, so that the clock is watched.
+    pub(super) fn apply_if_due(&mut self, monotonic: Instant, now: Timestamp, disk: &dyn Disk) {
+        let is_plausible = self.clock.is_plausible(monotonic, now, self.believed);
+        let is_due = self
+            .applied
+            .is_none_or(|applied| monotonic.saturating_duration_since(applied) >= EVERY);
+        if is_plausible && is_due {
+            self.applied = Some(monotonic);
+            self.believed = Some(now);
+            self.take_down(now, disk);
+            for expired in expired(&self.root, self.keep, now) {
+                self.remove(&expired);
+            }
         }
     }
 
-    /// Once a day is enough for months.
-    pub(super) fn apply_if_due(&mut self, now: Timestamp, observer: &dyn StoreObserver) {
-        let is_due = self.applied.is_none_or(|applied| {
-            now.duration_since(applied).abs() >= SignedDuration::from_hours(24)
-        });
-        if is_due {
-            self.applied = Some(now);
-            for path in expired(&self.root, self.keep, now) {
-                observer.removing(&path);
-                match fs_err::remove_file(&path) {
-                    Ok(()) => info!(path = %path.display(), "removed a month past retention"),
-                    Err(error) => warn!(%error, "failed to remove a month past retention"),
-                }
+    fn take_down(&self, now: Timestamp, disk: &dyn Disk) {
+        let path = self.root.join(CLOCK_FILE);
+        if let Err(error) = disk.replace(&path, format!("{now}\n").as_bytes()) {
+            warn!(path = %path.display(), %error, "failed to take down the time at which records were examined for their age");
+        }
+    }
+
+    fn remove(&self, expired: &Expired) {
+        let path = expired.path();
+        self.warn_of_undelivered(expired, &path);
+        match fs_err::remove_file(&path) {
+            Ok(()) => info!(path = %path.display(), "removed a month past retention"),
+            Err(error) => warn!(%error, "failed to remove a month past retention"),
+        }
+    }
+
+    /// Retention comes first: a receiver that everybody has forgotten must not fill the disk. But
+    /// not without a word.
+    fn warn_of_undelivered(&self, expired: &Expired, path: &Path) {
+        let path = path.display();
+        let Expired {
+            directory,
+            kind,
+            month,
+        } = expired;
+        for subscriber in self.subscribers.all() {
+            let undelivered = FileCursor::load(subscriber, directory)
+                .and_then(|cursor| count_after(directory, *kind, *month, &cursor));
+            match undelivered {
+                Ok(0) => {}
+                Ok(events) => warn!(
+                    events,
+                    "{events} events in `{path}` are removed without having been delivered: they are older than keep_audits_days and the receiver has not taken them"
+                ),
+                Err(error) => warn!(
+                    "`{path}` is removed, and how much of it was delivered cannot be read: {error}"
+                ),
             }
         }
     }
 }
 
-/// The files of which every event is older than what is kept.
-fn expired(root: &Path, keep: KeepDays, now: Timestamp) -> Vec<PathBuf> {
+impl Expired {
+    fn path(&self) -> PathBuf {
+        self.directory.join(self.month.file_name(self.kind))
+    }
+}
+
+fn expired(root: &Path, keep: KeepDays, now: Timestamp) -> Vec<Expired> {
     let today = now.to_zoned_datetime(TimeZone::UTC).date();
-    let Ok(oldest_kept) = today.checked_sub(i64::from(keep.0).days()) else {
+    let Ok(oldest_kept) = today.checked_sub(i64::from(keep.days()).days()) else {
         return Vec::new();
     };
-    existing(root)
-        .unwrap_or_default()
-        .into_iter()
-        .flat_map(|device| {
-            let directory = root.join(device.to_string());
-            [EventKind::Audits, EventKind::Alerts]
-                .into_iter()
-                .flat_map(move |log| months(&directory, log).unwrap_or_default())
-        })
-        .filter(|(month, _)| month.last_day().is_some_and(|last| last < oldest_kept))
-        .map(|(_, path)| path)
-        .collect()
+    let mut found = Vec::new();
+    for device in existing(root).unwrap_or_default() {
+        let directory = root.join(device.to_string());
+        for kind in EventKind::ALL {
+            let months = months(&directory, kind).unwrap_or_default();
+            let is_old = |month: &Month| month.last_day().is_some_and(|last| last < oldest_kept);
+            let old = months.into_iter().map(|(month, _)| month).filter(is_old);
+            found.extend(old.map(|month| Expired {
+                directory: directory.clone(),
+                kind,
+                month,
+            }));
+        }
+    }
+    found
 }
+
+/// Holds the time at which records were examined for their age last.
+const CLOCK_FILE: &str = ".clock";
+
+const EVERY: std::time::Duration = std::time::Duration::from_hours(24);
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use super::super::disk::RealDisk;
     use super::*;
 
-    #[test]
-    fn less_than_thirty_days_are_refused() {
-        assert!(KeepDays::new(29).is_err());
-        assert!(KeepDays::new(30).is_ok());
-        assert_eq!(KeepDays::default(), KeepDays(400));
+    struct Aged {
+        folder: tempfile::TempDir,
+        retention: Retention,
+        start: Instant,
     }
+
+    impl Aged {
+        fn new(files: &[&str], first_reading: &str) -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let device = folder.path().join(DEVICE);
+            fs_err::create_dir(&device).unwrap();
+            for name in files {
+                fs_err::write(device.join(name), "").unwrap();
+            }
+            let retention = Retention::new(
+                folder.path(),
+                KeepDays::new(30).unwrap(),
+                Arc::default(),
+                &RealDisk,
+                first_reading.parse().unwrap(),
+            );
+            Self {
+                folder,
+                retention,
+                start: Instant::now(),
+            }
+        }
+
+        /// What is left after the clock said `now`, `hours` after the start.
+        fn left(&mut self, hours: u64, now: &str) -> Vec<String> {
+            let monotonic = self.start + Duration::from_hours(hours);
+            let now = now.parse().unwrap();
+            self.retention.apply_if_due(monotonic, now, &RealDisk);
+            let entries = fs_err::read_dir(self.folder.path().join(DEVICE)).unwrap();
+            let mut left: Vec<_> = entries
+                .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+                .collect();
+            left.sort();
+            left
+        }
+    }
+
+    const DEVICE: &str = "0123456789ABCDEF";
 
     #[test]
     fn a_month_goes_when_its_last_day_is_too_old_and_not_before() {
-        let folder = tempfile::tempdir().unwrap();
-        let device = folder.path().join("0123456789ABCDEF");
-        fs_err::create_dir(&device).unwrap();
-        for name in [
-            "audits-2026-01.jsonl",
+        let files = [
             "alerts-2026-01.jsonl",
-            "audits-2026-02.jsonl",
             "audits-2020-01.txt",
-        ] {
-            fs_err::write(device.join(name), "").unwrap();
-        }
-        let keep = KeepDays::new(30).unwrap();
+            "audits-2026-01.jsonl",
+            "audits-2026-02.jsonl",
+        ];
+        let mut aged = Aged::new(&files, "2026-03-01T00:00:00Z");
+        assert_eq!(aged.left(0, "2026-03-01T00:00:00Z"), files);
         // 30 days before 2026-03-02 is 2026-01-31: a day of January is still kept.
-        let kept = "2026-03-02T12:00:00Z".parse().unwrap();
-        assert_eq!(expired(folder.path(), keep, kept), Vec::<PathBuf>::new());
-        let mut retention = Retention::new(folder.path(), keep);
-        retention.apply_if_due("2026-03-03T00:00:00Z".parse().unwrap(), &());
-        let mut left: Vec<_> = fs_err::read_dir(&device)
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .collect();
-        left.sort();
+        assert_eq!(aged.left(36, "2026-03-02T12:00:00Z"), files);
+        let left = aged.left(60, "2026-03-03T12:00:00Z");
         assert_eq!(left, ["audits-2020-01.txt", "audits-2026-02.jsonl"]);
+    }
+
+    #[test]
+    fn a_clock_that_is_ahead_for_a_moment_or_from_the_start_removes_nothing() {
+        let files = ["audits-2026-11.jsonl"];
+        let mut aged = Aged::new(&files, "2026-11-25T00:00:00Z");
+        for (hours, now) in [
+            (0, "2026-11-25T00:00:00Z"),
+            (1, "2028-02-18T01:00:00Z"),
+            (2, "2026-11-25T02:00:00Z"),
+            (3, "2026-11-25T03:00:00Z"),
+        ] {
+            assert_eq!(aged.left(hours, now), files, "{now}");
+        }
+        let root = aged.folder.path();
+        let (subscribers, start) = (Arc::default(), "2036-02-07T06:28:16Z".parse().unwrap());
+        aged.retention = Retention::new(
+            root,
+            KeepDays::new(30).unwrap(),
+            subscribers,
+            &RealDisk,
+            start,
+        );
+        for (hours, now) in [(100, "2036-02-07T06:28:16Z"), (120, "2036-02-08T02:28:16Z")] {
+            assert_eq!(aged.left(hours, now), files, "{now}");
+        }
     }
 }

@@ -1,34 +1,40 @@
 //! The store: opened once, shared by all routes.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasher, RandomState};
+use std::io;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::mpsc::{Sender, SyncSender, channel, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{Semaphore, oneshot};
+use tracing::warn;
 
-use super::device_dirs::DeviceDirs;
+use super::cursor::FileCursor;
+use super::database;
+use super::dedup::DedupIndex;
+use super::device_dirs::{DeviceDirs, strays};
 use super::disk::{Disk, RealDisk};
-use super::error::OpenError;
-use super::health::HealthFlag;
-use super::line::StoredEvent;
+use super::event_log;
+use super::health::HealthMonitor;
 use super::lock::OwnerLock;
-use super::observer::StoreObserver;
+use super::quarantine::Quarantine;
 use super::reader::{CONFIG_FILE, StoreReader};
-use super::record_writer::{RecordCommand, RecordWriter};
-use super::recovery::truncate_torn_tails;
-use super::retention::{KeepDays, Retention};
-use super::torn_tail::TornTail;
+use super::record_writer::{Observed, RecordWriter};
+use super::recovery::recover_all;
+use super::retention::Retention;
+use super::subscribers::Subscribers;
 use super::writer::{Append, Writer};
-use super::{database, quarantine};
-use crate::record::EventBatch;
-use crate::store::Pending;
+use crate::record::UploadedEvents;
 use crate::{
-    Alert, AppendOutcome, AuditBatch, ConfigUpload, Database, DeviceId, DeviceObservation,
-    DeviceRecord, DeviceStore, EventKind, Health, StoreError, UploadKind,
+    Alert, AppendOutcome, AppendedDevices, AuditBatch, BatchLimit, Call, ConfigUpload, Cursor,
+    Database, DeviceId, DeviceObservation, DeviceStore, EventBatch, EventKind, EventLog, Health,
+    KeepDays, OpenError, PendingDevice, StoreError, StoreWarning, Subscriber, UploadKind,
 };
 
 /// The store over a directory that this process owns.
@@ -37,103 +43,105 @@ use crate::{
 pub struct FileStore {
     shared: Arc<Shared>,
     appends: Option<Sender<Append>>,
-    notes: Option<SyncSender<RecordCommand>>,
+    records: Option<SyncSender<Observed>>,
     room: Arc<Semaphore>,
-    torn: Vec<TornTail>,
     threads: Vec<JoinHandle<()>>,
     /// Last, so that it is given back last.
     _lock: OwnerLock,
 }
 
-struct Shared {
-    archive: StoreReader,
-    directories: Arc<DeviceDirs>,
+/// A directory that this process owns, and that has not been looked at yet.
+pub struct ClaimedDirectory {
+    root: std::path::PathBuf,
     disk: Arc<dyn Disk>,
-    health: Arc<HealthFlag>,
-    /// One replacement at a time for each device; several devices at a time.
-    stripes: [Mutex<()>; 64],
+    lock: OwnerLock,
 }
 
-impl FileStore {
-    /// Takes the directory over, creates it if need be, and sets aside what a crash left torn.
-    pub fn open(directory: &Path, keep: KeepDays) -> Result<Self, OpenError> {
-        Self::open_observed(directory, keep, Arc::new(()))
+struct Shared {
+    dirs: Arc<DeviceDirs>,
+    disk: Arc<dyn Disk>,
+    health: Arc<HealthMonitor>,
+    subscribers: Arc<Subscribers>,
+    quarantine: Mutex<Quarantine>,
+    strays: Vec<StoreWarning>,
+    /// One replacement at a time for each device; several devices at a time.
+    stripes: [Mutex<()>; 64],
+    hasher: RandomState,
+}
+
+impl ClaimedDirectory {
+    /// Takes a directory over, and creates it if need be. Quick: whether another process has it is
+    /// known before anything is served.
+    pub fn claim(directory: &Path) -> Result<Self, OpenError> {
+        Self::claim_on(Arc::new(RealDisk), directory)
     }
 
-    /// The same, with somebody who is told what happens to the files.
-    pub fn open_observed(
-        directory: &Path,
-        keep: KeepDays,
-        observer: Arc<dyn StoreObserver>,
-    ) -> Result<Self, OpenError> {
-        Self::open_on(Arc::new(RealDisk), directory, keep, observer)
-    }
-
-    pub(super) fn open_on(
-        disk: Arc<dyn Disk>,
-        directory: &Path,
-        keep: KeepDays,
-        observer: Arc<dyn StoreObserver>,
-    ) -> Result<Self, OpenError> {
-        let unusable = |source| OpenError::unusable(directory, source);
-        disk.create_dir(directory).map_err(unusable)?;
-        let lock = OwnerLock::acquire(directory)?;
-        let torn = truncate_torn_tails(directory)?;
-        let directories = DeviceDirs::open(directory, Arc::clone(&disk)).map_err(unusable)?;
-        let shared = Arc::new(Shared {
-            archive: StoreReader::new(directory),
-            directories: Arc::new(directories),
-            disk,
-            health: Arc::default(),
-            stripes: std::array::from_fn(|_| Mutex::new(())),
-        });
-        let (appends, appended) = channel();
-        let (notes, noted) = sync_channel(MAX_NOTES);
-        let writer = shared.writer(Retention::new(directory, keep), observer);
-        let notebook = shared.notebook();
-        let threads = vec![
-            spawn("store-append", move || writer.run(&appended)).map_err(unusable)?,
-            spawn("store-notes", move || notebook.run(&noted)).map_err(unusable)?,
-        ];
+    pub(super) fn claim_on(disk: Arc<dyn Disk>, directory: &Path) -> Result<Self, OpenError> {
+        disk.create_dir(directory)
+            .map_err(|source| OpenError::unusable(directory, source))?;
         Ok(Self {
+            root: directory.to_owned(),
+            disk,
+            lock: OwnerLock::acquire(directory)?,
+        })
+    }
+
+    /// Puts right what a crash left, and opens the store. Looks at every device's folder: to be
+    /// called on a thread that may block, while certificates are served.
+    pub fn open(self, keep: KeepDays) -> Result<FileStore, OpenError> {
+        let Self { root, disk, lock } = self;
+        let unusable = |source| OpenError::unusable(&root, source);
+        let dirs = Arc::new(DeviceDirs::open(&root, Arc::clone(&disk)).map_err(unusable)?);
+        let health = Arc::<HealthMonitor>::default();
+        let unrecovered = recover_all(&root, dirs.devices());
+        for (device, error) in &unrecovered {
+            health.impair(*device, error.to_string());
+        }
+        let strays = strays(&root).unwrap_or_default();
+        for stray in &strays {
+            warn!("{stray}");
+        }
+        let shared = Arc::new(Shared {
+            dirs,
+            disk,
+            health,
+            subscribers: Arc::default(),
+            quarantine: Mutex::default(),
+            strays,
+            stripes: std::array::from_fn(|_| Mutex::new(())),
+            hasher: RandomState::new(),
+        });
+        let writer = shared.writer(unrecovered.into_keys().collect());
+        let retention = shared.retention(&root, keep);
+        let record_writer = shared.record_writer();
+        let (appends, appended) = channel();
+        let (records, observations) = sync_channel(MAX_OBSERVATIONS);
+        let threads = vec![
+            spawn("store-append", move || writer.run(&appended, retention)).map_err(unusable)?,
+            spawn("store-records", move || record_writer.run(&observations)).map_err(unusable)?,
+        ];
+        Ok(FileStore {
             shared,
             appends: Some(appends),
-            notes: Some(notes),
+            records: Some(records),
             room: Arc::new(Semaphore::new(QUEUE_KIB as usize)),
-            torn,
             threads,
             _lock: lock,
         })
     }
+}
 
-    /// What was found half-written when the store was opened.
-    #[must_use]
-    pub fn torn(&self) -> &[TornTail] {
-        &self.torn
-    }
-
-    /// The read side, which needs no ownership.
-    #[must_use]
-    pub fn archive(&self) -> &StoreReader {
-        &self.shared.archive
-    }
-
-    /// Waits until all notes taken so far are written. Blocks the thread.
-    pub fn flush_observations(&self) {
-        let (done, written) = sync_channel(1);
-        if let Some(notes) = &self.notes
-            && notes.send(RecordCommand::Flush(done)).is_ok()
-        {
-            let _ = written.recv();
-        }
+impl FileStore {
+    /// Claims and opens a directory at once.
+    pub fn open(directory: &Path, keep: KeepDays) -> Result<Self, OpenError> {
+        ClaimedDirectory::claim(directory)?.open(keep)
     }
 
     async fn append(
         &self,
-        device: DeviceId,
-        log: EventKind,
-        batch: EventBatch,
-        received_at: Timestamp,
+        call: &Call,
+        kind: EventKind,
+        batch: UploadedEvents,
     ) -> Result<AppendOutcome, StoreError> {
         let room = Arc::clone(&self.room)
             .acquire_many_owned(batch.weight_kib().min(QUEUE_KIB))
@@ -141,10 +149,9 @@ impl FileStore {
             .map_err(|_| StoreError::Closed)?;
         let (answer, acknowledged) = oneshot::channel();
         let append = Append {
-            device,
-            log,
+            call: *call,
+            kind,
             batch,
-            received_at,
             answer,
             _room: room,
         };
@@ -154,106 +161,82 @@ impl FileStore {
     }
 
     /// Runs what waits for the disk where waiting harms nobody.
-    fn blocking<T: Send + 'static>(
+    async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Shared) -> Result<T, StoreError> + Send + 'static,
-    ) -> Pending<'_, T> {
+    ) -> Result<T, StoreError> {
         let shared = Arc::clone(&self.shared);
-        Box::pin(async move {
-            let outcome = tokio::task::spawn_blocking(move || {
-                let outcome = work(&shared);
-                if let Err(error) = &outcome {
-                    shared.health.note(error);
-                }
-                outcome
-            });
-            outcome.await.unwrap_or(Err(StoreError::Closed))
-        })
+        tokio::task::spawn_blocking(move || work(&shared))
+            .await
+            .unwrap_or(Err(StoreError::Closed))
     }
 }
 
+#[async_trait]
 impl DeviceStore for FileStore {
-    fn append_audits(
+    async fn append_audits(
         &self,
-        device: DeviceId,
+        call: &Call,
         batch: AuditBatch,
-        received_at: Timestamp,
-    ) -> Pending<'_, AppendOutcome> {
-        Box::pin(async move {
-            let batch = batch.into_events();
-            let acknowledged = self
-                .append(device, EventKind::Audits, batch, received_at)
-                .await?;
-            self.observe(device, DeviceObservation::AuditsStored, received_at);
-            Ok(acknowledged)
-        })
+    ) -> Result<AppendOutcome, StoreError> {
+        let outcome = self
+            .append(call, EventKind::Audits, batch.into_events())
+            .await?;
+        let stored = DeviceObservation::AuditsStored;
+        self.observe(call.device, stored, call.received_at);
+        Ok(outcome)
     }
 
-    fn append_alert(
-        &self,
-        device: DeviceId,
-        alert: Alert,
-        received_at: Timestamp,
-    ) -> Pending<'_, AppendOutcome> {
-        Box::pin(self.append(device, EventKind::Alerts, alert.into_events(), received_at))
+    async fn append_alert(&self, call: &Call, alert: Alert) -> Result<AppendOutcome, StoreError> {
+        self.append(call, EventKind::Alerts, alert.into_events())
+            .await
     }
 
-    fn save_config(
-        &self,
-        device: DeviceId,
-        upload: ConfigUpload,
-        received_at: Timestamp,
-    ) -> Pending<'_, ()> {
-        Box::pin(async move {
-            let properties = upload.properties();
-            self.blocking(move |shared| shared.save_config(device, &upload))
-                .await?;
-            self.observe(
-                device,
-                DeviceObservation::ConfigSaved(properties),
-                received_at,
-            );
-            Ok(())
-        })
+    async fn save_config(&self, call: &Call, upload: ConfigUpload) -> Result<(), StoreError> {
+        let (call, properties) = (*call, upload.properties());
+        self.blocking(move |shared| shared.save_config(&call, &upload))
+            .await?;
+        let saved = DeviceObservation::ConfigSaved(properties);
+        self.observe(call.device, saved, call.received_at);
+        Ok(())
     }
 
-    fn quarantine(
+    async fn quarantine(
         &self,
-        device: DeviceId,
-        call: UploadKind,
+        call: &Call,
+        kind: UploadKind,
         body: Bytes,
-        received_at: Timestamp,
-    ) -> Pending<'_, ()> {
-        self.blocking(move |shared| {
-            let root = shared.directories.root();
-            let _one_at_a_time = shared.stripes[0].lock();
-            quarantine::keep(root, &*shared.disk, device, call, &body, received_at)
-                .map_err(|source| StoreError::unavailable(root, source))
-        })
+    ) -> Result<(), StoreError> {
+        let call = *call;
+        self.blocking(move |shared| shared.quarantine(&call, kind, &body))
+            .await
     }
 
-    fn database(&self, device: DeviceId, now: Timestamp) -> Pending<'_, Option<Database>> {
-        Box::pin(async move {
-            let dropped = self.blocking(move |shared| {
-                let _one_at_a_time = shared.lock_device(device);
-                Ok(database::load(
-                    &shared.directories.of(device),
-                    &*shared.disk,
-                ))
-            });
-            let database::LoadedDatabase { database, refused } = dropped.await?;
-            self.observe(device, DeviceObservation::DatabaseChecked { refused }, now);
-            Ok(database)
-        })
+    async fn database(
+        &self,
+        device: DeviceId,
+        now: Timestamp,
+    ) -> Result<Option<Database>, StoreError> {
+        let loaded = self.blocking(move |shared| {
+            let _one_at_a_time = shared.lock_device(device);
+            Ok(database::load(&shared.dirs.path(device), &*shared.disk))
+        });
+        let database::LoadedDatabase { database, refused } = loaded.await?;
+        let checked = DeviceObservation::DatabaseChecked { refused };
+        self.observe(device, checked, now);
+        Ok(database)
     }
 
-    fn observe(&self, device: DeviceId, note: DeviceObservation, at: Timestamp) {
-        if let Some(notes) = &self.notes
-            && notes
-                .try_send(RecordCommand::Note(device, note, at))
-                .is_err()
+    fn observe(&self, device: DeviceId, observation: DeviceObservation, at: Timestamp) {
+        let observed = Observed {
+            device,
+            observation,
+            at,
+        };
+        if let Some(records) = &self.records
+            && records.try_send(observed).is_err()
         {
-            tracing::debug!(%device, "too many notes at once; one is lost");
+            tracing::debug!(%device, "too many observations at once; one is lost");
         }
     }
 
@@ -261,48 +244,74 @@ impl DeviceStore for FileStore {
         self.shared.health.get()
     }
 
-    fn list(&self) -> Pending<'_, Vec<DeviceRecord>> {
-        self.blocking(|shared| {
-            let root = shared.directories.root();
-            shared
-                .archive
-                .list()
-                .map_err(|source| StoreError::unavailable(root, source))
-        })
+    fn warnings(&self) -> Vec<StoreWarning> {
+        let mut warnings = self.shared.health.warnings();
+        warnings.extend(self.shared.dirs.warning());
+        warnings.extend(self.shared.strays.iter().cloned());
+        warnings
+    }
+}
+
+#[async_trait]
+impl EventLog for FileStore {
+    fn subscribe(&self, subscriber: Subscriber, appended: AppendedDevices) {
+        self.shared.subscribers.add(subscriber, appended);
     }
 
-    fn show(&self, device: DeviceId) -> Pending<'_, Option<DeviceRecord>> {
-        self.blocking(move |shared| {
-            let path = shared.directories.of(device);
-            shared
-                .archive
-                .show(device)
-                .map_err(|source| StoreError::unavailable(&path, source))
-        })
-    }
-
-    fn events(
+    async fn load_cursor(
         &self,
-        device: Option<DeviceId>,
-        log: EventKind,
-        since: Option<Timestamp>,
-        limit: usize,
-    ) -> Pending<'_, Vec<StoredEvent>> {
+        subscriber: Subscriber,
+        device: DeviceId,
+    ) -> Result<Cursor, StoreError> {
         self.blocking(move |shared| {
-            let failed = |source| StoreError::unavailable(shared.directories.root(), source);
-            let archive = &shared.archive;
-            let devices = device.map_or_else(|| archive.devices(), |device| Ok(vec![device]));
-            let mut events = Vec::new();
-            for device in devices.map_err(failed)? {
-                for event in archive.events(device, log, since).map_err(failed)? {
-                    if events.len() == limit {
-                        return Ok(events);
-                    }
-                    events.push(event.map_err(failed)?);
-                }
-            }
-            Ok(events)
+            shared.reading(device, |directory| {
+                Ok(Cursor::from(&FileCursor::load(subscriber, directory)?))
+            })
         })
+        .await
+    }
+
+    async fn next_batch(
+        &self,
+        device: DeviceId,
+        cursor: &Cursor,
+        limit: BatchLimit,
+    ) -> Result<Option<EventBatch>, StoreError> {
+        let cursor = cursor.clone();
+        self.blocking(move |shared| {
+            shared.reading(device, |directory| {
+                event_log::next_batch(directory, &cursor, limit)
+            })
+        })
+        .await
+    }
+
+    async fn commit_cursor(
+        &self,
+        subscriber: Subscriber,
+        device: DeviceId,
+        cursor: &Cursor,
+    ) -> Result<(), StoreError> {
+        let cursor = FileCursor::from(cursor);
+        self.blocking(move |shared| {
+            shared.reading(device, |directory| {
+                cursor.save(subscriber, directory, &*shared.disk)
+            })
+        })
+        .await
+    }
+
+    async fn pending(&self, subscriber: Subscriber) -> Result<Vec<PendingDevice>, StoreError> {
+        self.blocking(move |shared| {
+            let pending = |device| shared.pending(subscriber, device);
+            Ok(shared
+                .dirs
+                .devices()
+                .into_iter()
+                .filter_map(pending)
+                .collect())
+        })
+        .await
     }
 }
 
@@ -310,7 +319,7 @@ impl Drop for FileStore {
     fn drop(&mut self) {
         // Without senders the threads finish what they have, and end.
         self.appends = None;
-        self.notes = None;
+        self.records = None;
         for thread in self.threads.drain(..) {
             if thread.join().is_err() {
                 tracing::error!("a thread of the device store has panicked");
@@ -320,56 +329,96 @@ impl Drop for FileStore {
 }
 
 impl Shared {
-    fn writer(&self, retention: Retention, observer: Arc<dyn StoreObserver>) -> Writer {
-        Writer::new(
-            Arc::clone(&self.directories),
-            Arc::clone(&self.disk),
-            Arc::clone(&self.health),
-            retention,
-            observer,
-        )
-    }
-
-    fn notebook(&self) -> RecordWriter {
-        RecordWriter {
-            directories: Arc::clone(&self.directories),
+    fn writer(&self, needs_recovery: HashSet<DeviceId>) -> Writer {
+        Writer {
+            dirs: Arc::clone(&self.dirs),
             disk: Arc::clone(&self.disk),
             health: Arc::clone(&self.health),
-            archive: self.archive.clone(),
+            subscribers: Arc::clone(&self.subscribers),
+            dedup: DedupIndex::default(),
+            needs_recovery,
+        }
+    }
+
+    fn retention(&self, root: &Path, keep: KeepDays) -> Retention {
+        let subscribers = Arc::clone(&self.subscribers);
+        Retention::new(root, keep, subscribers, &*self.disk, Timestamp::now())
+    }
+
+    fn record_writer(&self) -> RecordWriter {
+        RecordWriter {
+            dirs: Arc::clone(&self.dirs),
+            disk: Arc::clone(&self.disk),
+            health: Arc::clone(&self.health),
+            reader: StoreReader::new(self.dirs.root()),
             dirty: HashMap::new(),
         }
     }
 
-    fn save_config(&self, device: DeviceId, upload: &ConfigUpload) -> Result<(), StoreError> {
-        let path = self.directories.ensure(device)?.join(CONFIG_FILE);
-        let _one_at_a_time = self.lock_device(device);
-        self.disk
-            .replace(&path, upload.as_bytes())
-            .map_err(|source| StoreError::unavailable(&path, source))?;
-        self.health.recovered();
-        Ok(())
+    fn save_config(&self, call: &Call, upload: &ConfigUpload) -> Result<(), StoreError> {
+        let _one_at_a_time = self.lock_device(call.device);
+        let saved = self.dirs.ensure(call).and_then(|directory| {
+            let path = directory.join(CONFIG_FILE);
+            self.disk
+                .replace(&path, upload.as_bytes())
+                .map_err(|source| StoreError::unavailable(&path, source))
+        });
+        match &saved {
+            Ok(()) => self.health.stored(call.device),
+            Err(error) => {
+                self.health
+                    .failed(call.device, error, self.dirs.root(), &*self.disk);
+            }
+        }
+        saved
     }
 
-    fn lock_device(&self, device: DeviceId) -> std::sync::MutexGuard<'_, ()> {
-        use std::hash::{DefaultHasher, Hash, Hasher};
-
-        let mut hasher = DefaultHasher::new();
-        device.hash(&mut hasher);
-        let stripe = usize::try_from(hasher.finish() % 64).unwrap_or(0);
-        self.stripes[stripe]
+    fn quarantine(&self, call: &Call, kind: UploadKind, body: &[u8]) -> Result<(), StoreError> {
+        let root = self.dirs.root();
+        let kept = self
+            .quarantine
             .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+            .keep(root, &*self.disk, call, kind, body)
+            .map_err(|source| StoreError::unavailable(root, source));
+        if let Err(error) = &kept {
+            self.health.failed(call.device, error, root, &*self.disk);
+        }
+        kept
+    }
+
+    /// A device whose files cannot be read is logged and left out: it must not hide the others.
+    fn pending(&self, subscriber: Subscriber, device: DeviceId) -> Option<PendingDevice> {
+        let directory = self.dirs.path(device);
+        let oldest = FileCursor::load(subscriber, &directory)
+            .and_then(|cursor| event_log::oldest(&directory, &cursor));
+        let oldest = oldest.unwrap_or_else(|error| {
+            warn!(%device, %error, "failed to look for undelivered events");
+            None
+        });
+        oldest.map(|oldest| PendingDevice { device, oldest })
+    }
+
+    /// Reads and writes beside a device's records.
+    fn reading<T>(
+        &self,
+        device: DeviceId,
+        work: impl FnOnce(&Path) -> io::Result<T>,
+    ) -> Result<T, StoreError> {
+        let directory = self.dirs.path(device);
+        work(&directory).map_err(|source| StoreError::unavailable(&directory, source))
+    }
+
+    fn lock_device(&self, device: DeviceId) -> MutexGuard<'_, ()> {
+        let stripe = self.hasher.hash_one(device) % 64;
+        self.stripes[usize::try_from(stripe).unwrap_or(0)].lock()
     }
 }
 
-fn spawn(
-    name: &str,
-    work: impl FnOnce() + Send + 'static,
-) -> Result<JoinHandle<()>, std::io::Error> {
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
     std::thread::Builder::new().name(name.into()).spawn(work)
 }
 
 /// Bodies that wait for the disk: 64 MiB in all.
 const QUEUE_KIB: u32 = 64 * 1024;
 
-const MAX_NOTES: usize = 4096;
+const MAX_OBSERVATIONS: usize = 4096;

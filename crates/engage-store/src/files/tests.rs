@@ -6,10 +6,15 @@ mod group;
 mod ledger;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::{AuditBatch, DeviceId, FileStore, KeepDays};
+use super::disk::Disk;
+use crate::{
+    AuditBatch, Call, ClaimedDirectory, DeviceId, EventFilter, EventKind, FileStore, FollowItem,
+    KeepDays, StoreReader,
+};
 
 fn device(number: u64) -> DeviceId {
     format!("{number:016X}").parse().unwrap()
@@ -27,18 +32,46 @@ fn batch(seed: usize, events: usize) -> AuditBatch {
     AuditBatch::parse(format!(r#"{{"asyncEvents":[{}]}}"#, events.join(",")).as_bytes()).unwrap()
 }
 
+fn call(number: u64, moment: &str) -> Call {
+    Call {
+        device: device(number),
+        peer: "10.44.0.7".parse().unwrap(),
+        is_authenticated: false,
+        received_at: at(moment),
+    }
+}
+
 fn open(directory: &Path) -> FileStore {
     FileStore::open(directory, KeepDays::default()).unwrap()
 }
 
+fn open_on(disk: Arc<dyn Disk>, directory: &Path) -> FileStore {
+    let claimed = ClaimedDirectory::claim_on(disk, directory).unwrap();
+    claimed.open(KeepDays::default()).unwrap()
+}
+
 /// The codes in a device's audits, in the order of the files.
 fn codes(directory: &Path, device: DeviceId) -> Vec<String> {
-    let archive = super::StoreReader::new(directory);
-    let events = archive.events(device, crate::EventKind::Audits, None);
+    codes_in(directory, EventKind::Audits, device)
+}
+
+fn codes_in(directory: &Path, kind: EventKind, device: DeviceId) -> Vec<String> {
+    let mut codes = Vec::new();
+    let filter = EventFilter {
+        device: Some(device),
+        kind,
+        since: None,
+    };
+    let mut events = StoreReader::new(directory).follow(filter);
     events
-        .unwrap()
-        .map(|event| event.unwrap().line.code.unwrap())
-        .collect()
+        .read(&mut |item| {
+            if let FollowItem::Event { event, .. } = item {
+                codes.push(event.code.clone().unwrap());
+            }
+            Ok(())
+        })
+        .unwrap();
+    codes
 }
 
 fn codes_of(seed: usize, events: usize) -> Vec<String> {

@@ -1,127 +1,130 @@
 //! What a crash left half-written: found, set aside and reported.
 
-use std::fmt;
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use fs_err::{File, OpenOptions};
+use tracing::warn;
 
 use super::disk::mode;
-use super::line::BatchPosition;
+use super::event_reader::{Entry, EventReader};
+use super::line::LineHeader;
 
-/// The end of a file that was never acknowledged.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct TornTail {
-    /// The file that it was cut from.
-    pub path: PathBuf,
-    /// Where it is kept now.
-    pub kept_in: PathBuf,
-    /// Its length in bytes.
-    pub bytes: u64,
-}
-
-impl fmt::Display for TornTail {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} bytes at the end of `{}` were never acknowledged; they are kept in `{}`",
-            self.bytes,
-            self.path.display(),
-            self.kept_in.display()
-        )
-    }
-}
-
-/// Cuts off what follows the last whole batch, and appends it to a `.torn` file beside it.
+/// Cuts off what follows the last complete batch, and appends it to a `.torn` file beside it.
 ///
 /// A batch is acknowledged when all of its lines are durable, so half a batch was not: the device
-/// delivers it again, and its events must not be there twice.
-pub(super) fn truncate_torn_tail(path: &Path) -> io::Result<Option<TornTail>> {
+/// delivers it again, and its events must not be there twice. Reads the file's end first, and
+/// never more than a line at a time into memory.
+pub(super) fn truncate_torn_tail(path: &Path) -> io::Result<()> {
+    let mut reader = EventReader::open(path, 0)?;
+    let length = reader.len()?;
+    let whole = last_complete_batch(&mut reader, length)?;
+    if whole == length {
+        return Ok(());
+    }
     let mut file = OpenOptions::new().read(true).write(true).open(path)?;
-    if ends_whole(&mut file)? {
-        return Ok(None);
-    }
-    let mut contents = Vec::new();
-    file.rewind()?;
-    file.read_to_end(&mut contents)?;
-    let whole = last_complete_batch(&contents);
-    if whole == contents.len() {
-        return Ok(None);
-    }
     let kept_in = PathBuf::from(format!("{}.torn", path.display()));
     let mut options = OpenOptions::new();
     options.append(true).create(true);
     mode::of_file(&mut options);
-    let mut aside = options.open(&kept_in)?;
-    aside.write_all(&contents[whole..])?;
-    aside.write_all(b"\n")?;
-    aside.sync_all()?;
-    file.set_len(whole as u64)?;
+    keep(&mut file, whole, &mut options.open(&kept_in)?)?;
+    file.set_len(whole)?;
     file.sync_all()?;
-    Ok(Some(TornTail {
-        path: path.to_owned(),
-        kept_in,
-        bytes: (contents.len() - whole) as u64,
-    }))
+    warn!(
+        path = %path.display(),
+        kept_in = %kept_in.display(),
+        size_bytes = length - whole,
+        "found the rest of an interrupted write; it was never acknowledged, and is set aside"
+    );
+    Ok(())
 }
 
-/// Looks at the last few lines only: at start, this is asked of every device.
-fn ends_whole(file: &mut File) -> io::Result<bool> {
-    let length = file.metadata()?.len();
-    let start = length.saturating_sub(WINDOW_BYTES);
-    let mut window = Vec::new();
-    file.seek(SeekFrom::Start(start))?;
-    file.take(WINDOW_BYTES).read_to_end(&mut window)?;
-    Ok(length == 0 || !window.is_empty() && last_complete_batch(&window) == window.len())
+fn keep(file: &mut File, from: u64, aside: &mut File) -> io::Result<()> {
+    file.seek(SeekFrom::Start(from))?;
+    io::copy(file, aside)?;
+    aside.write_all(b"\n")?;
+    aside.sync_all()
 }
 
-/// The length up to which `contents` ends with a whole batch; 0 if there is none.
-pub(super) fn last_complete_batch(contents: &[u8]) -> usize {
-    let mut end = contents
-        .iter()
-        .rposition(|byte| *byte == b'\n')
-        .map_or(0, |newline| newline + 1);
-    while end > 0 && !ends_a_batch(&contents[..end]) {
-        end = start_of_last_line(&contents[..end]);
-    }
-    end
-}
-
-/// Whether the last lines are all the lines of one batch, in order.
-fn ends_a_batch(lines: &[u8]) -> bool {
-    let mut rest = lines;
-    let mut following: Option<BatchPosition> = None;
-    while !rest.is_empty() {
-        let start = start_of_last_line(rest);
-        let Some(place) = BatchPosition::read(&rest[start..rest.len() - 1]) else {
-            return false;
-        };
-        let is_expected = match following {
-            None => place.line == place.of,
-            Some(next) => {
-                place
-                    == BatchPosition {
-                        line: next.line - 1,
-                        ..next
-                    }
-            }
-        };
-        if !is_expected || place.line == 1 {
-            return is_expected;
+/// The length up to which a file ends with a complete batch; 0 if it holds none.
+fn last_complete_batch(reader: &mut EventReader, length: u64) -> io::Result<u64> {
+    let mut window_bytes = FIRST_WINDOW_BYTES;
+    loop {
+        let start = length.saturating_sub(window_bytes);
+        reader.seek(start)?;
+        if start > 0 {
+            // Somewhere within a line.
+            reader.skip_line()?;
         }
-        following = Some(place);
-        rest = &rest[..start];
+        let end = last_complete_batch_from(reader)?;
+        if end.is_some() || start == 0 {
+            return Ok(end.unwrap_or(0));
+        }
+        window_bytes = window_bytes.saturating_mul(8);
     }
-    false
 }
 
-/// `lines` ends with a newline.
-fn start_of_last_line(lines: &[u8]) -> usize {
-    lines[..lines.len() - 1]
-        .iter()
-        .rposition(|byte| *byte == b'\n')
-        .map_or(0, |newline| newline + 1)
+/// Where the last batch ends all of whose lines stand between here and the end of the file.
+fn last_complete_batch_from(reader: &mut EventReader) -> io::Result<Option<u64>> {
+    let mut before: Option<LineHeader> = None;
+    let mut end = None;
+    while let Some(entry) = reader.next()? {
+        let header = match entry {
+            Entry::Line(text) => LineHeader::parse(text),
+            Entry::Overlong => None,
+            Entry::Unfinished => break,
+        };
+        before = header.filter(|header| {
+            header.is_first() || before.is_some_and(|before| header.continues(&before))
+        });
+        if before.is_some_and(|header| header.is_last()) {
+            end = Some(reader.offset());
+        }
+    }
+    Ok(end)
 }
 
 /// More than a usual night's audits.
-const WINDOW_BYTES: u64 = 64 * 1024;
+const FIRST_WINDOW_BYTES: u64 = 64 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(batch: u32, line: usize, of: usize) -> String {
+        format!(
+            r#"{{"received_at":"2026-11-23T02:13:05Z","batch":"{batch:032x}","line":{line},"of":{of}}}"#
+        ) + "\n"
+    }
+
+    fn whole(contents: &str) -> u64 {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        fs_err::write(&path, contents).unwrap();
+        let mut reader = EventReader::open(&path, 0).unwrap();
+        last_complete_batch(&mut reader, contents.len() as u64).unwrap()
+    }
+
+    #[test]
+    fn a_batch_longer_than_the_first_window_is_complete() {
+        let lines: String = (1..=2000).map(|at| line(1, at, 2000)).collect();
+        assert!(lines.len() as u64 > 2 * FIRST_WINDOW_BYTES);
+        let contents = line(0, 1, 1) + &lines;
+        assert_eq!(whole(&contents), contents.len() as u64);
+    }
+
+    #[test]
+    fn what_follows_the_last_complete_batch_is_torn_however_long() {
+        let complete = line(0, 1, 2) + &line(0, 2, 2);
+        for torn in [
+            line(1, 1, 2),
+            line(1, 1, 3) + &line(1, 3, 3),
+            "\0\0\0\n".into(),
+            "x".repeat(usize::try_from(3 * FIRST_WINDOW_BYTES).unwrap()),
+            (1..=2000).map(|at| line(1, at, 2001)).collect(),
+        ] {
+            assert_eq!(whole(&(complete.clone() + &torn)), complete.len() as u64);
+        }
+        assert_eq!(whole(&line(1, 2, 2)), 0);
+    }
+}

@@ -1,85 +1,62 @@
 //! The one thread that appends: it takes all batches that wait, writes them, synchronises each
-//! touched file once, and answers them all.
+//! file once, and answers them all.
 
 use std::collections::HashSet;
-use std::collections::hash_map::{Entry, HashMap};
+use std::collections::hash_map::Entry;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tracing::{error, info, warn};
 
-use super::dedup::{DedupIndex, SegmentIndex};
+use super::dedup::{DedupIndex, LogKey};
 use super::device_dirs::DeviceDirs;
 use super::disk::Disk;
-use super::health::HealthFlag;
+use super::health::HealthMonitor;
 use super::line::lines;
 use super::month::Month;
-use super::observer::StoreObserver;
+use super::recovery::recover;
 use super::retention::Retention;
-use super::segment::{OpenSegment, not_undone, sync_all};
-use super::torn_tail;
-use crate::record::{BatchId, EventBatch};
-use crate::{AppendOutcome, DeviceId, EventKind, StoreError};
+use super::segment::{Commit, OpenSegment};
+use super::subscribers::Subscribers;
+use crate::record::{BatchId, UploadedEvents};
+use crate::{AppendOutcome, Call, DeviceId, EventKind, StoreError};
 
 /// A batch that waits to be stored.
 pub(super) struct Append {
-    pub(super) device: DeviceId,
-    pub(super) log: EventKind,
-    pub(super) batch: EventBatch,
-    pub(super) received_at: Timestamp,
+    pub(super) call: Call,
+    pub(super) kind: EventKind,
+    pub(super) batch: UploadedEvents,
     pub(super) answer: oneshot::Sender<Result<AppendOutcome, StoreError>>,
     /// Its share of the queue's memory, given back when it is dropped.
     pub(super) _room: OwnedSemaphorePermit,
 }
 
 pub(super) struct Writer {
-    pub(super) directories: Arc<DeviceDirs>,
+    pub(super) dirs: Arc<DeviceDirs>,
     pub(super) disk: Arc<dyn Disk>,
-    pub(super) health: Arc<HealthFlag>,
-    pub(super) retention: Retention,
-    observer: Arc<dyn StoreObserver>,
-    recent: DedupIndex,
-    /// Files that could not be brought back to their last whole batch.
-    needs_repair: HashSet<PathBuf>,
+    pub(super) health: Arc<HealthMonitor>,
+    pub(super) subscribers: Arc<Subscribers>,
+    pub(super) dedup: DedupIndex,
+    /// Devices whose files may end in what was never acknowledged.
+    pub(super) needs_recovery: HashSet<DeviceId>,
 }
 
 impl Writer {
-    pub(super) fn new(
-        directories: Arc<DeviceDirs>,
-        disk: Arc<dyn Disk>,
-        health: Arc<HealthFlag>,
-        retention: Retention,
-        observer: Arc<dyn StoreObserver>,
-    ) -> Self {
-        Self {
-            directories,
-            disk,
-            health,
-            retention,
-            observer,
-            recent: DedupIndex::default(),
-            needs_repair: HashSet::new(),
-        }
-    }
-
     /// Works until every sender is gone.
-    pub(super) fn run(mut self, queue: &Receiver<Append>) {
+    pub(super) fn run(mut self, queue: &Receiver<Append>, mut retention: Retention) {
         loop {
-            self.retention
-                .apply_if_due(Timestamp::now(), &*self.observer);
+            retention.apply_if_due(Instant::now(), Timestamp::now(), &*self.disk);
             match queue.recv_timeout(IDLE) {
                 Ok(first) => {
                     let waiting = queue.try_iter().take(MAX_GROUP - 1);
                     self.commit(std::iter::once(first).chain(waiting).collect());
                 }
-                Err(RecvTimeoutError::Timeout) => {
-                    self.health.probe(self.directories.root(), &*self.disk);
-                }
+                Err(RecvTimeoutError::Timeout) => self.health.probe(self.dirs.root(), &*self.disk),
                 Err(RecvTimeoutError::Disconnected) => return,
             }
         }
@@ -87,194 +64,197 @@ impl Writer {
 
     /// Stores a group, and answers each of its batches.
     pub(super) fn commit(&mut self, group: Vec<Append>) {
-        let mut touched: HashMap<PathBuf, OpenSegment> = HashMap::new();
+        let disk = Arc::clone(&self.disk);
+        let mut commit = Commit::new(&*disk);
         for append in group {
-            match self.write(&append, &mut touched) {
+            match self.write(&append, &mut commit) {
                 Ok(Written::Before) => answer(append.answer, Ok(AppendOutcome::Updated)),
-                Ok(Written::In(path, acknowledged)) => {
-                    if let Some(touched) = touched.get_mut(&path) {
-                        touched.waiting.push((append, acknowledged));
+                Ok(Written::In(path, outcome)) => {
+                    if let Some(segment) = commit.segments.get_mut(&path) {
+                        segment.waiting.push((append, outcome));
                     }
                 }
                 Err(error) => {
-                    self.health.note(&error);
+                    self.note_failure(append.call.device, &error);
                     answer(append.answer, Err(error));
                 }
             }
         }
-        let outcomes = sync_all(&mut touched, &*self.disk);
-        for (path, touched) in touched {
+        let outcomes = commit.sync_all();
+        for (path, segment) in commit.segments {
             let outcome = match outcomes.get(&path) {
                 Some(outcome) => outcome.clone(),
-                None if touched.waiting.is_empty() => Ok(()),
+                None if segment.waiting.is_empty() && !segment.is_broken => Ok(()),
                 None => Err(StoreError::unavailable(
                     &path,
                     io::Error::other("it was not synchronised"),
                 )),
             };
-            self.finish(path, touched, outcome);
+            self.finish(&path, segment, &outcome);
         }
-        self.recent.shrink();
+        self.dedup.shrink();
     }
 
-    fn write(
-        &mut self,
-        append: &Append,
-        touched: &mut HashMap<PathBuf, OpenSegment>,
-    ) -> Result<Written, StoreError> {
+    fn write(&mut self, append: &Append, commit: &mut Commit<'_>) -> Result<Written, StoreError> {
         let Append {
-            device, log, batch, ..
+            call, kind, batch, ..
         } = append;
-        let names = batch.prefix_ids(device);
-        let Some(&id) = names.last() else {
+        let ids = batch.prefix_ids(&call.device);
+        let Some(&id) = ids.last() else {
             return Ok(Written::Before);
         };
-        let key = (*device, *log);
-        let month = Month::from_timestamp(append.received_at);
-        let directory = self.directories.ensure(*device)?;
-        let path = directory.join(month.file_name(*log));
+        let key = (call.device, *kind);
+        let directory = self.dirs.ensure(call)?;
+        self.recover_if_needed(call.device, &directory)?;
+        let path = self.segment_path(&directory, key, call.received_at)?;
+        let stored = match self.stored_before(&directory, key, &ids, commit)? {
+            Stored::OnDisk(events) if events == ids.len() => return Ok(Written::Before),
+            Stored::InGroup(events, holder) if events == ids.len() => {
+                return Ok(Written::In(holder, AppendOutcome::Updated));
+            }
+            // Its fate would not be that of the file that takes the rest.
+            Stored::InGroup(_, holder) if holder != path => 0,
+            Stored::OnDisk(events) | Stored::InGroup(events, _) => events,
+        };
         let failed = |source| StoreError::unavailable(&path, source);
-        self.repair(&path, key)?;
-        let recent = self.recent.log(&directory, key, month).map_err(failed)?;
-        if recent.batches.contains(&id) {
-            return repeated(recent, id, key, &directory, touched, &*self.disk);
-        }
-        let stored = stored_before(recent, &names, key, &path, touched, &*self.disk)?;
-        let tail = match touched.entry(path.clone()) {
-            Entry::Occupied(tail) => tail.into_mut(),
+        let index = self.dedup.log(&directory, key).map_err(failed)?;
+        let segment = match commit.segments.entry(path.clone()) {
+            Entry::Occupied(segment) => segment.into_mut(),
             Entry::Vacant(vacant) => {
-                let linked = recent.linked.contains(&month);
-                let tail = OpenSegment::open(&*self.disk, &path, directory, key, month, linked);
-                vacant.insert(tail.map_err(failed)?)
+                let is_durable = |identity| index.is_entry_durable(&path, identity);
+                let segment = OpenSegment::open(commit.disk, &path, key, is_durable);
+                vacant.insert(segment.map_err(failed)?)
             }
         };
-        tail.append(&lines(batch, stored, id, append.received_at))
+        segment
+            .append(&lines(batch, stored, id, call.received_at))
             .map_err(failed)?;
-        recent.batches.insert(id);
-        recent.last = Some(id);
-        tail.written.push(id);
-        let is_first = std::mem::take(&mut recent.is_new);
-        let acknowledged = if is_first {
+        index.batches.insert(id);
+        index.last = Some(id);
+        segment.written.push(id);
+        let is_first = std::mem::take(&mut index.is_new);
+        let outcome = if is_first {
             AppendOutcome::Created
         } else {
             AppendOutcome::Updated
         };
-        Ok(Written::In(path, acknowledged))
+        Ok(Written::In(path, outcome))
     }
 
-    /// Brings a file that needs repair back to its last whole batch, as at start.
-    fn repair(&mut self, path: &Path, key: (DeviceId, EventKind)) -> Result<(), StoreError> {
-        if self.needs_repair.contains(path) {
-            let torn = torn_tail::truncate_torn_tail(path)
-                .map_err(|source| StoreError::unavailable(path, source))?;
-            self.recent.forget(key);
-            self.needs_repair.remove(path);
-            info!(path = %path.display(), torn = torn.is_some(), "file is usable again");
+    /// The file for what arrives now: its month, or the newest there is. So the order of the files
+    /// is that in which events were stored, whatever the clock says.
+    fn segment_path(
+        &mut self,
+        directory: &Path,
+        key: LogKey,
+        received_at: Timestamp,
+    ) -> Result<PathBuf, StoreError> {
+        let index = self
+            .dedup
+            .log(directory, key)
+            .map_err(|source| StoreError::unavailable(directory, source))?;
+        let month = Month::from_timestamp(received_at);
+        let month = index.newest.map_or(month, |newest| newest.max(month));
+        index.newest = Some(month);
+        Ok(directory.join(month.file_name(key.1)))
+    }
+
+    /// How many of a batch's first events are stored already.
+    ///
+    /// A device that did not hear its acknowledgement delivers the same again, and behind it what
+    /// has happened since. Only its last batch can be meant: what came before that was
+    /// acknowledged.
+    fn stored_before(
+        &mut self,
+        directory: &Path,
+        key: LogKey,
+        ids: &[BatchId],
+        commit: &Commit<'_>,
+    ) -> Result<Stored, StoreError> {
+        let failed = |source| StoreError::unavailable(directory, source);
+        let mut index = self.dedup.log(directory, key).map_err(failed)?;
+        // Somebody removed, cut or replaced a file: what it held is not stored any more.
+        if !index.is_on_disk().map_err(failed)? {
+            self.dedup.forget(key);
+            index = self.dedup.log(directory, key).map_err(failed)?;
+        }
+        let is_whole = ids.last().is_some_and(|id| index.batches.contains(id));
+        let known = if is_whole {
+            ids.len()
+        } else {
+            let last = ids.iter().position(|id| Some(*id) == index.last);
+            last.map_or(0, |at| at + 1)
+        };
+        let Some(id) = known.checked_sub(1).map(|last| ids[last]) else {
+            return Ok(Stored::OnDisk(0));
+        };
+        if let Some(holder) = commit.holder_of(key, id) {
+            return Ok(Stored::InGroup(known, holder.to_owned()));
+        }
+        index.sync_all(directory, commit.disk).map_err(failed)?;
+        Ok(Stored::OnDisk(known))
+    }
+
+    fn recover_if_needed(&mut self, device: DeviceId, directory: &Path) -> Result<(), StoreError> {
+        if self.needs_recovery.contains(&device) {
+            recover(directory).map_err(|source| StoreError::unavailable(directory, source))?;
+            for kind in EventKind::ALL {
+                self.dedup.forget((device, kind));
+            }
+            self.needs_recovery.remove(&device);
+            info!(%device, "the files of device {device} are usable again");
         }
         Ok(())
     }
 
-    fn finish(&mut self, path: PathBuf, mut touched: OpenSegment, outcome: Result<(), StoreError>) {
-        let outcome = outcome.and_then(|()| {
-            if touched.is_broken {
-                return Err(StoreError::unavailable(&path, not_undone()));
-            }
-            Ok(())
-        });
-        match &outcome {
+    fn finish(&mut self, path: &Path, mut segment: OpenSegment, outcome: &Result<(), StoreError>) {
+        let (device, _) = segment.key;
+        match outcome {
+            Ok(()) if segment.waiting.is_empty() => {}
             Ok(()) => {
-                if let Some(recent) = self.recent.known(touched.key) {
-                    recent.linked.insert(touched.month);
+                if let Some(index) = self.dedup.known(segment.key) {
+                    index.note_synced(path, segment.identity, segment.len);
                 }
-                if !touched.written.is_empty() {
-                    self.health.recovered();
-                    let devices: HashSet<_> = touched
-                        .waiting
-                        .iter()
-                        .map(|(append, _)| append.device)
-                        .collect();
-                    for device in devices {
-                        self.observer.appended(device);
-                    }
-                }
+                self.health.stored(device);
+                self.subscribers.notify(device);
             }
             Err(error) => {
-                self.health.note(error);
+                self.note_failure(device, error);
                 // The files say what is left.
-                self.recent.forget(touched.key);
-                if let Err(source) = touched.undo() {
+                self.dedup.forget(segment.key);
+                if let Err(source) = segment.undo() {
                     error!(path = %path.display(), error = %source, "failed to undo a write");
-                    self.needs_repair.insert(path);
+                    self.needs_recovery.insert(device);
                 }
             }
         }
-        for (append, acknowledged) in touched.waiting {
+        for (append, acknowledged) in segment.waiting {
             answer(append.answer, outcome.clone().map(|()| acknowledged));
         }
     }
+
+    fn note_failure(&self, device: DeviceId, error: &StoreError) {
+        self.health
+            .failed(device, error, self.dirs.root(), &*self.disk);
+    }
 }
 
-/// A batch that arrives again shares the fate of the one in the same group, or is durable.
-fn repeated(
-    recent: &mut SegmentIndex,
-    id: BatchId,
-    key: (DeviceId, EventKind),
-    directory: &Path,
-    touched: &HashMap<PathBuf, OpenSegment>,
-    disk: &dyn Disk,
-) -> Result<Written, StoreError> {
-    let same = touched
-        .iter()
-        .find(|(_, touched)| touched.key == key && touched.written.contains(&id));
-    if let Some((path, _)) = same {
-        return Ok(Written::In(path.clone(), AppendOutcome::Updated));
-    }
-    // Perhaps an earlier process wrote it, and died before it was durable.
-    for file in &recent.fsync_pending {
-        disk.open(file)
-            .and_then(|mut file| file.sync())
-            .map_err(|source| StoreError::unavailable(file, source))?;
-    }
-    if !recent.fsync_pending.is_empty() {
-        disk.sync_dir(directory)
-            .map_err(|source| StoreError::unavailable(directory, source))?;
-        recent.fsync_pending.clear();
-    }
-    Ok(Written::Before)
-}
-
-/// How many of a batch's first events are stored already.
-///
-/// A device that did not hear its acknowledgement delivers the same again, and behind it what has
-/// happened since. Only its last batch can be meant: what came before that was acknowledged.
-fn stored_before(
-    recent: &mut SegmentIndex,
-    names: &[BatchId],
-    key: (DeviceId, EventKind),
-    path: &Path,
-    touched: &HashMap<PathBuf, OpenSegment>,
-    disk: &dyn Disk,
-) -> Result<usize, StoreError> {
-    let last = recent.last;
-    let Some(at) = names.iter().position(|name| Some(*name) == last) else {
-        return Ok(0);
-    };
-    let directory = path.parent().unwrap_or(path);
-    match repeated(recent, names[at], key, directory, touched, disk)? {
-        // Its fate is not that of the file that takes the rest.
-        Written::In(other, _) if other != path => Ok(0),
-        Written::In(..) | Written::Before => Ok(at + 1),
-    }
+/// What of a batch is stored already: so many of its first events.
+enum Stored {
+    /// Durably.
+    OnDisk(usize),
+    /// By this group, in this file.
+    InGroup(usize, PathBuf),
 }
 
 enum Written {
     /// The batch is durable already, or empty.
     Before,
-    /// Its fate is that of the file.
+    /// It is acknowledged if this file can be synchronised.
     In(PathBuf, AppendOutcome),
 }
 
-/// The caller may have gone; what it sent is stored all the same.
+/// The caller may have gone; what it sent is stored all the same, and it will deliver again.
 fn answer(
     waiting: oneshot::Sender<Result<AppendOutcome, StoreError>>,
     outcome: Result<AppendOutcome, StoreError>,
@@ -284,7 +264,7 @@ fn answer(
     }
 }
 
-/// How often a failing disk is tried, and how late retention may be.
+/// How often a failing disk is tried, and the clock is looked at.
 const IDLE: Duration = Duration::from_secs(5);
 
 /// Batches that are answered together, so that the first does not wait for the last of a flood.

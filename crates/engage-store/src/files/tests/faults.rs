@@ -7,8 +7,11 @@ use std::sync::{Arc, Mutex};
 use proptest::prelude::*;
 
 use super::*;
-use crate::files::disk::{AppendFile, Disk, RealDisk};
-use crate::{AppendOutcome, ConfigUpload, DeviceStore, Health, StoreError};
+use crate::files::disk::{AppendFile, Disk, FileIdentity, RealDisk};
+use crate::{
+    AppendOutcome, AppendedDevices, BatchLimit, ConfigUpload, Cursor, DeviceStore, EventLog,
+    Health, StoreError, StoreWarning, Subscriber,
+};
 
 /// A real disk whose next calls fail as told.
 #[derive(Default)]
@@ -112,16 +115,19 @@ impl AppendFile for FaultyTail {
         self.faults.check("sync", &self.faults.sync)?;
         self.tail.sync()
     }
+
+    fn identity(&self) -> io::Result<FileIdentity> {
+        self.tail.identity()
+    }
 }
 
 fn open_faulty(directory: &Path, faults: &Arc<Faults>) -> FileStore {
-    let disk = Arc::new(FaultyDisk(Arc::clone(faults)));
-    FileStore::open_on(disk, directory, KeepDays::default(), Arc::new(())).unwrap()
+    open_on(Arc::new(FaultyDisk(Arc::clone(faults))), directory)
 }
 
 async fn deliver(store: &FileStore, seed: usize) -> Result<AppendOutcome, StoreError> {
     store
-        .append_audits(device(1), batch(seed, 3), at(NOVEMBER))
+        .append_audits(&call(1, NOVEMBER), batch(seed, 3))
         .await
 }
 
@@ -194,10 +200,7 @@ async fn what_was_undone_is_not_known_when_it_is_delivered_again() {
     let faults = Faults::none();
     let store = open_faulty(folder.path(), &faults);
     let upload = ConfigUpload::parse(b"{}").unwrap();
-    store
-        .save_config(device(1), upload, at(NOVEMBER))
-        .await
-        .unwrap();
+    store.save_config(&call(1, NOVEMBER), upload).await.unwrap();
     // The directory is there, so that what fails is the new file's entry in it.
     faults.sync_dir.store(true, SeqCst);
     deliver(&store, 0).await.unwrap_err();
@@ -253,18 +256,126 @@ async fn a_batch_of_an_earlier_process_is_synchronised_before_it_is_acknowledged
 }
 
 #[tokio::test]
+async fn a_batch_whose_file_was_removed_is_not_acknowledged_from_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    deliver(&store, 0).await.unwrap();
+    fs_err::remove_file(folder.path().join("0000000000000001/audits-2026-11.jsonl")).unwrap();
+    assert_eq!(deliver(&store, 0).await.unwrap(), AppendOutcome::Created);
+    assert_eq!(codes(folder.path(), device(1)), codes_of(0, 3));
+    // Nor one in a file that was cut by somebody.
+    deliver(&store, 1).await.unwrap();
+    let lines = contents(folder.path());
+    let first = lines.len() / 2;
+    fs_err::write(
+        folder.path().join("0000000000000001/audits-2026-11.jsonl"),
+        &lines[..first],
+    )
+    .unwrap();
+    deliver(&store, 1).await.unwrap();
+    assert_eq!(
+        codes(folder.path(), device(1)),
+        [codes_of(0, 3), codes_of(1, 3)].concat()
+    );
+}
+
+#[tokio::test]
+async fn a_file_that_is_made_anew_under_the_daemon_has_its_entry_synchronised() {
+    let folder = tempfile::tempdir().unwrap();
+    let faults = Faults::none();
+    let store = open_faulty(folder.path(), &faults);
+    deliver(&store, 0).await.unwrap();
+    let file = folder.path().join("0000000000000001/audits-2026-11.jsonl");
+    for (seed, is_removed) in [(1, false), (2, true)] {
+        if is_removed {
+            fs_err::remove_file(&file).unwrap();
+        }
+        faults.calls.lock().unwrap().clear();
+        deliver(&store, seed).await.unwrap();
+        let calls = faults.calls.lock().unwrap().clone();
+        assert_eq!(calls.contains(&"sync_dir"), is_removed, "{calls:?}");
+    }
+}
+
+#[tokio::test]
+async fn one_devices_folder_that_cannot_be_used_is_that_devices_trouble_only() {
+    let folder = tempfile::tempdir().unwrap();
+    deliver(&open(folder.path()), 0).await.unwrap();
+    let file = folder.path().join("0000000000000001/audits-2026-11.jsonl");
+    fs_err::remove_file(&file).unwrap();
+    fs_err::create_dir(&file).unwrap();
+    let store = open(folder.path());
+    deliver(&store, 1).await.unwrap_err();
+    let other = store.append_audits(&call(2, NOVEMBER), batch(1, 1)).await;
+    other.unwrap();
+    assert_eq!(store.health(), Health::Writable);
+    let warnings = store.warnings();
+    assert!(
+        matches!(&warnings[..], [StoreWarning::Device { device: it, .. }] if *it == device(1)),
+        "{warnings:?}"
+    );
+    fs_err::remove_dir(&file).unwrap();
+    deliver(&store, 1).await.unwrap();
+    assert_eq!(store.warnings(), []);
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_back_over_the_end_of_a_month_changes_no_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let moments = [
+        NOVEMBER,
+        DECEMBER,
+        "2026-11-30T23:59:50Z",
+        "2026-12-01T00:01:00Z",
+    ];
+    let appended = AppendedDevices::default();
+    store.subscribe(Subscriber::Webhook, appended.clone());
+    let mut cursor = Cursor::default();
+    let mut delivered = Vec::new();
+    let limit = BatchLimit {
+        events: 100,
+        bytes: 1024,
+    };
+    for (seed, moment) in moments.iter().enumerate() {
+        let stored = store.append_audits(&call(1, moment), batch(seed, 1)).await;
+        stored.unwrap();
+        assert!(appended.next().await.contains(&device(1)));
+        while let Some(next) = store.next_batch(device(1), &cursor, limit).await.unwrap() {
+            delivered.extend(next.events.iter().map(|event| text(&event.text, "event")));
+            cursor = next.cursor;
+            let commit = store.commit_cursor(Subscriber::Webhook, device(1), &cursor);
+            commit.await.unwrap();
+        }
+    }
+    let all: Vec<_> = (0..moments.len())
+        .flat_map(|seed| codes_of(seed, 1))
+        .collect();
+    assert_eq!(delivered, all);
+    assert_eq!(codes(folder.path(), device(1)), all);
+    assert_eq!(store.pending(Subscriber::Webhook).await.unwrap(), []);
+    let committed = store.load_cursor(Subscriber::Webhook, device(1)).await;
+    assert_eq!(committed.unwrap(), cursor);
+}
+
+fn text(line: &[u8], member: &str) -> String {
+    let line: serde_json::Value = serde_json::from_slice(line).unwrap();
+    line[member].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
 async fn a_failed_replacement_leaves_the_last_upload() {
     let folder = tempfile::tempdir().unwrap();
     let faults = Faults::none();
     let store = open_faulty(folder.path(), &faults);
     let upload = |body: &[u8]| ConfigUpload::parse(body).unwrap();
     store
-        .save_config(device(1), upload(b"{\"a\":1}"), at(NOVEMBER))
+        .save_config(&call(1, NOVEMBER), upload(b"{\"a\":1}"))
         .await
         .unwrap();
     faults.replace.store(true, SeqCst);
     let refused = store
-        .save_config(device(1), upload(b"{\"a\":2}"), at(NOVEMBER))
+        .save_config(&call(1, NOVEMBER), upload(b"{\"a\":2}"))
         .await;
     assert!(matches!(refused, Err(StoreError::Unavailable { .. })));
     assert!(matches!(store.health(), Health::Failing { .. }));

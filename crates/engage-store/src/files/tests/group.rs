@@ -1,5 +1,6 @@
 //! What waits together is synchronised together, and shares its fate.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 
@@ -7,34 +8,32 @@ use tokio::sync::{Semaphore, oneshot};
 
 use super::faults::{Faults, FaultyDisk};
 use super::*;
+use crate::files::dedup::DedupIndex;
 use crate::files::device_dirs::DeviceDirs;
-use crate::files::health::HealthFlag;
-use crate::files::retention::Retention;
+use crate::files::health::HealthMonitor;
 use crate::files::writer::{Append, Writer};
 use crate::{AppendOutcome, EventKind, Health, StoreError};
 
 type Answer = oneshot::Receiver<Result<AppendOutcome, StoreError>>;
 
-fn writer(directory: &Path, faults: &Arc<Faults>, health: &Arc<HealthFlag>) -> Writer {
+fn writer(directory: &Path, faults: &Arc<Faults>, health: &Arc<HealthMonitor>) -> Writer {
     let disk = Arc::new(FaultyDisk(Arc::clone(faults)));
-    let directories = DeviceDirs::open(directory, disk.clone()).unwrap();
-    let retention = Retention::new(directory, KeepDays::default());
-    Writer::new(
-        Arc::new(directories),
+    Writer {
+        dirs: Arc::new(DeviceDirs::open(directory, disk.clone()).unwrap()),
         disk,
-        Arc::clone(health),
-        retention,
-        Arc::new(()),
-    )
+        health: Arc::clone(health),
+        subscribers: Arc::default(),
+        dedup: DedupIndex::default(),
+        needs_recovery: HashSet::new(),
+    }
 }
 
 fn waiting(number: u64, seed: usize, moment: &str) -> (Append, Answer) {
     let (answer, acknowledged) = oneshot::channel();
     let append = Append {
-        device: device(number),
-        log: EventKind::Audits,
+        call: call(number, moment),
+        kind: EventKind::Audits,
         batch: batch(seed, 2).into_events(),
-        received_at: at(moment),
         answer,
         _room: Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap(),
     };
@@ -85,7 +84,7 @@ fn a_batch_that_is_there_twice_in_a_group_is_acknowledged_by_none_or_by_both() {
 #[test]
 fn a_disk_that_works_again_is_found_out_without_a_device() {
     let folder = tempfile::tempdir().unwrap();
-    let (faults, health) = (Faults::none(), Arc::<HealthFlag>::default());
+    let (faults, health) = (Faults::none(), Arc::<HealthMonitor>::default());
     let mut writer = writer(folder.path(), &faults, &health);
     faults.sync.store(true, SeqCst);
     faults.replace.store(true, SeqCst);

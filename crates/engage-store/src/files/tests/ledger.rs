@@ -5,25 +5,18 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::*;
-use crate::files::OpenError;
 use crate::{
-    Alert, AppendOutcome, CallInWindow, ConfigUpload, DeviceObservation, DeviceStore, EventKind,
-    Health, UploadKind,
+    Alert, AppendOutcome, CallInWindow, ConfigUpload, DeviceObservation, DeviceRecord, DeviceStore,
+    EventKind, Health, OpenError, UploadKind,
 };
 
 #[tokio::test]
 async fn the_first_audits_are_created_and_the_next_ones_are_not() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
-    let first = store
-        .append_audits(device(1), batch(1, 3), at(NOVEMBER))
-        .await;
-    let next = store
-        .append_audits(device(1), batch(2, 1), at(NOVEMBER))
-        .await;
-    let other = store
-        .append_audits(device(2), batch(1, 3), at(NOVEMBER))
-        .await;
+    let first = store.append_audits(&call(1, NOVEMBER), batch(1, 3)).await;
+    let next = store.append_audits(&call(1, NOVEMBER), batch(2, 1)).await;
+    let other = store.append_audits(&call(2, NOVEMBER), batch(1, 3)).await;
     assert_eq!(first.unwrap(), AppendOutcome::Created);
     assert_eq!(next.unwrap(), AppendOutcome::Updated);
     assert_eq!(other.unwrap(), AppendOutcome::Created);
@@ -41,7 +34,7 @@ async fn a_line_is_in_the_documented_format() {
     let body = br#"{"fw":2,"asyncEvents":[{"event":"0B040001","time":20261123021259,"x":null}]}"#;
     let audits = AuditBatch::parse(body).unwrap();
     store
-        .append_audits(device(1), audits, at(NOVEMBER))
+        .append_audits(&call(1, NOVEMBER), audits)
         .await
         .unwrap();
     let file = folder.path().join("0000000000000001/audits-2026-11.jsonl");
@@ -70,9 +63,7 @@ async fn a_batch_that_arrives_again_is_stored_once_across_restart_and_month() {
     ] {
         let store = open(folder.path());
         for _ in 0..2 {
-            let stored = store
-                .append_audits(device(1), batch(1, 3), at(moment))
-                .await;
+            let stored = store.append_audits(&call(1, moment), batch(1, 3)).await;
             assert!([expected, AppendOutcome::Updated].contains(&stored.unwrap()));
         }
     }
@@ -84,15 +75,18 @@ async fn what_comes_behind_a_batch_that_was_not_heard_to_be_acknowledged_is_stor
     let folder = tempfile::tempdir().unwrap();
     for (events, moment) in [(3, NOVEMBER), (5, NOVEMBER), (5, DECEMBER), (6, DECEMBER)] {
         let store = open(folder.path());
-        let stored = store.append_audits(device(1), batch(1, events), at(moment));
-        stored.await.unwrap();
+        let call = call(1, moment);
+        store.append_audits(&call, batch(1, events)).await.unwrap();
         assert_eq!(codes(folder.path(), device(1)), codes_of(1, events));
     }
     // A batch that is not the last was acknowledged: what begins like it has happened again.
     let store = open(folder.path());
     for (seed, events) in [(2, 1), (1, 7)] {
-        let stored = store.append_audits(device(1), batch(seed, events), at(DECEMBER));
-        stored.await.unwrap();
+        let call = call(1, DECEMBER);
+        store
+            .append_audits(&call, batch(seed, events))
+            .await
+            .unwrap();
     }
     let all = [codes_of(1, 6), codes_of(2, 1), codes_of(1, 7)].concat();
     assert_eq!(codes(folder.path(), device(1)), all);
@@ -110,7 +104,7 @@ async fn many_devices_at_once_lose_nothing_and_mix_nothing() {
             tokio::spawn(async move {
                 let number = number / 5 + seed as u64 % 5;
                 store
-                    .append_audits(device(number), batch(seed, 4), at(NOVEMBER))
+                    .append_audits(&call(number, NOVEMBER), batch(seed, 4))
                     .await
             })
         })
@@ -134,24 +128,16 @@ async fn alerts_have_their_own_log_and_an_empty_batch_leaves_no_file() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
     let alert = || Alert::parse(br#"{"event":"0B050000","time":"20261123021259"}"#).unwrap();
-    let empty = store
-        .append_audits(device(1), batch(1, 0), at(NOVEMBER))
-        .await;
-    let first = store.append_alert(device(1), alert(), at(NOVEMBER)).await;
-    let again = store.append_alert(device(1), alert(), at(NOVEMBER)).await;
+    let empty = store.append_audits(&call(1, NOVEMBER), batch(1, 0)).await;
+    let first = store.append_alert(&call(1, NOVEMBER), alert()).await;
+    let again = store.append_alert(&call(1, NOVEMBER), alert()).await;
     assert_eq!(empty.unwrap(), AppendOutcome::Updated);
     assert_eq!(first.unwrap(), AppendOutcome::Created);
     assert_eq!(again.unwrap(), AppendOutcome::Updated);
-    let events = store
-        .events(None, EventKind::Alerts, Some(at(NOVEMBER)), 10)
-        .await
-        .unwrap();
-    assert_eq!(events.len(), 1);
-    let later = store
-        .events(None, EventKind::Alerts, Some(at(DECEMBER)), 10)
-        .await
-        .unwrap();
-    assert!(later.is_empty());
+    assert_eq!(
+        codes_in(folder.path(), EventKind::Alerts, device(1)),
+        ["0B050000"]
+    );
     assert!(codes(folder.path(), device(1)).is_empty());
 }
 
@@ -161,13 +147,11 @@ async fn an_upload_is_kept_to_the_byte_and_its_secrets_are_not_shown() {
     let store = open(folder.path());
     let body = br#"{ "lckPrmtrs":{"mdl":"NDE80",}, "wifiStngs":{"psswd":"hunter2"} }"#;
     let upload = ConfigUpload::parse(body).unwrap();
-    store
-        .save_config(device(1), upload, at(NOVEMBER))
-        .await
-        .unwrap();
+    store.save_config(&call(1, NOVEMBER), upload).await.unwrap();
     let kept = fs_err::read(folder.path().join("0000000000000001/config.json")).unwrap();
     assert_eq!(kept, body);
-    let shown = store.archive().redacted_config(device(1)).unwrap().unwrap();
+    let reader = StoreReader::new(folder.path());
+    let shown = reader.redacted_config(device(1)).unwrap().unwrap();
     assert!(
         shown.contains("NDE80") && !shown.contains("hunter2"),
         "{shown}"
@@ -175,20 +159,20 @@ async fn an_upload_is_kept_to_the_byte_and_its_secrets_are_not_shown() {
 }
 
 #[tokio::test]
-async fn notes_survive_a_restart() {
+async fn observations_survive_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
-    let seen = DeviceObservation::Seen {
-        address: "10.44.0.7".parse().unwrap(),
-        site: Some("Main Office".into()),
-    };
-    store.observe(device(1), seen, at(NOVEMBER));
-    store.observe_announcement(device(1), "ab:cd", at(NOVEMBER));
+    store.observe(device(1), seen(Some("Main Office")), at(NOVEMBER));
+    let fingerprint = "ab:cd".into();
+    let fetched = DeviceObservation::AnnouncementFetched { fingerprint };
+    store.observe(device(1), fetched, at(NOVEMBER));
     drop(store);
     let store = open(folder.path());
-    store.observe_tls(device(1), "1.2", at(DECEMBER));
-    store.flush_observations();
-    let record = store.show(device(1)).await.unwrap().unwrap();
+    let version = "1.2".into();
+    let session = DeviceObservation::TlsSession { version };
+    store.observe(device(1), session, at(DECEMBER));
+    drop(store);
+    let record = record(folder.path()).unwrap();
     assert_eq!(record.site.as_deref(), Some("Main Office"));
     assert_eq!(record.announcement.as_ref().unwrap().value, "ab:cd");
     assert_eq!(record.tls.as_ref().unwrap().value, "1.2");
@@ -196,7 +180,30 @@ async fn notes_survive_a_restart() {
         (record.first_seen, record.last_seen),
         (at(NOVEMBER), at(DECEMBER))
     );
-    assert_eq!(store.list().await.unwrap(), [record]);
+}
+
+#[tokio::test]
+async fn who_was_never_seen_to_call_gets_no_record() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let version = "1.2".into();
+    let session = DeviceObservation::TlsSession { version };
+    store.observe(device(1), session, at(NOVEMBER));
+    drop(store);
+    assert_eq!(record(folder.path()), None);
+    assert!(!StoreReader::new(folder.path()).has_device(device(1)));
+}
+
+fn seen(site: Option<&str>) -> DeviceObservation {
+    DeviceObservation::Seen {
+        address: "10.44.0.7".parse().unwrap(),
+        site: site.map(str::to_owned),
+        is_authenticated: false,
+    }
+}
+
+fn record(directory: &Path) -> Option<DeviceRecord> {
+    StoreReader::new(directory).record(device(1)).unwrap()
 }
 
 #[tokio::test]
@@ -205,9 +212,7 @@ async fn a_bad_database_is_refused_with_its_path_and_the_last_good_one_stays() {
     let store = open(folder.path());
     let window = CallInWindow::parse("00:00-04:00", "UTC").unwrap();
     let answered = async |asked: &str| {
-        let body = store
-            .db_answer(device(1), asked, &window, at(NOVEMBER))
-            .await;
+        let body = store.db_answer(&call(1, NOVEMBER), asked, &window).await;
         String::from_utf8(body.unwrap().to_vec()).unwrap()
     };
     let without = answered("0").await;
@@ -215,7 +220,7 @@ async fn a_bad_database_is_refused_with_its_path_and_the_last_good_one_stays() {
     assert!(without.ends_with("\",\"nxtDbVerTS\":\"0\"}"), "{without}");
 
     let path = folder.path().join("0000000000000001/db.json");
-    store.flush_observations();
+    fs_err::create_dir(path.parent().unwrap()).unwrap();
     fs_err::write(&path, r#"{"db": {"schedules": [{"strtHr": 0}]}}"#).unwrap();
     let good = answered("0").await;
     assert!(
@@ -225,13 +230,8 @@ async fn a_bad_database_is_refused_with_its_path_and_the_last_good_one_stays() {
 
     fs_err::write(&path, r#"{"db": {"schedules": []}}"#).unwrap();
     assert_eq!(answered("0").await, good);
-    store.flush_observations();
-    let refused = store
-        .show(device(1))
-        .await
-        .unwrap()
-        .unwrap()
-        .database_refused;
+    drop(store);
+    let refused = record(folder.path()).unwrap().database_refused;
     assert!(refused.unwrap().starts_with("$.db.schedules: is empty"));
 }
 
@@ -241,14 +241,19 @@ async fn a_refused_body_is_kept_and_is_no_device() {
     let store = open(folder.path());
     let body = Bytes::from_static(b"{\"asyncEvents\":");
     store
-        .quarantine(device(1), UploadKind::Audit, body, at(NOVEMBER))
+        .quarantine(&call(1, NOVEMBER), UploadKind::Audit, body)
         .await
         .unwrap();
     let kept = folder
         .path()
         .join("quarantine/20261123T021305.000000000Z-0000000000000001-audit.body");
     assert_eq!(fs_err::read(kept).unwrap(), b"{\"asyncEvents\":");
-    assert!(store.archive().devices().unwrap().is_empty());
+    assert!(
+        StoreReader::new(folder.path())
+            .devices()
+            .unwrap()
+            .is_empty()
+    );
 }
 
 #[test]
@@ -273,18 +278,16 @@ async fn nobody_else_can_read_what_devices_send() {
     let store = open(&root);
     let upload = ConfigUpload::parse(b"{}").unwrap();
     store
-        .append_audits(device(1), batch(1, 1), at(NOVEMBER))
+        .append_audits(&call(1, NOVEMBER), batch(1, 1))
         .await
         .unwrap();
+    store.save_config(&call(1, NOVEMBER), upload).await.unwrap();
     store
-        .save_config(device(1), upload, at(NOVEMBER))
+        .quarantine(&call(1, NOVEMBER), UploadKind::Audit, Bytes::new())
         .await
         .unwrap();
-    store
-        .quarantine(device(1), UploadKind::Audit, Bytes::new(), at(NOVEMBER))
-        .await
-        .unwrap();
-    store.flush_observations();
+    store.observe(device(1), seen(None), at(NOVEMBER));
+    drop(store);
     let mut looked_at = 0;
     let mut folders = vec![root];
     while let Some(folder) = folders.pop() {
@@ -298,4 +301,16 @@ async fn nobody_else_can_read_what_devices_send() {
         }
     }
     assert!(looked_at >= 7, "{looked_at}");
+}
+
+/// A lock file can be removed by a person or a clean-up job: the directory itself is held.
+#[test]
+fn a_second_owner_is_refused_although_the_lock_file_was_removed() {
+    let folder = tempfile::tempdir().unwrap();
+    let _first = open(folder.path());
+    fs_err::remove_file(folder.path().join(".lock")).unwrap();
+    let second = FileStore::open(folder.path(), KeepDays::default())
+        .err()
+        .unwrap();
+    assert!(matches!(second, OpenError::Held { .. }), "{second}");
 }

@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv6Addr};
 ///
 /// Every limit that is counted by caller is counted by this.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub(crate) struct CallerNetwork(IpAddr);
+pub struct CallerNetwork(IpAddr);
 
 impl From<IpAddr> for CallerNetwork {
     fn from(address: IpAddr) -> Self {

@@ -1,0 +1,121 @@
+//! Whether the wall clock can be believed: nothing irreversible is done on one reading of it.
+
+use std::time::{Duration, Instant};
+
+use jiff::{SignedDuration, Timestamp};
+use tracing::warn;
+
+/// Watches the wall clock beside the monotonic one.
+///
+/// A clock is believed when it has run evenly for an hour. One that is far ahead of what was
+/// believed before, as after an NTP era rollover or an empty battery, has to do so for a week.
+#[derive(Debug, Default)]
+pub(crate) struct ClockWatch {
+    even_since: Option<(Instant, Timestamp)>,
+    warned_of: Option<Instant>,
+}
+
+impl ClockWatch {
+    /// Whether `now` can be acted upon, where `believed` is the last reading that was.
+    pub(crate) fn is_plausible(
+        &mut self,
+        monotonic: Instant,
+        now: Timestamp,
+        believed: Option<Timestamp>,
+    ) -> bool {
+        let Some((since, reading)) = self.even_since else {
+            self.even_since = Some((monotonic, now));
+            return false;
+        };
+        let passed = monotonic.saturating_duration_since(since);
+        let expected = SignedDuration::try_from(passed).unwrap_or(SignedDuration::MAX);
+        let step = now.duration_since(reading).saturating_sub(expected);
+        if step.abs() > tolerance(expected) {
+            warn!(
+                "the clock was set by {step:#}; nothing is removed by its age until the clock has run evenly for an hour"
+            );
+            self.even_since = Some((monotonic, now));
+            return false;
+        }
+        let ahead = believed.map_or(SignedDuration::ZERO, |it| now.duration_since(it));
+        if ahead <= MAX_AHEAD {
+            return passed >= EVEN_FOR;
+        }
+        if passed >= EVEN_FOR && self.warned_of != Some(since) {
+            self.warned_of = Some(since);
+            warn!(
+                "the clock says {now}, {ahead:#} after records were last examined for their age; none is removed until the clock has run evenly for a week"
+            );
+        }
+        passed >= EVEN_FOR_FAR_AHEAD
+    }
+}
+
+/// Clocks drift, and are slewed by up to 500 ppm (adjtimex(2)).
+fn tolerance(passed: SignedDuration) -> SignedDuration {
+    SignedDuration::from_secs(60) + passed / 1000
+}
+
+const EVEN_FOR: Duration = Duration::from_hours(1);
+
+const EVEN_FOR_FAR_AHEAD: Duration = Duration::from_hours(7 * 24);
+
+/// Longer than a host is usually switched off.
+const MAX_AHEAD: SignedDuration = SignedDuration::from_hours(60 * 24);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = Duration::from_hours(1);
+
+    struct Run {
+        watch: ClockWatch,
+        start: Instant,
+    }
+
+    impl Run {
+        fn new() -> Self {
+            Self {
+                watch: ClockWatch::default(),
+                start: Instant::now(),
+            }
+        }
+
+        /// Whether the clock is believed `hours` after the start, if it is wrong by `offset_hours`.
+        fn at(&mut self, hours: u32, offset_hours: i64, believed: Option<&str>) -> bool {
+            let start: Timestamp = "2026-11-25T00:00:00Z".parse().unwrap();
+            let now = start + SignedDuration::from_hours(i64::from(hours) + offset_hours);
+            let believed = believed.map(|it| it.parse().unwrap());
+            self.watch
+                .is_plausible(self.start + HOUR * hours, now, believed)
+        }
+    }
+
+    #[test]
+    fn a_clock_is_believed_after_an_even_hour() {
+        let mut run = Run::new();
+        assert!(!run.at(0, 0, None));
+        assert!(run.at(1, 0, None));
+        assert!(run.at(30, 0, Some("2026-11-25T01:00:00Z")));
+    }
+
+    #[test]
+    fn a_step_in_either_direction_is_waited_out() {
+        let mut run = Run::new();
+        assert!(!run.at(0, 0, None));
+        for offset in [450 * 24, 0, -48, 0] {
+            assert!(!run.at(5, offset, None), "{offset}");
+        }
+        assert!(run.at(6, 0, None));
+    }
+
+    #[test]
+    fn a_clock_of_another_era_has_to_run_for_a_week() {
+        let mut run = Run::new();
+        let before = Some("2017-03-01T00:00:00Z");
+        assert!(!run.at(0, 0, before));
+        assert!(!run.at(30, 0, before));
+        assert!(run.at(7 * 24, 0, before));
+    }
+}

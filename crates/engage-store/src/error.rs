@@ -1,0 +1,134 @@
+//! Why a store cannot be opened, or did not store.
+
+use std::error::Error;
+use std::io;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use miette::Diagnostic;
+
+use crate::DeviceId;
+
+/// Why nothing was stored: 503, and nothing is acknowledged.
+#[derive(Clone, Debug, Diagnostic, thiserror::Error)]
+pub enum StoreError {
+    /// The store is shutting down.
+    #[error("the device store is closed")]
+    #[diagnostic(
+        code("store-closed"),
+        help("the daemon is stopping; the device calls again")
+    )]
+    Closed,
+    /// The daemon has just started.
+    #[error("the device store is being opened")]
+    #[diagnostic(code("store-opening"), help("the device calls again"))]
+    Opening,
+    /// More devices than are kept.
+    #[error("device {device} would be one too many; allowed: {allowed} devices")]
+    #[diagnostic(
+        code("too-many-devices"),
+        help(
+            "remove directories of devices that do not exist; somebody may be inventing serial numbers: set `[devices] credentials_file` or `[access] allow`"
+        )
+    )]
+    TooManyDevices {
+        /// The new one.
+        device: DeviceId,
+        /// The most that are kept of its kind.
+        allowed: usize,
+    },
+    /// More new devices than one network address may bring.
+    #[error(
+        "device {device} is one of too many new ones from {peer}; allowed: {allowed} new devices an hour from one address"
+    )]
+    #[diagnostic(
+        code("too-many-new-devices"),
+        help(
+            "if it is genuine it is taken when it calls again; somebody may be inventing serial numbers: set `[devices] credentials_file` or `[access] allow`"
+        )
+    )]
+    TooManyNewDevices {
+        /// The new one.
+        device: DeviceId,
+        /// Where it called from.
+        peer: IpAddr,
+        /// New devices an hour.
+        allowed: u32,
+    },
+    /// Disk full, read-only, permission lost, or broken.
+    #[error("failed to store in {place}")]
+    #[diagnostic(code("store-unavailable"), help("{hint}"))]
+    Unavailable {
+        /// The file, directory or database.
+        place: String,
+        /// The engine's reason.
+        source: Arc<dyn Error + Send + Sync>,
+        /// What helps against it.
+        hint: &'static str,
+    },
+}
+
+impl StoreError {
+    /// What the operating system refused.
+    pub(crate) fn unavailable(path: &std::path::Path, source: io::Error) -> Self {
+        Self::Unavailable {
+            place: format!("`{}`", path.display()),
+            hint: io_hint(source.kind()),
+            source: Arc::new(source),
+        }
+    }
+}
+
+fn io_hint(kind: io::ErrorKind) -> &'static str {
+    match kind {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "make room on the disk; devices keep their audits until they are acknowledged"
+        }
+        _ => "the user that runs engage-host needs read and write permission there",
+    }
+}
+
+/// Why the directory of devices cannot be used.
+#[derive(Debug, Diagnostic, thiserror::Error)]
+pub enum OpenError {
+    /// Another process owns it.
+    #[error(
+        "device directory `{}` is in use{}",
+        directory.display(),
+        pid.map_or_else(String::new, |pid| format!(" by process {pid}"))
+    )]
+    #[diagnostic(
+        code("device-directory-in-use"),
+        help("stop the other engage-host, or give this one another `[devices] directory`")
+    )]
+    Held {
+        /// The directory.
+        directory: PathBuf,
+        /// The process that holds it, where it said so.
+        pid: Option<u32>,
+    },
+    /// The operating system refused.
+    #[error("failed to open device directory: `{}`", path.display())]
+    #[diagnostic(
+        code("device-directory-unusable"),
+        help("the user that runs engage-host needs to create, write and read files there")
+    )]
+    Unusable {
+        /// The file or directory.
+        path: PathBuf,
+        /// The operating system's reason.
+        source: io::Error,
+    },
+}
+
+impl OpenError {
+    pub(crate) fn unusable(path: &std::path::Path, source: io::Error) -> Self {
+        Self::Unusable {
+            path: path.to_owned(),
+            source: source
+                .raw_os_error()
+                .map_or(source, io::Error::from_raw_os_error),
+        }
+    }
+}

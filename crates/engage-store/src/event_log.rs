@@ -1,0 +1,156 @@
+//! The log of events: what was appended, in order, for whoever passes it on.
+//!
+//! Order is the order in which the store took events, never that of a clock: a clock that is set
+//! back or that was wrong for a moment neither hides an event nor delivers it twice.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use crate::{DeviceId, StoreError};
+
+/// The events of all devices, with a durable cursor for each subscriber and device.
+///
+/// At least once: a subscriber reads after its cursor, passes on, and commits what was taken.
+#[async_trait]
+pub trait EventLog: Send + Sync {
+    /// Makes a subscriber known: from now on `appended` is told of every append, and retention says
+    /// which events it removes that this subscriber has not committed.
+    fn subscribe(&self, subscriber: Subscriber, appended: AppendedDevices);
+
+    /// How far a subscriber is with a device; the beginning if it has committed nothing, or if what
+    /// it committed cannot be read.
+    async fn load_cursor(
+        &self,
+        subscriber: Subscriber,
+        device: DeviceId,
+    ) -> Result<Cursor, StoreError>;
+
+    /// The events of a device after `cursor`; `None` if there are none. Only whole batches that
+    /// were, or are about to be, acknowledged.
+    async fn next_batch(
+        &self,
+        device: DeviceId,
+        cursor: &Cursor,
+        limit: BatchLimit,
+    ) -> Result<Option<EventBatch>, StoreError>;
+
+    /// Remembers durably that everything up to `cursor` was taken.
+    async fn commit_cursor(
+        &self,
+        subscriber: Subscriber,
+        device: DeviceId,
+        cursor: &Cursor,
+    ) -> Result<(), StoreError>;
+
+    /// The devices that have events after the subscriber's cursor. A device that cannot be read is
+    /// logged and left out.
+    async fn pending(&self, subscriber: Subscriber) -> Result<Vec<PendingDevice>, StoreError>;
+}
+
+/// Who reads the log and has a cursor of its own.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Subscriber {
+    /// The delivery to the access-control system.
+    Webhook,
+}
+
+/// The two kinds of events of a device.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum EventKind {
+    /// What it sent when it happened.
+    Alerts,
+    /// What it delivered at its call-in.
+    Audits,
+}
+
+impl EventKind {
+    pub(crate) const ALL: [Self; 2] = [Self::Audits, Self::Alerts];
+
+    /// "alerts" or "audits".
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Alerts => "alerts",
+            Self::Audits => "audits",
+        }
+    }
+}
+
+/// A position in the events of one device. Made by a store and of no meaning to anybody else; the
+/// default is the beginning.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Cursor(pub(crate) String);
+
+/// How much one batch may hold; at least one event is handed over, however long.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct BatchLimit {
+    /// Events.
+    pub events: usize,
+    /// Bytes of their text; the event that reaches it is the last.
+    pub bytes: usize,
+}
+
+/// Events of one kind that follow each other.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct EventBatch {
+    /// Audits or alerts.
+    pub kind: EventKind,
+    /// Not empty, in the order in which they were stored.
+    pub events: Vec<LoggedEvent>,
+    /// To be committed when all of them were taken.
+    pub cursor: Cursor,
+}
+
+/// An event as it is stored.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct LoggedEvent {
+    /// When it arrived, by the clock of that moment.
+    pub received_at: Timestamp,
+    /// One JSON object, without a newline. `batch` and `line` in it name the event for ever.
+    pub text: Vec<u8>,
+}
+
+/// A device with events after a subscriber's cursor.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct PendingDevice {
+    /// Whose.
+    pub device: DeviceId,
+    /// When the first of them arrived, by the clock of that moment.
+    pub oldest: Timestamp,
+}
+
+/// Devices to which something was appended since it was last asked.
+///
+/// A hint, coalesced by device: whoever loses it finds out with [`EventLog::pending`].
+#[derive(Clone, Debug, Default)]
+pub struct AppendedDevices(Arc<Appended>);
+
+#[derive(Debug, Default)]
+struct Appended {
+    devices: Mutex<HashSet<DeviceId>>,
+    notify: Notify,
+}
+
+impl AppendedDevices {
+    /// Adds a device, as the store does after each append.
+    pub fn add(&self, device: DeviceId) {
+        self.0.devices.lock().insert(device);
+        self.0.notify.notify_one();
+    }
+
+    /// Waits until there is at least one. For one caller at a time.
+    pub async fn next(&self) -> HashSet<DeviceId> {
+        loop {
+            let devices = std::mem::take(&mut *self.0.devices.lock());
+            if !devices.is_empty() {
+                return devices;
+            }
+            self.0.notify.notified().await;
+        }
+    }
+}

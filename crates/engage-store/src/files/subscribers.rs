@@ -1,0 +1,29 @@
+//! Who follows the log.
+
+use parking_lot::RwLock;
+
+use crate::{AppendedDevices, DeviceId, Subscriber};
+
+#[derive(Default)]
+pub(super) struct Subscribers(RwLock<Vec<(Subscriber, AppendedDevices)>>);
+
+impl Subscribers {
+    pub(super) fn add(&self, subscriber: Subscriber, appended: AppendedDevices) {
+        self.0.write().push((subscriber, appended));
+    }
+
+    pub(super) fn all(&self) -> Vec<Subscriber> {
+        self.0
+            .read()
+            .iter()
+            .map(|(subscriber, _)| *subscriber)
+            .collect()
+    }
+
+    /// Tells everybody of a device.
+    pub(super) fn notify(&self, device: DeviceId) {
+        for (_, appended) in &*self.0.read() {
+            appended.add(device);
+        }
+    }
+}

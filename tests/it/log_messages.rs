@@ -1,21 +1,14 @@
 //! docs/LOGGING.md lists what the source logs: every message, at its level, with its fields.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
-
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 
-/// The level, and the message with `..` for everything that is put in.
-#[derive(Clone, Eq, Ord, PartialEq, PartialOrd)]
+/// The level, and the message with `..` for everything that is put in and without back-ticks.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 struct Message(String, String);
-
-impl fmt::Debug for Message {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} | {}", self.0, self.1)
-    }
-}
 
 type Messages = BTreeMap<Message, BTreeSet<String>>;
 
@@ -28,17 +21,12 @@ fn every_message_is_in_the_documentation_and_no_other() {
         collect(&fs::read_to_string(&file).unwrap(), &mut logged);
     }
     assert!(logged.len() > 50, "{logged:#?}");
-    let missing: Vec<_> = logged
-        .keys()
-        .filter(|it| !documented.contains_key(it))
-        .collect();
-    let stale: Vec<_> = documented
-        .keys()
-        .filter(|it| !logged.contains_key(it))
-        .collect();
+    let missing = rows(&logged, &documented);
+    assert!(missing.is_empty(), "docs/LOGGING.md lacks\n{missing}");
+    let stale = rows(&documented, &logged);
     assert!(
-        missing.is_empty() && stale.is_empty(),
-        "docs/LOGGING.md lacks {missing:#?}\nand has {stale:#?}, which nothing logs"
+        stale.is_empty(),
+        "docs/LOGGING.md has what nothing logs:\n{stale}"
     );
     for (message, fields) in &logged {
         assert_eq!(
@@ -46,6 +34,19 @@ fn every_message_is_in_the_documentation_and_no_other() {
             "the fields of {message:?} (logged, documented)"
         );
     }
+}
+
+/// Rows for the documentation, of the messages that are not among `others`.
+fn rows(messages: &Messages, others: &Messages) -> String {
+    let mut rows = String::new();
+    let unknown = messages
+        .iter()
+        .filter(|(message, _)| !others.contains_key(message));
+    for (Message(level, text), fields) in unknown {
+        let fields: Vec<_> = fields.iter().map(|field| format!("`{field}`")).collect();
+        let _ = writeln!(rows, "| {level} | `{text}` | {} | |", fields.join(", "));
+    }
+    rows
 }
 
 /// What rows of the tables say: `| level | message | fields | ..`.

@@ -23,7 +23,7 @@ use super::error::ApiError;
 use super::route::Route;
 use super::{App, router};
 use crate::connection::Connection;
-use crate::telemetry::{Access, Metrics};
+use crate::telemetry::{AccessEvent, Metrics};
 use engage_store::DeviceId;
 
 /// What both device listeners serve.
@@ -186,7 +186,7 @@ impl Started {
             at,
         } = self;
         connection.state.response_ready(keep_alive);
-        let access = Access {
+        let access = AccessEvent {
             route: route.name(),
             connection: &connection,
             method: &method,

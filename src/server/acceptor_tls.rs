@@ -86,7 +86,7 @@ impl TlsAcceptor {
         connection.tls = Some(TlsSession { version });
         connection.state.enter(Phase::ReadingHead);
         let metrics = self.admission.metrics();
-        metrics.shook_hands(version, cipher_name(session), started.elapsed());
+        metrics.handshake_completed(version, cipher_name(session), started.elapsed());
         self.app.announcement_fetches.handshake_completed(peer.ip());
         Ok((stream, connection))
     }

@@ -10,7 +10,7 @@ use engage_store::{DeviceId, SerialNumber};
 
 /// A request and what became of it.
 #[derive(Debug)]
-pub struct Access<'a> {
+pub struct AccessEvent<'a> {
     /// What it asked for, as metrics name it.
     pub route: &'static str,
     /// Where it came from.
@@ -29,7 +29,7 @@ pub struct Access<'a> {
     pub duration: Duration,
 }
 
-impl Access<'_> {
+impl AccessEvent<'_> {
     /// Logs it (docs/LOGGING.md).
     pub fn log(&self) {
         let Self {

@@ -16,7 +16,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Metric, Registry, Unit};
 
-use super::Access;
+use super::AccessEvent;
 use super::stderr::dropped_lines;
 use crate::connection::{Connection, ListenerKind, PerListener};
 use crate::publication::Publication;
@@ -88,8 +88,8 @@ impl Metrics {
     }
 
     /// A request was answered.
-    pub fn answered(&self, access: &Access<'_>) {
-        let &Access {
+    pub fn answered(&self, access: &AccessEvent<'_>) {
+        let &AccessEvent {
             route,
             connection: &Connection { listener, .. },
             status,
@@ -140,7 +140,12 @@ impl Metrics {
     }
 
     /// A handshake succeeded.
-    pub fn shook_hands(&self, version: &'static str, cipher: &'static str, duration: Duration) {
+    pub fn handshake_completed(
+        &self,
+        version: &'static str,
+        cipher: &'static str,
+        duration: Duration,
+    ) {
         self.handshakes.completed(version, cipher, duration);
     }
 

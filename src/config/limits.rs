@@ -39,6 +39,10 @@ pub struct Limits {
     /// Longest request body in bytes, on the routes that take one.
     #[serde(deserialize_with = "within::<1, { 64 * 1024 * 1024 }, _>")]
     pub body_bytes: usize,
+    /// Memory in bytes that all request bodies in flight may take together: more than one address
+    /// can fill with its connections, as both are by default.
+    #[serde(deserialize_with = "within::<{ 1024 * 1024 }, { 1024 * 1024 * 1024 }, _>")]
+    pub body_memory_bytes: usize,
     /// Most open connections; `None` derives it from the descriptors that the process may open.
     #[serde(deserialize_with = "optional_positive")]
     pub connections: Option<usize>,
@@ -61,6 +65,7 @@ impl Default for Limits {
             request_head_bytes: 8192,
             request_headers: 64,
             body_bytes: 1024 * 1024,
+            body_memory_bytes: 128 * 1024 * 1024,
             connections: None,
             connections_per_address: PerAddress::Default,
             drain: Duration::from_secs(20),

@@ -9,7 +9,7 @@ use tracing::error;
 
 use crate::config::{Config, DevicesConfig, DevicesDirectory};
 use crate::publication::CurrentPublication;
-use crate::routes::{Admittance, CallIn};
+use crate::routes::{Admittance, BodyMemory, CallIn};
 use crate::telemetry::{DeliveryMetrics, LogThrottle};
 use crate::webhook::{self, Receiver, Wake, WebhookError};
 use engage_store::{Credentials, CredentialsError, FileStore, OpenError, Store, Subscriber};
@@ -116,6 +116,8 @@ pub(super) fn open(
         window: config.devices.call_in_window(),
         admittance: Admittance::new(*plain_http, credentials),
         body_bytes: config.limits.body_bytes,
+        body_memory: BodyMemory::new(config.limits.body_memory_bytes, config.limits.body_bytes),
+        no_memory: LogThrottle::default(),
         announcement_fetches: Arc::default(),
         published: published.clone(),
         failures: LogThrottle::default(),

@@ -14,6 +14,8 @@ pub(super) enum ApiError {
     BadRequest,
     /// 500: a fault of this program.
     Internal,
+    /// 503: a limit of `[limits]` that is shared is used up.
+    LimitReached(&'static str),
     /// 405. The router adds the methods that are allowed (RFC 9110 section 15.5.6).
     MethodNotAllowed,
     /// 404: every unknown path.
@@ -24,6 +26,10 @@ pub(super) enum ApiError {
     Unauthorized,
 }
 
+/// Of a response: the limit that refused it, which is counted.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RefusedBy(pub(super) &'static str);
+
 impl ApiError {
     const fn parts(self) -> (StatusCode, &'static str) {
         match self {
@@ -31,6 +37,10 @@ impl ApiError {
             Self::Internal => (
                 StatusCode::INTERNAL_SERVER_ERROR,
                 r#"{"error":"internal error"}"#,
+            ),
+            Self::LimitReached(_) => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                r#"{"error":"too many requests in flight"}"#,
             ),
             Self::MethodNotAllowed => (
                 StatusCode::METHOD_NOT_ALLOWED,
@@ -51,10 +61,16 @@ impl IntoResponse for ApiError {
         let (status, body) = self.parts();
         let mut response = with_type(JSON, Body::from(body));
         *response.status_mut() = status;
-        if self == Self::Unauthorized {
-            // RFC 9110 section 15.5.2: a 401 must name a scheme.
-            let scheme = HeaderValue::from_static("Basic realm=\"engage-host\"");
-            response.headers_mut().insert(WWW_AUTHENTICATE, scheme);
+        match self {
+            Self::Unauthorized => {
+                // RFC 9110 section 15.5.2: a 401 must name a scheme.
+                let scheme = HeaderValue::from_static("Basic realm=\"engage-host\"");
+                response.headers_mut().insert(WWW_AUTHENTICATE, scheme);
+            }
+            Self::LimitReached(limit) => {
+                response.extensions_mut().insert(RefusedBy(limit));
+            }
+            _ => {}
         }
         response
     }

@@ -19,7 +19,7 @@ use tower_http::validate_request::{
     ValidateRequest, ValidateRequestHeader, ValidateRequestHeaderLayer,
 };
 
-use super::error::ApiError;
+use super::error::{ApiError, RefusedBy};
 use super::route::Route;
 use super::{App, router};
 use crate::connection::Connection;
@@ -186,6 +186,9 @@ impl Started {
             at,
         } = self;
         connection.state.response_ready(keep_alive);
+        if let Some(RefusedBy(limit)) = response.extensions().get() {
+            metrics.refused(connection.listener, limit);
+        }
         let access = AccessEvent {
             route: route.name(),
             connection: &connection,

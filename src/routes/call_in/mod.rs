@@ -17,6 +17,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::{StatusCode, Uri};
 use percent_encoding::percent_decode_str;
+use tokio::sync::OwnedSemaphorePermit;
 use tracing::{error, warn};
 
 use super::JSON;
@@ -32,6 +33,9 @@ use engage_store::{
 use engage_wire::diagnostic::one_line;
 use engage_wire::paths;
 
+use body::{BodyError, collect};
+
+pub use body::BodyMemory;
 pub use caller::Admittance;
 
 /// What the call-in is answered from.
@@ -44,6 +48,10 @@ pub struct CallIn {
     pub admittance: Admittance,
     /// Longest body, in bytes.
     pub body_bytes: usize,
+    /// What all bodies share.
+    pub body_memory: BodyMemory,
+    /// Bodies for which there was no memory, as far as they have been logged.
+    pub no_memory: LogThrottle,
     /// Who fetched which announcement before calling in.
     pub announcement_fetches: Arc<AnnouncementFetches>,
     /// Which site a request is for.
@@ -51,6 +59,9 @@ pub struct CallIn {
     /// Failures of the store that have been logged.
     pub failures: LogThrottle,
 }
+
+/// Holds the memory of a body that has been parsed until it is stored.
+type BodyHold = Option<OwnedSemaphorePermit>;
 
 /// An answer, and whose call it answers.
 type Answer = (Extension<DeviceId>, Result<Response, ApiError>);
@@ -62,7 +73,7 @@ pub(super) async fn config(
     body: Body,
 ) -> Answer {
     let answer = async {
-        let (store, upload) = call_in
+        let (store, upload, _memory) = call_in
             .read(&call, UploadKind::Config, body, ConfigUpload::parse)
             .await?;
         let saved = store.save_config(&call, upload).await;
@@ -78,7 +89,7 @@ pub(super) async fn audit(
     body: Body,
 ) -> Answer {
     let answer = async {
-        let (store, batch) = call_in
+        let (store, batch, _memory) = call_in
             .read(&call, UploadKind::Audit, body, AuditBatch::parse)
             .await?;
         let appended = store.append_audits(&call, batch).await;
@@ -95,7 +106,7 @@ pub(super) async fn alert(
     body: Body,
 ) -> Answer {
     let answer = async {
-        let (store, alert) = call_in
+        let (store, alert, _memory) = call_in
             .read(&call, UploadKind::Alert, body, Alert::parse)
             .await?;
         let appended = store.append_alert(&call, alert).await;
@@ -135,21 +146,34 @@ impl CallIn {
         kind: UploadKind,
         body: Body,
         parse: impl FnOnce(&[u8]) -> Result<T, E>,
-    ) -> Result<(&dyn Store, T), ApiError> {
+    ) -> Result<(&dyn Store, T, BodyHold), ApiError> {
         let store = self.store.as_deref().ok_or(ApiError::StorageUnavailable)?;
-        let (body, reason) = match body::collect(body, self.body_bytes).await {
-            Ok(body) => match parse(&body) {
-                Ok(parsed) => return Ok((store, parsed)),
+        let (body, reason) = match collect(body, self.body_bytes, &self.body_memory).await {
+            Ok(body) => match parse(body.as_slice()) {
+                Ok(parsed) => return Ok((store, parsed, body.into_parts().1)),
                 Err(error) => (body, error.to_string()),
             },
-            Err(body::BodyError::TooLong { beginning }) => (
+            Err(BodyError::TooLong { beginning }) => (
                 beginning,
                 format!("it is longer than {} bytes", self.body_bytes),
             ),
             // It did not arrive, so the device knows that it has to send it again.
-            Err(body::BodyError::Broken) => return Err(ApiError::BadRequest),
+            Err(BodyError::Broken) => return Err(ApiError::BadRequest),
+            Err(BodyError::NoMemory) => return Err(self.no_memory(call.device)),
         };
+        let (body, _memory) = body.into_parts();
         Err(self.refuse(store, call, kind, body, &reason).await)
+    }
+
+    /// 503: the device keeps what it has, and comes again.
+    fn no_memory(&self, device: DeviceId) -> ApiError {
+        if let Some(others) = self.no_memory.check() {
+            warn!(
+                %device, others = others.count(),
+                "call-in of device {device} refused: bodies in flight take all of `[limits] {BODY_MEMORY}`{others}"
+            );
+        }
+        ApiError::LimitReached(BODY_MEMORY)
     }
 
     /// 400, once the body is kept; 503 where it cannot be.
@@ -201,3 +225,6 @@ fn status(appended: AppendOutcome) -> StatusCode {
         AppendOutcome::Updated => StatusCode::ACCEPTED,
     }
 }
+
+/// Its key in `[limits]`, and its label in metrics.
+const BODY_MEMORY: &str = "body_memory_bytes";

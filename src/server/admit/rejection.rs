@@ -37,22 +37,6 @@ impl Rejection {
             Self::WatchdogProbe => None,
         }
     }
-
-    fn message(&self, listener: ListenerKind, peer: SocketAddr) -> String {
-        match self {
-            Self::LimitReached { limit, max } => format!(
-                "{listener} connection from {peer} refused: `[limits] {} = {max}` is reached",
-                limit.name()
-            ),
-            Self::NotAllowed => {
-                format!("{listener} caller {peer} is outside `[access] allow`")
-            }
-            Self::ProxyHeader(error) => format!(
-                "{listener} connection from balancer {peer} has no usable PROXY protocol header: {error}"
-            ),
-            Self::WatchdogProbe => format!("{listener} connection from {peer} is the daemon's own"),
-        }
-    }
 }
 
 /// One line for a burst of rejections of a kind.
@@ -71,11 +55,26 @@ impl RejectionLog {
             Rejection::ProxyHeader(_) => &self.proxy_header,
             Rejection::WatchdogProbe => return,
         };
-        if let Some(others) = throttle.check() {
-            warn!(
-                %listener, %peer, limit = rejection.label(), others = others.count(),
-                "{}{others}", rejection.message(listener, peer),
-            );
+        let Some(others) = throttle.check() else {
+            return;
+        };
+        match rejection {
+            Rejection::LimitReached { limit, max } => {
+                let limit = limit.name();
+                warn!(
+                    %listener, %peer, limit, others = others.count(),
+                    "{listener} connection from {peer} refused: `[limits] {limit} = {max}` is reached{others}",
+                );
+            }
+            Rejection::NotAllowed => warn!(
+                %listener, %peer, others = others.count(),
+                "{listener} caller {peer} is outside `[access] allow`{others}",
+            ),
+            Rejection::ProxyHeader(error) => warn!(
+                %listener, %peer, others = others.count(),
+                "{listener} connection from balancer {peer} has no usable PROXY protocol header: {error}{others}",
+            ),
+            Rejection::WatchdogProbe => {}
         }
     }
 }

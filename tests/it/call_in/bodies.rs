@@ -275,3 +275,46 @@ fn other_methods_are_not_allowed() {
     }
     assert_eq!(host.call("GET", "/swordfish/lock/db/", "").status(), 404);
 }
+
+#[test]
+fn bodies_in_flight_share_their_memory_and_certificates_need_none_of_it() {
+    let installation = Host::installation("");
+    installation.set("[limits]", "body_memory_bytes = 2097152");
+    let daemon = crate::harness::Daemon::start(&installation);
+    let mut host = Host {
+        installation,
+        daemon,
+    };
+    let long = BATCH.to_owned() + &" ".repeat(600_000);
+    let head = request(
+        "POST",
+        &of_device(AUDIT),
+        "Content-Length: 1000000\r\n",
+        b"",
+    );
+    let stalled: Vec<_> = (0..2)
+        .map(|_| {
+            let mut stream = connect(host.daemon.http);
+            stream.write_all(&head).unwrap();
+            stream.write_all(long.as_bytes()).unwrap();
+            stream
+        })
+        .collect();
+    // As soon as the daemon has read what they sent.
+    let refused = (0..1000).find_map(|_| {
+        let answer = post(&host, &long);
+        (answer.status() == 503).then_some(answer)
+    });
+    assert_eq!(
+        refused.unwrap().body,
+        br#"{"error":"too many requests in flight"}"#
+    );
+    host.daemon
+        .wait_for("bodies in flight take all of `[limits] body_memory_bytes`");
+    host.daemon
+        .wait_for_metric("refusals_total", &[("limit", "body_memory_bytes")], 1);
+    let announcement = "/swordfish/lock/certificates/current";
+    assert_eq!(host.call("GET", announcement, "").status(), 200);
+    drop(stalled);
+    assert!((0..1000).any(|_| post(&host, &long).status() == 202));
+}

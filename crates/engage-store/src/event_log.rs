@@ -9,6 +9,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
 use crate::{DeviceId, StoreError};
@@ -47,6 +48,16 @@ pub trait EventLog: Send + Sync {
         cursor: &Cursor,
     ) -> Result<(), StoreError>;
 
+    /// Gives a batch up that a subscriber cannot pass on, durably, and commits its cursor. It can
+    /// still be read: [`StoreReader::undelivered`](crate::StoreReader::undelivered).
+    async fn set_aside(
+        &self,
+        subscriber: Subscriber,
+        device: DeviceId,
+        batch: &EventBatch,
+        reason: &str,
+    ) -> Result<(), StoreError>;
+
     /// The devices that have events after the subscriber's cursor. A device that cannot be read is
     /// logged and left out.
     async fn pending(&self, subscriber: Subscriber) -> Result<Vec<PendingDevice>, StoreError>;
@@ -60,7 +71,8 @@ pub enum Subscriber {
 }
 
 /// The two kinds of events of a device.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum EventKind {
     /// What it sent when it happened.
     Alerts,

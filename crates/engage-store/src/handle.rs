@@ -172,6 +172,18 @@ impl EventLog for StoreHandle {
             .await
     }
 
+    async fn set_aside(
+        &self,
+        subscriber: Subscriber,
+        device: DeviceId,
+        batch: &EventBatch,
+        reason: &str,
+    ) -> Result<(), StoreError> {
+        self.store()?
+            .set_aside(subscriber, device, batch, reason)
+            .await
+    }
+
     async fn pending(&self, subscriber: Subscriber) -> Result<Vec<PendingDevice>, StoreError> {
         self.store()?.pending(subscriber).await
     }

@@ -40,6 +40,7 @@ pub use event_log::{
 };
 pub use files::{
     ClaimedDirectory, EventFilter, EventFollower, FileStore, FollowItem, StoreReader, StoredEvent,
+    Undelivered, UndeliveredEvent,
 };
 pub use handle::StoreHandle;
 pub use id::{DeviceId, UnknownDeviceId};

@@ -70,9 +70,11 @@ mod subscribers;
 #[cfg(test)]
 mod tests;
 mod torn_tail;
+mod undelivered;
 mod writer;
 
 pub use follower::{EventFilter, EventFollower, FollowItem};
 pub use line::StoredEvent;
 pub use reader::StoreReader;
 pub use store::{ClaimedDirectory, FileStore};
+pub use undelivered::{Undelivered, UndeliveredEvent};

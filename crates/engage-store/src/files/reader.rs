@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use super::device_dirs::{existing, strays};
 use super::follower::{EventFilter, EventFollower};
-use crate::{DeviceId, DeviceRecord, StoreWarning, redact};
+use super::undelivered::Undelivered;
+use crate::{DeviceId, DeviceRecord, StoreWarning, Subscriber, redact};
 
 /// What a store has recorded, to be read by anybody who may.
 #[derive(Clone, Debug)]
@@ -54,6 +55,11 @@ impl StoreReader {
     #[must_use]
     pub fn follow(&self, filter: EventFilter) -> EventFollower {
         EventFollower::new(&self.root, filter)
+    }
+
+    /// The events of a device that a subscriber gave up.
+    pub fn undelivered(&self, subscriber: Subscriber, device: DeviceId) -> io::Result<Undelivered> {
+        Undelivered::load(subscriber, &self.root.join(device.to_string()))
     }
 
     /// Folders that look like a device's and are not read.

@@ -29,6 +29,7 @@ use super::record_writer::{Observed, RecordWriter};
 use super::recovery::recover_all;
 use super::retention::Retention;
 use super::subscribers::Subscribers;
+use super::undelivered::set_aside;
 use super::writer::{Append, Writer};
 use crate::record::UploadedEvents;
 use crate::{
@@ -296,6 +297,26 @@ impl EventLog for FileStore {
         self.blocking(move |shared| {
             shared.reading(device, |directory| {
                 cursor.save(subscriber, directory, &*shared.disk)
+            })
+        })
+        .await
+    }
+
+    async fn set_aside(
+        &self,
+        subscriber: Subscriber,
+        device: DeviceId,
+        batch: &EventBatch,
+        reason: &str,
+    ) -> Result<(), StoreError> {
+        let (batch, reason) = (batch.clone(), reason.to_owned());
+        let cursor = FileCursor::from(&batch.cursor);
+        self.blocking(move |shared| {
+            shared.reading(device, |directory| {
+                let disk = &*shared.disk;
+                // Before the cursor: a crash in between repeats the attempt, and loses nothing.
+                set_aside(subscriber, directory, &batch, &reason, disk)?;
+                cursor.save(subscriber, directory, disk)
             })
         })
         .await

@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use tracing::error;
@@ -11,8 +10,8 @@ use crate::config::{Config, DevicesConfig, DevicesDirectory};
 use crate::publication::CurrentPublication;
 use crate::routes::{Admittance, BodyMemory, CallIn};
 use crate::telemetry::{DeliveryMetrics, LogThrottle};
-use crate::webhook::{self, Receiver, Wake, WebhookError};
-use engage_store::{Credentials, CredentialsError, FileStore, OpenError, Store, Subscriber};
+use crate::webhook::{self, Receiver, WebhookError};
+use engage_store::{Credentials, CredentialsError, EventLog, FileStore, OpenError, Store};
 use engage_wire::diagnostic::{Explain, one_line};
 
 /// Why the call-in cannot be answered, and so the daemon does not start.
@@ -57,8 +56,7 @@ pub(super) struct Recording {
 /// What the webhook delivers, and to whom.
 pub(super) struct Delivery {
     receiver: Receiver,
-    root: PathBuf,
-    wake: Arc<Wake>,
+    log: Arc<dyn EventLog>,
 }
 
 /// Delivers until `end` completes, and saves how far it came; without a webhook, just waits.
@@ -68,13 +66,7 @@ pub(super) async fn deliver(
     end: impl Future<Output = ()>,
 ) {
     match delivery {
-        Some(Delivery {
-            receiver,
-            root,
-            wake,
-        }) => {
-            webhook::run(receiver, root, wake, metrics, end).await;
-        }
+        Some(Delivery { receiver, log }) => webhook::run(receiver, log, metrics, end).await,
         None => end.await,
     }
 }
@@ -98,19 +90,14 @@ pub(super) fn open(
         .as_deref()
         .map(Credentials::load)
         .transpose()?;
-    let wake = Arc::new(Wake::default());
-    let delivery = match &config.webhook {
-        Some(webhook) => Some(Delivery {
-            receiver: Receiver::load(webhook)?,
-            root: root.to_owned(),
-            wake: Arc::clone(&wake),
-        }),
-        None => None,
-    };
+    let receiver = config.webhook.as_ref().map(Receiver::load).transpose()?;
     let store = usable(FileStore::open(root, *keep_audits), directory)?;
-    if let (Some(store), Some(_)) = (&store, &delivery) {
-        store.subscribe(Subscriber::Webhook, wake.devices());
-    }
+    let delivery = receiver
+        .zip(store.clone())
+        .map(|(receiver, store)| Delivery {
+            receiver,
+            log: store,
+        });
     let call_in = CallIn {
         store,
         window: config.devices.call_in_window(),
@@ -123,7 +110,7 @@ pub(super) fn open(
         failures: LogThrottle::default(),
     };
     Ok(Recording {
-        delivery: delivery.filter(|_| call_in.store.is_some()),
+        delivery,
         call_in: Some(Arc::new(call_in)),
     })
 }

@@ -1,33 +1,47 @@
 //! Why deliveries cannot begin.
 
-use std::borrow::Cow;
 use std::path::PathBuf;
 
+use miette::Diagnostic;
 use rustls::pki_types::pem;
 
 use super::secret::Secret;
 use engage_wire::ReadError;
-use engage_wire::diagnostic::Explain;
 
 /// Why deliveries cannot begin: the daemon does not start.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Diagnostic, thiserror::Error)]
 pub enum WebhookError {
     /// The file of certificates is no PEM, or holds a certificate that cannot be an anchor.
     #[error("webhook ca_file `{}` cannot be used", path.display())]
+    #[diagnostic(
+        code("webhook-ca-malformed"),
+        help("`ca_file` is one PEM file with the certificates that may sign the receiver's")
+    )]
     CaMalformed {
         /// The file.
         path: PathBuf,
         /// The reason.
-        source: CaReason,
+        source: CaError,
     },
     /// Nothing to verify an `https` receiver with.
     #[error("no trusted certificate authority is known, and the webhook url is https")]
+    #[diagnostic(
+        code("webhook-no-authority"),
+        help(
+            "install the system's CA certificates, or name the receiver's with `[webhook] ca_file`"
+        )
+    )]
     NoAuthority,
     /// The secret is too short, or the file holds something else.
     #[error(
-        "webhook secret_file `{}` holds {found} bytes; allowed: {} to 4096",
+        "webhook secret_file `{}` holds {found} bytes; allowed: {} to {}",
         path.display(),
-        Secret::MIN_BYTES
+        Secret::MIN_BYTES,
+        Secret::MAX_BYTES
+    )]
+    #[diagnostic(
+        code("webhook-secret-length"),
+        help("make one with `openssl rand -hex 32`, and give it to the receiver too")
     )]
     SecretLength {
         /// The file.
@@ -35,14 +49,15 @@ pub enum WebhookError {
         /// Its length in bytes without white space around it.
         found: usize,
     },
-    /// A file cannot be read.
+    /// A file of the webhook's cannot be read.
     #[error(transparent)]
-    Read(#[from] ReadError),
+    #[diagnostic(transparent)]
+    Unreadable(#[from] ReadError),
 }
 
 /// What is wrong with the file of certificates.
 #[derive(Debug, thiserror::Error)]
-pub enum CaReason {
+pub enum CaError {
     /// No certificate at all.
     #[error("it holds no PEM certificate")]
     Empty,
@@ -52,31 +67,4 @@ pub enum CaReason {
     /// Damaged DER.
     #[error(transparent)]
     Anchor(#[from] rustls::Error),
-}
-
-impl Explain for WebhookError {
-    fn code(&self) -> Cow<'static, str> {
-        match self {
-            Self::CaMalformed { .. } => "webhook-ca-malformed".into(),
-            Self::NoAuthority => "webhook-no-authority".into(),
-            Self::SecretLength { .. } => "webhook-secret-length".into(),
-            Self::Read(source) => Explain::code(source),
-        }
-    }
-
-    fn hint(&self) -> String {
-        match self {
-            Self::CaMalformed { .. } => {
-                "`ca_file` is one PEM file with the certificates that may sign the receiver's".into()
-            }
-            Self::NoAuthority => {
-                "install the system's CA certificates, or name the receiver's with `[webhook] ca_file`"
-                    .into()
-            }
-            Self::SecretLength { .. } => {
-                "make one with `openssl rand -hex 32`, and give it to the receiver too".into()
-            }
-            Self::Read(source) => source.hint(),
-        }
-    }
 }

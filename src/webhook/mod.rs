@@ -1,8 +1,8 @@
 //! The delivery of stored audits and alerts to the access-control system (docs/WEBHOOK.md).
 //!
-//! The monthly files of [`devices::files`](engage_store::files) are the queue: nothing is copied
-//! into another one that could be lost or filled. For each device a durable cursor says which line
-//! of which file the receiver has answered 2xx; what follows it is posted, in order, until it is.
+//! The store's [`EventLog`] is the queue: nothing is copied into another one that could be lost or
+//! filled. For each device the store keeps a durable cursor; what follows it is posted, in order,
+//! until the receiver has answered 2xx.
 //!
 //! # Guarantees
 //!
@@ -10,57 +10,66 @@
 //!   to a thousand events of each device that was being delivered go out again; `batch` and `line`
 //!   of an event name it for ever, so that the receiver can drop what it has.
 //! - **In order per device.** One delivery of a device is under way at a time, and the next begins
-//!   after its 2xx. Between audits and alerts the order is that in which they arrived.
+//!   after its 2xx.
 //! - **Nobody waits for another device.** Up to eight devices are delivered at once, in turns. One
-//!   whose events are refused backs off by itself.
+//!   whose events are refused backs off by itself; the event that is refused again and again is set
+//!   aside durably, and the device goes on.
 //! - **A receiver that is down is left alone.** One attempt at a time, after 1 s and up to 5 min,
 //!   however many devices wait; or when its `Retry-After` says, up to an hour.
-//! - **Bounded.** A delivery is 100 events or about 1 MiB; what waits stays on disk.
+//! - **Bounded.** A delivery is 100 events or about 1 MiB; what waits stays in the store.
 
+mod breaker;
 mod client;
-mod cursor;
-mod dispatch;
+mod connect;
+mod delivery_log;
+mod dispatcher;
 mod error;
-mod gate;
-mod scan;
+mod job;
+mod queue;
+mod rescan;
 mod secret;
-mod tail;
 #[cfg(test)]
 mod tests;
-mod trust;
-mod turn;
-mod wake;
+mod tls_config;
 
-use std::path::PathBuf;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::ClientConfig;
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::config::WebhookConfig;
 use crate::platform::mode_readable_by_others;
 use crate::telemetry::DeliveryMetrics;
-use dispatch::Dispatcher;
-use engage_wire::{HostName, HttpUrl};
+use client::WebhookClient;
+use connect::Connector;
+use dispatcher::Dispatcher;
+use engage_store::{AppendedDevices, EventLog, Subscriber};
+use engage_wire::{HostName, HttpUrl, Scheme};
+use job::Delivery;
 use secret::Secret;
 
-pub use error::{CaReason, WebhookError};
-pub use wake::Wake;
+pub use error::{CaError, WebhookError};
 
-/// A receiver with everything that is needed to deliver to it.
+/// A receiver with everything that is needed to deliver to it. Displayed as its URL without the
+/// query, which is where some receivers want a token.
 #[derive(Debug)]
 pub struct Receiver {
-    url: HttpUrl,
+    shown_url: String,
+    client: WebhookClient,
     secret: Secret,
-    /// For `https` only.
-    tls: Option<Arc<ClientConfig>>,
-    pace: Pace,
+    timing: DeliveryTiming,
 }
 
 impl Receiver {
     /// Reads the secret and the trusted certificates.
     pub fn load(config: &WebhookConfig) -> Result<Self, WebhookError> {
+        Self::with_timing(config, DeliveryTiming::default())
+    }
+
+    fn with_timing(config: &WebhookConfig, timing: DeliveryTiming) -> Result<Self, WebhookError> {
         let WebhookConfig {
             url,
             secret_file,
@@ -73,68 +82,94 @@ impl Receiver {
                 "webhook secret_file `{path}` can be read by everybody (mode {mode:04o}); hint: `chmod o= {path}`"
             );
         }
-        if !url.is_https() && !is_loopback(url) {
+        let shown_url = url.to_string();
+        let tls = match url.scheme() {
+            Scheme::Https => Some(tls_config::tls_config(ca_file.as_deref())?),
+            Scheme::Http => None,
+        };
+        if tls.is_none() && !is_loopback(url) {
             warn!(
-                "webhook url `{url}` is plain http: who listens on the way reads every audit; hint: use https"
+                "webhook url `{shown_url}` is plain http: who listens on the way reads every audit; hint: use https"
             );
         }
-        let tls = if url.is_https() {
-            Some(trust::client(ca_file.as_deref())?)
-        } else {
-            None
-        };
+        let connector = Connector::new(url.address(), tls, timing.connect_timeout);
         Ok(Self {
-            url: url.clone(),
+            shown_url,
+            client: WebhookClient::new(url.clone(), connector, timing),
             secret,
-            tls,
-            pace: Pace::default(),
+            timing,
         })
     }
 }
 
-/// Delivers what is stored below `root` until `shutdown` completes; then ends within moments, and
-/// leaves an unanswered delivery to the next start.
-pub async fn run(
-    receiver: Receiver,
-    root: PathBuf,
-    wake: Arc<Wake>,
-    metrics: DeliveryMetrics,
-    shutdown: impl Future<Output = ()>,
-) {
-    info!(
-        "delivering audits and alerts of `{}` to {}",
-        root.display(),
-        receiver.url
-    );
-    let every = receiver.pace.scan;
-    let scans = scan::repeat(root.clone(), Arc::clone(&wake), metrics.clone(), every);
-    let dispatcher = Dispatcher::new(Arc::new(receiver), root, wake, metrics);
-    tokio::select! {
-        () = dispatcher.run(shutdown) => {}
-        () = scans => {}
+impl fmt::Display for Receiver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.shown_url)
     }
 }
 
-/// Deadlines and pauses.
-#[derive(Clone, Copy, Debug)]
-struct Pace {
-    /// Name look-up, TCP and TLS.
-    connect: Duration,
-    /// From the first byte of the request to the answer's head.
-    exchange: Duration,
-    first_back_off: Duration,
-    most_back_off: Duration,
-    scan: Duration,
+/// Delivers what is in `log` until `shutdown` completes; then ends within moments, and leaves an
+/// unanswered delivery to the next start.
+pub async fn run(
+    receiver: Receiver,
+    log: Arc<dyn EventLog>,
+    metrics: DeliveryMetrics,
+    shutdown: impl Future<Output = ()>,
+) {
+    info!("delivering audits and alerts to {receiver}");
+    let interval = receiver.timing.rescan_interval;
+    let appended = AppendedDevices::default();
+    log.subscribe(SUBSCRIBER, appended.clone());
+    let delivery = Delivery {
+        log: Arc::clone(&log),
+        receiver: Arc::new(receiver),
+        metrics: metrics.clone(),
+        accepted: Arc::default(),
+        stop: CancellationToken::new(),
+    };
+    let rescans = rescan::rescan_loop(log, appended.clone(), metrics, interval);
+    tokio::select! {
+        () = Dispatcher::new(delivery, appended).run(shutdown) => {}
+        () = rescans => {}
+    }
 }
 
-impl Default for Pace {
+/// Deadlines and delays.
+#[derive(Clone, Copy, Debug)]
+struct DeliveryTiming {
+    /// Name look-up, TCP and TLS.
+    connect_timeout: Duration,
+    /// From the first byte of the request to the answer's head.
+    answer_timeout: Duration,
+    /// Before the second attempt.
+    first_delay: Duration,
+    /// Between attempts at last.
+    max_delay: Duration,
+    rescan_interval: Duration,
+}
+
+impl DeliveryTiming {
+    /// Twice as long each time, each up to twice as long by chance: senders that failed together
+    /// do not come back together.
+    fn delays(&self) -> ExponentialBackoff {
+        ExponentialBuilder::new()
+            .with_min_delay(self.first_delay)
+            .with_max_delay(self.max_delay / 2)
+            .with_factor(2.0)
+            .with_jitter()
+            .without_max_times()
+            .build()
+    }
+}
+
+impl Default for DeliveryTiming {
     fn default() -> Self {
         Self {
-            connect: Duration::from_secs(10),
-            exchange: Duration::from_secs(30),
-            first_back_off: Duration::from_secs(1),
-            most_back_off: Duration::from_mins(5),
-            scan: Duration::from_mins(1),
+            connect_timeout: Duration::from_secs(10),
+            answer_timeout: Duration::from_secs(30),
+            first_delay: Duration::from_secs(1),
+            max_delay: Duration::from_mins(5),
+            rescan_interval: Duration::from_mins(1),
         }
     }
 }
@@ -145,3 +180,5 @@ fn is_loopback(url: &HttpUrl) -> bool {
         HostName::Dns(name) => name == "localhost",
     }
 }
+
+const SUBSCRIBER: Subscriber = Subscriber::Webhook;

@@ -18,9 +18,12 @@ impl Secret {
     /// Shorter ones can be guessed from one recorded delivery.
     pub(super) const MIN_BYTES: usize = 16;
 
+    /// Longer is another file.
+    pub(super) const MAX_BYTES: usize = 4096;
+
     /// Reads a secret file; white space around its contents does not count.
     pub(super) fn load(path: &Path) -> Result<Self, WebhookError> {
-        let contents = read_regular_file("webhook secret", path, MAX_FILE_BYTES)?;
+        let contents = read_regular_file("webhook secret_file", path, Self::MAX_BYTES)?;
         let secret = contents.trim_ascii();
         if secret.len() < Self::MIN_BYTES {
             return Err(WebhookError::SecretLength {
@@ -39,8 +42,8 @@ impl Secret {
         };
         mac.update(format!("{unix_seconds}.").as_bytes());
         mac.update(body);
-        let signature = HEXLOWER.encode(&mac.finalize().into_bytes());
-        format!("t={unix_seconds},v1={signature}")
+        let code = HEXLOWER.encode(&mac.finalize().into_bytes());
+        format!("t={unix_seconds},v1={code}")
     }
 }
 
@@ -50,10 +53,10 @@ impl fmt::Debug for Secret {
     }
 }
 
-const MAX_FILE_BYTES: usize = 4096;
-
 #[cfg(test)]
 mod tests {
+    use engage_wire::ReadError;
+
     use super::*;
 
     fn loaded(contents: &[u8]) -> Result<Secret, WebhookError> {
@@ -79,6 +82,9 @@ mod tests {
             assert!(matches!(refused, WebhookError::SecretLength { .. }));
         }
         let refused = loaded(&[b'a'; 5000]).unwrap_err();
-        assert!(matches!(refused, WebhookError::Read(_)));
+        assert!(matches!(
+            refused,
+            WebhookError::Unreadable(ReadError::TooLarge { .. })
+        ));
     }
 }

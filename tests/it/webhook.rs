@@ -41,6 +41,27 @@ fn what_a_receiver_refused_and_what_came_before_a_kill_arrives_in_order() {
     drop(host);
 }
 
+/// Serial numbers that somebody invented, with events that the receiver cannot read.
+#[test]
+fn refused_events_of_forty_devices_do_not_delay_another_device() {
+    const HONEST: &str = "0123456789ABCDEF";
+    let receiver = ReceiverOnLoopback::start_deciding(|device| match device {
+        HONEST => 200,
+        _ => 400,
+    });
+    let host = host(receiver.address);
+    let mut refused = BTreeSet::new();
+    for number in 0..40 {
+        deliver(&host, &format!("{number:016X}"), number);
+    }
+    while refused.len() < 40 {
+        refused.insert(receiver.next().device);
+    }
+    deliver(&host, HONEST, 1);
+    let is_soon = (0..80).any(|_| receiver.next().device == HONEST);
+    assert!(is_soon, "other devices' events go before");
+}
+
 #[test]
 fn a_delivery_is_signed_over_its_time_and_its_bytes() {
     let receiver = ReceiverOnLoopback::start([200]);
@@ -137,6 +158,7 @@ struct ReceiverOnLoopback {
 struct Delivery {
     head: String,
     body: Vec<u8>,
+    device: String,
     events: Vec<u64>,
 }
 
@@ -152,9 +174,28 @@ impl ReceiverOnLoopback {
         let (sender, deliveries) = channel();
         let thread = thread::spawn(move || {
             for status in statuses {
-                let Ok(delivery) = answer(&listener, status) else {
+                let Ok(delivery) = answer(&listener, |_| status) else {
                     return;
                 };
+                if sender.send(delivery).is_err() {
+                    return;
+                }
+            }
+        });
+        Self {
+            address,
+            deliveries,
+            thread,
+        }
+    }
+
+    /// Answers each delivery with the status code that its device gets.
+    fn start_deciding(decide: impl Fn(&str) -> u16 + Send + 'static) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let address = listener.local_addr().unwrap();
+        let (sender, deliveries) = channel();
+        let thread = thread::spawn(move || {
+            while let Ok(delivery) = answer(&listener, &decide) {
                 if sender.send(delivery).is_err() {
                     return;
                 }
@@ -180,7 +221,7 @@ impl ReceiverOnLoopback {
     }
 }
 
-fn answer(listener: &TcpListener, status: u16) -> std::io::Result<Delivery> {
+fn answer(listener: &TcpListener, decide: impl Fn(&str) -> u16) -> std::io::Result<Delivery> {
     let (stream, _) = listener.accept()?;
     stream.set_read_timeout(Some(Duration::from_secs(30)))?;
     let mut reader = BufReader::new(&stream);
@@ -197,10 +238,12 @@ fn answer(listener: &TcpListener, status: u16) -> std::io::Result<Delivery> {
         .unwrap();
     let mut body = vec![0; length.parse().unwrap()];
     reader.read_exact(&mut body)?;
+    let json: Value = serde_json::from_slice(&body).unwrap();
+    let device = json["device"].as_str().unwrap().to_owned();
+    let status = decide(&device);
     (&stream).write_all(
         format!("HTTP/1.1 {status} X\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").as_bytes(),
     )?;
-    let json: Value = serde_json::from_slice(&body).unwrap();
     let number = |event: &Value| event["time"].as_str().unwrap()[8..].parse().unwrap();
     let events = json["events"]
         .as_array()
@@ -208,5 +251,10 @@ fn answer(listener: &TcpListener, status: u16) -> std::io::Result<Delivery> {
         .iter()
         .map(number)
         .collect();
-    Ok(Delivery { head, body, events })
+    Ok(Delivery {
+        head,
+        body,
+        device,
+        events,
+    })
 }

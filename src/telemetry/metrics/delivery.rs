@@ -13,6 +13,7 @@ use super::register;
 pub struct DeliveryMetrics {
     attempts: Family<ResultLabels, Counter>,
     events: Counter,
+    set_aside: Counter,
     oldest: Gauge,
     devices: Gauge,
 }
@@ -30,6 +31,12 @@ impl DeliveryMetrics {
                 registry,
                 "webhook_events",
                 "Events that the receiver has taken",
+                Counter::default(),
+            ),
+            set_aside: register(
+                registry,
+                "webhook_set_aside_events",
+                "Events that the receiver refused again and again, and that are not tried any more",
                 Counter::default(),
             ),
             devices: register(
@@ -51,6 +58,11 @@ impl DeliveryMetrics {
     pub fn delivered(&self, events: usize) {
         self.attempted("delivered");
         self.events.inc_by(events as u64);
+    }
+
+    /// So many events are not tried any more.
+    pub fn set_aside(&self, events: usize) {
+        self.set_aside.inc_by(events as u64);
     }
 
     /// The receiver answered, but not 2xx.

@@ -12,11 +12,11 @@ use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 use tracing::warn;
 
-use super::error::{CaReason, WebhookError};
+use super::error::{CaError, WebhookError};
 use engage_wire::{crypto_provider, read_regular_file};
 
-/// A TLS client that verifies the receiver's certificate, name and dates.
-pub(super) fn client(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, WebhookError> {
+/// Verifies the receiver's certificate, name and dates.
+pub(super) fn tls_config(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, WebhookError> {
     let mut roots = RootCertStore::empty();
     let system = rustls_native_certs::load_native_certs();
     // A system's list may hold what rustls does not take; the rest still counts.
@@ -27,7 +27,11 @@ pub(super) fn client(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, Webhoo
         }
     }
     if let Some(path) = ca_file {
-        add_file(&mut roots, path)?;
+        let contents = read_regular_file("webhook ca_file", path, MAX_FILE_BYTES)?;
+        add_pem(&mut roots, &contents).map_err(|source| WebhookError::CaMalformed {
+            path: path.to_owned(),
+            source,
+        })?;
     }
     if roots.is_empty() {
         return Err(WebhookError::NoAuthority);
@@ -41,21 +45,13 @@ pub(super) fn client(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, Webhoo
     Ok(Arc::new(config))
 }
 
-fn add_file(roots: &mut RootCertStore, path: &Path) -> Result<(), WebhookError> {
-    let contents = read_regular_file("webhook ca_file", path, MAX_FILE_BYTES)?;
-    let malformed = |source| WebhookError::CaMalformed {
-        path: path.to_owned(),
-        source,
-    };
+fn add_pem(roots: &mut RootCertStore, contents: &[u8]) -> Result<(), CaError> {
     let before = roots.len();
-    for certificate in CertificateDer::pem_slice_iter(&contents) {
-        let certificate = certificate.map_err(|error| malformed(error.into()))?;
-        roots
-            .add(certificate)
-            .map_err(|error| malformed(error.into()))?;
+    for certificate in CertificateDer::pem_slice_iter(contents) {
+        roots.add(certificate?)?;
     }
     if roots.len() == before {
-        return Err(malformed(CaReason::Empty));
+        return Err(CaError::Empty);
     }
     Ok(())
 }

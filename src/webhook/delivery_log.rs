@@ -1,0 +1,85 @@
+//! What the log says of deliveries: each kind of trouble once a minute.
+
+use std::sync::Arc;
+
+use tracing::{error, info, warn};
+
+use super::Receiver;
+use super::client::DeliveryError;
+use crate::telemetry::LogThrottle;
+use engage_store::{DeviceId, StoreError};
+use engage_wire::diagnostic::causes;
+
+pub(super) struct DeliveryLog {
+    receiver: Arc<Receiver>,
+    receiver_fails: LogThrottle,
+    refused: LogThrottle,
+    set_aside: LogThrottle,
+    uncommitted: LogThrottle,
+    unreadable: LogThrottle,
+}
+
+impl DeliveryLog {
+    pub(super) fn new(receiver: Arc<Receiver>) -> Self {
+        Self {
+            receiver,
+            receiver_fails: LogThrottle::default(),
+            refused: LogThrottle::default(),
+            set_aside: LogThrottle::default(),
+            uncommitted: LogThrottle::default(),
+            unreadable: LogThrottle::default(),
+        }
+    }
+
+    pub(super) fn recovered(&self) {
+        info!("webhook receiver {} takes deliveries again", self.receiver);
+    }
+
+    pub(super) fn failed(&self, device: DeviceId, failure: &DeliveryError) {
+        let receiver = &self.receiver;
+        match failure {
+            DeliveryError::Unanswered(reason) => {
+                if let Some(others) = self.receiver_fails.check() {
+                    warn!(
+                        others = others.count(),
+                        "webhook receiver {receiver} cannot be reached: {reason}; trying again"
+                    );
+                }
+            }
+            DeliveryError::Answered { .. } if failure.is_of_receiver() => {
+                if let Some(others) = self.receiver_fails.check() {
+                    warn!(%device, others = others.count(), "webhook receiver {receiver} fails: {failure}; trying again");
+                }
+            }
+            DeliveryError::Answered { status, .. } => {
+                if let Some(others) = self.refused.check() {
+                    let hint = if status.is_redirection() {
+                        "redirects are not followed: put the final address into `[webhook] url`"
+                    } else {
+                        "nothing is lost, but somebody must see why; does it have the same secret?"
+                    };
+                    error!(%device, others = others.count(), "webhook receiver {receiver} refuses events: {failure}; trying again; hint: {hint}");
+                }
+            }
+        }
+    }
+
+    pub(super) fn set_aside(&self, device: DeviceId, failure: &DeliveryError) {
+        if let Some(others) = self.set_aside.check() {
+            let receiver = &self.receiver;
+            error!(%device, others = others.count(), "webhook receiver {receiver} refuses an event again and again: {failure}; going on with the next; hint: `engage-host devices undelivered` lists what was not taken");
+        }
+    }
+
+    pub(super) fn uncommitted(&self, device: DeviceId, error: &StoreError) {
+        if let Some(others) = self.uncommitted.check() {
+            warn!(%device, error = %causes(error), others = others.count(), "failed to save how far a device is delivered; a crash now would deliver events again");
+        }
+    }
+
+    pub(super) fn unreadable(&self, device: DeviceId, error: &StoreError) {
+        if let Some(others) = self.unreadable.check() {
+            error!(%device, error = %causes(error), others = others.count(), "failed to read events that are to be delivered");
+        }
+    }
+}

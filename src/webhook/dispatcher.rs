@@ -1,0 +1,167 @@
+//! Runs the jobs: up to eight at once, as far as the circuit breaker permits.
+
+use std::future::pending;
+use std::pin::pin;
+use std::sync::Arc;
+
+use tokio::task::JoinError;
+use tokio::time::{Instant, sleep_until};
+use tokio_util::task::JoinMap;
+use tracing::error;
+
+use super::breaker::CircuitBreaker;
+use super::delivery_log::DeliveryLog;
+use super::job::{Delivery, DeliveryJob, JobResult, Outcome, RetryState};
+use super::queue::DeviceQueue;
+use engage_store::{AppendedDevices, DeviceId};
+
+/// Owns all state of the delivery; jobs hand theirs back when they end.
+pub(super) struct Dispatcher {
+    delivery: Delivery,
+    appended: AppendedDevices,
+    queue: DeviceQueue,
+    breaker: CircuitBreaker,
+    jobs: JoinMap<DeviceId, (u64, JobResult)>,
+    /// Of the running jobs, those of devices whose events were refused before.
+    retrying: Vec<DeviceId>,
+    log: DeliveryLog,
+}
+
+impl Dispatcher {
+    pub(super) fn new(delivery: Delivery, appended: AppendedDevices) -> Self {
+        Self {
+            breaker: CircuitBreaker::new(delivery.receiver.timing),
+            log: DeliveryLog::new(Arc::clone(&delivery.receiver)),
+            delivery,
+            appended,
+            queue: DeviceQueue::default(),
+            jobs: JoinMap::new(),
+            retrying: Vec::new(),
+        }
+    }
+
+    /// Works until `shutdown` completes, and then until the cursors are committed.
+    pub(super) async fn run(mut self, shutdown: impl Future<Output = ()>) {
+        let mut shutdown = pin!(shutdown);
+        let appended = self.appended.clone();
+        loop {
+            self.start_jobs();
+            let retry_at = self.next_retry_at();
+            tokio::select! {
+                () = &mut shutdown => break,
+                devices = appended.next() => {
+                    for device in devices {
+                        self.queue.add(device);
+                    }
+                }
+                Some((device, ended)) = self.jobs.join_next() => self.on_job_ended(device, ended),
+                () = wait_until(retry_at) => {}
+            }
+        }
+        self.delivery.stop.cancel();
+        while let Some((device, ended)) = self.jobs.join_next().await {
+            self.on_job_ended(device, ended);
+        }
+    }
+
+    fn start_jobs(&mut self) {
+        let now = Instant::now();
+        self.queue.end_backoff(now);
+        while self.jobs.len() < self.breaker.permits(now)
+            && let Some((device, state)) = self.queue.pop(self.retrying.len() < MAX_RETRYING_JOBS)
+        {
+            if state.is_refused() {
+                self.retrying.push(device);
+            }
+            let generation = self.breaker.generation();
+            let job = DeliveryJob {
+                delivery: self.delivery.clone(),
+                device,
+                state,
+            };
+            self.jobs
+                .spawn(device, async move { (generation, job.run().await) });
+        }
+    }
+
+    /// When something becomes possible that is not now.
+    fn next_retry_at(&self) -> Option<Instant> {
+        let breaker = self.breaker.retry_at(Instant::now());
+        match breaker {
+            // Until then nothing starts, whatever waits.
+            Some(_) => breaker,
+            None => self.queue.next_retry_at(),
+        }
+    }
+
+    fn on_job_ended(&mut self, device: DeviceId, ended: Result<(u64, JobResult), JoinError>) {
+        self.retrying.retain(|retrying| *retrying != device);
+        match ended {
+            Ok((generation, result)) => self.on_result(device, generation, result),
+            Err(panic) => {
+                error!(%device, error = %panic, "a delivery ended by a defect; trying again");
+                self.back_off(device, RetryState::default());
+            }
+        }
+    }
+
+    fn on_result(&mut self, device: DeviceId, generation: u64, result: JobResult) {
+        if let Some(error) = &result.commit_error {
+            self.log.uncommitted(device, error);
+        }
+        if let Some(error) = &result.set_aside {
+            self.log.set_aside(device, error);
+        }
+        if result.is_accepted {
+            self.receiver_works();
+        }
+        match result.outcome {
+            Outcome::Drained if result.state.has_uncommitted() => {
+                self.back_off(device, result.state);
+            }
+            Outcome::Drained => self.queue.drained(device, result.state),
+            Outcome::More | Outcome::Stopped => self.queue.requeue(device, result.state),
+            Outcome::Unreadable(error) => {
+                self.log.unreadable(device, &error);
+                self.back_off(device, result.state);
+            }
+            Outcome::Failed(error, delay) => {
+                self.log.failed(device, &error);
+                let now = Instant::now();
+                if error.is_of_receiver() {
+                    self.breaker
+                        .on_failure(now, generation, error.retry_after());
+                } else {
+                    self.receiver_works();
+                }
+                match delay {
+                    Some(delay) => self.queue.back_off(device, result.state, now + delay),
+                    // To the end: the next attempt is with another device.
+                    None => self.queue.requeue(device, result.state),
+                }
+            }
+        }
+    }
+
+    fn receiver_works(&mut self) {
+        if self.breaker.on_success() {
+            self.log.recovered();
+        }
+    }
+
+    /// After trouble with the store.
+    fn back_off(&mut self, device: DeviceId, state: RetryState) {
+        let until = Instant::now() + self.delivery.receiver.timing.rescan_interval;
+        self.queue.back_off(device, state, until);
+    }
+}
+
+async fn wait_until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment).await,
+        None => pending().await,
+    }
+}
+
+/// However many devices' events are refused, most jobs are for the others.
+const MAX_RETRYING_JOBS: usize = 2;

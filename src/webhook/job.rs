@@ -1,0 +1,272 @@
+//! A few deliveries of one device, then its cursor.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use backon::ExponentialBackoff;
+use bytes::Bytes;
+use data_encoding::HEXLOWER;
+use jiff::Timestamp;
+use sha2::{Digest, Sha256};
+use tokio_util::sync::CancellationToken;
+
+use super::client::{DeliveryError, DeliveryHeaders};
+use super::{Receiver, SUBSCRIBER};
+use crate::telemetry::DeliveryMetrics;
+use engage_store::{BatchLimit, Cursor, DeviceId, EventBatch, EventLog, StoreError};
+
+/// What every job shares.
+#[derive(Clone)]
+pub(super) struct Delivery {
+    pub(super) log: Arc<dyn EventLog>,
+    pub(super) receiver: Arc<Receiver>,
+    pub(super) metrics: DeliveryMetrics,
+    /// Deliveries that the receiver took, of whatever device.
+    pub(super) accepted: Arc<AtomicU64>,
+    /// Cancelled when the daemon stops.
+    pub(super) stop: CancellationToken,
+}
+
+/// Delivers one device.
+pub(super) struct DeliveryJob {
+    pub(super) delivery: Delivery,
+    pub(super) device: DeviceId,
+    pub(super) state: RetryState,
+}
+
+/// What one job of a device leaves to the next.
+#[derive(Debug, Default)]
+pub(super) struct RetryState {
+    refusals: Option<Refusals>,
+    /// A cursor that is further than the store knows.
+    uncommitted: Option<Cursor>,
+}
+
+/// That the receiver does not take a device's next events.
+#[derive(Debug)]
+struct Refusals {
+    /// Attempts with the first event alone.
+    attempts: u32,
+    /// How many events the next attempt holds: halved until the one that is refused stands alone.
+    max_events: usize,
+    /// What the receiver had taken of others when it first refused.
+    accepted_before: u64,
+    delays: ExponentialBackoff,
+}
+
+/// How a job ended.
+pub(super) struct JobResult {
+    pub(super) outcome: Outcome,
+    pub(super) state: RetryState,
+    /// Whether the receiver took anything.
+    pub(super) is_accepted: bool,
+    /// Events that were set aside, with what the receiver said last.
+    pub(super) set_aside: Option<DeliveryError>,
+    /// The cursor could not be committed.
+    pub(super) commit_error: Option<StoreError>,
+}
+
+pub(super) enum Outcome {
+    /// Nothing waits any more.
+    Drained,
+    /// More waits, and others are to have their turn.
+    More,
+    /// The next delivery failed, and is to be repeated after a delay of the device's own; `None`
+    /// where it says nothing about the device.
+    Failed(DeliveryError, Option<Duration>),
+    /// The device's events could not be read.
+    Unreadable(StoreError),
+    /// The daemon stops.
+    Stopped,
+}
+
+impl RetryState {
+    pub(super) fn is_refused(&self) -> bool {
+        self.refusals.is_some()
+    }
+
+    pub(super) fn has_uncommitted(&self) -> bool {
+        self.uncommitted.is_some()
+    }
+}
+
+impl DeliveryJob {
+    pub(super) async fn run(mut self) -> JobResult {
+        let mut result = JobResult {
+            outcome: Outcome::More,
+            state: RetryState::default(),
+            is_accepted: false,
+            set_aside: None,
+            commit_error: None,
+        };
+        let is_uncommitted = self.state.has_uncommitted();
+        match self.cursor().await {
+            Ok(cursor) => {
+                let mut to = cursor.clone();
+                result.outcome = self.deliver(&mut to, &mut result).await;
+                if is_uncommitted || to != cursor {
+                    result.commit_error = self.commit(to).await.err();
+                }
+            }
+            Err(error) => result.outcome = Outcome::Unreadable(error),
+        }
+        result.state = self.state;
+        result
+    }
+
+    async fn cursor(&mut self) -> Result<Cursor, StoreError> {
+        match self.state.uncommitted.take() {
+            Some(cursor) => Ok(cursor),
+            None => self.delivery.log.load_cursor(SUBSCRIBER, self.device).await,
+        }
+    }
+
+    async fn commit(&mut self, cursor: Cursor) -> Result<(), StoreError> {
+        let log = &self.delivery.log;
+        let committed = log.commit_cursor(SUBSCRIBER, self.device, &cursor).await;
+        if committed.is_err() {
+            self.state.uncommitted = Some(cursor);
+        }
+        committed
+    }
+
+    /// Moves `cursor` behind what the receiver took.
+    async fn deliver(&mut self, cursor: &mut Cursor, result: &mut JobResult) -> Outcome {
+        for _ in 0..MAX_DELIVERIES {
+            let next = self
+                .delivery
+                .log
+                .next_batch(self.device, cursor, self.limit());
+            let batch = match next.await {
+                Ok(Some(batch)) => batch,
+                Ok(None) => return Outcome::Drained,
+                Err(error) => return Outcome::Unreadable(error),
+            };
+            let posted = tokio::select! {
+                // What was answered counts, even if we are to stop now.
+                biased;
+                posted = self.post(&batch) => posted,
+                () = self.delivery.stop.cancelled() => return Outcome::Stopped,
+            };
+            match posted {
+                Ok(()) => {
+                    self.accepted(batch.events.len());
+                    result.is_accepted = true;
+                }
+                Err(error) => match self.failed(error, &batch).await {
+                    Ok(error) => result.set_aside = Some(error),
+                    Err(outcome) => return outcome,
+                },
+            }
+            *cursor = batch.cursor;
+        }
+        Outcome::More
+    }
+
+    fn limit(&self) -> BatchLimit {
+        let max_events = self.state.refusals.as_ref().map(|it| it.max_events);
+        BatchLimit {
+            events: max_events.unwrap_or(MAX_EVENTS),
+            bytes: MAX_BYTES,
+        }
+    }
+
+    fn accepted(&mut self, events: usize) {
+        self.delivery.metrics.delivered(events);
+        self.delivery.accepted.fetch_add(1, Ordering::Relaxed);
+        self.state.refusals = None;
+    }
+
+    /// Sets the events aside, or tells how the job ends.
+    async fn failed(
+        &mut self,
+        error: DeliveryError,
+        batch: &EventBatch,
+    ) -> Result<DeliveryError, Outcome> {
+        match &error {
+            DeliveryError::Answered { .. } => self.delivery.metrics.refused(),
+            DeliveryError::Unanswered(_) => self.delivery.metrics.unanswered(),
+        }
+        if !error.may_be_of_events() {
+            return Err(Outcome::Failed(error, None));
+        }
+        let accepted = self.delivery.accepted.load(Ordering::Relaxed);
+        let refusals = self.state.refusals.get_or_insert_with(|| Refusals {
+            attempts: 0,
+            max_events: MAX_EVENTS,
+            accepted_before: accepted,
+            delays: self.delivery.receiver.timing.delays(),
+        });
+        if batch.events.len() > 1 {
+            refusals.max_events = batch.events.len() / 2;
+            let delay = self.delivery.receiver.timing.first_delay;
+            return Err(Outcome::Failed(error, Some(delay)));
+        }
+        refusals.attempts += 1;
+        let attempts = refusals.attempts;
+        let is_of_event = if error.is_of_events() {
+            attempts >= MAX_ATTEMPTS
+        } else {
+            // A receiver that takes nothing of anybody may have another secret or another path.
+            attempts >= MAX_UNCLEAR_ATTEMPTS && accepted > refusals.accepted_before
+        };
+        if !is_of_event {
+            let delay = refusals.delays.next();
+            return Err(Outcome::Failed(error, delay));
+        }
+        let reason = format!("{error}, {attempts} times");
+        self.set_aside(batch, &reason).await.map(|()| error)
+    }
+
+    async fn set_aside(&mut self, batch: &EventBatch, reason: &str) -> Result<(), Outcome> {
+        let log = &self.delivery.log;
+        log.set_aside(SUBSCRIBER, self.device, batch, reason)
+            .await
+            .map_err(Outcome::Unreadable)?;
+        self.delivery.metrics.set_aside(batch.events.len());
+        self.state.refusals = None;
+        Ok(())
+    }
+
+    async fn post(&self, batch: &EventBatch) -> Result<(), DeliveryError> {
+        let Receiver { client, secret, .. } = &*self.delivery.receiver;
+        let body = body(self.device, batch);
+        let headers = DeliveryHeaders {
+            signature: secret.signature(Timestamp::now().as_second(), &body),
+            delivery: HEXLOWER.encode(&Sha256::digest(&body)[..16]),
+        };
+        client.post(&headers, body).await
+    }
+}
+
+/// The events go out as they are stored, byte for byte.
+fn body(device: DeviceId, batch: &EventBatch) -> Bytes {
+    let log = batch.kind.as_str();
+    // Neither needs an escape.
+    let mut body = format!(r#"{{"device":"{device}","log":"{log}","events":["#).into_bytes();
+    for (at, event) in batch.events.iter().enumerate() {
+        if at > 0 {
+            body.push(b',');
+        }
+        body.extend_from_slice(&event.text);
+    }
+    body.extend_from_slice(b"]}");
+    body.into()
+}
+
+/// Deliveries between two commits of the cursor, which cost as much as one: what a crash makes go
+/// out twice, in hundreds of events.
+const MAX_DELIVERIES: usize = 10;
+
+/// The most events of one delivery.
+const MAX_EVENTS: usize = 100;
+
+/// A delivery ends with the event that reaches this.
+const MAX_BYTES: usize = 1024 * 1024;
+
+/// Attempts with one event alone, over two to four minutes, until it is set aside.
+const MAX_ATTEMPTS: u32 = 8;
+
+/// The same where the answer does not say that it is about the event: over an hour.
+const MAX_UNCLEAR_ATTEMPTS: u32 = 20;

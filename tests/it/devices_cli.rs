@@ -9,8 +9,8 @@ use std::thread;
 use std::time::Duration;
 
 use engage_store::{
-    Alert, AuditBatch, Call, CallInWindow, ConfigUpload, Credentials, DeviceObservation,
-    DeviceStore, FileStore, KeepDays, SerialNumber,
+    Alert, AuditBatch, BatchLimit, Call, CallInWindow, ConfigUpload, Credentials, Cursor,
+    DeviceObservation, DeviceStore, EventLog, FileStore, KeepDays, SerialNumber, Subscriber,
 };
 use insta::assert_snapshot;
 use jiff::Timestamp;
@@ -228,7 +228,7 @@ fn broken_lines_are_named_and_the_others_shown() {
     hall.write(&format!("Engage_Data/{CELLAR}/device.json"), "{");
     assert_snapshot!("broken", hall.shown(&["audits", LOBBY]));
     let listed = hall.devices(&[]);
-    assert_eq!(listed.code, Some(0));
+    assert_eq!(listed.code, Some(1), "a device is missing");
     assert!(listed.stdout_text().contains(LOBBY));
     let warning = format!("warning: `device.json` of device {CELLAR} cannot be read: ");
     assert!(
@@ -236,6 +236,63 @@ fn broken_lines_are_named_and_the_others_shown() {
         "{}",
         listed.stderr_text()
     );
+}
+
+/// A folder where a month's file should be: unreadable for everybody, whoever runs the test.
+#[test]
+fn a_month_that_cannot_be_read_is_told_and_the_others_are_shown() {
+    let hall = Hall::after_a_night();
+    let month = format!("Engage_Data/{CELLAR}/audits-2026-10.jsonl");
+    fs_err::create_dir(hall.0.path().join(&month)).unwrap();
+    let shown = hall.devices(&["audits"]);
+    assert_eq!(shown.code, Some(1));
+    assert_eq!(shown.stdout_text().lines().count(), 5);
+    assert!(shown.stdout_text().contains(CELLAR));
+    let told = shown.stderr_text();
+    assert!(
+        told.starts_with(&format!(
+            "warning: some events of device {CELLAR} cannot be read: "
+        )) && told.contains("audits-2026-10.jsonl")
+            && told.contains("error: records of 1 device could not be read, and are missing above"),
+        "{told}"
+    );
+    let json = hall.devices(&["audits", "--json"]);
+    assert_eq!(json.code, Some(1));
+    let last = json.stdout_text().lines().last().unwrap().to_owned();
+    let report: Value = serde_json::from_str(&last).unwrap();
+    assert_eq!(report["refusals"][0]["code"], "incomplete");
+    assert_eq!(json.stdout_text().lines().count(), 5);
+    assert_eq!(hall.devices(&["audits", LOBBY]).code, Some(0));
+}
+
+#[test]
+fn events_that_were_set_aside_are_listed_with_the_reason() {
+    let hall = Hall::after_a_night();
+    assert_snapshot!("undelivered_none", hall.shown(&["undelivered"]));
+    let store = hall.store();
+    let lobby = LOBBY.parse().unwrap();
+    let limit = BatchLimit {
+        events: 1,
+        bytes: 1,
+    };
+    let batch = now(store.next_batch(lobby, &Cursor::default(), limit)).unwrap();
+    let reason = "it answered 400 Bad Request, 8 times";
+    now(store.set_aside(Subscriber::Webhook, lobby, &batch, reason));
+    let listed = hall.devices(&["undelivered"]);
+    assert_eq!(listed.code, Some(0));
+    let line = listed.stdout_text().lines().last().unwrap().to_owned();
+    assert!(
+        line.contains(LOBBY) && line.contains("0B040001") && line.ends_with(reason),
+        "{line}"
+    );
+    let json = hall
+        .devices(&["undelivered", LOBBY, "--json"])
+        .stdout_text();
+    let event: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(event["device"], LOBBY);
+    assert_eq!(event["log"], "audits");
+    assert_eq!(event["event"]["line"], 1);
+    assert_eq!(hall.devices(&["undelivered", CELLAR]).stdout_text(), "");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! `engage-host devices audits`: what happened at the doors.
 
+use std::collections::BTreeSet;
 use std::io::{self, BufWriter, StdoutLock, Write};
 use std::thread;
 use std::time::Duration;
@@ -11,10 +12,10 @@ use super::super::output::{Failure, eprint_note, written};
 use super::csv::{CsvPrinter, unquote};
 use super::error::DevicesError;
 use super::since::Since;
-use super::store_args::StoreArgs;
+use super::store_args::{OpenedStore, StoreArgs};
 use super::table::{moment, or_dash};
 use engage_store::{
-    DeviceId, EventFilter, EventFollower, EventKind, FollowItem, StoreReader, StoredEvent, redact,
+    DeviceId, EventFilter, EventFollower, EventKind, FollowItem, StoredEvent, redact,
 };
 
 /// Print the audits that devices delivered, or their alerts.
@@ -65,10 +66,10 @@ impl Audits {
             form,
             alerts,
         } = self;
-        let root = match device {
-            Some(device) if !follow => store.directory_with(device)?,
+        let OpenedStore { reader, directory } = match device {
+            Some(device) if !follow => store.open_with(device)?,
             // One that has not called yet can be waited for.
-            _ => store.directory()?,
+            _ => store.open()?,
         };
         let kind = if alerts {
             EventKind::Alerts
@@ -76,7 +77,7 @@ impl Audits {
             EventKind::Audits
         };
         let since = since.map(|since| since.before(Timestamp::now()));
-        let mut events = StoreReader::new(&root).follow(EventFilter {
+        let mut events = reader.follow(EventFilter {
             device,
             kind,
             since,
@@ -86,9 +87,15 @@ impl Audits {
         if printer.events == 0 {
             let what = if alerts { "alerts" } else { "audits" };
             let since = since.map_or_else(String::new, |since| format!(" since {}", moment(since)));
-            eprint_note("note", format!("no {what}{since} in `{}`", root.display()));
+            eprint_note(
+                "note",
+                format!("no {what}{since} in `{}`", directory.display()),
+            );
         }
-        Ok(())
+        match printer.unreadable.len() {
+            0 => Ok(()),
+            devices => Err(DevicesError::Incomplete { devices }.into()),
+        }
     }
 }
 
@@ -97,6 +104,8 @@ struct Printer {
     out: Output,
     follow: bool,
     events: u64,
+    /// Devices of which something is missing.
+    unreadable: BTreeSet<DeviceId>,
 }
 
 /// Standard output in one of the forms.
@@ -117,6 +126,7 @@ impl Printer {
             },
             follow,
             events: 0,
+            unreadable: BTreeSet::new(),
         }
     }
 
@@ -153,10 +163,11 @@ impl Printer {
                 "warning",
                 format!("{place} is not complete: it is being written, or a crash tore it"),
             ),
-            FollowItem::Unreadable { device, error } => eprint_note(
-                "warning",
-                format!("some events of device {device} cannot be read: {error}"),
-            ),
+            FollowItem::Unreadable { device, error } => {
+                self.unreadable.insert(*device);
+                let text = format!("some events of device {device} cannot be read: {error}");
+                eprint_note("warning", text);
+            }
             FollowItem::Event {
                 device,
                 event,

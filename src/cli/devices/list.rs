@@ -1,13 +1,15 @@
 //! `engage-host devices`: a line for each device.
 
+use std::process::ExitCode;
+
 use clap::Args;
 use jiff::Timestamp;
 
 use super::super::output::{Failure, eprint_note, print, print_json};
 use super::error::DevicesError;
-use super::store_args::StoreArgs;
+use super::store_args::{OpenedStore, StoreArgs};
 use super::table::{moment, or_dash, table};
-use engage_store::{DeviceRecord, StoreReader, Timestamped};
+use engage_store::{DeviceRecord, Timestamped};
 use engage_wire::diagnostic::causes;
 
 #[derive(Args, Debug)]
@@ -20,42 +22,37 @@ pub(super) struct List {
 }
 
 impl List {
-    pub(super) fn run(self) -> Result<(), Failure> {
-        let directory = self.store.directory()?;
-        let archive = StoreReader::new(&directory);
-        let devices = archive.devices().map_err(DevicesError::from)?;
+    /// Fails where a device's record is missing, but prints the others.
+    pub(super) fn run(self) -> Result<ExitCode, Failure> {
+        let OpenedStore { reader, directory } = self.store.open()?;
+        let devices = reader.devices().map_err(DevicesError::from)?;
         if devices.is_empty() {
-            eprint_note(
-                "note",
-                format!(
-                    "no device has called yet: `{}` holds no device",
-                    directory.display()
-                ),
-            );
+            let directory = directory.display();
+            let text = format!("no device has called yet: `{directory}` holds no device");
+            eprint_note("note", text);
         }
         let mut records = Vec::with_capacity(devices.len());
+        let mut exit_code = ExitCode::SUCCESS;
         for device in devices {
-            match archive.record(device) {
+            match reader.record(device) {
                 Ok(Some(record)) => records.push(record),
                 Ok(None) => {
                     eprint_note("note", format!("device {device} has no `device.json` yet"));
                 }
-                Err(error) => eprint_note(
-                    "warning",
-                    format!(
-                        "`device.json` of device {device} cannot be read: {}",
-                        causes(&error)
-                    ),
-                ),
+                Err(error) => {
+                    exit_code = ExitCode::FAILURE;
+                    let causes = causes(&error);
+                    let text = format!("`device.json` of device {device} cannot be read: {causes}");
+                    eprint_note("warning", text);
+                }
             }
         }
         if self.json {
-            print_json(&records)
-        } else if records.is_empty() {
-            Ok(())
-        } else {
-            print(in_table(&records))
+            print_json(&records)?;
+        } else if !records.is_empty() {
+            print(in_table(&records))?;
         }
+        Ok(exit_code)
     }
 }
 

@@ -13,6 +13,7 @@ mod show;
 mod since;
 mod store_args;
 mod table;
+mod undelivered;
 
 use std::process::ExitCode;
 
@@ -39,6 +40,7 @@ pub(super) struct Devices {
 enum Command {
     Show(show::Show),
     Audits(audits::Audits),
+    Undelivered(undelivered::UndeliveredArgs),
     Db(db::Db),
     Credential(credential::Credential),
 }
@@ -49,15 +51,17 @@ impl Devices {
             None => self.list.json,
             Some(Command::Show(show)) => show.json,
             Some(Command::Audits(audits)) => audits.form.json,
+            Some(Command::Undelivered(undelivered)) => undelivered.json,
             Some(Command::Db(_) | Command::Credential(_)) => false,
         }
     }
 
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
         match self.command {
-            None => self.list.run(),
+            None => return self.list.run(),
             Some(Command::Show(show)) => show.run(),
             Some(Command::Audits(audits)) => audits.run(),
+            Some(Command::Undelivered(undelivered)) => undelivered.run(),
             Some(Command::Db(db)) => db.run(),
             Some(Command::Credential(credential)) => credential.run(),
         }?;

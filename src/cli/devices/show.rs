@@ -12,7 +12,7 @@ use super::list::last_call_in;
 use super::pretty_json::pretty_json;
 use super::store_args::StoreArgs;
 use super::table::{moment, or_dash};
-use engage_store::{DeviceId, DeviceRecord, StoreReader, Timestamped};
+use engage_store::{DeviceId, DeviceRecord, Timestamped};
 use engage_wire::escape_for_terminal;
 
 /// Show everything that is known of a device, with its last upload.
@@ -40,13 +40,11 @@ impl Show {
             store,
             json,
         } = self;
-        let archive = StoreReader::new(&store.directory_with(device)?);
-        let record = archive
+        let reader = store.open_with(device)?.reader;
+        let record = reader
             .record(device)
             .map_err(|source| DevicesError::Record { device, source })?;
-        let config = archive
-            .redacted_config(device)
-            .map_err(DevicesError::from)?;
+        let config = reader.redacted_config(device).map_err(DevicesError::from)?;
         if record.is_none() {
             eprint_note("note", format!("device {device} has no `device.json` yet"));
         }

@@ -1,4 +1,4 @@
-//! Which directory the commands read.
+//! Which store the commands read.
 
 use std::path::PathBuf;
 
@@ -7,7 +7,7 @@ use clap::Args;
 use super::super::output::Failure;
 use super::error::DevicesError;
 use crate::config::Config;
-use engage_store::DeviceId;
+use engage_store::{DeviceId, StoreReader};
 
 /// Names the configuration, whose `[devices] directory` is read.
 #[derive(Args, Debug)]
@@ -17,9 +17,16 @@ pub(super) struct StoreArgs {
     config: PathBuf,
 }
 
+/// What a command reads from.
+pub(super) struct OpenedStore {
+    pub(super) reader: StoreReader,
+    /// For messages.
+    pub(super) directory: PathBuf,
+}
+
 impl StoreArgs {
-    /// The directory, which exists.
-    pub(super) fn directory(&self) -> Result<PathBuf, Failure> {
+    /// The store, which exists.
+    pub(super) fn open(&self) -> Result<OpenedStore, Failure> {
         let config = Config::load(&self.config)?;
         let Some(directory) = config.devices.directory.path() else {
             return Err(DevicesError::NotRecorded {
@@ -34,15 +41,19 @@ impl StoreArgs {
             }
             .into());
         }
-        Ok(directory.to_owned())
+        Ok(OpenedStore {
+            reader: StoreReader::new(directory),
+            directory: directory.to_owned(),
+        })
     }
 
-    /// The directory, in which the device has one of its own.
-    pub(super) fn directory_with(&self, device: DeviceId) -> Result<PathBuf, Failure> {
-        let directory = self.directory()?;
-        if !directory.join(device.to_string()).is_dir() {
+    /// The store, in which the device has records.
+    pub(super) fn open_with(&self, device: DeviceId) -> Result<OpenedStore, Failure> {
+        let store = self.open()?;
+        if !store.reader.has_device(device) {
+            let directory = store.directory;
             return Err(DevicesError::UnknownDevice { device, directory }.into());
         }
-        Ok(directory)
+        Ok(store)
     }
 }

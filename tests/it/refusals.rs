@@ -301,7 +301,7 @@ fn configurations_that_cannot_be_understood() {
         it.write("config.toml", bytes);
     });
     assert_refused("escapes_in_a_path", &["config-path"], |it| {
-        it.edit("pki/site.key", r"C:\temp\new\site.key");
+        it.edit("pki/site.key", r"C:\temp\new\tower.key");
     });
 }
 

@@ -40,8 +40,12 @@ fn reasons(app: &App, now: Timestamp) -> Vec<String> {
     let expired = publication
         .expiries()
         .iter()
-        .filter(|it| it.not_after < now);
+        .filter(|it| it.validity.is_over(now));
     let mut reasons: Vec<_> = expired.map(expired_certificate).collect();
+    if let Err(refusals) = publication.identity() {
+        let withheld = refusals.iter();
+        reasons.extend(withheld.map(|it| format!("the TLS listener refuses everybody: {it}")));
+    }
     match store(app).map(|store| store.health()) {
         Some(Health::Failing { reason }) => {
             reasons.push(format!("call-ins cannot be stored: {reason}"));
@@ -56,8 +60,11 @@ fn expired_certificate(expiry: &Expiry) -> String {
     let Expiry {
         role,
         subject,
-        not_after,
+        validity,
         ..
     } = expiry;
-    format!("{role} certificate `{subject}` expired at {not_after}")
+    format!(
+        "{role} certificate `{subject}` expired at {}",
+        validity.not_after
+    )
 }

@@ -10,14 +10,14 @@ use serde::Serialize;
 use super::output::{ErrorEntry, Failure, print, print_json};
 use crate::config::{BaseUrl, Config, ConfigSource, ListenOverrides};
 use crate::daemon::recording_refusals;
-use crate::publication::{Inventory, SiteEntry, Validation, Warning, validate};
+use crate::publication::{Inventory, Publication, SiteEntry, Validation, Warning, validate};
 use engage_wire::clock;
 use engage_wire::diagnostic::{Explain, explained};
 use engage_wire::limits::MAX_CHAIN_BYTES;
 
 /// Prove everything that `serve` would, without listening.
 ///
-/// Exit code 0 when `serve` would start, 1 when not.
+/// Exit code 0 when `serve` would serve all of it, 1 when not.
 #[derive(Args, Debug)]
 #[command(
     after_help = "Example:\n  engage-host check --config /etc/engage-host/config.toml --strict"
@@ -103,7 +103,7 @@ impl Report {
             outcome,
         } = validation;
         let recording = recording_refusals(config);
-        let mut refusals: Vec<_> = match &outcome {
+        let mut refusals: Vec<_> = match &outcome.and_then(Publication::with_identity) {
             Ok(_) => Vec::new(),
             Err(refusals) => refusals
                 .iter()

@@ -10,6 +10,7 @@ use tracing::{error, warn};
 
 use crate::publication::{CurrentPublication, Expiry, Publication};
 use engage_wire::clock::{self, days_between};
+use engage_wire::pki::Validity;
 
 /// Looks at what is published: at once, every hour, and after each reload.
 pub(super) async fn run(published: CurrentPublication, reloaded: &Notify) {
@@ -51,7 +52,7 @@ impl ExpiryWatch {
 
     /// Days left, if a warning is due.
     fn due(&mut self, expiry: &Expiry, now: Timestamp) -> Option<i64> {
-        let days = days_between(now, expiry.not_after);
+        let days = days_between(now, expiry.validity.not_after);
         let threshold = *THRESHOLD_DAYS
             .iter()
             .find(|threshold| days <= **threshold)?;
@@ -64,7 +65,7 @@ fn report(expiry: &Expiry, days: i64) {
     let Expiry {
         role,
         subject,
-        not_after,
+        validity: Validity { not_after, .. },
         ..
     } = expiry;
     if days < 0 {
@@ -100,7 +101,10 @@ mod tests {
         let expiry = Expiry {
             role: "server".into(),
             subject: "CN=a".into(),
-            not_after: end,
+            validity: Validity {
+                not_before: Timestamp::UNIX_EPOCH,
+                not_after: end,
+            },
             fingerprint: "AA".into(),
         };
         let mut watch = ExpiryWatch::default();
@@ -116,7 +120,10 @@ mod tests {
         let expiry = Expiry {
             role: "root".into(),
             subject: "CN=a".into(),
-            not_after: end,
+            validity: Validity {
+                not_before: Timestamp::UNIX_EPOCH,
+                not_after: end,
+            },
             fingerprint: "AA".into(),
         };
         let mut watch = ExpiryWatch::default();

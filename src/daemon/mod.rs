@@ -1,5 +1,6 @@
 //! The application: `Config -> Sockets -> Running -> Drained`.
 
+mod base_url;
 mod expiry;
 mod reload;
 mod reload_outcome;
@@ -16,16 +17,18 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::admin;
-use crate::config::{Config, ConfigSource};
+use crate::config::{BaseUrl, Config, ConfigSource};
 use crate::platform::service_manager::{self, OwnCall};
 use crate::platform::{self, ReloadSignals};
 use crate::publication::{CurrentPublication, Publication, Refusals, Validation, validate};
 use crate::routes::App;
 use crate::server::{Rules, Servers, Sockets};
+use base_url::ToldBaseUrl;
 use engage_wire::clock;
+use engage_wire::diagnostic::{Explain, one_line};
 use reload::Reloader;
 use reload_requests::ReloadRequests;
 use store::{CallInError, Delivery, Recording};
@@ -87,7 +90,8 @@ impl Running {
         let requests = ReloadRequests::listen();
         let http = sockets.http_address()?;
         let files = FileFingerprint::read(&config);
-        let published = CurrentPublication::new(publication(&config, http)?);
+        let base_url = ToldBaseUrl::new(&config, http);
+        let published = CurrentPublication::new(publication(&config, &base_url.url)?);
         let Recording { call_in, delivery } = store::open(&config, &published)?;
         let app = Arc::new(App::new(published, call_in));
         let own_call = OwnCall::default();
@@ -115,6 +119,8 @@ impl Running {
             source,
             config,
             http,
+            base_url,
+            is_time_spent: false,
             app: Arc::clone(&running.app),
             reloaded: Arc::clone(&running.reloaded),
         };
@@ -136,8 +142,9 @@ impl Running {
     fn warm_up(&self) {
         let published = self.app.published.clone();
         self.spawn(async move {
-            warm_up::warm_up(&published.current()).await;
-            service_manager::ready(reload_outcome::SERVING);
+            let publication = published.current();
+            warm_up::warm_up(&publication).await;
+            service_manager::ready(&reload_outcome::serving(&publication));
         });
     }
 
@@ -165,15 +172,31 @@ impl Running {
 }
 
 /// What is published first, or why nothing is.
-fn publication(config: &Config, http: SocketAddr) -> Result<Publication, Refusals> {
+///
+/// Where only the time of the server's chain stands against it, devices are at least told in clear
+/// text which certificate to install: a restart must not take that from them.
+fn publication(config: &Config, base_url: &BaseUrl) -> Result<Publication, Refusals> {
     let Validation {
         warnings, outcome, ..
-    } = validate(config, &config.base_url_at(http), clock::now());
+    } = validate(config, base_url, clock::now());
     for warning in &warnings {
         warn!(
             code = warning.code,
             "{}; hint: {}", warning.message, warning.hint
         );
     }
-    outcome
+    let publication = outcome?;
+    for refusal in publication
+        .identity()
+        .err()
+        .into_iter()
+        .flat_map(Refusals::iter)
+    {
+        error!(
+            code = &*Explain::code(refusal),
+            "the TLS listener refuses everybody: {}",
+            one_line(refusal)
+        );
+    }
+    Ok(publication)
 }

@@ -11,9 +11,10 @@ use std::time::{Duration, Instant};
 use miette::Diagnostic;
 use tokio::sync::Notify;
 use tokio::task::JoinError;
-use tokio::time::timeout;
+use tokio::time::{interval, timeout};
 use tracing::{info, warn};
 
+use super::base_url::ToldBaseUrl;
 use super::reload_outcome::{ReloadOutcome, ReloadRefusal};
 use super::reload_requests::ReloadRequests;
 use super::watch::{FileFingerprint, FileWatcher};
@@ -31,23 +32,32 @@ pub(super) struct Reloader {
     pub(super) config: Config,
     /// Where the plain listener is bound: the base URL may depend on it.
     pub(super) http: SocketAddr,
+    pub(super) base_url: ToldBaseUrl,
     pub(super) app: Arc<App>,
     /// Notified after each reload, refused or not.
     pub(super) reloaded: Arc<Notify>,
+    /// Whether a reload was tried because the server certificate has become valid.
+    pub(super) is_time_spent: bool,
 }
 
 impl Reloader {
-    /// Reloads at each signal, each request and each change of `files`, until dropped.
+    /// Reloads at each signal, each request, each change of `files`, and when time or the network
+    /// has changed what devices would be told, until dropped.
     pub(super) async fn run(
-        self,
+        mut self,
         files: FileFingerprint,
         mut signals: ReloadSignals,
         mut requests: ReloadRequests,
     ) {
         let mut sources = files.sources.clone();
         let mut watcher = FileWatcher::new(files);
+        let mut ticks = interval(CONDITION_INTERVAL);
         loop {
             let (trigger, request) = tokio::select! {
+                _ = ticks.tick() => match self.due() {
+                    Some(trigger) => (trigger, None),
+                    None => continue,
+                },
                 () = signals.recv() => ("SIGHUP", None),
                 () = watcher.changed() => ("files changed", None),
                 request = requests.next() => ("asked by `engage-host reload`", Some(request)),
@@ -64,8 +74,21 @@ impl Reloader {
         }
     }
 
+    /// Why to reload although neither files nor anybody ask for it.
+    fn due(&mut self) -> Option<&'static str> {
+        let publication = self.app.published.current();
+        if publication.identity().is_err() && publication.is_valid_at(clock::now()) {
+            // If it is refused for another reason, somebody has to mend that.
+            return (!std::mem::replace(&mut self.is_time_spent, true))
+                .then_some("the server certificate is valid now");
+        }
+        self.is_time_spent = false;
+        let is_stale = self.base_url.is_stale(self.http);
+        is_stale.then_some("this computer has another address")
+    }
+
     /// The outcome, and the files that were read if there was a configuration to name them.
-    async fn reload(&self, trigger: &str) -> (Option<FileFingerprint>, ReloadOutcome) {
+    async fn reload(&mut self, trigger: &str) -> (Option<FileFingerprint>, ReloadOutcome) {
         let started = Instant::now();
         info!("reloading: {trigger}");
         service_manager::reloading();
@@ -78,7 +101,7 @@ impl Reloader {
         let now = clock::now().as_second();
         let metrics = &self.app.metrics;
         metrics.reloaded(outcome.is_ok(), started.elapsed(), now);
-        service_manager::ready(&outcome.status());
+        service_manager::ready(&outcome.status(&self.app.published.current()));
         self.reloaded.notify_one();
         (files, outcome)
     }
@@ -87,9 +110,10 @@ impl Reloader {
     /// that does not answer must not take the next reload with it.
     async fn read(&self) -> Result<Candidate, ReloadRefusal> {
         let (source, http) = (self.source.clone(), self.http);
+        let told = self.base_url.clone();
         let credentials_file = self.config.devices.credentials_file.clone();
         let reading = tokio::task::spawn_blocking(move || {
-            Candidate::read(&source, http, credentials_file.as_deref())
+            Candidate::read(&source, http, &told, credentials_file.as_deref())
         });
         timeout(READ_TIMEOUT, reading)
             .await
@@ -98,14 +122,25 @@ impl Reloader {
     }
 
     /// Puts the candidate in force, or says why it must not be.
-    fn replace(&self, candidate: Candidate) -> Result<(), Vec<ReloadRefusal>> {
+    fn replace(&mut self, candidate: Candidate) -> Result<(), Vec<ReloadRefusal>> {
         let Candidate {
             config,
             files: _,
+            base_url,
             validation,
             credentials,
         } = candidate;
-        let publication = validation.outcome.map_err(|refusals| {
+        // Also if it is refused: else this would be tried every few seconds.
+        let told = std::mem::replace(&mut self.base_url, base_url);
+        let is_tls_served = self.app.published.current().identity().is_ok();
+        let publication = validation.outcome.and_then(|publication| {
+            if is_tls_served {
+                publication.with_identity()
+            } else {
+                Ok(publication)
+            }
+        });
+        let publication = publication.map_err(|refusals| {
             let refusals = refusals.iter();
             refusals
                 .map(|refusal| ReloadRefusal::new(refusal))
@@ -118,6 +153,10 @@ impl Reloader {
             );
         }
         self.warn_of_restart(&config);
+        if self.base_url.url != told.url {
+            let (old, new) = (&told.url, &self.base_url.url);
+            info!("devices are told `{new}` instead of `{old}`");
+        }
         self.app.metrics.published(&publication);
         self.app.published.replace(publication);
         if let (Some(call_in), Some(credentials)) = (&self.app.call_in, credentials) {
@@ -167,6 +206,7 @@ enum ReadError {
 struct Candidate {
     config: Config,
     files: FileFingerprint,
+    base_url: ToldBaseUrl,
     validation: Validation,
     credentials: Option<Credentials>,
 }
@@ -176,20 +216,26 @@ impl Candidate {
     fn read(
         source: &ConfigSource,
         http: SocketAddr,
+        told: &ToldBaseUrl,
         credentials_file: Option<&Path>,
     ) -> Result<Self, ReloadRefusal> {
         let config = source.load().map_err(|error| ReloadRefusal::new(&error))?;
         let files = FileFingerprint::read(&config);
-        let validation = validate(&config, &config.base_url_at(http), clock::now());
+        let base_url = told.next(&config, http);
+        let validation = validate(&config, &base_url.url, clock::now());
         let credentials = credentials_file.map(Credentials::load).transpose();
         Ok(Self {
             credentials: credentials.map_err(|error| ReloadRefusal::new(&error))?,
             validation,
+            base_url,
             files,
             config,
         })
     }
 }
+
+/// How often the clock and the network are looked at.
+const CONDITION_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Far longer than any disk takes.
 const READ_TIMEOUT: Duration = Duration::from_mins(1);

@@ -6,10 +6,20 @@ use miette::Diagnostic;
 use serde::{Deserialize, Serialize};
 use tracing::{error, info};
 
+use crate::publication::Publication;
 use engage_wire::diagnostic::{Explain, causes, one_line};
 
-/// The status line of a daemon whose files are in force.
-pub(super) const SERVING: &str = "serving";
+/// The status line of a daemon that serves `publication`.
+pub(super) fn serving(publication: &Publication) -> String {
+    match publication.identity() {
+        Ok(_) => "serving".to_owned(),
+        Err(refusals) => {
+            let reasons: Vec<_> = refusals.iter().map(ToString::to_string).collect();
+            let reasons = reasons.join("; ");
+            shortened(&format!("serving in clear text only: {reasons}"))
+        }
+    }
+}
 
 /// As the daemon tells it to `engage-host reload`: one JSON document.
 #[derive(Debug, Deserialize, Serialize)]
@@ -44,13 +54,12 @@ impl ReloadOutcome {
         }
     }
 
-    /// One line for people.
-    pub(super) fn status(&self) -> String {
+    /// One line for people about a daemon that serves `publication` now.
+    pub(super) fn status(&self, publication: &Publication) -> String {
         let Some((first, others)) = self.refusals.split_first() else {
-            return SERVING.to_owned();
+            return serving(publication);
         };
-        // systemd takes no datagram above 4 KiB, and a status line is read at a glance.
-        let reason: String = one_line(first).chars().take(MAX_STATUS_CHARS).collect();
+        let reason = shortened(&one_line(first));
         let others = match others.len() {
             0 => String::new(),
             count => format!(" (and {count} more, see the log)"),
@@ -86,6 +95,11 @@ impl Diagnostic for ReloadRefusal {
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
         Some(Box::new(&self.hint))
     }
+}
+
+/// systemd takes no datagram above 4 KiB, and a status line is read at a glance.
+fn shortened(text: &str) -> String {
+    text.chars().take(MAX_STATUS_CHARS).collect()
 }
 
 const MAX_STATUS_CHARS: usize = 500;

@@ -23,7 +23,9 @@ pub(super) async fn warm_up(publication: &Publication) {
     let Some(anchor) = publication.any_anchor() else {
         return;
     };
-    let identity = publication.identity().clone();
+    let Ok(identity) = publication.identity().cloned() else {
+        return;
+    };
     let warm = identity.clone();
     // Not on a worker: plain connections would have to wait for the entropy.
     let _ = spawn_blocking(move || warm.warm_up()).await;
@@ -46,7 +48,7 @@ async fn handshakes(devices: [CachedTlsClient; 2], identity: TlsIdentity) {
         let peer = (Ipv4Addr::LOCALHOST, 0).into();
         let (device, server) = tokio::join!(
             device.handshake(far, peer, &name, deadline),
-            tls::accept(near, |_| identity.clone()),
+            tls::accept(near, |_| Some(identity.clone())),
         );
         if let (Err(error), _) | (Ok(_), Err((error, _))) =
             (device.map_err(std::io::Error::other), server)

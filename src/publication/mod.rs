@@ -19,7 +19,7 @@ use rustls::server::ClientHello;
 
 use crate::tls::TlsIdentity;
 use engage_wire::HostName;
-use engage_wire::pki::{Certificate, Fingerprint};
+use engage_wire::pki::{Certificate, Fingerprint, Validity};
 use engage_wire::site::{Announcement, SiteName};
 use jiff::Timestamp;
 
@@ -48,8 +48,12 @@ impl CurrentPublication {
 
     /// What a client of the TLS listener is shown: the same for every one of them.
     #[must_use]
-    pub fn select_identity(&self, _peer: SocketAddr, _hello: &ClientHello<'_>) -> TlsIdentity {
-        self.current().identity().clone()
+    pub fn select_identity(
+        &self,
+        _peer: SocketAddr,
+        _hello: &ClientHello<'_>,
+    ) -> Option<TlsIdentity> {
+        self.current().identity().ok().cloned()
     }
 
     /// The publication in force at this moment.
@@ -67,7 +71,8 @@ pub struct Publication {
     sites: HashMap<HostName, Arc<PublishedSite>>,
     /// The one without `hosts`.
     default_site: Option<Arc<PublishedSite>>,
-    identity: TlsIdentity,
+    /// What the TLS listener proves itself with, or why devices would refuse it now.
+    identity: Result<TlsIdentity, Refusals>,
     expiries: Vec<Expiry>,
     chain_bytes: usize,
 }
@@ -92,8 +97,8 @@ pub struct Expiry {
     pub role: String,
     /// Subject name.
     pub subject: String,
-    /// Last valid second.
-    pub not_after: Timestamp,
+    /// First and last valid second.
+    pub validity: Validity,
     /// SHA-256 fingerprint.
     pub fingerprint: String,
 }
@@ -124,6 +129,14 @@ impl Publication {
         sites.next().map(|site| &*site.anchor)
     }
 
+    fn are_anchors_valid_at(&self, now: Timestamp) -> bool {
+        let mut sites = self.default_site.iter().chain(self.sites.values());
+        sites.all(|site| {
+            let validity = site.anchor.validity();
+            !validity.is_early(now) && !validity.is_over(now)
+        })
+    }
+
     /// When each certificate of the chain and above ends, the server's first.
     #[must_use]
     pub fn expiries(&self) -> &[Expiry] {
@@ -136,9 +149,23 @@ impl Publication {
         self.chain_bytes
     }
 
-    /// What the TLS listener proves itself with.
+    /// What the TLS listener proves itself with, or why devices would refuse it now: the time of
+    /// the server's chain has not begun or is over.
+    pub fn identity(&self) -> Result<&TlsIdentity, &Refusals> {
+        self.identity.as_ref()
+    }
+
+    /// The same if the TLS listener can prove itself, or why not.
+    pub fn with_identity(self) -> Result<Self, Refusals> {
+        let identity = Ok(self.identity?);
+        Ok(Self { identity, ..self })
+    }
+
+    /// Whether the time of every certificate has begun and is not over.
     #[must_use]
-    pub fn identity(&self) -> &TlsIdentity {
-        &self.identity
+    pub fn is_valid_at(&self, now: Timestamp) -> bool {
+        self.expiries
+            .iter()
+            .all(|it| !it.validity.is_early(now) && !it.validity.is_over(now))
     }
 }

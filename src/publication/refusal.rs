@@ -152,6 +152,13 @@ pub enum Refusal {
     },
 }
 
+impl Refusal {
+    /// Whether it may go away by itself, and may have come by itself.
+    pub(super) fn is_about_time(&self) -> bool {
+        matches!(self, Self::Expired { .. } | Self::NotYetValid { .. })
+    }
+}
+
 impl Explain for Refusal {
     fn code(&self) -> Cow<'static, str> {
         match self {

@@ -11,7 +11,7 @@ use tower_http::add_extension::AddExtension;
 use tracing::{debug, warn};
 
 use super::acceptor::{Accepting, WithConnection, refused};
-use super::admit::{Admission, Admitted};
+use super::admit::{Admission, Admitted, Rejection};
 use super::listener::Accepted;
 use super::stream::{Capture, ClientStream, HandshakeCapture, Timeouts, client_stream};
 use crate::connection::{Connection, ConnectionState, ListenerKind, Phase, TlsSession};
@@ -51,6 +51,13 @@ impl TlsAcceptor {
         admitted: Admitted,
     ) -> io::Result<(TlsStream<HandshakeCapture<ClientStream>>, Connection)> {
         let started = Instant::now();
+        let published = &self.app.published;
+        if published.current().identity().is_err() {
+            let peer = admitted.peer;
+            self.admission
+                .report(LISTENER, peer, &Rejection::NoCertificate);
+            return Err(refused());
+        }
         let Admitted {
             socket,
             prefix,
@@ -69,15 +76,15 @@ impl TlsAcceptor {
             state,
             _guard: Some(guard),
         };
-        let published = &self.app.published;
         let stream = tls::accept(HandshakeCapture::start(stream), |hello| {
             published.select_identity(peer, hello)
         });
         let mut stream = stream.await.map_err(|(error, stream)| {
             let capture = stream.map(|mut stream| stream.finish());
-            let identity = published.current().identity().clone();
-            let capture = capture.unwrap_or_default();
-            self.explain(&connection, identity.capabilities(), &error, &capture);
+            if let Ok(identity) = published.current().identity().cloned() {
+                let capture = capture.unwrap_or_default();
+                self.explain(&connection, identity.capabilities(), &error, &capture);
+            }
             refused()
         })?;
         let (capturing, session) = stream.get_mut();

@@ -10,10 +10,10 @@ use tokio_rustls::server::TlsStream;
 use super::TlsIdentity;
 
 /// A whole handshake, or why there was none and the stream that it failed on. `select` chooses the
-/// identity for a client once its hello has been read.
+/// identity for a client once its hello has been read; without one there is no handshake.
 pub(crate) async fn accept<S>(
     stream: S,
-    select: impl FnOnce(&ClientHello<'_>) -> TlsIdentity,
+    select: impl FnOnce(&ClientHello<'_>) -> Option<TlsIdentity>,
 ) -> Result<TlsStream<S>, (io::Error, Option<S>)>
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -24,7 +24,10 @@ where
         Err(error) => return Err((error, acceptor.take_io())),
     };
     let hello = start.client_hello();
-    let config = select(&hello).server_config(&hello);
+    let Some(identity) = select(&hello) else {
+        return Err((io::ErrorKind::NotFound.into(), None));
+    };
+    let config = identity.server_config(&hello);
     let handshake = start.into_stream(config).into_fallible();
     handshake
         .await

@@ -1,11 +1,12 @@
 //! The clock moves across a certificate's end while the daemon runs, by libfaketime.
 
+use std::io::{Read, Write};
 use std::path::PathBuf;
 
 use time::macros::format_description;
 use time::{Duration, OffsetDateTime};
 
-use crate::harness::{Chain, Daemon, Installation, get, tls_get, trusting};
+use crate::harness::{Chain, Daemon, Installation, Response, connect, get, tls_get, trusting};
 
 const ANNOUNCEMENT: &str = "/swordfish/lock/certificates/current";
 
@@ -95,6 +96,14 @@ fn expiry_is_warned_of_and_then_refused_while_the_old_state_is_served() {
     daemon.wait_for_metric("reloads_total", &[("result", "failure")], 1);
 
     // A renewed certificate makes it ready again.
+    renew(&installation, &chain);
+    let before = daemon.seen("reloaded:").count();
+    daemon.wait_for_count("reloaded:", before + 1);
+    assert_eq!(get(admin, "/readyz").status(), 200);
+}
+
+/// Puts a server certificate of the same key and issuer in the place of the old one.
+fn renew(installation: &Installation, chain: &Chain) {
     let renewed = crate::harness::Request {
         days: (-1, 300),
         ..crate::harness::Request::new(
@@ -106,7 +115,65 @@ fn expiry_is_warned_of_and_then_refused_while_the_old_state_is_served() {
     let renewed = renewed.issued_by(&chain.intermediate);
     let pem = format!("{}{}", renewed.pem, chain.intermediate.pem);
     installation.write("pki/partner_server.pem", pem);
-    let before = daemon.seen("reloaded:").count();
-    daemon.wait_for_count("reloaded:", before + 1);
+}
+
+#[test]
+fn a_start_with_an_expired_server_certificate_tells_devices_in_clear_text_what_to_install() {
+    let chain = Chain::issue(|[server, ..]| server.days = (-20, -10));
+    let installation = Installation::new(&chain).with_admin();
+    let mut daemon = Daemon::start(&installation);
+    let line = daemon.wait_for("the TLS listener refuses everybody: server certificate");
+    assert!(
+        line.contains("ERROR") && line.contains("expired at"),
+        "{line}"
+    );
+    assert_eq!(get(daemon.http, ANNOUNCEMENT).status(), 200);
+    let file = get(daemon.http, "/static/Device_Certificates/partner_CA.der");
+    assert_eq!(file.body, chain.root.der);
+    // Nobody is shown what devices would refuse.
+    let mut refused = connect(daemon.https);
+    assert_eq!(refused.read(&mut [0]).unwrap_or(0), 0);
+    daemon.wait_for("refused: the server certificate is not valid now");
+    daemon.wait_for_metric(
+        "refusals_total",
+        &[("listener", "https"), ("limit", "certificate")],
+        1,
+    );
+    let admin = daemon.admin();
+    let reason = body_text(&get(admin, "/readyz"));
+    let expected = "not ready: the TLS listener refuses everybody: server certificate";
+    assert!(reason.contains(expected), "{reason}");
+    renew(&installation, &chain);
+    daemon.wait_for("reloaded:");
+    let config = trusting(&chain.root.der);
+    assert_eq!(tls_get(daemon.https, &config, ANNOUNCEMENT).status(), 200);
     assert_eq!(get(admin, "/readyz").status(), 200);
+}
+
+#[test]
+fn a_clock_that_is_set_after_the_start_brings_the_tls_listener_back() {
+    let Some(library) = faketime() else {
+        return;
+    };
+    // As on a board without a battery: its clock is between the root and the server certificate.
+    let chain = Chain::issue(|[server, ..]| server.days = (1, 100));
+    let installation = Installation::new(&chain).with_admin();
+    set_clock(&installation, 0);
+    let mut daemon = start_in_faked_time(&installation, &library);
+    let line = daemon.wait_for("the TLS listener refuses everybody: server certificate");
+    assert!(line.contains("is valid from"), "{line}");
+    assert_eq!(get(daemon.http, ANNOUNCEMENT).status(), 200);
+    set_clock(&installation, 3);
+    daemon.wait_for("reloading: the server certificate is valid now");
+    daemon.wait_for("reloaded:");
+    // Our own clients go by the true time: that it is read at all shows that it is let in.
+    let mut caller = connect(daemon.https);
+    caller.write_all(b"no TLS at all").unwrap();
+    daemon.wait_for("TLS handshake with");
+    let admin = daemon.admin();
+    assert_eq!(get(admin, "/readyz").status(), 200);
+}
+
+fn body_text(response: &Response) -> String {
+    String::from_utf8(response.body.clone()).unwrap()
 }

@@ -13,6 +13,7 @@ mod admin;
 mod admin_limits;
 mod admission;
 mod answers;
+mod base_url;
 mod call_in;
 mod chains;
 mod crash;

@@ -195,12 +195,25 @@ fn announced_certificates_above_no_chain() {
 
 #[test]
 fn certificates_out_of_their_time() {
-    for (at, role) in ["server", "intermediate", "root"].into_iter().enumerate() {
-        let chain = Chain::issue(|requests| requests[at].days = (-20, -10));
-        assert_chain_refused(&format!("expired_{role}"), &["expired"], &chain, |_| {});
-    }
-    let chain = Chain::issue(|[server, ..]| server.days = (10, 20));
-    assert_chain_refused("not_yet_valid", &["not-yet-valid"], &chain, |_| {});
+    let root = Chain::issue(|[_, _, root]| root.days = (-20, -10));
+    assert_chain_refused("expired_root", &["expired"], &root, |_| {});
+    let server = Chain::issue(|[server, ..]| server.days = (-20, -10));
+    assert_check_refused("expired_server", &["expired"], &server);
+    let intermediate = Chain::issue(|[_, intermediate, _]| intermediate.days = (-20, -10));
+    assert_check_refused("expired_intermediate", &["expired"], &intermediate);
+    let early = Chain::issue(|[server, ..]| server.days = (10, 20));
+    assert_check_refused("not_yet_valid", &["not-yet-valid"], &early);
+}
+
+/// For what `serve` serves in clear text all the same.
+fn assert_check_refused(name: &str, codes: &[&str], chain: &Chain) {
+    let installation = Installation::new(chain);
+    installation.set_base_url("http://10.44.68.128");
+    assert_eq!(installation.refusal_codes(), codes, "{name}");
+    let checked = installation.check(&[]);
+    assert_eq!(checked.code, Some(1), "{name}");
+    let told = format!("$ engage-host check\n{}", checked.stdout_text());
+    insta::assert_snapshot!(name, shown(&installation, &told));
 }
 
 #[test]

@@ -31,7 +31,9 @@ pub struct Validation {
     pub inventory: Inventory,
     /// What devices accept, but somebody should look at.
     pub warnings: Vec<Warning>,
-    /// What can be served, or why nothing is.
+    /// What can be served, or why nothing is. Where only the time of the server's chain stands
+    /// against it, what can be served in clear text: devices can still be told which certificate
+    /// to install, and fetch it.
     pub outcome: Result<Publication, Refusals>,
 }
 
@@ -63,6 +65,15 @@ pub fn validate(config: &Config, base_url: &BaseUrl, now: Timestamp) -> Validati
         warnings,
         outcome: match (publication, Refusals::new(refusals)) {
             (Some(publication), None) => Ok(publication),
+            (Some(publication), Some(refusals))
+                if refusals.iter().all(Refusal::is_about_time)
+                    && publication.are_anchors_valid_at(now) =>
+            {
+                Ok(Publication {
+                    identity: Err(refusals),
+                    ..publication
+                })
+            }
             (_, Some(refusals)) => Err(refusals),
             (None, None) => unreachable!("nothing is withheld without a refusal"),
         },
@@ -121,7 +132,7 @@ impl Validator<'_> {
             certificates,
             sites: HashMap::new(),
             default_site: None,
-            identity,
+            identity: Ok(identity),
             expiries: std::mem::take(&mut self.expiries),
             chain_bytes: chain_bytes.unwrap_or(0),
         };

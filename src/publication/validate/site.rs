@@ -214,7 +214,7 @@ impl Validator<'_> {
             self.expiries.push(Expiry {
                 role: role.to_string(),
                 subject: certificate.subject().to_owned(),
-                not_after: validity.not_after,
+                validity,
                 fingerprint: fingerprint.clone(),
             });
             self.inventory.certificates.push(CertificateEntry {

@@ -176,7 +176,8 @@ impl Admission {
         (peer, Rejection::LimitReached { limit, max })
     }
 
-    fn report(&self, listener: ListenerKind, peer: SocketAddr, rejection: &Rejection) {
+    /// Counts and logs a connection that is turned away.
+    pub(super) fn report(&self, listener: ListenerKind, peer: SocketAddr, rejection: &Rejection) {
         if let Some(label) = rejection.label() {
             self.metrics.refused(listener, label);
             self.log.write(listener, peer, rejection);

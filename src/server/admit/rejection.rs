@@ -23,6 +23,8 @@ pub(in crate::server) enum Rejection {
     NotAllowed,
     /// A balancer did not say for whom it calls.
     ProxyHeader(io::Error),
+    /// Devices would refuse the server's certificate now, so that none is shown.
+    NoCertificate,
     /// The daemon's own call, which has learned what it wanted to know.
     WatchdogProbe,
 }
@@ -32,6 +34,7 @@ impl Rejection {
     pub(super) fn label(&self) -> Option<&'static str> {
         match self {
             Self::LimitReached { limit, .. } => Some(limit.name()),
+            Self::NoCertificate => Some("certificate"),
             Self::NotAllowed => Some("allow"),
             Self::ProxyHeader(_) => Some("proxy_protocol"),
             Self::WatchdogProbe => None,
@@ -43,6 +46,7 @@ impl Rejection {
 #[derive(Debug, Default)]
 pub(super) struct RejectionLog {
     limit_reached: LogThrottle,
+    no_certificate: LogThrottle,
     not_allowed: LogThrottle,
     proxy_header: LogThrottle,
 }
@@ -51,6 +55,7 @@ impl RejectionLog {
     pub(super) fn write(&self, listener: ListenerKind, peer: SocketAddr, rejection: &Rejection) {
         let throttle = match rejection {
             Rejection::LimitReached { .. } => &self.limit_reached,
+            Rejection::NoCertificate => &self.no_certificate,
             Rejection::NotAllowed => &self.not_allowed,
             Rejection::ProxyHeader(_) => &self.proxy_header,
             Rejection::WatchdogProbe => return,
@@ -66,6 +71,10 @@ impl RejectionLog {
                     "{listener} connection from {peer} refused: `[limits] {limit} = {max}` is reached{others}",
                 );
             }
+            Rejection::NoCertificate => warn!(
+                %listener, %peer, others = others.count(),
+                "{listener} connection from {peer} refused: the server certificate is not valid now{others}",
+            ),
             Rejection::NotAllowed => warn!(
                 %listener, %peer, others = others.count(),
                 "{listener} caller {peer} is outside `[access] allow`{others}",

@@ -72,7 +72,7 @@ impl PublicationMetrics {
             };
             self.not_after
                 .get_or_create(&labels)
-                .set(expiry.not_after.as_second());
+                .set(expiry.validity.not_after.as_second());
         }
         self.chain_size
             .set(i64::try_from(publication.chain_bytes()).unwrap_or(i64::MAX));

@@ -9,16 +9,20 @@
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
+use engage_store::DeviceId;
 use jiff::Timestamp;
 use tracing::warn;
 
 use crate::sharded_lru::ShardedLru;
 use engage_wire::pki::Fingerprint;
 
-/// The fetches of each address. Full addresses, not networks: in a building with IPv6 all devices share one /64, and
-/// what one of them does says nothing about the others.
+/// The latest fetches, by who fetched.
+///
+/// By serial number, or by address where the request names none: in a building behind one address
+/// a device's fetch is not another's. Full addresses and not networks: with IPv6 all devices of a
+/// building share one /64.
 #[derive(Debug, Default)]
-pub struct AnnouncementFetches(ShardedLru<IpAddr, Fetches>);
+pub struct AnnouncementFetches(ShardedLru<DeviceId, Fetches>);
 
 /// An announcement was fetched.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -45,47 +49,53 @@ struct WithoutTls {
 }
 
 impl AnnouncementFetches {
-    /// A device fetched an announcement in clear text. The third time without a TLS session is logged as a probable
-    /// mismatch, and then once an hour.
-    pub fn fetched_in_clear(&self, device: IpAddr, fetch: Fetch) {
-        if let Some(count) = self.record(device, fetch, Some(Instant::now())) {
+    /// `fetcher` fetched an announcement from `peer`, in clear text. The third time without a TLS
+    /// session is logged as a probable mismatch, and then once an hour.
+    pub fn fetched_in_clear(&self, fetcher: DeviceId, peer: IpAddr, fetch: Fetch) {
+        self.fetched_in_tls(fetcher, peer, fetch);
+        if let Some(count) = self.count_without_tls(peer, Instant::now()) {
             warn!(
-                peer = %device, count,
-                "{device} has fetched the announcement {count} times without a TLS session: its site key or its installed certificate probably does not match",
+                %peer, count,
+                "{peer} has fetched the announcement {count} times without a TLS session: its site key or its installed certificate probably does not match",
             );
         }
     }
 
-    /// A device fetched an announcement within TLS.
-    pub fn fetched_in_tls(&self, device: IpAddr, fetch: Fetch) {
-        self.record(device, fetch, None);
+    /// `fetcher` fetched an announcement from `peer`, within TLS.
+    pub fn fetched_in_tls(&self, fetcher: DeviceId, peer: IpAddr, fetch: Fetch) {
+        let mut shard = self.0.shard(peer);
+        shard.entry(fetcher).or_insert_with(Fetches::default).last = Some(fetch);
     }
 
-    /// A device completed a handshake: whatever was wrong is right now.
-    pub fn handshake_completed(&self, device: IpAddr) {
-        if let Some(fetches) = self.0.shard(device).get_mut(&device) {
+    /// Somebody completed a handshake from `peer`: whatever was wrong is right now.
+    pub fn handshake_completed(&self, peer: IpAddr) {
+        if let Some(fetches) = self.0.shard(peer).get_mut(&address(peer)) {
             fetches.without_tls = None;
         }
     }
 
-    /// What a device fetched last, once.
+    /// What a device that calls in from `peer` fetched last, once. Without a fetch that names it,
+    /// one from its address that names nobody.
     #[must_use]
-    pub fn take(&self, device: IpAddr) -> Option<Fetch> {
-        self.0.shard(device).get_mut(&device)?.last.take()
+    pub fn take(&self, device: DeviceId, peer: IpAddr) -> Option<Fetch> {
+        let mut shard = self.0.shard(peer);
+        let mut take = |key: &DeviceId| shard.get_mut(key)?.last.take();
+        take(&device).or_else(|| take(&address(peer)))
     }
-}
 
-impl AnnouncementFetches {
-    fn record(&self, device: IpAddr, fetch: Fetch, in_clear: Option<Instant>) -> Option<u32> {
-        let mut shard = self.0.shard(device);
-        let fetches = shard.entry(device).or_insert_with(Fetches::default);
-        fetches.last = Some(fetch);
-        let now = in_clear?;
-        fetches
+    fn count_without_tls(&self, peer: IpAddr, now: Instant) -> Option<u32> {
+        self.0
+            .shard(peer)
+            .entry(address(peer))
+            .or_insert_with(Fetches::default)
             .without_tls
             .get_or_insert_with(|| WithoutTls::new(now))
             .count(now)
     }
+}
+
+fn address(peer: IpAddr) -> DeviceId {
+    DeviceId::Address(peer.to_canonical())
 }
 
 impl WithoutTls {
@@ -122,6 +132,8 @@ const FORGET_AFTER: Duration = Duration::from_hours(7 * 24);
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
     use engage_wire::pki::Certificate;
     use engage_wire::pki::issue::{CertifiedIssuer, ServerDays, ValidityPolicy};
@@ -144,25 +156,43 @@ mod tests {
         assert_eq!(at(3603), Some(5));
     }
 
+    const PEER: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
+
+    fn device(serial: &str) -> DeviceId {
+        serial.parse().unwrap()
+    }
+
     #[test]
     fn a_handshake_clears_the_suspicion_but_not_the_fetch() {
         let (fetches, fetch) = (AnnouncementFetches::default(), fetch());
-        let (device, now) = (IpAddr::from([10, 0, 0, 1]), Instant::now());
-        fetches.record(device, fetch, Some(now));
-        fetches.record(device, fetch, Some(now));
-        fetches.handshake_completed(device);
-        assert_eq!(fetches.record(device, fetch, Some(now)), None);
-        assert_eq!(fetches.take(device), Some(fetch));
-        assert_eq!(fetches.take(device), None);
+        let now = Instant::now();
+        fetches.fetched_in_tls(address(PEER), PEER, fetch);
+        fetches.count_without_tls(PEER, now);
+        fetches.count_without_tls(PEER, now);
+        fetches.handshake_completed(PEER);
+        assert_eq!(fetches.count_without_tls(PEER, now), None);
+        assert_eq!(fetches.take(address(PEER), PEER), Some(fetch));
+        assert_eq!(fetches.take(address(PEER), PEER), None);
+    }
+
+    #[test]
+    fn a_fetch_is_credited_to_the_device_that_it_names() {
+        let (fetches, fetch) = (AnnouncementFetches::default(), fetch());
+        let (one, other) = (device("0123456789ABCDEF"), device("FEDCBA9876543210"));
+        fetches.fetched_in_clear(one, PEER, fetch);
+        assert_eq!(fetches.take(other, PEER), None);
+        assert_eq!(fetches.take(one, PEER), Some(fetch));
+        // One that names nobody is of whoever calls in from there.
+        fetches.fetched_in_clear(address(PEER), PEER, fetch);
+        assert_eq!(fetches.take(other, PEER), Some(fetch));
     }
 
     #[test]
     fn devices_of_one_ipv6_subnet_are_not_taken_for_each_other() {
-        let (fetches, fetch) = (AnnouncementFetches::default(), fetch());
+        let fetches = AnnouncementFetches::default();
         let now = Instant::now();
         for host in 0..20 {
-            let device = IpAddr::V6((0x2001_0db8_u128 << 96 | host).into());
-            assert_eq!(fetches.record(device, fetch, Some(now)), None);
+            assert_eq!(fetches.count_without_tls(ipv6(host), now), None);
         }
     }
 
@@ -170,11 +200,12 @@ mod tests {
     fn strangers_from_everywhere_do_not_keep_a_device_from_being_remembered() {
         let (fetches, fetch) = (AnnouncementFetches::default(), fetch());
         for number in 0..200_000_u32 {
-            fetches.fetched_in_tls(IpAddr::V4(number.into()), fetch);
+            let stranger = IpAddr::V4(number.into());
+            fetches.fetched_in_tls(address(stranger), stranger, fetch);
         }
         let device = IpAddr::from([200, 0, 0, 1]);
-        fetches.fetched_in_tls(device, fetch);
-        assert_eq!(fetches.take(device), Some(fetch));
+        fetches.fetched_in_tls(address(device), device, fetch);
+        assert_eq!(fetches.take(address(device), device), Some(fetch));
     }
 
     #[test]
@@ -184,13 +215,16 @@ mod tests {
             .map(|number| IpAddr::V4((0x0a00_0000 | number).into()))
             .collect();
         for device in &devices {
-            fetches.fetched_in_tls(*device, fetch);
+            fetches.fetched_in_tls(address(*device), *device, fetch);
         }
         for host in 0..200_000 {
-            let stranger = IpAddr::V6((0x2001_0db8_u128 << 96 | host).into());
-            fetches.fetched_in_tls(stranger, fetch);
+            fetches.fetched_in_tls(address(ipv6(host)), ipv6(host), fetch);
         }
-        let known = devices.iter().filter(|it| fetches.take(**it).is_some());
-        assert!(known.count() > 900);
+        let is_known = |device: &&IpAddr| fetches.take(address(**device), **device).is_some();
+        assert!(devices.iter().filter(is_known).count() > 900);
+    }
+
+    fn ipv6(host: u128) -> IpAddr {
+        IpAddr::V6((0x2001_0db8_u128 << 96 | host).into())
     }
 }

@@ -11,6 +11,7 @@ use super::error::{ApiError, with_type};
 use super::{App, JSON, requested_host};
 use crate::adoption::Fetch;
 use crate::connection::{Connection, ListenerKind};
+use engage_store::DeviceId;
 
 /// `GET /swordfish/lock/certificates/current`: what the devices of a site are to install.
 pub(super) async fn announcement(
@@ -25,10 +26,12 @@ pub(super) async fn announcement(
         fingerprint: site.fingerprint,
         at: Timestamp::now(),
     };
-    let device = connection.peer.ip();
+    let peer = connection.peer.ip();
+    let fetcher = DeviceId::from_caller(None, request.uri().query(), peer);
+    let fetches = &app.announcement_fetches;
     match connection.listener {
-        ListenerKind::Http => app.announcement_fetches.fetched_in_clear(device, fetch),
-        ListenerKind::Https => app.announcement_fetches.fetched_in_tls(device, fetch),
+        ListenerKind::Http => fetches.fetched_in_clear(fetcher, peer, fetch),
+        ListenerKind::Https => fetches.fetched_in_tls(fetcher, peer, fetch),
     }
     app.metrics.announced(connection.listener);
     Ok(with_type(JSON, site.announcement.body().into()))

@@ -107,7 +107,7 @@ impl CallIn {
             let version = tls.version.to_owned();
             store.observe(device, DeviceObservation::TlsSession { version }, now);
         }
-        if let Some(Fetch { fingerprint, at }) = self.announcement_fetches.take(address) {
+        if let Some(Fetch { fingerprint, at }) = self.announcement_fetches.take(device, address) {
             let fingerprint = fingerprint.to_string();
             let fetched = DeviceObservation::AnnouncementFetched { fingerprint };
             store.observe(device, fetched, at);

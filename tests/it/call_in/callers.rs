@@ -223,3 +223,29 @@ fn a_credentials_file_that_cannot_be_used_keeps_the_daemon_from_starting() {
         checked.stdout_text()
     );
 }
+
+#[test]
+fn a_fetched_announcement_is_credited_to_the_device_that_fetched_it() {
+    let host = Host::start("");
+    let (one, other) = ("0123456789ABCDEF", "FEDCBA9876543210");
+    let fetched = get(host.daemon.http, &format!("{ANNOUNCEMENT}?sn={one}"));
+    assert_eq!(fetched.status(), 200);
+    for serial in [other, one] {
+        let answer = host.call("POST", &format!("{AUDIT}?sn={serial}"), batch(1));
+        assert_eq!(answer.status(), 201);
+    }
+    host.daemon.terminate();
+    let Host {
+        installation,
+        daemon,
+    } = host;
+    // What is known of devices is written at the latest when the daemon ends.
+    assert_eq!(daemon.finish().0, Some(0));
+    let record = |serial| -> serde_json::Value {
+        let file = format!("Engage_Data/{serial}/device.json");
+        let text = fs_err::read(installation.path(&file)).unwrap();
+        serde_json::from_slice(&text).unwrap()
+    };
+    assert!(record(one)["announcement"].is_object(), "{}", record(one));
+    assert!(record(other)["announcement"].is_null(), "{}", record(other));
+}

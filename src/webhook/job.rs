@@ -268,5 +268,5 @@ const MAX_BYTES: usize = 1024 * 1024;
 /// Attempts with one event alone, over two to four minutes, until it is set aside.
 const MAX_ATTEMPTS: u32 = 8;
 
-/// The same where the answer does not say that it is about the event: over an hour.
+/// The same where the answer does not say that it is about the event: half an hour to an hour.
 const MAX_UNCLEAR_ATTEMPTS: u32 = 20;

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use axum_server::accept::Accept;
 use rustls::{ProtocolVersion, ServerConnection};
+use tokio::io::AsyncWriteExt;
 use tokio_rustls::server::TlsStream;
 use tower_http::add_extension::AddExtension;
 use tracing::{debug, warn};
@@ -79,14 +80,13 @@ impl TlsAcceptor {
         let stream = tls::accept(HandshakeCapture::start(stream), |hello| {
             published.select_identity(peer, hello)
         });
-        let mut stream = stream.await.map_err(|(error, stream)| {
-            let capture = stream.map(|mut stream| stream.finish());
-            if let Ok(identity) = published.current().identity().cloned() {
-                let capture = capture.unwrap_or_default();
-                self.explain(&connection, identity.capabilities(), &error, &capture);
+        let mut stream = match stream.await {
+            Ok(stream) => stream,
+            Err((error, stream)) => {
+                self.fail(&connection, &error, stream).await;
+                return Err(refused());
             }
-            refused()
-        })?;
+        };
         let (capturing, session) = stream.get_mut();
         drop(capturing.finish());
         let version = version_name(session);
@@ -96,6 +96,31 @@ impl TlsAcceptor {
         metrics.handshake_completed(version, cipher_name(session), started.elapsed());
         self.app.announcement_fetches.handshake_completed(peer.ip());
         Ok((stream, connection))
+    }
+
+    async fn fail(
+        &self,
+        connection: &Connection,
+        error: &io::Error,
+        stream: Option<HandshakeCapture<ClientStream>>,
+    ) {
+        let Ok(identity) = self.app.published.current().identity().cloned() else {
+            return;
+        };
+        let Some(mut stream) = stream else {
+            return self.explain(
+                connection,
+                identity.capabilities(),
+                error,
+                &Capture::default(),
+            );
+        };
+        let capture = stream.finish();
+        self.explain(connection, identity.capabilities(), error, &capture);
+        if capture.sent == 0 && error.kind() == io::ErrorKind::InvalidData {
+            // The client may be gone, and learns nothing then.
+            let _ = stream.write_all(&identity.alert(&capture.received)).await;
+        }
     }
 
     /// Logs one event that says why the handshake failed, and counts it.

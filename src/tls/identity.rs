@@ -3,10 +3,10 @@
 use std::fmt;
 use std::sync::Arc;
 
-use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs::sign::any_supported_type;
 use rustls::server::ClientHello;
 use rustls::sign::{CertifiedKey, SigningKey};
+use rustls::{ServerConfig, ServerConnection};
 use x509_parser::prelude::{FromDer, SubjectPublicKeyInfo};
 
 use super::preference::{PreferSha256, client_prefers_chacha};
@@ -85,6 +85,26 @@ impl TlsIdentity {
     #[must_use]
     pub fn capabilities(&self) -> &TlsCapabilities {
         &self.capabilities
+    }
+
+    /// What the TLS library answers to an opening that is no hello: an alert, or nothing.
+    ///
+    /// It is asked again, as a whole connection: its `Acceptor`, which reads a hello before there
+    /// is a configuration, sends no alert for a message that is not one.
+    #[must_use]
+    pub fn alert(&self, mut opening: &[u8]) -> Vec<u8> {
+        let mut alert = Vec::new();
+        let Ok(mut connection) = ServerConnection::new(Arc::clone(&self.by_server_preference))
+        else {
+            return alert;
+        };
+        while connection.read_tls(&mut opening).is_ok_and(|read| read > 0) {
+            if connection.process_new_packets().is_err() {
+                while connection.wants_write() && connection.write_tls(&mut alert).is_ok() {}
+                break;
+            }
+        }
+        alert
     }
 
     /// How to shake hands with the client that says `hello`.

@@ -12,6 +12,7 @@ mod access;
 mod admin;
 mod admin_limits;
 mod admission;
+mod alerts;
 mod answers;
 mod base_url;
 mod call_in;

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use rustls::AlertDescription;
+use rustls::{AlertDescription, PeerMisbehaved};
 
 use super::TlsCapabilities;
 use super::hello::{ClientHello, HELLO_BYTES, HelloError};
@@ -43,6 +43,13 @@ pub fn diagnose(
     }
     if let Some(alert) = alert_received(failure) {
         return from_alert(alert);
+    }
+    if is_server_name_refused(failure) {
+        let name = hello.server_name.as_deref().unwrap_or_default();
+        return FailureReason::InvalidServerName.because(format!(
+            "sent `{name}` as its server name (SNI), which is no host name: \
+             give it the host without port, brackets or scheme"
+        ));
     }
     match (ending(failure), certificate_sent) {
         (Ending::TimedOut, true) => FailureReason::TimedOut.because(
@@ -97,11 +104,13 @@ pub enum FailureReason {
     TlsVersion,
     /// Alert `unknown_ca`.
     UnknownCa,
+    /// Its server name (SNI) is no host name.
+    InvalidServerName,
 }
 
 impl FailureReason {
     /// Every reason, so that a metric can start each at zero.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::BadCertificate,
         Self::CertificateExpired,
         Self::ClosedAfterCertificate,
@@ -119,6 +128,7 @@ impl FailureReason {
         Self::TimedOut,
         Self::TlsVersion,
         Self::UnknownCa,
+        Self::InvalidServerName,
     ];
 
     /// Stable, kebab-case name.
@@ -142,6 +152,7 @@ impl FailureReason {
             Self::TimedOut => "timed-out",
             Self::TlsVersion => "tls-version",
             Self::UnknownCa => "unknown-ca",
+            Self::InvalidServerName => "invalid-server-name",
         }
     }
 
@@ -225,6 +236,16 @@ fn alert_received(failure: &io::Error) -> Option<AlertDescription> {
         rustls::Error::AlertReceived(alert) => Some(*alert),
         _ => None,
     }
+}
+
+/// The TLS library cannot be told to ignore such a name, and it is part of what both sides sign.
+fn is_server_name_refused(failure: &io::Error) -> bool {
+    matches!(
+        tls_error(failure),
+        Some(rustls::Error::PeerMisbehaved(
+            PeerMisbehaved::ServerNameMustContainOneHostName
+        ))
+    )
 }
 
 fn tls_error(failure: &io::Error) -> Option<&rustls::Error> {

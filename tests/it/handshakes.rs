@@ -62,6 +62,23 @@ fn old_versions_of_tls() {
 }
 
 #[test]
+fn a_server_name_that_is_no_host_name() {
+    for name in [
+        "10.44.68.128:443",
+        "doors.example.com:443",
+        "[::1]",
+        "http://10.44.68.128",
+        "door host",
+    ] {
+        let mut daemon = daemon();
+        s_client_fails(&daemon, &["-servername", name]);
+        let sentence = format!("failed: it sent `{name}` as its server name (SNI)");
+        let line = assert_explained(&mut daemon, &sentence, "invalid-server-name");
+        assert_offer_shown(&line);
+    }
+}
+
+#[test]
 fn rsa_key_exchange_only() {
     let mut daemon = daemon();
     s_client_fails(

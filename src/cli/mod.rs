@@ -1,5 +1,6 @@
 //! The command line: one file per command, and the only place that prints.
 
+mod adopt;
 mod check;
 mod devices;
 mod doctor;
@@ -37,6 +38,7 @@ enum Command {
     Reload(reload::Reload),
     Check(check::Check),
     Init(init::Init),
+    Adopt(adopt::Adopt),
     Hash(hash::Hash),
     Doctor(doctor::Doctor),
     Devices(devices::Devices),
@@ -67,6 +69,7 @@ impl Command {
             Self::Reload(reload) => reload.json,
             Self::Check(check) => check.json,
             Self::Init(init) => init.json,
+            Self::Adopt(adopt) => adopt.json,
             Self::Hash(hash) => hash.json,
             Self::Doctor(doctor) => doctor.json,
             Self::Devices(devices) => devices.is_json(),
@@ -79,6 +82,7 @@ impl Command {
             Self::Reload(reload) => reload.run(),
             Self::Check(check) => check.run(),
             Self::Init(init) => init.run(),
+            Self::Adopt(adopt) => adopt.run(),
             Self::Hash(hash) => hash.run(),
             Self::Doctor(doctor) => doctor.run(),
             Self::Devices(devices) => devices.run(),

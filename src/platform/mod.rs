@@ -16,7 +16,7 @@ pub use reload_socket::{
 pub use unix::{
     FileAccess, ReloadSignals, create_dir, create_guarded_dir, create_private_dir,
     create_private_file, file_number, file_version, inherit_access, mode_readable_by_others,
-    raise_descriptor_limit, rename_new, send_before_end, shutdown_requested,
+    raise_descriptor_limit, read_hidden_line, rename_new, send_before_end, shutdown_requested,
     survive_file_size_limit,
 };
 
@@ -28,6 +28,6 @@ pub use portable::service_manager;
 pub use portable::{
     FileAccess, ReloadListener, ReloadSignals, create_dir, create_guarded_dir, create_private_dir,
     create_private_file, default_reload_socket_path, file_number, file_version, inherit_access,
-    mode_readable_by_others, raise_descriptor_limit, reload_socket_path, rename_new,
-    request_reload, send_before_end, shutdown_requested, survive_file_size_limit,
+    mode_readable_by_others, raise_descriptor_limit, read_hidden_line, reload_socket_path,
+    rename_new, request_reload, send_before_end, shutdown_requested, survive_file_size_limit,
 };

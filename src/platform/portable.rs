@@ -1,11 +1,12 @@
 //! Every other operating system: no file modes, Ctrl-C instead of signals.
 
 use std::fs::Metadata;
-use std::io;
+use std::io::{self, BufRead, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use fs_err::{File, OpenOptions};
+use zeroize::Zeroizing;
 
 /// File modes do not exist here, so nothing is known about other readers.
 #[must_use]
@@ -60,6 +61,14 @@ impl FileAccess {
 /// The system does it by itself.
 pub fn inherit_access(_path: &Path, _group_bits: u32) -> io::Result<()> {
     Ok(())
+}
+
+/// Reads a line of at most `max_bytes` from the terminal, which shows it.
+pub fn read_hidden_line(max_bytes: usize) -> io::Result<Zeroizing<Vec<u8>>> {
+    let mut line = Zeroizing::new(Vec::with_capacity(max_bytes));
+    let stdin = io::stdin().lock();
+    stdin.take(max_bytes as u64).read_until(b'\n', &mut line)?;
+    Ok(line)
 }
 
 /// No such limit is known here.

@@ -1,7 +1,7 @@
 //! Unix: file modes and signals.
 
 use std::fs::{Metadata, Permissions};
-use std::io;
+use std::io::{self, BufRead, Read};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, chown};
 use std::path::Path;
 
@@ -10,8 +10,10 @@ use fs_err::{File, OpenOptions};
 use rustix::fs::{CWD, RenameFlags};
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, Signal, getegid, geteuid, getrlimit, setrlimit};
+use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 use tokio::net::TcpStream;
 use tokio::signal::unix::{SignalKind, signal};
+use zeroize::Zeroizing;
 
 /// The permission bits of `path` if anybody but its owner and its group can read it.
 ///
@@ -126,6 +128,19 @@ fn may_be_denied(outcome: io::Result<()>) -> io::Result<Option<()>> {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(None),
         other => other.map(Some),
     }
+}
+
+/// Reads a line of at most `max_bytes` from the terminal without showing it.
+pub fn read_hidden_line(max_bytes: usize) -> io::Result<Zeroizing<Vec<u8>>> {
+    let stdin = io::stdin().lock();
+    let shown = tcgetattr(&stdin)?;
+    let mut hidden = shown.clone();
+    hidden.local_modes.remove(LocalModes::ECHO);
+    tcsetattr(&stdin, OptionalActions::Flush, &hidden)?;
+    let mut line = Zeroizing::new(Vec::with_capacity(max_bytes));
+    let read = stdin.take(max_bytes as u64).read_until(b'\n', &mut line);
+    tcsetattr(io::stdin(), OptionalActions::Now, &shown)?;
+    read.map(|_| line)
 }
 
 /// Raises the limit of open descriptors as far as the system lets it, and says how far.

@@ -117,7 +117,7 @@ fn a_sec1_key_with_its_parameters_in_front() {
 
 /// The vendor page's commands, run with openssl's own configuration file: the intermediate and
 /// the server certificate come out with `usr_cert`, so as no authorities and without names.
-fn vendor_chain(folder: &Path) -> Chain {
+pub(crate) fn vendor_chain(folder: &Path) -> Chain {
     for name in ["demoCA/newcerts", "demoCA/private"] {
         fs_err::create_dir_all(folder.join(name)).unwrap();
     }

@@ -12,6 +12,7 @@ mod access;
 mod admin;
 mod admin_limits;
 mod admission;
+mod adopt;
 mod alerts;
 mod answers;
 mod base_url;

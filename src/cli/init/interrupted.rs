@@ -4,9 +4,9 @@
 use std::path::{Path, PathBuf};
 
 use super::error::InitError;
-use super::layout::{Layout, exists, folder};
+use super::layout::{Layout, exists};
 use super::staging::NewFile;
-use super::staging::{publish_staged, staged_path};
+use super::staging::{publish_staged, staged_leftovers, staged_path};
 use engage_wire::pki::issue::CertifiedIssuer;
 use engage_wire::pki::{PrivateKey, load_der_or_pem};
 
@@ -33,7 +33,7 @@ impl Interrupted {
         }
         let mut stale = Vec::new();
         for path in layout.files() {
-            stale.extend(hidden_files_of(path));
+            stale.extend(staged_leftovers(path));
         }
         Ok(Self {
             stale,
@@ -77,29 +77,4 @@ fn belong_together(key: &Path, certificate: &Path) -> bool {
         return false;
     };
     PrivateKey::load(key).is_ok_and(|key| CertifiedIssuer::from_existing(leaf, key).is_ok())
-}
-
-/// Staged files of `path`; 0.1.0 put sixteen random hexadecimal digits into their names.
-fn hidden_files_of(path: &Path) -> Vec<PathBuf> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let is_ours = |hidden: &str| {
-        let middle = hidden
-            .strip_prefix('.')
-            .and_then(|rest| rest.strip_prefix(&*name))
-            .and_then(|rest| rest.strip_suffix(".new"));
-        middle.is_some_and(|middle| {
-            middle.is_empty()
-                || middle.strip_prefix('.').is_some_and(|random| {
-                    random.len() == 16 && random.bytes().all(|byte| byte.is_ascii_hexdigit())
-                })
-        })
-    };
-    let Ok(entries) = fs_err::read_dir(folder(path)) else {
-        return Vec::new();
-    };
-    entries
-        .filter_map(Result::ok)
-        .filter(|entry| is_ours(&entry.file_name().to_string_lossy()))
-        .map(|entry| entry.path())
-        .collect()
 }

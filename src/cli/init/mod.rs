@@ -32,6 +32,7 @@ use interrupted::Interrupted;
 use layout::Layout;
 use outcome::Outcome;
 use staging::NewFile;
+use template::Template;
 
 /// Make the keys, certificates and configuration that are missing.
 ///
@@ -144,7 +145,7 @@ impl InitRequest<'_> {
             }
             _ => None,
         };
-        staging::write_all(&plan.files)?;
+        staging::write_all(plan.files.iter())?;
         let completed = completed.into_iter().map(|path| (path, COMPLETED));
         let data_dir = data_dir.into_iter().map(|path| (path, "what devices send"));
         let files = plan.files.into_iter().map(|file| (file.path, file.what));
@@ -187,7 +188,7 @@ impl InitRequest<'_> {
             let config = Config::load(&path)?;
             return Ok((self.listen.apply(config), None));
         }
-        let text = template::config(self.listen, self.hosts.first());
+        let text = Template::for_host(self.listen, self.hosts.first()).text();
         let config = Config::parse(&path, &text)?;
         let file = NewFile::public(path, text.into_bytes(), "configuration");
         Ok((config, Some(file)))

@@ -16,6 +16,7 @@ use zeroize::Zeroizing;
 use super::error::InitError;
 use super::layout::{exists, folder};
 use crate::platform::{self, FileAccess};
+use engage_wire::read_regular_file;
 
 /// A file to be written.
 pub(in crate::cli) struct NewFile {
@@ -48,7 +49,11 @@ impl NewFile {
     }
 
     /// Never for the daemon: the keys of the authorities.
-    pub(super) fn private(path: PathBuf, contents: Zeroizing<Vec<u8>>, what: &'static str) -> Self {
+    pub(in crate::cli) fn private(
+        path: PathBuf,
+        contents: Zeroizing<Vec<u8>>,
+        what: &'static str,
+    ) -> Self {
         Self {
             path,
             what,
@@ -73,6 +78,14 @@ impl NewFile {
     }
 }
 
+impl NewFile {
+    /// Whether the file exists with just these contents.
+    pub(in crate::cli) fn is_in_place(&self) -> bool {
+        let found = read_regular_file(self.what, &self.path, self.contents.len());
+        found.is_ok_and(|found| *found == *self.contents)
+    }
+}
+
 /// One step towards all files; the process may end after any of them.
 #[derive(Clone, Copy)]
 pub(super) enum Step<'a> {
@@ -83,17 +96,23 @@ pub(super) enum Step<'a> {
 }
 
 /// What has to be done, in this order.
-pub(super) fn steps(files: &[NewFile]) -> impl Iterator<Item = Step<'_>> {
-    let staging = files.iter().map(Step::Stage);
-    staging.chain(files.iter().map(Step::Publish))
+pub(super) fn steps<'a>(
+    files: impl Iterator<Item = &'a NewFile> + Clone,
+) -> impl Iterator<Item = Step<'a>> {
+    files
+        .clone()
+        .map(Step::Stage)
+        .chain(files.map(Step::Publish))
 }
 
 /// Writes all files, or none: what was written before a failure is removed again.
-pub(in crate::cli) fn write_all(files: &[NewFile]) -> Result<(), InitError> {
+pub(in crate::cli) fn write_all<'a>(
+    files: impl Iterator<Item = &'a NewFile> + Clone,
+) -> Result<(), InitError> {
     let mut published = Vec::new();
-    for step in steps(files) {
+    for step in steps(files.clone()) {
         if let Err(error) = step.execute() {
-            let staged = files.iter().map(|file| staged_path(&file.path));
+            let staged = files.map(|file| staged_path(&file.path));
             for path in published.into_iter().rev().chain(staged) {
                 let _ = fs_err::remove_file(path);
             }
@@ -135,6 +154,41 @@ pub(super) fn publish_staged(path: &Path) -> io::Result<()> {
 pub(super) fn staged_path(path: &Path) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     path.with_file_name(format!(".{name}.new"))
+}
+
+/// What a run that was killed left of `path` before it had its name.
+///
+/// 0.1.0 put sixteen random hexadecimal digits into such names.
+pub(super) fn staged_leftovers(path: &Path) -> Vec<PathBuf> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let is_ours = |hidden: &str| {
+        let middle = hidden
+            .strip_prefix('.')
+            .and_then(|rest| rest.strip_prefix(&*name))
+            .and_then(|rest| rest.strip_suffix(".new"));
+        middle.is_some_and(|middle| {
+            middle.is_empty()
+                || middle.strip_prefix('.').is_some_and(|random| {
+                    random.len() == 16 && random.bytes().all(|byte| byte.is_ascii_hexdigit())
+                })
+        })
+    };
+    let Ok(entries) = fs_err::read_dir(folder(path)) else {
+        return Vec::new();
+    };
+    entries
+        .filter_map(Result::ok)
+        .filter(|entry| is_ours(&entry.file_name().to_string_lossy()))
+        .map(|entry| entry.path())
+        .collect()
+}
+
+/// Removes what is left of an earlier run; what cannot be removed stands in the way, and is told
+/// then.
+pub(in crate::cli) fn remove_staged(path: &Path) {
+    for leftover in staged_leftovers(path) {
+        let _ = fs_err::remove_file(leftover);
+    }
 }
 
 /// Creates the folder of `config`, and holds off another `init` in it until dropped: two that
@@ -237,7 +291,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let [first, taken] = ["first", "taken"].map(|name| folder.path().join(name));
         fs_err::write(&taken, "old").unwrap();
-        let result = write_all(&[file(first.clone(), b"new"), file(taken.clone(), b"new")]);
+        let result = write_all([file(first.clone(), b"new"), file(taken.clone(), b"new")].iter());
         assert!(result.is_err());
         assert_eq!(fs_err::read(&taken).unwrap(), b"old");
         let left = fs_err::read_dir(folder.path()).unwrap().count();
@@ -248,7 +302,7 @@ mod tests {
     fn folders_are_made_and_no_hidden_file_stays() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("pki/site.key");
-        write_all(&[file(path.clone(), b"new")]).unwrap();
+        write_all([file(path.clone(), b"new")].iter()).unwrap();
         assert_eq!(fs_err::read(&path).unwrap(), b"new");
         assert_eq!(fs_err::read_dir(path.parent().unwrap()).unwrap().count(), 1);
     }

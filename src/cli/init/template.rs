@@ -5,22 +5,51 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use crate::config::ListenOverrides;
 use engage_wire::HostName;
 
-/// How a configuration begins that `init` wrote.
-pub(super) const FIRST_LINE: &str = "# engage-host: made by `engage-host init`";
+/// How a configuration begins that one of our commands wrote.
+pub(super) const FIRST_WORDS: &str = "# engage-host: made by `engage-host ";
 
-/// A commented configuration; `host` becomes `base_url` if the operator named one.
+/// What is filled into a commented configuration.
 ///
-/// What is filled in needs no TOML escapes: addresses and host names have neither quotes nor
-/// backslashes.
-pub(super) fn config(listen: &ListenOverrides, host: Option<&HostName>) -> String {
-    let http = listen.http.unwrap_or((Ipv4Addr::UNSPECIFIED, 80).into());
-    let https = listen.https.unwrap_or((Ipv4Addr::UNSPECIFIED, 443).into());
-    let base_url = match host.and_then(|host| base_url(host, http)) {
-        Some(url) => format!("base_url = \"{url}\""),
-        None => "# base_url = \"http://10.44.68.128\"".to_owned(),
-    };
-    format!(
-        r#"{FIRST_LINE}. docs/CONFIGURATION.md lists every key.
+/// It needs no TOML escapes: addresses, host names and the file names of certificates have neither
+/// quotes nor backslashes.
+pub(in crate::cli) struct Template {
+    /// Which of our commands writes it.
+    pub(in crate::cli) command: &'static str,
+    pub(in crate::cli) http: SocketAddr,
+    pub(in crate::cli) https: SocketAddr,
+    pub(in crate::cli) base_url: Option<String>,
+    /// File name of the announced certificate.
+    pub(in crate::cli) announced: String,
+}
+
+impl Template {
+    /// For `init`; `host` becomes `base_url` if the operator named one.
+    pub(super) fn for_host(listen: &ListenOverrides, host: Option<&HostName>) -> Self {
+        let any = |port: u16| (Ipv4Addr::UNSPECIFIED, port).into();
+        let http = listen.http.unwrap_or_else(|| any(80));
+        Self {
+            command: "init",
+            http,
+            https: listen.https.unwrap_or_else(|| any(443)),
+            base_url: host.and_then(|host| base_url(host, http)),
+            announced: "partner_CA.der".to_owned(),
+        }
+    }
+
+    pub(in crate::cli) fn text(&self) -> String {
+        let Self {
+            command,
+            http,
+            https,
+            base_url,
+            announced,
+        } = self;
+        let base_url = match base_url {
+            Some(url) => format!("base_url = \"{url}\""),
+            None => "# base_url = \"http://10.44.68.128\"".to_owned(),
+        };
+        format!(
+            r#"{FIRST_WORDS}{command}`. docs/CONFIGURATION.md lists every key.
 # Relative paths start from this file's folder.
 
 # How devices reach port 80; cert_url = base_url + /static/Device_Certificates/ + file name.
@@ -42,11 +71,12 @@ name = "Main Office"
 # The ENGAGE site's key: 32 bytes as Base64 (44 characters), hex (64 digits), or raw.
 key_file = "pki/site.key"
 # What devices are told to install.
-certificate = "static/Device_Certificates/partner_CA.der"
+certificate = "static/Device_Certificates/{announced}"
 # Host header values that select this site; the one site without `hosts` is the default.
 # hosts = ["site-a.example.com"]
 "#
-    )
+        )
+    }
 }
 
 /// `None` where the port is not known before the daemon listens.
@@ -75,7 +105,7 @@ mod tests {
             https: None,
         };
         let host = host.map(|host| host.parse().unwrap());
-        let text = config(&listen, host.as_ref());
+        let text = Template::for_host(&listen, host.as_ref()).text();
         Config::parse(Path::new("/x/config.toml"), &text).unwrap()
     }
 

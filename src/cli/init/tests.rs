@@ -55,11 +55,11 @@ fn assert_completed_after_any_step(home: &Path, clear: impl Fn()) {
     let config = home.join("config.toml");
     let (layout, plan) = planned(&request(&config));
     let mut count = 0;
-    for (end, next) in steps(&plan.files).map(Some).chain([None]).enumerate() {
+    for (end, next) in steps(plan.files.iter()).map(Some).chain([None]).enumerate() {
         let is_staging = matches!(next, Some(Step::Stage(_)));
         for cut in [false, true].into_iter().take(1 + usize::from(is_staging)) {
             clear();
-            for step in steps(&plan.files).take(end) {
+            for step in steps(plan.files.iter()).take(end) {
                 step.execute().unwrap();
             }
             if let (Some(Step::Stage(file)), true) = (next, cut) {
@@ -104,9 +104,9 @@ fn a_renewal_that_ends_after_any_step_is_completed_by_the_next() {
     };
     remove();
     let (layout, plan) = planned(&request(&config));
-    for end in 0..=steps(&plan.files).count() {
+    for end in 0..=steps(plan.files.iter()).count() {
         remove();
-        for step in steps(&plan.files).take(end) {
+        for step in steps(plan.files.iter()).take(end) {
             step.execute().unwrap();
         }
         let renewed = InitRequest {

@@ -10,7 +10,7 @@ use crate::cli::output::Failure;
 use crate::config::{Config, DevicesDirectory};
 
 /// Refuses to create `files` where keys, certificates, devices' records or a configuration that
-/// `init` wrote (which it writes last) show that they must have existed.
+/// engage-host wrote (which it writes last) show that they must have existed.
 ///
 /// A site key does not: an operator who has an ENGAGE site puts its key in place first.
 pub(super) fn refuse_used(
@@ -28,8 +28,11 @@ pub(super) fn refuse_used(
             directory.display()
         ));
     }
-    if is_written_by_init(&layout.config) {
-        traces.push(format!("`{}` was made by `init`", layout.config.display()));
+    if is_written_by_us(&layout.config) {
+        traces.push(format!(
+            "`{}` was made by engage-host",
+            layout.config.display()
+        ));
     }
     if traces.is_empty() {
         return Ok(());
@@ -53,8 +56,8 @@ fn recorded_in(directory: &DevicesDirectory) -> Option<&Path> {
         .then_some(directory)
 }
 
-fn is_written_by_init(config: &Path) -> bool {
-    fs_err::read_to_string(config).is_ok_and(|text| text.starts_with(template::FIRST_LINE))
+fn is_written_by_us(config: &Path) -> bool {
+    fs_err::read_to_string(config).is_ok_and(|text| text.starts_with(template::FIRST_WORDS))
 }
 
 /// As many as tell the story.

@@ -24,7 +24,7 @@ fn a_lost_pki_is_not_made_anew_where_a_configuration_of_init_is() {
         remove_dir_all(home.path().join(name)).unwrap();
     }
     let text = serve_refuses(home.path());
-    assert!(text.contains("was made by `init`"), "{text}");
+    assert!(text.contains("was made by engage-host"), "{text}");
     for name in ["pki/site.key", "partner_CA.der", SERVER, SERVER_KEY] {
         assert!(text.contains(name), "{name} in {text}");
     }

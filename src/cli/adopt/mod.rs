@@ -1,0 +1,317 @@
+//! `engage-host adopt`: from the vendor's sample server to this one, without touching a device.
+
+mod devices;
+mod error;
+mod exposed;
+mod old_server;
+mod report;
+mod script;
+mod site_key;
+mod tokens;
+
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+use zeroize::Zeroizing;
+
+use super::init::staging::{NewFile, create_data_dir, lock_folder_of, remove_staged, write_all};
+use super::init::template::Template;
+use super::output::{ErrorEntry, Failure, print, print_json};
+use crate::config::{Config, ListenOverrides};
+use crate::publication::validate;
+use devices::{DeviceDatabase, DeviceFiles};
+use engage_wire::limits::MAX_FILE_BYTES;
+use engage_wire::pki::{Certificate, LineEnding};
+use engage_wire::{clock, read_regular_file};
+use error::AdoptError;
+use exposed::{AuthorityKey, Exposed};
+use old_server::OldServer;
+use report::{CreatedEntry, Report};
+use site_key::ProvenKey;
+
+/// Take over certificates, keys and databases of the vendor's sample server.
+///
+/// Reads its folder and its two scripts, which are never run; proves the site key against the hash
+/// that the old server announced; writes `config.toml`, `pki/` and `static/` into another folder.
+/// The old folder is left as it is. docs/MIGRATION.md has the cut-over and the way back.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Example:\n  engage-host adopt ./API_Server --dir /etc/engage-host --site-key-file site.key"
+)]
+pub(super) struct Adopt {
+    /// Folder of the old server, with its scripts, `static` and `Engage_Data`
+    #[arg(value_name = "OLD")]
+    old: PathBuf,
+    /// Folder of the new config.toml
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    dir: PathBuf,
+    /// Site key of the ENGAGE site: Base64, hex or raw. Without it, a terminal is asked
+    #[arg(long, value_name = "FILE")]
+    site_key_file: Option<PathBuf>,
+    #[command(flatten)]
+    listen: ListenOverrides,
+    /// Print JSON instead of text
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+impl Adopt {
+    pub(super) fn run(self) -> Result<ExitCode, Failure> {
+        let adoption = Adoption::prepare(&self)?;
+        let written = adoption.write()?;
+        let report = adoption.into_report(written);
+        let ok = report.refusals.is_empty();
+        if self.json {
+            print_json(&report)?;
+        } else {
+            print(report)?;
+        }
+        Ok(ExitCode::from(u8::from(!ok)))
+    }
+}
+
+/// Everything read and proven, nothing written.
+struct Adoption {
+    server: OldServer,
+    key_note: Option<String>,
+    exposed: Vec<Exposed>,
+    has_intermediate_key: bool,
+    devices: DeviceFiles,
+    target: Target,
+    files: Vec<NewFile>,
+}
+
+/// What is there now.
+struct Written {
+    created: Vec<CreatedEntry>,
+    existing: Vec<String>,
+}
+
+impl Adoption {
+    fn prepare(arguments: &Adopt) -> Result<Self, Failure> {
+        let config_path = config_path(&arguments.dir, &arguments.old)?;
+        let server = OldServer::read(&arguments.old)?;
+        let proven = ProvenKey::new(arguments.site_key_file.as_deref(), &server)?;
+        let authorities = exposed::authority_keys(&server);
+        let devices = DeviceFiles::read(&arguments.old);
+        let target = Target::new(&config_path, &server, &arguments.listen)?;
+        let exposed = exposed::exposed(&server, &proven.key);
+        let files = target.files(&server, proven.contents, &authorities, &devices)?;
+        Ok(Self {
+            has_intermediate_key: authorities.iter().any(AuthorityKey::is_intermediate),
+            key_note: proven.note,
+            server,
+            exposed,
+            devices,
+            target,
+            files,
+        })
+    }
+
+    /// Writes what is not there yet, and so completes a run that was interrupted.
+    fn write(&self) -> Result<Written, Failure> {
+        let (existing, missing): (Vec<_>, Vec<_>) =
+            self.files.iter().partition(|file| file.path.exists());
+        if let Some(other) = existing.iter().find(|file| !file.is_in_place()) {
+            return Err(AdoptError::Exists {
+                path: other.path.clone(),
+            }
+            .into());
+        }
+        let _lock = lock_folder_of(&self.target.config.path)?;
+        for file in &missing {
+            remove_staged(&file.path);
+        }
+        create_data_dir(&self.target.data_dir)?;
+        for database in &self.devices.adopted {
+            create_data_dir(&self.target.data_dir.join(database.device.to_string()))?;
+        }
+        write_all(missing.iter().copied())?;
+        let entry = |file: &&NewFile| CreatedEntry::new(&file.path, file.what);
+        Ok(Written {
+            created: missing.iter().map(entry).collect(),
+            existing: existing
+                .iter()
+                .map(|file| file.path.display().to_string())
+                .collect(),
+        })
+    }
+
+    /// Judges what was written as `check` does.
+    fn into_report(self, written: Written) -> Report {
+        let config = &self.target.config;
+        let base_url = config.base_url_at(config.http.listen);
+        let validation = validate(config, &base_url, clock::now());
+        let refusals = match validation.outcome {
+            Ok(_) => Vec::new(),
+            Err(refusals) => refusals.iter().map(|it| ErrorEntry::new(it)).collect(),
+        };
+        let next = self.next_steps(&refusals);
+        let mut notes = self.server.notes;
+        notes.extend(self.key_note);
+        Report {
+            cert_url: self.server.announcement.cert_url,
+            hash: self.server.announcement.hash,
+            created: written.created,
+            existing: written.existing,
+            notes,
+            exposed: self.exposed,
+            devices_left: self.devices.left,
+            warnings: validation.warnings,
+            refusals,
+            next,
+        }
+    }
+
+    fn next_steps(&self, refusals: &[ErrorEntry]) -> Vec<String> {
+        let config = self.target.config.path.display();
+        let mut next = Vec::new();
+        if !refusals.is_empty() {
+            next.push(format!(
+                "mend the errors above, until this passes: engage-host check --config {config}"
+            ));
+        }
+        next.push(format!(
+            "stop both scripts, and start the daemon where devices find {}: engage-host serve --config {config}",
+            self.server.base_url
+        ));
+        next.push(format!(
+            "see it as a lock does: engage-host doctor --config {config}"
+        ));
+        if !self.exposed.is_empty() {
+            next.push(if self.has_intermediate_key {
+                RENEW.replace(
+                    "DIR",
+                    &folder(&self.target.config.path).display().to_string(),
+                )
+            } else {
+                "issue what was exposed anew; docs/MIGRATION.md has the openssl commands".to_owned()
+            });
+        }
+        next.push(
+            "keep the old folder until every lock has called; then destroy its keys".to_owned(),
+        );
+        next
+    }
+}
+
+/// The new folder.
+struct Target {
+    config: Config,
+    config_text: String,
+    data_dir: PathBuf,
+}
+
+impl Target {
+    fn new(
+        config_path: &Path,
+        server: &OldServer,
+        listen: &ListenOverrides,
+    ) -> Result<Self, Failure> {
+        let any = |port: u16| (Ipv4Addr::UNSPECIFIED, port).into();
+        let template = Template {
+            command: "adopt",
+            http: listen
+                .http
+                .unwrap_or_else(|| any(server.http_port.unwrap_or(80))),
+            https: listen
+                .https
+                .unwrap_or_else(|| any(server.https_port.unwrap_or(443))),
+            base_url: Some(server.base_url.clone()),
+            announced: file_name(&server.anchor_path),
+        };
+        let config_text = template.text();
+        Ok(Self {
+            config: Config::parse(config_path, &config_text)?,
+            config_text,
+            data_dir: folder(config_path).join("Engage_Data"),
+        })
+    }
+
+    /// All files, the configuration last: where one is found, everything that it names was made
+    /// before it.
+    fn files(
+        &self,
+        server: &OldServer,
+        site_key: Zeroizing<Vec<u8>>,
+        authorities: &[AuthorityKey],
+        devices: &DeviceFiles,
+    ) -> Result<Vec<NewFile>, Failure> {
+        let https = &self.config.https;
+        let site = &self.config.sites[0];
+        let secret =
+            |path: &Path, contents, what| NewFile::secret(path.to_owned(), contents, what, None);
+        let mut files = vec![
+            secret(&site.key_file, site_key, "site key"),
+            secret(&https.private_key, server.key_pem.clone(), "server key"),
+            secret(
+                &https.certificate,
+                pem(&server.chain),
+                "server certificate and its issuers",
+            ),
+            certificate_file(
+                &site.certificate,
+                &server.anchor,
+                "announced certificate, for devices",
+            ),
+        ];
+        let certificates_dir = folder(&site.certificate);
+        for (path, certificate) in server.other_certificates() {
+            let path = certificates_dir.join(file_name(&path));
+            files.push(certificate_file(&path, &certificate, "certificate"));
+        }
+        for authority in authorities {
+            let path = folder(&https.private_key).join(authority.name);
+            let contents = read_regular_file("private key", &authority.path, MAX_FILE_BYTES)?;
+            files.push(NewFile::private(path, contents, authority.what));
+        }
+        for DeviceDatabase {
+            device, contents, ..
+        } in &devices.adopted
+        {
+            let path = self.data_dir.join(device.to_string()).join("db.json");
+            files.push(secret(&path, contents.clone(), "database of a device"));
+        }
+        let config = self.config_text.clone().into_bytes();
+        files.push(NewFile::public(
+            self.config.path.clone(),
+            config,
+            "configuration",
+        ));
+        Ok(files)
+    }
+}
+
+/// The absolute path of the new configuration, which must not be in the old folder.
+fn config_path(dir: &Path, old: &Path) -> Result<PathBuf, Failure> {
+    let old = fs_err::canonicalize(old).map_err(|source| AdoptError::OldFolder { source })?;
+    let path = std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned());
+    let existing = path.ancestors().find_map(|it| it.canonicalize().ok());
+    if existing.is_some_and(|existing| existing.starts_with(&old)) {
+        return Err(AdoptError::InsideOldFolder { target: path }.into());
+    }
+    Ok(path.join("config.toml"))
+}
+
+fn certificate_file(path: &Path, certificate: &Certificate, what: &'static str) -> NewFile {
+    NewFile::public(path.to_owned(), certificate.der().to_vec(), what)
+}
+
+fn pem(chain: &[Certificate]) -> Zeroizing<Vec<u8>> {
+    let sections: Vec<_> = chain.iter().map(|it| it.to_pem(LineEnding::LF)).collect();
+    Zeroizing::new(sections.concat().into_bytes())
+}
+
+fn folder(file: &Path) -> &Path {
+    file.parent().unwrap_or(Path::new("/"))
+}
+
+fn file_name(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default();
+    name.to_string_lossy().into_owned()
+}
+
+const RENEW: &str = "issue a new server certificate in place of the exposed one:
+   cd DIR && mkdir pki/old && mv pki/partner_server.* pki/old/ && engage-host init --dir DIR";

@@ -1,0 +1,111 @@
+//! What was taken over, and what to do next: the texts.
+
+use std::fmt;
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::devices::LeftFile;
+use super::exposed::Exposed;
+use crate::cli::output::ErrorEntry;
+use crate::publication::Warning;
+
+/// The result, for the person at the console; serialises as `adopt --json`.
+#[derive(Serialize)]
+pub(super) struct Report {
+    pub(super) cert_url: String,
+    pub(super) hash: String,
+    pub(super) created: Vec<CreatedEntry>,
+    pub(super) existing: Vec<String>,
+    /// What a reader of the old server should know.
+    pub(super) notes: Vec<String>,
+    pub(super) exposed: Vec<Exposed>,
+    pub(super) devices_left: Vec<LeftFile>,
+    pub(super) warnings: Vec<Warning>,
+    /// Why `serve` would not start with it.
+    pub(super) refusals: Vec<ErrorEntry>,
+    pub(super) next: Vec<String>,
+}
+
+/// A new file, and what it is.
+#[derive(Serialize)]
+pub(super) struct CreatedEntry {
+    pub(super) path: String,
+    pub(super) what: String,
+}
+
+impl CreatedEntry {
+    pub(super) fn new(path: &Path, what: impl fmt::Display) -> Self {
+        Self {
+            path: path.display().to_string(),
+            what: what.to_string(),
+        }
+    }
+}
+
+impl fmt::Display for Report {
+    /// Ends without a line break.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "the site key gives the old server's hash {}", self.hash)?;
+        writeln!(f, "devices are told {}\n", self.cert_url)?;
+        for CreatedEntry { path, what } in &self.created {
+            writeln!(f, "made    {path}  ({what})")?;
+        }
+        for path in &self.existing {
+            writeln!(f, "exists  {path}")?;
+        }
+        for note in &self.notes {
+            writeln!(f, "note: {note}")?;
+        }
+        for Warning {
+            code,
+            message,
+            hint,
+        } in &self.warnings
+        {
+            writeln!(f, "warning[{code}]: {message}\n  hint: {hint}")?;
+        }
+        for ErrorEntry {
+            code,
+            message,
+            hint,
+        } in &self.refusals
+        {
+            writeln!(f, "error[{code}]: {message}\n  hint: {hint}")?;
+        }
+        self.fmt_exposed(f)?;
+        self.fmt_devices(f)?;
+        f.write_str("\nnext:")?;
+        for (at, step) in self.next.iter().enumerate() {
+            write!(f, "\n{}. {step}", at + 1)?;
+        }
+        Ok(())
+    }
+}
+
+impl Report {
+    fn fmt_exposed(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.exposed.is_empty() {
+            return Ok(());
+        }
+        writeln!(
+            f,
+            "\nthe old server let anybody download these, so they must be made anew:"
+        )?;
+        for Exposed { path, what, remedy } in &self.exposed {
+            writeln!(f, "  {path}  ({what})\n    {remedy}")?;
+        }
+        Ok(())
+    }
+
+    fn fmt_devices(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.devices_left.is_empty() {
+            return Ok(());
+        }
+        writeln!(f, "\nfiles of devices that were not taken over:")?;
+        for LeftFile { path, reason } in &self.devices_left {
+            writeln!(f, "  {path}  ({reason})")?;
+        }
+        Ok(())
+    }
+}

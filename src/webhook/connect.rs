@@ -211,7 +211,8 @@ mod tests {
         let mut queued = JoinSet::new();
         let full = timeout(Duration::from_secs(30), async {
             loop {
-                let connected = timeout(ATTEMPT_DELAY, TcpStream::connect(address)).await;
+                let patience = Duration::from_secs(1);
+                let connected = timeout(patience, TcpStream::connect(address)).await;
                 let Ok(stream) = connected else { break };
                 let stream = stream.unwrap();
                 queued.spawn(async move {

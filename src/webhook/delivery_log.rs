@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use http::StatusCode;
 use tracing::{error, info, warn};
 
 use super::Receiver;
@@ -53,11 +54,7 @@ impl DeliveryLog {
             }
             DeliveryError::Answered { status, .. } => {
                 if let Some(others) = self.refused.check() {
-                    let hint = if status.is_redirection() {
-                        "redirects are not followed: put the final address into `[webhook] url`"
-                    } else {
-                        "nothing is lost, but somebody must see why; does it have the same secret?"
-                    };
+                    let hint = hint(*status);
                     error!(%device, others = others.count(), "webhook receiver {receiver} refuses events: {failure}; trying again; hint: {hint}");
                 }
             }
@@ -80,6 +77,17 @@ impl DeliveryLog {
     pub(super) fn unreadable(&self, device: DeviceId, error: &StoreError) {
         if let Some(others) = self.unreadable.check() {
             error!(%device, error = %causes(error), others = others.count(), "failed to read events that are to be delivered");
+        }
+    }
+}
+
+fn hint(refusal: StatusCode) -> &'static str {
+    match refusal.as_u16() {
+        300..=399 => "redirects are not followed: put the final address into `[webhook] url`",
+        401 | 403 => "does the receiver have the same secret?",
+        404 | 405 | 410 => "is the path of `[webhook] url` right?",
+        _ => {
+            "the receiver's log should say why; an event that it refuses again and again is set aside"
         }
     }
 }

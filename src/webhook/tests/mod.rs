@@ -4,6 +4,7 @@ mod delivery;
 mod order;
 mod receiver;
 mod refusals;
+mod tls;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,6 +51,15 @@ impl TestStore {
         let call = call(device, at);
         self.store.append_alert(&call, alert).await.unwrap();
     }
+
+    fn deliver_to(&self, receiver: Receiver) -> RunningDelivery {
+        let (stop, stopped) = oneshot::channel::<()>();
+        let shutdown = async { drop(stopped.await) };
+        let metrics = crate::telemetry::Metrics::new().deliveries();
+        let log = Arc::clone(&self.store) as _;
+        let task = tokio::spawn(run(receiver, log, metrics, shutdown));
+        RunningDelivery { stop, task }
+    }
 }
 
 fn call(device: u64, at: &str) -> Call {
@@ -78,12 +88,7 @@ impl RunningDelivery {
     }
 
     fn start_with(store: &TestStore, port: u16, timing: DeliveryTiming) -> Self {
-        let (stop, stopped) = oneshot::channel::<()>();
-        let shutdown = async { drop(stopped.await) };
-        let metrics = crate::telemetry::Metrics::new().deliveries();
-        let log = Arc::clone(&store.store) as _;
-        let task = tokio::spawn(run(receiver_at(port, timing), log, metrics, shutdown));
-        Self { stop, task }
+        store.deliver_to(receiver_at(port, timing))
     }
 
     async fn stop(self) {

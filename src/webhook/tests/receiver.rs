@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
@@ -147,7 +147,10 @@ impl TestReceiver {
         }
     }
 
-    pub(super) async fn answer_all(self: Arc<Self>, mut stream: TcpStream) {
+    pub(super) async fn answer_all(
+        self: Arc<Self>,
+        mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    ) {
         while let Some((head, body)) = read_request(&mut stream).await {
             let status = match self.decide(Delivery::read(head, body)) {
                 Behaviour::Take => 204,
@@ -182,7 +185,7 @@ impl TestReceiver {
     }
 }
 
-async fn read_request(stream: &mut TcpStream) -> Option<(String, Vec<u8>)> {
+async fn read_request(stream: &mut (impl AsyncRead + Unpin)) -> Option<(String, Vec<u8>)> {
     let mut text = Vec::new();
     loop {
         if let Some(at) = text.windows(4).position(|four| four == b"\r\n\r\n") {

@@ -20,6 +20,7 @@ mod handle;
 mod id;
 mod json;
 mod keep_days;
+mod lenient;
 mod quota;
 mod record;
 mod redact;

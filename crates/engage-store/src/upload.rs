@@ -1,7 +1,8 @@
 //! What a device uploads of itself: its properties and parameters.
 
 use super::json::{Object, elements, text_or_number};
-use super::record::{BodyError, object_text};
+use super::lenient::{Mended, TooDeep, mend};
+use super::record::BodyError;
 use super::redact::redact;
 
 /// The body of `PUT /swordfish/lock/Config`, as it arrived.
@@ -15,13 +16,17 @@ pub struct ConfigUpload {
 }
 
 impl ConfigUpload {
-    /// Accepts a JSON object, whatever its members.
+    /// Accepts a JSON object, whatever its members; leniently, as [`AuditBatch`] does.
+    ///
+    /// [`AuditBatch`]: crate::AuditBatch
     pub fn parse(body: &[u8]) -> Result<Self, BodyError> {
-        let text = object_text(body)?;
-        Object::parse(&text)?;
+        let Mended { values, .. } = mend(body).map_err(|TooDeep| BodyError::TooDeep)?;
+        let mut objects = values
+            .into_iter()
+            .filter(|value| Object::parse(value).is_ok());
         Ok(Self {
             body: body.to_vec(),
-            text,
+            text: objects.next().ok_or(BodyError::NotAnObject)?,
         })
     }
 
@@ -33,7 +38,7 @@ impl ConfigUpload {
     /// The upload, minified, with secret values replaced.
     #[must_use]
     pub fn redacted(&self) -> String {
-        redact(&self.text)
+        redact(self.text.as_bytes())
     }
 
     /// What tables show of a device.
@@ -122,8 +127,21 @@ mod tests {
     }
 
     #[test]
+    fn an_upload_that_is_nearly_json_is_kept_to_the_byte_and_read() {
+        for body in [
+            &b"{\"lckPrmtrs\":{\"nm\":\"T\xfcr\",\"mdl\":\"NDE80\"},\"psswd\":\"hunter2\"}\0\0"[..],
+            b"{\"psswd\":'hunter2',\"lckPrmtrs\":{mdl:NDE80}",
+        ] {
+            let upload = ConfigUpload::parse(body).unwrap();
+            assert_eq!(upload.as_bytes(), body);
+            assert_eq!(upload.properties().model.as_deref(), Some("NDE80"));
+            assert!(!upload.redacted().contains("hunter2"));
+        }
+    }
+
+    #[test]
     fn what_is_not_an_object_is_refused() {
-        for body in [&b"[]"[..], b"", b"{", b"\xff"] {
+        for body in [&b"[]"[..], b"", b"{", b"\xff", b"\"text\""] {
             assert!(ConfigUpload::parse(body).is_err());
         }
     }

@@ -48,7 +48,7 @@ impl StoreReader {
     /// A device's last upload, with secret values replaced.
     pub fn redacted_config(&self, device: DeviceId) -> io::Result<Option<String>> {
         let text = self.read(device, CONFIG_FILE)?;
-        Ok(text.map(|text| redact(&String::from_utf8_lossy(&text))))
+        Ok(text.map(|text| redact(&text)))
     }
 
     /// The events that a filter lets through, now and later.

@@ -22,13 +22,22 @@ pub(super) async fn readyz(State(admin): State<Arc<Admin>>) -> (StatusCode, Stri
     for reason in &reasons {
         let _ = writeln!(text, "not ready: {reason}");
     }
-    for warning in store(&admin.app).iter().flat_map(|store| store.warnings()) {
+    for warning in warnings(&admin.app) {
         let _ = writeln!(text, "warning: {warning}");
     }
     if reasons.is_empty() {
         return (StatusCode::OK, format!("ready\n{text}"));
     }
     (StatusCode::SERVICE_UNAVAILABLE, text)
+}
+
+/// What concerns single devices.
+fn warnings(app: &App) -> Vec<String> {
+    let credentials = app.call_in.iter();
+    let credentials = credentials.flat_map(|it| it.admittance.credential_problems());
+    let store = store(app).map(|store| store.warnings()).unwrap_or_default();
+    let store = store.iter().map(ToString::to_string);
+    credentials.chain(store).collect()
 }
 
 fn store(app: &App) -> Option<&Arc<dyn Store>> {

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::output::{ErrorEntry, Failure, print, print_json};
 use crate::config::{BaseUrl, Config, ConfigSource, ListenOverrides};
-use crate::daemon::recording_refusals;
+use crate::daemon::{recording_refusals, recording_warnings};
 use crate::publication::{Inventory, Publication, SiteEntry, Validation, Warning, validate};
 use engage_wire::clock;
 use engage_wire::diagnostic::{Explain, explained};
@@ -99,9 +99,10 @@ impl Report {
     ) -> Self {
         let Validation {
             inventory,
-            warnings,
+            mut warnings,
             outcome,
         } = validation;
+        warnings.extend(recording_warnings(config));
         let recording = recording_refusals(config);
         let mut refusals: Vec<_> = match &outcome.and_then(Publication::with_identity) {
             Ok(_) => Vec::new(),

@@ -35,7 +35,7 @@ use store::{CallInError, Delivery, Recording};
 use watch::FileFingerprint;
 
 pub(crate) use reload_outcome::ReloadOutcome;
-pub(crate) use store::refusals as recording_refusals;
+pub(crate) use store::{refusals as recording_refusals, warnings as recording_warnings};
 
 /// Serves `config` on `sockets` until `shutdown` completes with the reason, then drains.
 pub(crate) async fn run(

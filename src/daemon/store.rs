@@ -7,11 +7,13 @@ use std::sync::Arc;
 use tracing::error;
 
 use crate::config::{Config, DevicesConfig, DevicesDirectory};
-use crate::publication::CurrentPublication;
+use crate::publication::{CurrentPublication, Warning};
 use crate::routes::{Admittance, BodyMemory, CallIn};
 use crate::telemetry::{DeliveryMetrics, LogThrottle};
 use crate::webhook::{self, Receiver, WebhookError};
-use engage_store::{Credentials, CredentialsError, EventLog, FileStore, OpenError, Store};
+use engage_store::{
+    Credentials, CredentialsError, EventLog, FileStore, OpenError, Store, StoreReader,
+};
 use engage_wire::diagnostic::{Explain, one_line};
 
 /// Why the call-in cannot be answered, and so the daemon does not start.
@@ -143,6 +145,33 @@ pub(crate) fn refusals(config: &Config) -> Vec<CallInError> {
         unusable.map(CallInError::from),
     ];
     found.into_iter().flatten().collect()
+}
+
+/// What [`open`] would say at `warn`.
+pub(crate) fn warnings(config: &Config) -> Vec<Warning> {
+    let DevicesConfig {
+        directory,
+        credentials_file,
+        ..
+    } = &config.devices;
+    let credentials = credentials_file.as_deref().map(Credentials::load);
+    let credentials = credentials.and_then(Result::ok);
+    let problems = credentials.iter().flat_map(Credentials::problems);
+    let problems = problems.map(|problem| Warning {
+        code: "malformed-credentials",
+        message: problem.to_string(),
+        hint: problem.hint(),
+    });
+    let strays = directory
+        .path()
+        .map(|root| StoreReader::new(root).warnings());
+    let strays = strays.and_then(Result::ok).unwrap_or_default();
+    let strays = strays.iter().map(|stray| Warning {
+        code: "stray-device-folder",
+        message: stray.to_string(),
+        hint: "`engage-host devices` lists those that are read".into(),
+    });
+    problems.chain(strays).collect()
 }
 
 /// A directory that nobody configured may be missing its rights: certificates are served all the

@@ -11,7 +11,8 @@
 //! 0123456789ABCDEF $argon2id$v=19$m=19456,t=2,p=1$c2FsdA..$aGFzaA..
 //! ```
 //!
-//! One device a line, as `engage-host devices credential SERIAL` prints it. `#` starts a comment.
+//! One device a line, as `engage-host devices credential SERIAL` prints it. `#` starts a comment. A
+//! line that cannot be used is told, and concerns its device only.
 //!
 //! # What it costs
 //!
@@ -26,16 +27,17 @@
 mod error;
 mod hash;
 
-use std::collections::HashMap;
+use std::collections::hash_map::{Entry, HashMap};
 use std::fmt;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use aws_lc_rs::rand;
 use engage_wire::read_regular_file;
 use hmac::{Hmac, KeyInit, Mac};
+use parking_lot::{Mutex, MutexGuard};
 use sha2::Sha256;
+use tracing::warn;
 use zeroize::Zeroizing;
 
 use super::SerialNumber;
@@ -52,34 +54,59 @@ pub struct Credentials {
     key: Zeroizing<[u8; 32]>,
     /// Who was right lately, since when, and with what. Only devices of the file.
     verified: Mutex<HashMap<SerialNumber, (Instant, Tag)>>,
+    problems: Vec<CredentialsError>,
 }
 
 impl Credentials {
-    /// Reads a file of at most 64 MiB. Errors name the line and never quote it.
+    /// Reads a file of at most 64 MiB, and logs which lines of it cannot be used. Errors name the
+    /// line and never quote it.
     pub fn load(path: &Path) -> Result<Self, CredentialsError> {
         let contents = read_regular_file("credentials file", path, MAX_BYTES)?;
-        Self::parse(path, &contents)
+        let credentials = Self::parse(path, &contents)?;
+        for problem in &credentials.problems {
+            warn!("{problem}; the other devices may call");
+        }
+        Ok(credentials)
     }
 
     /// Reads a file's contents; `path` is for messages.
+    ///
+    /// A line that cannot be used concerns its device only. Where there is no other line, it is
+    /// not a credentials file: the error is its first.
     pub fn parse(path: &Path, contents: &[u8]) -> Result<Self, CredentialsError> {
         let contents = contents.strip_prefix(b"\xef\xbb\xbf").unwrap_or(contents);
         let mut hashes = HashMap::new();
         let mut lines = HashMap::new();
+        let mut problems = Vec::new();
         for (line, text) in (1..).zip(contents.split(|byte| *byte == b'\n')) {
-            let refused = |problem| CredentialsError::line(path, line, problem);
-            let Some((serial, hash)) = credential(text).map_err(refused)? else {
-                continue;
+            let problem = match credential(text) {
+                Ok(None) => continue,
+                Ok(Some((serial, hash))) => match lines.entry(serial) {
+                    Entry::Occupied(first) => LineProblem::Repeated {
+                        first: *first.get(),
+                    },
+                    Entry::Vacant(vacant) => {
+                        vacant.insert(line);
+                        hashes.insert(serial, hash);
+                        continue;
+                    }
+                },
+                Err(problem) => problem,
             };
-            if let Some(first) = lines.insert(serial, line) {
-                return Err(refused(LineProblem::Repeated { first }));
+            if problems.len() < MAX_PROBLEMS {
+                problems.push(CredentialsError::line(path, line, problem));
             }
-            hashes.insert(serial, hash);
         }
-        Self::of(hashes)
+        if hashes.is_empty() && !problems.is_empty() {
+            return Err(problems.swap_remove(0));
+        }
+        Self::new(hashes, problems)
     }
 
-    fn of(hashes: HashMap<SerialNumber, StoredHash>) -> Result<Self, CredentialsError> {
+    fn new(
+        hashes: HashMap<SerialNumber, StoredHash>,
+        problems: Vec<CredentialsError>,
+    ) -> Result<Self, CredentialsError> {
         let mut password = Zeroizing::new([0; 32]);
         let mut key = Zeroizing::new([0; 32]);
         fill(password.as_mut())?;
@@ -90,7 +117,14 @@ impl Credentials {
             nobody,
             key,
             verified: Mutex::default(),
+            problems,
         })
+    }
+
+    /// Lines that cannot be used, at most 20 of them.
+    #[must_use]
+    pub fn problems(&self) -> &[CredentialsError] {
+        &self.problems
     }
 
     /// Whether this is the device's password.
@@ -112,12 +146,6 @@ impl Credentials {
     #[must_use]
     pub fn len(&self) -> usize {
         self.hashes.len()
-    }
-
-    /// Whether no device at all may call.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.hashes.is_empty()
     }
 
     fn verify_at(&self, serial: SerialNumber, password: &[u8], now: Instant) -> bool {
@@ -153,8 +181,8 @@ impl Credentials {
         tag
     }
 
-    fn verified(&self) -> std::sync::MutexGuard<'_, HashMap<SerialNumber, (Instant, Tag)>> {
-        self.verified.lock().unwrap_or_else(PoisonError::into_inner)
+    fn verified(&self) -> MutexGuard<'_, HashMap<SerialNumber, (Instant, Tag)>> {
+        self.verified.lock()
     }
 }
 
@@ -198,6 +226,9 @@ const REMEMBERED_FOR: Duration = Duration::from_hours(8);
 
 /// Three times what 250,000 devices need.
 const MAX_BYTES: usize = 64 * 1024 * 1024;
+
+/// A wrong file altogether needs no more examples.
+const MAX_PROBLEMS: usize = 20;
 
 #[cfg(test)]
 mod tests;

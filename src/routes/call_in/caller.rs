@@ -129,6 +129,13 @@ impl Admittance {
         }
     }
 
+    /// Lines of the credentials file that cannot be used, for people.
+    pub(crate) fn credential_problems(&self) -> Vec<String> {
+        let credentials = self.credentials.as_ref().map(ArcSwap::load);
+        let problems = credentials.iter().flat_map(|it| it.problems());
+        problems.map(ToString::to_string).collect()
+    }
+
     /// Puts a new credentials file in force; without one at start, a restart is needed.
     pub fn replace_credentials(&self, credentials: Credentials) {
         if let Some(current) = &self.credentials {

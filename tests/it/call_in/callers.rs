@@ -198,6 +198,41 @@ fn a_changed_credentials_file_is_in_force_after_the_reload() {
 }
 
 #[test]
+fn one_line_that_was_cut_stops_neither_the_start_nor_a_reload_nor_other_devices() {
+    let installation = Host::installation("credentials_file = \"credentials\"");
+    let good = credential(DEVICE, PASSWORD);
+    let cut = &credential("00000000000000FF", PASSWORD)[..60];
+    installation.write("credentials", format!("{cut}\n{good}"));
+    let checked = installation.check(&[]);
+    assert_eq!(checked.code, Some(0), "{}", checked.stdout_text());
+    let said = checked.stdout_text();
+    assert!(
+        said.contains("warning[malformed-credentials]: ") && said.contains("line 1"),
+        "{said}"
+    );
+    let daemon = Daemon::start(&installation);
+    let mut host = Host {
+        installation,
+        daemon,
+    };
+    let line = host.daemon.wait_for("line 1 has no Argon2id hash");
+    assert!(line.contains("WARN"), "{line}");
+    assert_eq!(status_of(&host, &basic(DEVICE, PASSWORD)), 200);
+    let readiness = host.readiness();
+    assert_eq!(readiness.status(), 200);
+    let said = String::from_utf8(readiness.body).unwrap();
+    assert!(
+        said.starts_with("ready\nwarning: credentials file `") && said.contains("line 1"),
+        "{said}"
+    );
+    let new = credential(DEVICE, "new one");
+    host.installation
+        .write("credentials", format!("{new}\n{cut}"));
+    host.daemon.wait_for("reloaded: new connections");
+    assert_eq!(status_of(&host, &basic(DEVICE, "new one")), 200);
+}
+
+#[test]
 fn a_credentials_file_that_cannot_be_used_keeps_the_daemon_from_starting() {
     let installation = Installation::new(standard());
     installation.set("[devices]", "credentials_file = \"credentials\"");

@@ -1,17 +1,17 @@
 //! Why a credentials file cannot be used.
 
-use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use engage_wire::ReadError;
-use engage_wire::diagnostic::Explain;
+use miette::Diagnostic;
 
 /// Why a credentials file cannot be used, or a credential not be made. Never quotes a line: it
 /// holds a hash, or by mistake a password.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Diagnostic, thiserror::Error)]
 pub enum CredentialsError {
-    /// A line that is not a credential.
-    #[error("credentials file `{}` cannot be used: line {line} {problem}", path.display())]
+    /// A line that is not a credential. The others are used, if there are any.
+    #[error("credentials file `{}`: line {line} {problem}", path.display())]
+    #[diagnostic(code("malformed-credentials"), help("{}", problem.hint()))]
     Line {
         /// The file.
         path: PathBuf,
@@ -22,13 +22,23 @@ pub enum CredentialsError {
     },
     /// The operating system gave no random bytes.
     #[error("the operating system gave no random bytes")]
+    #[diagnostic(code("no-randomness"), help("try again; at boot it can be too early"))]
     NoRandomness,
     /// Argon2 takes no such password.
     #[error("the password cannot be hashed")]
+    #[diagnostic(code("unusable-password"), help("choose one of at most 1,024 bytes"))]
     Password,
+    /// There is no such file.
+    #[error(transparent)]
+    #[diagnostic(
+        code("unreadable-file"),
+        help("make it with `engage-host devices credential SERIAL`, or remove `credentials_file`")
+    )]
+    Missing(ReadError),
     /// The file cannot be read.
     #[error(transparent)]
-    Read(#[from] ReadError),
+    #[diagnostic(transparent)]
+    Read(ReadError),
 }
 
 /// What is wrong with a line of a credentials file.
@@ -70,30 +80,21 @@ impl CredentialsError {
     }
 }
 
-impl Explain for CredentialsError {
-    fn code(&self) -> Cow<'static, str> {
-        match self {
-            Self::Line { .. } => "malformed-credentials".into(),
-            Self::NoRandomness => "no-randomness".into(),
-            Self::Password => "unusable-password".into(),
-            Self::Read(source) => Explain::code(source),
+impl From<ReadError> for CredentialsError {
+    fn from(error: ReadError) -> Self {
+        if error.is_not_found() {
+            Self::Missing(error)
+        } else {
+            Self::Read(error)
         }
     }
+}
 
-    fn hint(&self) -> String {
+impl LineProblem {
+    fn hint(self) -> &'static str {
         match self {
-            Self::Line {
-                problem: LineProblem::Repeated { .. },
-                ..
-            } => "remove the line that is out of date",
-            Self::Line { .. } => "make lines with `engage-host devices credential SERIAL`",
-            Self::NoRandomness => "try again; at boot it can be too early",
-            Self::Password => "choose one of at most 1,024 bytes",
-            Self::Read(source) if source.is_not_found() => {
-                "make it with `engage-host devices credential SERIAL`, or remove `credentials_file`"
-            }
-            Self::Read(source) => return source.hint(),
+            Self::Repeated { .. } => "remove the line that is out of date; the first one is used",
+            _ => "make lines with `engage-host devices credential SERIAL`",
         }
-        .into()
     }
 }

@@ -83,11 +83,6 @@ fn what_is_wrong_is_said_with_its_line_and_never_quoted() {
     let good = line();
     let hash = good.split(' ').nth(1).unwrap();
     for (file, line, problem) in [
-        (
-            format!("{good}\n{}", good.to_lowercase_serial()),
-            2,
-            LineProblem::Repeated { first: 1 },
-        ),
         (format!("\n{SERIAL}\n"), 2, LineProblem::NoHash),
         (format!("{SERIAL} hunter22hunter22"), 1, LineProblem::Hash),
         (
@@ -116,6 +111,38 @@ fn what_is_wrong_is_said_with_its_line_and_never_quoted() {
         assert!(!format!("{error:?}").contains("hunter22"));
     }
     assert!(explained(&parse(b"\n\xff\n").unwrap_err()).contains("line 2 is not UTF-8 text"));
+}
+
+#[test]
+fn a_line_that_was_cut_concerns_its_device_only() {
+    let good = line();
+    let other = good.replace(SERIAL, "FEDCBA9876543210");
+    let cut = format!(
+        "{}\n{good}\n\n{}\n",
+        &other[..60],
+        good.to_lowercase_serial()
+    );
+    let credentials = parse(cut).unwrap();
+    assert_eq!(credentials.len(), 1);
+    assert!(credentials.verify(serial(SERIAL), b"correct horse"));
+    assert!(!credentials.verify(serial("FEDCBA9876543210"), b"correct horse"));
+    let told: Vec<_> = credentials
+        .problems()
+        .iter()
+        .map(|problem| explained(problem))
+        .collect();
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(
+        told[0].contains("line 1 has no Argon2id hash"),
+        "{}",
+        told[0]
+    );
+    let repeated = LineProblem::Repeated { first: 2 };
+    assert!(
+        told[1].contains(&format!("line 4 {repeated}")),
+        "{}",
+        told[1]
+    );
 }
 
 #[test]

@@ -371,11 +371,11 @@ fn db_check_refuses_with_the_path_of_the_value() {
         ("db_no_schedule", r#"{"db":{"schedules":[]}}"#),
         (
             "db_order",
-            r#"{"db":{"usrRcrd":{"add":[],"delete":[]},"schedules":[{}]}}"#,
+            r#"{"db":{"usrRcrd":{"add":[],"delete":[]},"schedules":[{"days":["Su"],"strtHr":0,"strtMn":0,"lngth":1439}]}}"#,
         ),
         (
             "db_credential",
-            r#"{"db":{"usrRcrd":{"add":[{"usrID":1,"primeCr":"5ec2e7"}]},"schedules":[{}]}}"#,
+            r#"{"db":{"usrRcrd":{"add":[{"usrID":1,"primeCr":"5ec2e7"}]},"schedules":[{"days":["Su"],"strtHr":0,"strtMn":0,"lngth":1439}]}}"#,
         ),
         ("db_syntax", r#"{"db":"#),
     ] {
@@ -472,4 +472,4 @@ const AUDITS: &[u8] = br#"{"asyncEvents":[{"event":"0B040001","time":"2026112302
     "nxtDbVerTS":"0x8d1a1399bddb51d"}"#;
 
 const DATABASE: &str = r#"{"db":{"usrRcrd":{"deleteAll":1,"delete":[],"update":[],
-    "add":[{"usrID":7},{"usrID":7}]},"schedules":[{}],"holidays":[]},"config":{}}"#;
+    "add":[{"usrID":7},{"usrID":7}]},"schedules":[{"days":["Su"],"strtHr":0,"strtMn":0,"lngth":1439}],"holidays":[]},"config":{}}"#;

@@ -30,7 +30,9 @@ mod store;
 mod upload;
 
 pub use credentials::{Credentials, CredentialsError, LineProblem, credential_line};
-pub use db::{Database, DbContents, DbDuplicate, DbError, DbProblem, MAX_DB_BYTES, answer};
+pub use db::{
+    Database, DbContents, DbDuplicate, DbError, DbProblem, DbWarning, MAX_DB_BYTES, answer,
+};
 pub use db_version::DbVersion;
 pub use device::{DeviceObservation, DeviceRecord, Timestamped};
 pub use error::{OpenError, StoreError};

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 
 use super::super::output::{Failure, eprint_note, print};
 use super::error::DevicesError;
-use engage_store::{Database, DbContents};
+use engage_store::{Database, DbContents, MAX_DB_BYTES};
 use engage_wire::read_regular_file;
 
 /// Check databases before devices see them.
@@ -24,7 +24,7 @@ enum Command {
 
 /// Check a `db.json` as the daemon does, and count what would be sent.
 ///
-/// Exit code 0 when it would be sent, 1 when not. Duplicates are warnings.
+/// Exit code 0 when it would be sent, 1 when not.
 #[derive(Args, Debug)]
 #[command(
     after_help = "Example:\n  engage-host devices db check db.json && cp db.json Engage_Data/0123456789ABCDEF/"
@@ -38,13 +38,13 @@ struct Check {
 impl Db {
     pub(super) fn run(self) -> Result<(), Failure> {
         let Command::Check(Check { file }) = self.command;
-        let contents = read_regular_file("database", &file, MAX_BYTES)?;
+        let contents = read_regular_file("database", &file, MAX_DB_BYTES)?;
         let database = Database::parse(&contents).map_err(|source| DevicesError::Database {
             path: file.clone(),
             source,
         })?;
-        for duplicate in database.duplicates() {
-            eprint_note("warning", duplicate);
+        for warning in database.warnings() {
+            eprint_note("warning", warning);
         }
         print(counted(&file, &database))
     }
@@ -79,15 +79,12 @@ fn counted(file: &Path, database: &Database) -> String {
          holidays    {}\n  \
          autoUnlock  {}\n  \
          config      {}\n  \
-         duplicates  {}",
+         warnings    {}",
         file.display(),
         database.version(),
         listed(holidays),
         listed(auto_unlocks),
         if has_config { "sent" } else { "not sent" },
-        database.duplicates().len()
+        database.warnings().len()
     )
 }
-
-/// What the daemon reads of a file.
-const MAX_BYTES: usize = 16 * 1024 * 1024;

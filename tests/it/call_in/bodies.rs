@@ -139,7 +139,7 @@ fn an_upload_replaces_the_last_one_in_either_spelling_of_the_path() {
 fn what_is_no_json_object_is_refused_and_kept() {
     for (method, path, call, body) in [
         ("POST", AUDIT, "audit", &b"event=1"[..]),
-        ("POST", AUDIT, "audit", b"[{\"event\":\"11111111\"}]"),
+        ("POST", AUDIT, "audit", b"[{\"time\":\"20051013130309\"}]"),
         ("POST", AUDIT, "audit", b"{\"asyncEvents\":[{\"event\":"),
         ("POST", AUDIT, "audit", b"{\"events\":[]}"),
         ("POST", ALERT, "alert", b"\xff\xfe{}"),
@@ -154,6 +154,60 @@ fn what_is_no_json_object_is_refused_and_kept() {
         assert_eq!(kept, body);
         assert_eq!(host.audits(DEVICE), Vec::<Value>::new());
     }
+}
+
+/// What embedded writers make of JSON: the events count, and a note says what was mended.
+#[test]
+fn what_can_be_read_of_a_damaged_body_is_stored_with_a_note() {
+    let host = Host::start("");
+    let padded = format!("{:\0<256}", event(1));
+    let latin1 = [
+        event(2).trim_end_matches('}').as_bytes(),
+        b",\"door\":\"T\xfcr\"}",
+    ]
+    .concat();
+    let cut = event(3).replace("]}", r#",{"event":"0B"#);
+    let unclosed = event(4).replace("]}", "}");
+    for (body, note) in [
+        (padded.into_bytes(), "NUL bytes"),
+        (latin1, "ISO 8859-1"),
+        (cut.into_bytes(), "ended early"),
+        (unclosed.into_bytes(), "brackets"),
+    ] {
+        let status = post(&host, &body).status();
+        assert!(matches!(status, 201 | 202), "{status}: {note}");
+        let notes = members(&host, "note");
+        let said = notes.last().unwrap().as_str().unwrap();
+        assert!(said.contains(note), "{said}");
+    }
+    let codes: Vec<Value> = (1..=4)
+        .map(|number| format!("{number:08}").into())
+        .collect();
+    assert_eq!(members(&host, "code"), codes);
+    assert_eq!(members(&host, "with")[1], json!({"door": "T\u{fc}r"}));
+    let upload = b"{\"battV\":{\"main\":\"6.1\"},\"nm\":\"T\xfcr\"}\0";
+    let answer = host.call("PUT", &of_device(CONFIG), upload);
+    assert_eq!(answer.status(), 200);
+    let kept = fs_err::read(host.path(DEVICE).join("config.json")).unwrap();
+    assert_eq!(kept, upload);
+}
+
+fn event(number: u32) -> String {
+    format!(r#"{{"asyncEvents":[{{"event":"{number:08}","time":"20051013130309"}}]}}"#)
+}
+
+/// Deeper than common parsers read, and so than whoever reads the lines.
+#[test]
+fn what_is_nested_too_deep_is_refused_and_kept() {
+    let host = Host::start("");
+    let deep = format!(
+        r#"{{"asyncEvents":[{{"event":"11111111","x":{}{}}}]}}"#,
+        "[".repeat(200),
+        "]".repeat(200)
+    );
+    assert_eq!(post(&host, &deep).status(), 400);
+    assert_eq!(quarantined(&host).1, deep.into_bytes());
+    assert_eq!(host.audits(DEVICE), Vec::<Value>::new());
 }
 
 #[test]

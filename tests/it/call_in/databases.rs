@@ -184,10 +184,12 @@ fn a_bad_first_file_is_as_good_as_none() {
 fn what_is_there_twice_is_sent_and_reported_without_the_credential() {
     let mut host = Host::start("");
     let user = r#"{"usrID":"148","primeCr":"735B174C056D0A03D5DBD83EC513463C"}"#;
-    let twice = format!(r#"{{"db":{{"usrRcrd":{{"add":[{user},{user}]}},"schedules":[{{}}]}}}}"#);
+    let twice = format!(
+        r#"{{"db":{{"usrRcrd":{{"add":[{user},{user}]}},"schedules":[{{"days":["Su"],"strtHr":0,"strtMn":0,"lngth":1439}}]}}}}"#
+    );
     drop_database(&host, &twice);
     assert!(body(&ask(&host, "0")).contains(&format!("[{user},{user}]")));
-    let line = host.daemon.wait_for("database holds a duplicate");
+    let line = host.daemon.wait_for("database is sent, but look at it");
     assert!(line.contains("$.db.usrRcrd.add[1]"), "{line}");
     assert!(!line.contains("735B174C"), "{line}");
 }

@@ -1,6 +1,7 @@
 //! What a `db.json` must satisfy before any lock sees it.
 
-use std::borrow::Cow;
+mod records;
+
 use std::collections::HashMap;
 use std::fmt;
 
@@ -8,10 +9,9 @@ use serde_json::value::RawValue;
 
 use crate::event::DeviceTime;
 use crate::json::{Object, elements, text_or_number};
-use engage_wire::diagnostic::Explain;
 
-/// Checks a whole file; what is there twice comes back.
-pub(super) fn check(file: &Object<'_>) -> Result<Vec<DbDuplicate>, DbError> {
+/// Checks a whole file; what is sent but looks wrong comes back.
+pub(super) fn check(file: &Object<'_>) -> Result<Vec<DbWarning>, DbError> {
     let mut check = Check::default();
     let root = Path("$".to_owned());
     known_members(file, &root, &["db", "config", "dbDwnLdTm", "nxtDbVerTS"])?;
@@ -30,10 +30,31 @@ pub(super) fn check(file: &Object<'_>) -> Result<Vec<DbDuplicate>, DbError> {
     for (name, value) in db.members() {
         values(value, &at.member(name), MAX_DEPTH)?;
     }
+    records::each(schedules, &at.member("schedules"), records::schedule)?;
+    for (name, record) in [
+        ("holidays", records::holiday as records::Record),
+        ("autoUnlock", records::auto_unlock),
+    ] {
+        if let Some(value) = member(&db, name) {
+            let path = at.member(name);
+            records::each(list(value, &path)?, &path, record)?;
+        }
+    }
     if let Some(config) = file.get("config") {
         object(config, &root.member("config"))?;
     }
-    Ok(check.duplicates)
+    Ok(check.warnings)
+}
+
+/// Something to look at in a file that is sent all the same.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum DbWarning {
+    /// Something is there twice.
+    #[error("{0}")]
+    Duplicate(DbDuplicate),
+    /// The device forgets all users and learns no new one.
+    #[error("$.db.usrRcrd deletes all users and adds nobody: no credential opens the door then")]
+    NobodyLeft,
 }
 
 /// Something that a file holds twice.
@@ -53,8 +74,9 @@ impl fmt::Display for DbDuplicate {
 }
 
 /// Why a `db.json` is not sent.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, miette::Diagnostic, thiserror::Error)]
 #[error("{path}: {problem}")]
+#[diagnostic(code("malformed-database"), help("{}", problem.hint()))]
 pub struct DbError {
     /// The JSON path of the value: `$.db.schedules`.
     pub path: String,
@@ -89,6 +111,14 @@ pub enum DbProblem {
     /// A prime credential of another form. Its value is a secret.
     #[error("is not a credential; allowed: 32 hexadecimal digits")]
     PrimeCredential,
+    /// A value that the vendor's tables do not have.
+    #[error("is {found}; allowed: {allowed}")]
+    Value {
+        /// The value's beginning.
+        found: String,
+        /// What the tables have.
+        allowed: &'static str,
+    },
     /// A name used twice in one object.
     #[error("is there twice")]
     Repeated,
@@ -100,6 +130,20 @@ pub enum DbProblem {
     Unknown(&'static [&'static str]),
 }
 
+impl DbProblem {
+    fn hint(&self) -> &'static str {
+        match self {
+            Self::NoSchedule | Self::Missing => {
+                "without a schedule valid credentials get no access: send at least a 24x7 schedule"
+            }
+            Self::Order { .. } => "devices read the members in the order of the text",
+            _ => {
+                "correct the file and check it with `engage-host devices db check FILE`; the last good one stays in use"
+            }
+        }
+    }
+}
+
 impl DbError {
     pub(super) fn syntax(source: serde_json::Error) -> Self {
         Path("$".to_owned()).refused(DbProblem::Syntax(source))
@@ -107,23 +151,6 @@ impl DbError {
 
     pub(super) fn not_text() -> Self {
         Path("$".to_owned()).refused(DbProblem::NotA("UTF-8 text"))
-    }
-}
-
-impl Explain for DbError {
-    fn code(&self) -> Cow<'static, str> {
-        "malformed-database".into()
-    }
-
-    fn hint(&self) -> String {
-        match self.problem {
-            DbProblem::NoSchedule | DbProblem::Missing => {
-                "without a schedule valid credentials get no access: send at least a 24x7 schedule"
-            }
-            DbProblem::Order { .. } => "devices read the members in the order of the text",
-            _ => "correct the file and check it with `engage-host devices db check FILE`; the last good one stays in use",
-        }
-        .into()
     }
 }
 
@@ -150,7 +177,7 @@ impl Path {
 
 #[derive(Default)]
 struct Check {
-    duplicates: Vec<DbDuplicate>,
+    warnings: Vec<DbWarning>,
     /// Where each user and credential of the list being checked was seen.
     seen: HashMap<(String, String), String>,
 }
@@ -176,8 +203,18 @@ impl Check {
             self.seen.clear();
             let path = path.member(name);
             for (at, record) in list(value, &path)?.into_iter().enumerate() {
-                self.note_repeated(record, &path.element(at));
+                let path = path.element(at);
+                records::user(name, record, &path)?;
+                self.note_repeated(record, &path);
             }
+        }
+        let is_empty = |name| {
+            let users = member(&records, name).and_then(elements);
+            users.is_none_or(|users| users.is_empty())
+        };
+        let deletes_all = member(&records, "deleteAll").is_some_and(super::contents::is_set);
+        if deletes_all && is_empty("add") && is_empty("update") {
+            self.warnings.push(DbWarning::NobodyLeft);
         }
         Ok(())
     }
@@ -196,11 +233,10 @@ impl Check {
         for (name, value) in values.into_iter().flatten() {
             let again = path.member(name).0;
             match self.seen.get(&(name.to_owned(), value.clone())) {
-                Some(first) if self.duplicates.len() < MAX_DUPLICATES => {
-                    self.duplicates.push(DbDuplicate {
-                        first: first.clone(),
-                        again,
-                    });
+                Some(first) if self.warnings.len() < MAX_WARNINGS => {
+                    let first = first.clone();
+                    let duplicate = DbDuplicate { first, again };
+                    self.warnings.push(DbWarning::Duplicate(duplicate));
                 }
                 Some(_) => {}
                 None => {
@@ -254,11 +290,14 @@ fn unrepeated(object: &Object<'_>, path: &Path) -> Result<(), DbError> {
     }
 }
 
+/// The member of exactly this name: what is sent is read by exact names.
+fn member<'a>(found: &Object<'a>, name: &str) -> Option<&'a RawValue> {
+    let mut members = found.members();
+    members.find_map(|(found, value)| (found == name).then_some(value))
+}
+
 fn required<'a>(found: &Object<'a>, name: &str, path: &Path) -> Result<&'a RawValue, DbError> {
-    found
-        .members()
-        .find_map(|(found, value)| (found == name).then_some(value))
-        .ok_or_else(|| path.member(name).refused(DbProblem::Missing))
+    member(found, name).ok_or_else(|| path.member(name).refused(DbProblem::Missing))
 }
 
 fn object<'a>(value: &'a RawValue, path: &Path) -> Result<Object<'a>, DbError> {
@@ -293,7 +332,7 @@ const ORDER: &[&str] = &["deleteAll", "delete", "update", "add"];
 const MAX_DEPTH: usize = 16;
 
 /// A list of thousands says no more than one of a hundred.
-const MAX_DUPLICATES: usize = 100;
+const MAX_WARNINGS: usize = 100;
 
 const MAX_SHOWN_CHARS: usize = 40;
 

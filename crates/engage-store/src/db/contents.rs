@@ -1,6 +1,7 @@
 //! What a database would send, counted.
 
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 use super::Database;
 use crate::json::{Object, elements};
@@ -45,8 +46,7 @@ impl Database {
         let deletes_all = users.as_ref().and_then(|users| users.get("deleteAll"));
         DbContents {
             size_bytes: self.members.len(),
-            deletes_all_users: deletes_all
-                .is_some_and(|value| !matches!(value.get(), "0" | "false" | "\"F\"" | "null")),
+            deletes_all_users: deletes_all.is_some_and(is_set),
             users_deleted: listed(&users, "delete").unwrap_or(0),
             users_updated: listed(&users, "update").unwrap_or(0),
             users_added: listed(&users, "add").unwrap_or(0),
@@ -58,6 +58,14 @@ impl Database {
     }
 }
 
+/// Whether a switch is on, in whichever way it is written.
+pub(super) fn is_set(value: &RawValue) -> bool {
+    !matches!(
+        value.get(),
+        "0" | "\"0\"" | "false" | "\"F\"" | "\"f\"" | "null" | "\"\""
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -65,7 +73,7 @@ mod tests {
     #[test]
     fn what_is_sent_is_counted_and_what_is_not_sent_is_told_from_nothing() {
         let file = br#"{"db":{"usrRcrd":{"deleteAll":1,"delete":[1],"update":[],"add":[{},{}]},
-            "schedules":[{}],"holidays":[]}}"#;
+            "schedules":[{"days":["Su"],"strtHr":0,"strtMn":0,"lngth":1439}],"holidays":[]}}"#;
         let contents = Database::parse(file).unwrap().contents();
         assert!(contents.deletes_all_users && !contents.has_config);
         let DbContents {

@@ -9,7 +9,7 @@ use super::db_version::DbVersion;
 use super::json::{Object, minified};
 use super::schedule::CallTime;
 
-pub use check::{DbDuplicate, DbError, DbProblem};
+pub use check::{DbDuplicate, DbError, DbProblem, DbWarning};
 pub use contents::DbContents;
 
 /// A database that has passed its check, ready to be sent.
@@ -22,7 +22,7 @@ pub struct Database {
     /// `"db":{..}` and, where the file has it, `,"config":{..}`.
     members: String,
     stamp: DbVersion,
-    duplicates: Vec<DbDuplicate>,
+    warnings: Vec<DbWarning>,
 }
 
 impl Database {
@@ -32,7 +32,7 @@ impl Database {
         let text = std::str::from_utf8(file).map_err(|_| DbError::not_text())?;
         let text = minified(text);
         let object = Object::parse(&text).map_err(DbError::syntax)?;
-        let duplicates = check::check(&object)?;
+        let warnings = check::check(&object)?;
         let sent = |name| {
             let (name, value) = object.members().find(|(found, _)| *found == name)?;
             Some(format!("\"{name}\":{}", value.get()))
@@ -42,7 +42,7 @@ impl Database {
         Ok(Self {
             stamp: DbVersion::from_content(members.as_bytes()),
             members,
-            duplicates,
+            warnings,
         })
     }
 
@@ -53,10 +53,10 @@ impl Database {
         self.stamp
     }
 
-    /// What is there twice: accepted, because a lock's view of it is not public, and reported.
+    /// What is there twice, or locks everybody out: sent, because it may be meant, and reported.
     #[must_use]
-    pub fn duplicates(&self) -> &[DbDuplicate] {
-        &self.duplicates
+    pub fn warnings(&self) -> &[DbWarning] {
+        &self.warnings
     }
 }
 

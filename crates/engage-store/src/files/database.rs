@@ -26,7 +26,7 @@ pub(super) fn load(directory: &Path, disk: &dyn Disk) -> LoadedDatabase {
         Ok(None) => return LoadedDatabase::default(),
         Ok(Some(file)) => match Database::parse(&file) {
             Ok(database) => {
-                report_duplicates(&path, &database);
+                report(&path, &database);
                 keep_last_good(&last_good, &file, disk);
                 return LoadedDatabase {
                     database: Some(database),
@@ -45,9 +45,9 @@ pub(super) fn load(directory: &Path, disk: &dyn Disk) -> LoadedDatabase {
     }
 }
 
-fn report_duplicates(path: &Path, database: &Database) {
-    for duplicate in database.duplicates() {
-        warn!(path = %path.display(), "database holds a duplicate: {duplicate}");
+fn report(path: &Path, database: &Database) {
+    for warning in database.warnings() {
+        warn!(path = %path.display(), "database is sent, but look at it: {warning}");
     }
 }
 

@@ -1,4 +1,4 @@
-use crate::db::Database;
+use crate::db::{Database, DbWarning};
 
 const SCHEDULES: &str = r#""schedules":[{"days":["Su"],"strtHr":0,"strtMn":0,"lngth":1439}]"#;
 const CREDENTIAL: &str = "735B174C056D0A03D5DBD83EC513463C";
@@ -33,6 +33,7 @@ fn each_refusal_carries_the_path_of_the_value() {
             with_records(r#"{"ad":[]}"#),
             "$.db.usrRcrd.ad: is not known; allowed: deleteAll, delete, update, add".into(),
         ),
+        (with_records(r#"{"add":[1]}"#), "$.db.usrRcrd.add[0]: is not an object".into()),
         (with_records(r#"{"add":{}}"#), "$.db.usrRcrd.add: is not an array".into()),
         (with_records(r#"{"add":[],"add":[]}"#), "$.db.usrRcrd.add: is there twice".into()),
         (
@@ -72,7 +73,7 @@ fn dates_and_identifiers_may_be_numbers() {
     assert!(
         Database::parse(file.as_bytes())
             .unwrap()
-            .duplicates()
+            .warnings()
             .is_empty()
     );
 }
@@ -85,7 +86,7 @@ fn users_and_credentials_that_are_there_twice_are_reported_without_their_values(
     ));
     let database = Database::parse(file.as_bytes()).unwrap();
     let reported: Vec<_> = database
-        .duplicates()
+        .warnings()
         .iter()
         .map(ToString::to_string)
         .collect();
@@ -96,4 +97,81 @@ fn users_and_credentials_that_are_there_twice_are_reported_without_their_values(
             "$.db.usrRcrd.add[1].primeCr is the same as $.db.usrRcrd.add[0].primeCr",
         ]
     );
+}
+
+#[test]
+fn records_are_held_against_the_vendors_tables() {
+    let schedule = r#"{"days":["Su"],"strtHr":0,"strtMn":0,"lngth":1439}"#;
+    let days = r#"at least one of "Su", "Mo", "Tu", "We", "Th", "Fr", "Sa""#;
+    for (db, refused) in [
+        (
+            r#""schedules":[null]"#.to_owned(),
+            "schedules[0]: is not an object".to_owned(),
+        ),
+        (
+            r#""schedules":[1]"#.into(),
+            "schedules[0]: is not an object".into(),
+        ),
+        (
+            r#""schedules":[{}]"#.into(),
+            "schedules[0].days: is missing".into(),
+        ),
+        (
+            format!(
+                r#""schedules":[{schedule},{}]"#,
+                schedule.replace(r#""Su""#, "")
+            ),
+            format!("schedules[1].days: is []; allowed: {days}"),
+        ),
+        (
+            format!(r#""schedules":[{}]"#, schedule.replace("Su", "Sun")),
+            format!(r#"schedules[0].days[0]: is "Sun"; allowed: {days}"#),
+        ),
+        (
+            format!(
+                r#""schedules":[{}]"#,
+                schedule.replace(r#""strtHr":0"#, r#""strtHr":25"#)
+            ),
+            "schedules[0].strtHr: is 25; allowed: 0 to 23".into(),
+        ),
+        (
+            format!(r#""schedules":[{}]"#, schedule.replace("1439", "0")),
+            "schedules[0].lngth: is 0; allowed: 1 to 1439 minutes, which is a whole day".into(),
+        ),
+        (
+            format!(r#""schedules":[{schedule}],"autoUnlock":5"#),
+            "autoUnlock: is not an array".into(),
+        ),
+        (
+            format!(r#""schedules":[{schedule}],"holidays":null"#),
+            "holidays: is not an array".into(),
+        ),
+        (
+            format!(r#""schedules":[{schedule}],"holidays":[{{"strtDtTm":"20261224000000"}}]"#),
+            "holidays[0].endDtTm: is missing".into(),
+        ),
+        (
+            format!(
+                r#""schedules":[{schedule}],"autoUnlock":[{{"days":["Mo"],"strtHr":"8","strtMn":"0","action":"open"}}]"#
+            ),
+            r#"autoUnlock[0].action: is "open"; allowed: `pass` or `sec`"#.into(),
+        ),
+    ] {
+        let file = format!(r#"{{"db":{{{db}}}}}"#);
+        assert_eq!(refusal(&file), format!("$.db.{refused}"), "{file}");
+    }
+}
+
+#[test]
+fn to_delete_everybody_and_add_nobody_is_sent_and_told() {
+    for (records, is_told) in [
+        (r#"{"deleteAll":1,"delete":[],"update":[],"add":[]}"#, true),
+        (r#"{"deleteAll":"T"}"#, true),
+        (r#"{"deleteAll":0,"add":[]}"#, false),
+        (r#"{"deleteAll":1,"add":[{"usrID":1}]}"#, false),
+    ] {
+        let database = Database::parse(with_records(records).as_bytes()).unwrap();
+        let told = database.warnings() == [DbWarning::NobodyLeft];
+        assert_eq!(told, is_told, "{records}");
+    }
 }

@@ -221,10 +221,14 @@ async fn a_bad_database_is_refused_with_its_path_and_the_last_good_one_stays() {
 
     let path = folder.path().join("0000000000000001/db.json");
     fs_err::create_dir(path.parent().unwrap()).unwrap();
-    fs_err::write(&path, r#"{"db": {"schedules": [{"strtHr": 0}]}}"#).unwrap();
+    fs_err::write(
+        &path,
+        r#"{"db": {"schedules": [{"days": ["Su"], "strtHr": 0, "strtMn": 0, "lngth": 1439}]}}"#,
+    )
+    .unwrap();
     let good = answered("0").await;
     assert!(
-        good.starts_with(r#"{"db":{"schedules":[{"strtHr":0}]},"dbDwnLdTm":""#),
+        good.starts_with(r#"{"db":{"schedules":[{"days":["Su"],"strtHr":0,"strtMn":0,"lngth":1439}]},"dbDwnLdTm":""#),
         "{good}"
     );
 

@@ -142,12 +142,6 @@ impl Credentials {
         self.remembers(serial, password, Instant::now())
     }
 
-    /// The number of devices.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.hashes.len()
-    }
-
     fn verify_at(&self, serial: SerialNumber, password: &[u8], now: Instant) -> bool {
         if self.remembers(serial, password, now) {
             return true;

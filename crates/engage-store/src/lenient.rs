@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::iter::Peekable;
 use std::str::CharIndices;
 
@@ -238,7 +238,8 @@ impl<'a> Mender<'a> {
                 '"' => self.out.push_str("\\\""),
                 '\u{0}'..='\u{1f}' => {
                     self.note(Note::Control);
-                    self.out.push_str(&format!("\\u{:04x}", character as u32));
+                    // Writing to a string cannot fail.
+                    let _ = write!(self.out, "\\u{:04x}", character as u32);
                 }
                 character => self.out.push(character),
             }

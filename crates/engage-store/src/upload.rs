@@ -38,7 +38,7 @@ impl ConfigUpload {
     /// The upload, minified, with secret values replaced.
     #[must_use]
     pub fn redacted(&self) -> String {
-        redact(self.text.as_bytes())
+        redact(&self.text)
     }
 
     /// What tables show of a device.

@@ -100,7 +100,7 @@ impl ClaimedDirectory {
         }
         let strays = strays(&root).unwrap_or_default();
         for stray in &strays {
-            warn!("{stray}");
+            warn!("stray folder in the device directory: {stray}");
         }
         let shared = Arc::new(Shared {
             dirs,

@@ -182,7 +182,7 @@ impl Credentials {
 
 impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Credentials({} devices)", self.len())
+        write!(f, "Credentials({} devices)", self.hashes.len())
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod access;
 mod clock;
+mod log_buffer;
 mod metrics;
 mod stderr;
 mod text;

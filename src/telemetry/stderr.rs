@@ -13,20 +13,20 @@ use std::sync::{Arc, LazyLock, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex};
 use prometheus_client::metrics::counter::Counter;
 use tracing::{Level, Metadata, warn};
 use tracing_subscriber::fmt::MakeWriter;
 
 use super::access;
+use super::log_buffer::{BATCH_BYTES, LogBuffer, Priority};
 
 /// Starts the thread that writes. The process has one log, so this is called once.
 pub(super) fn spawn() -> io::Result<NonBlockingStderr> {
-    let buffer = Arc::new(Buffer::default());
+    let buffer = Arc::new(LogBuffer::default());
     let drained = Arc::clone(&buffer);
     thread::Builder::new()
         .name("log".into())
-        .spawn(move || drained.write_to(stderr()))?;
+        .spawn(move || write_lines(&drained, stderr()))?;
     let _ = STARTED.set(Arc::clone(&buffer));
     Ok(NonBlockingStderr(buffer))
 }
@@ -46,41 +46,13 @@ pub(super) fn dropped_lines() -> Counter {
 
 /// Makes the writer of an event.
 #[derive(Clone, Debug)]
-pub(super) struct NonBlockingStderr(Arc<Buffer>);
+pub(super) struct NonBlockingStderr(Arc<LogBuffer>);
 
 /// Takes the line of one event.
 #[derive(Debug)]
 pub(super) struct LineWriter<'a> {
-    buffer: &'a Buffer,
+    buffer: &'a LogBuffer,
     priority: Priority,
-}
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Priority {
-    /// A line of the access log: there are many, and each is worth little.
-    Access,
-    Info,
-    /// Warnings and errors.
-    Warning,
-}
-
-impl Priority {
-    fn of_event(event: &Metadata<'_>) -> Self {
-        match *event.level() {
-            Level::ERROR | Level::WARN => Self::Warning,
-            _ if event.target() == access::TARGET => Self::Access,
-            _ => Self::Info,
-        }
-    }
-
-    /// How far lines of this priority may fill the buffer.
-    const fn max_bytes(self) -> usize {
-        match self {
-            Self::Access => MAX_BYTES / 2,
-            Self::Info => MAX_BYTES / 4 * 3,
-            Self::Warning => MAX_BYTES,
-        }
-    }
 }
 
 impl<'a> MakeWriter<'a> for NonBlockingStderr {
@@ -96,7 +68,7 @@ impl<'a> MakeWriter<'a> for NonBlockingStderr {
     fn make_writer_for(&'a self, event: &Metadata<'_>) -> LineWriter<'a> {
         LineWriter {
             buffer: &self.0,
-            priority: Priority::of_event(event),
+            priority: priority_of(event),
         }
     }
 }
@@ -114,125 +86,34 @@ impl Write for LineWriter<'_> {
     }
 }
 
-#[derive(Debug, Default)]
-struct Buffer {
-    queue: Mutex<Queue>,
-    /// Tells the writing thread that it should not wait any longer.
-    due: Condvar,
-    /// Tells [`Buffer::flush`] that nothing is left.
-    idle: Condvar,
-}
-
-#[derive(Debug, Default)]
-struct Queue {
-    lines: Vec<u8>,
-    /// They contain something else than access lines, or somebody waits for them.
-    is_urgent: bool,
-    /// The writing thread has taken lines and not yet come back.
-    is_writing: bool,
-    /// Lines without room since this was last logged.
-    dropped: u64,
-}
-
-impl Queue {
-    fn is_due(&self) -> bool {
-        self.is_urgent || self.lines.len() >= BATCH_BYTES
+fn priority_of(event: &Metadata<'_>) -> Priority {
+    match *event.level() {
+        Level::ERROR | Level::WARN => Priority::Warning,
+        _ if event.target() == access::TARGET => Priority::Access,
+        _ => Priority::Info,
     }
 }
 
-impl Buffer {
-    /// Whether there was room.
-    fn push(&self, line: &[u8], priority: Priority) -> bool {
-        let mut queue = self.queue.lock();
-        if queue.lines.len() + line.len() > priority.max_bytes() {
-            queue.dropped += 1;
-            return false;
+/// Writes whatever is pushed, for ever.
+fn write_lines(buffer: &LogBuffer, mut stderr: impl Write) {
+    let mut batch = Vec::new();
+    loop {
+        buffer.take(&mut batch);
+        let written = write_batch(&mut stderr, &batch);
+        let lost = count_lines(&batch[written..]);
+        DROPPED_LINES.inc_by(lost);
+        // A line that was cut off by a full disk must not swallow the next one.
+        let is_cut = lost > 0 && written > 0 && batch[written - 1] != b'\n';
+        let dropped = buffer.finish(lost, is_cut);
+        if dropped > 0 {
+            warn!(
+                dropped,
+                "{dropped} lines of the log were dropped: standard error did not take them in time"
+            );
         }
-        let (was_empty, was_due) = (queue.lines.is_empty(), queue.is_due());
-        queue.lines.extend_from_slice(line);
-        queue.is_urgent |= priority != Priority::Access;
-        let wakes = was_empty || queue.is_due() && !was_due;
-        drop(queue);
-        if wakes {
-            self.due.notify_one();
-        }
-        true
-    }
-
-    /// Writes whatever is pushed, for ever.
-    fn write_to(&self, mut stderr: impl Write) {
-        let mut batch = Vec::new();
-        loop {
-            self.take(&mut batch);
-            let written = write_batch(&mut stderr, &batch);
-            let lost = count_lines(&batch[written..]);
-            DROPPED_LINES.inc_by(lost);
-            // A line that was cut off by a full disk must not swallow the next one.
-            let is_cut = lost > 0 && written > 0 && batch[written - 1] != b'\n';
-            let dropped = self.finish(lost, is_cut);
-            if dropped > 0 {
-                warn!(
-                    dropped,
-                    "{dropped} lines of the log were dropped: standard error did not take them in time"
-                );
-            }
-            self.settle();
-            batch.clear();
-            batch.shrink_to(BATCH_BYTES);
-        }
-    }
-
-    /// Waits for lines, and takes all of them.
-    fn take(&self, batch: &mut Vec<u8>) {
-        let mut queue = self.queue.lock();
-        while queue.lines.is_empty() {
-            self.due.wait(&mut queue);
-        }
-        let deadline = Instant::now() + LINGER;
-        while !queue.is_due() {
-            if self.due.wait_until(&mut queue, deadline).timed_out() {
-                break;
-            }
-        }
-        std::mem::swap(&mut queue.lines, batch);
-        queue.is_urgent = false;
-        queue.is_writing = true;
-    }
-
-    /// A batch is written, except for `lost` lines of it. Returns how many lines were dropped, if
-    /// that can be said now.
-    fn finish(&self, lost: u64, is_cut: bool) -> u64 {
-        let mut queue = self.queue.lock();
-        queue.dropped += lost;
-        if is_cut {
-            queue.lines.insert(0, b'\n');
-        }
-        if lost > 0 {
-            0
-        } else {
-            std::mem::take(&mut queue.dropped)
-        }
-    }
-
-    /// The batch is done with, and so is what had to be said of it.
-    fn settle(&self) {
-        let mut queue = self.queue.lock();
-        queue.is_writing = false;
-        if queue.lines.is_empty() {
-            self.idle.notify_all();
-        }
-    }
-
-    fn flush(&self, deadline: Instant) -> bool {
-        let mut queue = self.queue.lock();
-        while queue.is_writing || !queue.lines.is_empty() {
-            queue.is_urgent = true;
-            self.due.notify_one();
-            if self.idle.wait_until(&mut queue, deadline).timed_out() {
-                return false;
-            }
-        }
-        true
+        buffer.settle();
+        batch.clear();
+        batch.shrink_to(BATCH_BYTES);
     }
 }
 
@@ -257,71 +138,14 @@ fn count_lines(text: &[u8]) -> u64 {
     text.split_inclusive(|byte| *byte == b'\n').count() as u64
 }
 
-static STARTED: OnceLock<Arc<Buffer>> = OnceLock::new();
+static STARTED: OnceLock<Arc<LogBuffer>> = OnceLock::new();
 static DROPPED_LINES: LazyLock<Counter> = LazyLock::new(Counter::default);
 
-/// About 5,000 access lines. As much again may be on its way.
-const MAX_BYTES: usize = 1 << 20;
-/// Access lines wait for company, so that the thread wakes ten times a second and not for each.
-const LINGER: Duration = Duration::from_millis(100);
-const BATCH_BYTES: usize = 64 * 1024;
 const RETRY_DELAY: Duration = Duration::from_millis(20);
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn drained(buffer: &Buffer) -> String {
-        let mut batch = Vec::new();
-        buffer.take(&mut batch);
-        buffer.finish(0, false);
-        buffer.settle();
-        String::from_utf8(batch).unwrap()
-    }
-
-    #[test]
-    fn lines_leave_in_the_order_in_which_they_came() {
-        let buffer = Buffer::default();
-        assert!(buffer.push(b"a\n", Priority::Access));
-        assert!(buffer.push(b"w\n", Priority::Warning));
-        assert!(buffer.push(b"b\n", Priority::Access));
-        assert_eq!(drained(&buffer), "a\nw\nb\n");
-    }
-
-    #[test]
-    fn access_lines_leave_room_for_events_and_events_for_warnings() {
-        let buffer = Buffer::default();
-        let line = [b'x'; 1024];
-        let fill = |priority| {
-            let mut taken = 0;
-            while buffer.push(&line, priority) {
-                taken += line.len();
-            }
-            taken
-        };
-        assert_eq!(fill(Priority::Access), MAX_BYTES / 2);
-        assert_eq!(fill(Priority::Info), MAX_BYTES / 4);
-        assert_eq!(fill(Priority::Warning), MAX_BYTES / 4);
-        assert_eq!(drained(&buffer).len(), MAX_BYTES);
-        assert!(buffer.push(&line, Priority::Access));
-    }
-
-    #[test]
-    fn what_was_dropped_is_told_once_lines_are_taken_again() {
-        let buffer = Buffer::default();
-        assert!(!buffer.push(&vec![b'x'; MAX_BYTES], Priority::Access));
-        assert_eq!(buffer.finish(3, false), 0);
-        assert_eq!(buffer.finish(0, false), 4);
-        assert_eq!(buffer.finish(0, false), 0);
-    }
-
-    #[test]
-    fn a_line_that_was_cut_off_is_ended_before_the_next() {
-        let buffer = Buffer::default();
-        assert!(buffer.push(b"next\n", Priority::Warning));
-        buffer.finish(1, true);
-        assert_eq!(drained(&buffer), "\nnext\n");
-    }
 
     /// Takes five bytes a call, is interrupted now and then, and is full at last.
     struct SmallDisk(Vec<u8>, usize);
@@ -347,15 +171,5 @@ mod tests {
         let written = write_batch(&mut disk, b"first\nsecond\nthird\n");
         assert_eq!((written, disk.0.as_slice()), (10, &b"first\nseco"[..]));
         assert_eq!(count_lines(&b"first\nsecond\nthird\n"[written..]), 2);
-    }
-
-    #[test]
-    fn a_flush_ends_at_its_deadline_when_nobody_writes() {
-        let buffer = Buffer::default();
-        assert!(buffer.flush(Instant::now()));
-        buffer.push(b"a\n", Priority::Access);
-        assert!(!buffer.flush(Instant::now()));
-        drained(&buffer);
-        assert!(buffer.flush(Instant::now()));
     }
 }

@@ -33,25 +33,25 @@ fn call(device: &str, peer: &str, received_at: &str) -> Call {
 }
 
 /// A configuration and its device directory; the daemon's other files are not needed.
-struct Hall(TempDir);
+struct Installation(TempDir);
 
-impl Hall {
+impl Installation {
     /// No directory yet.
     fn new() -> Self {
-        let hall = Self(tempfile::tempdir().unwrap());
-        hall.write(
+        let installation = Self(tempfile::tempdir().unwrap());
+        installation.write(
             "config.toml",
             "static_dir = \"static\"\n[http]\nlisten = \"127.0.0.1:0\"\n\
              [https]\nlisten = \"127.0.0.1:0\"\ncertificate = \"a.pem\"\nprivate_key = \"a.key\"\n\
              [[site]]\nname = \"hall\"\nkey_file = \"site.key\"\ncertificate = \"ca.der\"\n",
         );
-        hall
+        installation
     }
 
     /// Two devices after a night, through the store.
     fn after_a_night() -> Self {
-        let hall = Self::new();
-        let store = hall.store();
+        let installation = Self::new();
+        let store = installation.store();
         let lobby = call(LOBBY, "10.44.0.6", RECEIVED_AT);
         for observation in [
             DeviceObservation::Seen {
@@ -81,7 +81,7 @@ impl Hall {
             AuditBatch::parse(br#"{"asyncEvents":[{"event":"0B070000","time":"soon"}]}"#).unwrap(),
         ));
         // Dropped, it has written everything.
-        hall
+        installation
     }
 
     /// Keeps for ever: the retention must not remove a night of 2026 from a test of later years.
@@ -139,9 +139,9 @@ fn moment(text: &str) -> Timestamp {
 
 #[test]
 fn the_table_shows_each_device_and_json_its_device_file() {
-    let hall = Hall::after_a_night();
-    assert_snapshot!("table", hall.shown(&[]));
-    let json = hall.devices(&["--json"]);
+    let installation = Installation::after_a_night();
+    assert_snapshot!("table", installation.shown(&[]));
+    let json = installation.devices(&["--json"]);
     assert_eq!(json.code, Some(0), "{}", json.stderr_text());
     let devices: Value = serde_json::from_slice(&json.stdout).unwrap();
     assert_eq!(devices[1]["device"], LOBBY);
@@ -152,10 +152,10 @@ fn the_table_shows_each_device_and_json_its_device_file() {
 
 #[test]
 fn the_commands_work_while_another_process_owns_the_directory() {
-    let hall = Hall::after_a_night();
-    let _store = hall.store();
+    let installation = Installation::after_a_night();
+    let _store = installation.store();
     for args in [vec![], vec!["show", LOBBY], vec!["audits"]] {
-        let finished = hall.devices(&args);
+        let finished = installation.devices(&args);
         assert_eq!(finished.code, Some(0), "{}", finished.stderr_text());
         assert!(finished.stdout_text().contains(LOBBY), "{args:?}");
     }
@@ -163,16 +163,16 @@ fn the_commands_work_while_another_process_owns_the_directory() {
 
 #[test]
 fn show_takes_any_case_and_masks_secrets() {
-    let hall = Hall::after_a_night();
-    let shown = hall.shown(&["show", "0123456789abcdef"]);
+    let installation = Installation::after_a_night();
+    let shown = installation.shown(&["show", "0123456789abcdef"]);
     assert_snapshot!("show", shown);
-    let json = hall.devices(&["show", LOBBY, "--json"]);
+    let json = installation.devices(&["show", LOBBY, "--json"]);
     let device: Value = serde_json::from_slice(&json.stdout).unwrap();
     assert_eq!(device["device"], LOBBY);
     assert_eq!(device["config"]["wifiStngs"]["psswd"], "***");
     assert_eq!(device["config"]["wifiStngs"]["ssid"], "doors");
     assert!(!shown.contains("hunter2") && !json.stdout_text().contains("hunter2"));
-    let by_address = hall.shown(&["show", "10.44.0.7"]);
+    let by_address = installation.shown(&["show", "10.44.0.7"]);
     assert!(
         by_address.contains("device addr-10.44.0.7\n"),
         "{by_address}"
@@ -182,13 +182,18 @@ fn show_takes_any_case_and_masks_secrets() {
 
 #[test]
 fn audits_are_a_table_json_lines_or_csv() {
-    let hall = Hall::after_a_night();
-    assert_snapshot!("audits", hall.shown(&["audits"]));
-    assert_snapshot!("audits_csv", hall.shown(&["audits", "--csv", LOBBY]));
-    assert_snapshot!("alerts", hall.shown(&["audits", "--alerts"]));
+    let installation = Installation::after_a_night();
+    assert_snapshot!("audits", installation.shown(&["audits"]));
+    assert_snapshot!(
+        "audits_csv",
+        installation.shown(&["audits", "--csv", LOBBY])
+    );
+    assert_snapshot!("alerts", installation.shown(&["audits", "--alerts"]));
     let stored = format!("Engage_Data/{LOBBY}/audits-2026-11.jsonl");
-    let stored = fs_err::read_to_string(hall.0.path().join(stored)).unwrap();
-    let printed = hall.devices(&["audits", LOBBY, "--json"]).stdout_text();
+    let stored = fs_err::read_to_string(installation.0.path().join(stored)).unwrap();
+    let printed = installation
+        .devices(&["audits", LOBBY, "--json"])
+        .stdout_text();
     assert_eq!(stored.lines().count(), 3);
     assert_eq!(
         printed.replace(&format!("{{\"device\":\"{LOBBY}\","), "{"),
@@ -198,8 +203,8 @@ fn audits_are_a_table_json_lines_or_csv() {
 
 #[test]
 fn since_leaves_out_what_arrived_before() {
-    let hall = Hall::after_a_night();
-    let since = |since: &str| hall.devices(&["audits", "--json", "--since", since]);
+    let installation = Installation::after_a_night();
+    let since = |since: &str| installation.devices(&["audits", "--json", "--since", since]);
     assert_eq!(since("2026-11-23").stdout_text().lines().count(), 4);
     let later = since("2026-11-23T02:13:06Z").stdout_text();
     assert_eq!(later.lines().count(), 1, "{later}");
@@ -222,12 +227,12 @@ fn since_leaves_out_what_arrived_before() {
 
 #[test]
 fn broken_lines_are_named_and_the_others_shown() {
-    let hall = Hall::after_a_night();
+    let installation = Installation::after_a_night();
     let file = format!("Engage_Data/{LOBBY}/audits-2026-11.jsonl");
-    hall.append(&file, "nonsense\n{\"received_at\":\"2026-11-");
-    hall.write(&format!("Engage_Data/{CELLAR}/device.json"), "{");
-    assert_snapshot!("broken", hall.shown(&["audits", LOBBY]));
-    let listed = hall.devices(&[]);
+    installation.append(&file, "nonsense\n{\"received_at\":\"2026-11-");
+    installation.write(&format!("Engage_Data/{CELLAR}/device.json"), "{");
+    assert_snapshot!("broken", installation.shown(&["audits", LOBBY]));
+    let listed = installation.devices(&[]);
     assert_eq!(listed.code, Some(1), "a device is missing");
     assert!(listed.stdout_text().contains(LOBBY));
     let warning = format!("warning: `device.json` of device {CELLAR} cannot be read: ");
@@ -241,10 +246,10 @@ fn broken_lines_are_named_and_the_others_shown() {
 /// A folder where a month's file should be: unreadable for everybody, whoever runs the test.
 #[test]
 fn a_month_that_cannot_be_read_is_told_and_the_others_are_shown() {
-    let hall = Hall::after_a_night();
+    let installation = Installation::after_a_night();
     let month = format!("Engage_Data/{CELLAR}/audits-2026-10.jsonl");
-    fs_err::create_dir(hall.0.path().join(&month)).unwrap();
-    let shown = hall.devices(&["audits"]);
+    fs_err::create_dir(installation.0.path().join(&month)).unwrap();
+    let shown = installation.devices(&["audits"]);
     assert_eq!(shown.code, Some(1));
     assert_eq!(shown.stdout_text().lines().count(), 5);
     assert!(shown.stdout_text().contains(CELLAR));
@@ -256,20 +261,20 @@ fn a_month_that_cannot_be_read_is_told_and_the_others_are_shown() {
             && told.contains("error: records of 1 device could not be read, and are missing above"),
         "{told}"
     );
-    let json = hall.devices(&["audits", "--json"]);
+    let json = installation.devices(&["audits", "--json"]);
     assert_eq!(json.code, Some(1));
     let last = json.stdout_text().lines().last().unwrap().to_owned();
     let report: Value = serde_json::from_str(&last).unwrap();
     assert_eq!(report["refusals"][0]["code"], "incomplete");
     assert_eq!(json.stdout_text().lines().count(), 5);
-    assert_eq!(hall.devices(&["audits", LOBBY]).code, Some(0));
+    assert_eq!(installation.devices(&["audits", LOBBY]).code, Some(0));
 }
 
 #[test]
 fn events_that_were_set_aside_are_listed_with_the_reason() {
-    let hall = Hall::after_a_night();
-    assert_snapshot!("undelivered_none", hall.shown(&["undelivered"]));
-    let store = hall.store();
+    let installation = Installation::after_a_night();
+    assert_snapshot!("undelivered_none", installation.shown(&["undelivered"]));
+    let store = installation.store();
     let lobby = LOBBY.parse().unwrap();
     let limit = BatchLimit {
         events: 1,
@@ -278,48 +283,51 @@ fn events_that_were_set_aside_are_listed_with_the_reason() {
     let batch = now(store.next_batch(lobby, &Cursor::default(), limit)).unwrap();
     let reason = "it answered 400 Bad Request, 8 times";
     now(store.set_aside(Subscriber::Webhook, lobby, &batch, reason));
-    let listed = hall.devices(&["undelivered"]);
+    let listed = installation.devices(&["undelivered"]);
     assert_eq!(listed.code, Some(0));
     let line = listed.stdout_text().lines().last().unwrap().to_owned();
     assert!(
         line.contains(LOBBY) && line.contains("0B040001") && line.ends_with(reason),
         "{line}"
     );
-    let json = hall
+    let json = installation
         .devices(&["undelivered", LOBBY, "--json"])
         .stdout_text();
     let event: Value = serde_json::from_str(&json).unwrap();
     assert_eq!(event["device"], LOBBY);
     assert_eq!(event["log"], "audits");
     assert_eq!(event["event"]["line"], 1);
-    assert_eq!(hall.devices(&["undelivered", CELLAR]).stdout_text(), "");
+    assert_eq!(
+        installation.devices(&["undelivered", CELLAR]).stdout_text(),
+        ""
+    );
 }
 
 #[test]
 fn what_is_not_there_is_said_with_what_to_do() {
-    let hall = Hall::new();
-    assert_snapshot!("absent_directory", hall.shown(&[]));
-    fs_err::create_dir(hall.0.path().join("Engage_Data")).unwrap();
-    assert_snapshot!("empty_directory", hall.shown(&[]));
-    assert_eq!(hall.devices(&["--json"]).stdout_text(), "[]\n");
-    assert_snapshot!("absent_device", hall.shown(&["show", LOBBY]));
-    assert_snapshot!("no_device", hall.shown(&["show", "front-door"]));
+    let installation = Installation::new();
+    assert_snapshot!("absent_directory", installation.shown(&[]));
+    fs_err::create_dir(installation.0.path().join("Engage_Data")).unwrap();
+    assert_snapshot!("empty_directory", installation.shown(&[]));
+    assert_eq!(installation.devices(&["--json"]).stdout_text(), "[]\n");
+    assert_snapshot!("absent_device", installation.shown(&["show", LOBBY]));
+    assert_snapshot!("no_device", installation.shown(&["show", "front-door"]));
     assert_snapshot!("switched_off", {
-        hall.append("config.toml", "[devices]\ndirectory = \"\"\n");
-        hall.shown(&["audits"])
+        installation.append("config.toml", "[devices]\ndirectory = \"\"\n");
+        installation.shown(&["audits"])
     });
 }
 
 #[test]
 fn follow_prints_what_a_second_process_adds_also_of_new_devices() {
-    let hall = Hall::after_a_night();
-    let mut follower = Follower::start(hall.0.path(), &["audits", "--follow", "--json"]);
+    let installation = Installation::after_a_night();
+    let mut follower = Follower::start(installation.0.path(), &["audits", "--follow", "--json"]);
     let before: Vec<_> = (0..4).map(|_| follower.line()).collect();
     assert!(
         before[0].contains(CELLAR) && before[3].contains(LOBBY),
         "{before:?}"
     );
-    let store = hall.store();
+    let store = installation.store();
     let (old, new) = (LOBBY, "FEDCBA9876543210");
     for (device, event) in [(old, "0B040002"), (new, "0B040003"), (old, "0B040004")] {
         let body = format!(r#"{{"asyncEvents":[{{"event":"{event}","time":1}}]}}"#);
@@ -335,23 +343,23 @@ fn follow_prints_what_a_second_process_adds_also_of_new_devices() {
 
 #[test]
 fn csv_cannot_run_in_a_spreadsheet() {
-    let hall = Hall::new();
-    let store = hall.store();
+    let installation = Installation::new();
+    let store = installation.store();
     let body = br#"{"asyncEvents":[{"event":"=HYPERLINK(\"http://x\",\"y\")","time":"@now,\nthen"},
         {"event":-12,"time":"+1"}]}"#;
     let batch = AuditBatch::parse(body).unwrap();
     now(store.append_audits(&call(LOBBY, "10.44.0.6", RECEIVED_AT), batch));
-    assert_snapshot!("csv_injection", hall.shown(&["audits", "--csv"]));
+    assert_snapshot!("csv_injection", installation.shown(&["audits", "--csv"]));
 }
 
 #[test]
 fn devices_steer_the_terminal_neither_in_columns_nor_in_csv() {
-    let hall = Hall::new();
-    let store = hall.store();
+    let installation = Installation::new();
+    let store = installation.store();
     let body = br#"{"asyncEvents":[{"event":"\u001b[2Jgone","time":"a\nb\u009b"}]}"#;
     let batch = AuditBatch::parse(body).unwrap();
     now(store.append_audits(&call(LOBBY, "10.44.0.6", RECEIVED_AT), batch));
-    let table = hall.devices(&["audits"]).stdout_text();
+    let table = installation.devices(&["audits"]).stdout_text();
     assert!(table.contains(r"\u{1b}[2Jgone"), "{table}");
     assert!(!table.contains(['\u{1b}', '\u{9b}']), "{table}");
     assert_eq!(table.lines().count(), 2, "{table}");
@@ -359,14 +367,14 @@ fn devices_steer_the_terminal_neither_in_columns_nor_in_csv() {
 
 #[test]
 fn db_check_counts_what_would_be_sent_and_warns_of_duplicates() {
-    let hall = Hall::new();
-    hall.write("db.json", DATABASE);
-    assert_snapshot!("db_ok", hall.shown(&["db", "check", "db.json"]));
+    let installation = Installation::new();
+    installation.write("db.json", DATABASE);
+    assert_snapshot!("db_ok", installation.shown(&["db", "check", "db.json"]));
 }
 
 #[test]
 fn db_check_refuses_with_the_path_of_the_value() {
-    let hall = Hall::new();
+    let installation = Installation::new();
     for (name, database) in [
         ("db_no_schedule", r#"{"db":{"schedules":[]}}"#),
         (
@@ -379,12 +387,15 @@ fn db_check_refuses_with_the_path_of_the_value() {
         ),
         ("db_syntax", r#"{"db":"#),
     ] {
-        hall.write("db.json", database);
-        let shown = hall.shown(&["db", "check", "db.json"]);
+        installation.write("db.json", database);
+        let shown = installation.shown(&["db", "check", "db.json"]);
         assert!(!shown.contains("5ec2e7"), "{shown}");
         assert_snapshot!(name, shown);
     }
-    assert_snapshot!("db_absent", hall.shown(&["db", "check", "none.json"]));
+    assert_snapshot!(
+        "db_absent",
+        installation.shown(&["db", "check", "none.json"])
+    );
 }
 
 #[test]
@@ -397,7 +408,7 @@ fn a_credential_is_a_line_that_the_credentials_file_takes() {
         line.starts_with("0123456789ABCDEF $argon2id$v=19$m=19456,t=2,p=1$"),
         "{line}"
     );
-    let file = Hall::new();
+    let file = Installation::new();
     file.write("credentials", format!("# doors\n{line}"));
     let credentials = Credentials::load(&file.0.path().join("credentials")).unwrap();
     let serial = SerialNumber::from_hex(LOBBY.as_bytes()).unwrap();

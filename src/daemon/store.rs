@@ -2,9 +2,14 @@
 
 use std::borrow::Cow;
 use std::io;
+use std::path::Path;
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
+use std::thread;
+use std::time::Duration;
 
-use tracing::error;
+use tracing::{error, info};
 
 use crate::config::{Config, DevicesConfig, DevicesDirectory};
 use crate::publication::{CurrentPublication, Warning};
@@ -12,9 +17,10 @@ use crate::routes::{Admittance, BodyMemory, CallIn};
 use crate::telemetry::{DeliveryMetrics, LogThrottle};
 use crate::webhook::{self, Receiver, WebhookError};
 use engage_store::{
-    Credentials, CredentialsError, EventLog, FileStore, OpenError, Store, StoreReader,
+    ClaimedDirectory, Credentials, CredentialsError, DeviceStore as _, FileStore, Health, KeepDays,
+    OpenError, Store, StoreHandle, StoreReader,
 };
-use engage_wire::diagnostic::{Explain, one_line};
+use engage_wire::diagnostic::{Explain, causes, one_line};
 
 /// Why the call-in cannot be answered, and so the daemon does not start.
 #[derive(Debug, thiserror::Error)]
@@ -58,7 +64,7 @@ pub(super) struct Recording {
 /// What the webhook delivers, and to whom.
 pub(super) struct Delivery {
     receiver: Receiver,
-    log: Arc<dyn EventLog>,
+    store: StoreHandle,
 }
 
 /// Delivers until `end` completes, and saves how far it came; without a webhook, just waits.
@@ -67,13 +73,17 @@ pub(super) async fn deliver(
     metrics: DeliveryMetrics,
     end: impl Future<Output = ()>,
 ) {
-    match delivery {
-        Some(Delivery { receiver, log }) => webhook::run(receiver, log, metrics, end).await,
-        None => end.await,
+    let Some(Delivery { receiver, store }) = delivery else {
+        return end.await;
+    };
+    let mut end = pin!(end);
+    tokio::select! {
+        () = store.opened() => webhook::run(receiver, Arc::new(store.clone()), metrics, end).await,
+        () = &mut end => {}
     }
 }
 
-/// Opens the store of `config`, reads its credentials and the webhook's secret.
+/// Claims the store of `config` and has it opened, reads its credentials and the webhook's secret.
 pub(super) fn open(
     config: &Config,
     published: &CurrentPublication,
@@ -93,15 +103,13 @@ pub(super) fn open(
         .map(Credentials::load)
         .transpose()?;
     let receiver = config.webhook.as_ref().map(Receiver::load).transpose()?;
-    let store = usable(FileStore::open(root, *keep_audits), directory)?;
+    let store = claimed(ClaimedDirectory::claim(root), directory)?
+        .map(|claimed| open_in_background(claimed, root, *keep_audits));
     let delivery = receiver
         .zip(store.clone())
-        .map(|(receiver, store)| Delivery {
-            receiver,
-            log: store,
-        });
+        .map(|(receiver, store)| Delivery { receiver, store });
     let call_in = CallIn {
-        store,
+        store: store.map(|store| Arc::new(store) as Arc<dyn Store>),
         window: config.devices.call_in_window(),
         admittance: Admittance::new(*plain_http, credentials),
         body_bytes: config.limits.body_bytes,
@@ -176,19 +184,57 @@ pub(crate) fn warnings(config: &Config) -> Vec<Warning> {
 
 /// A directory that nobody configured may be missing its rights: certificates are served all the
 /// same, and call-ins are answered 503.
-fn usable(
-    opened: Result<FileStore, OpenError>,
+fn claimed(
+    claimed: Result<ClaimedDirectory, OpenError>,
     directory: &DevicesDirectory,
-) -> Result<Option<Arc<dyn Store>>, CallInError> {
-    let store = match opened {
-        Ok(store) => store,
+) -> Result<Option<ClaimedDirectory>, CallInError> {
+    match claimed {
         Err(error @ OpenError::Unusable { .. })
             if matches!(directory, DevicesDirectory::Default(_)) =>
         {
             error!("call-ins are answered 503: {}", one_line(&error));
-            return Ok(None);
+            Ok(None)
         }
-        Err(error) => return Err(error.into()),
-    };
-    Ok(Some(Arc::new(store)))
+        claimed => Ok(Some(claimed?)),
+    }
 }
+
+/// Opens the store on a thread of its own: certificates are served meanwhile, however much there
+/// is to look at. Mostly it is done before the first request.
+fn open_in_background(claimed: ClaimedDirectory, root: &Path, keep: KeepDays) -> StoreHandle {
+    let store = StoreHandle::default();
+    let (opening, root) = (store.clone(), root.to_owned());
+    let (done, opened) = sync_channel(1);
+    thread::spawn(move || {
+        let mut attempt = claimed.open(keep);
+        loop {
+            match attempt {
+                Ok(opened) => {
+                    opening.set(Arc::new(opened));
+                    let _ = done.try_send(());
+                    return;
+                }
+                Err(error) => {
+                    if opening.health() == Health::Opening {
+                        error!(
+                            "call-ins are answered 503 until the store can be opened: {}",
+                            one_line(&error)
+                        );
+                    }
+                    opening.set_failure(causes(&error));
+                }
+            }
+            thread::sleep(REOPEN_INTERVAL);
+            attempt = FileStore::open(&root, keep);
+        }
+    });
+    if opened.recv_timeout(OPEN_FIRST).is_err() {
+        info!("the device store is still being opened; certificates are served meanwhile");
+    }
+    store
+}
+
+/// For how long the listeners wait for the store.
+const OPEN_FIRST: Duration = Duration::from_secs(1);
+
+const REOPEN_INTERVAL: Duration = Duration::from_secs(5);

@@ -2,12 +2,14 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
 use parking_lot::RwLock;
 use tokio::sync::Notify;
+use tokio::time::timeout;
 
 use crate::{
     Alert, AppendOutcome, AppendedDevices, AuditBatch, BatchLimit, Call, ConfigUpload, Cursor,
@@ -15,7 +17,8 @@ use crate::{
     PendingDevice, Store, StoreError, StoreWarning, Subscriber, UploadKind,
 };
 
-/// Stands for a store from the start on: refuses with [`StoreError::Opening`] until it is there.
+/// Stands for a store from the start on. Until it is there, calls wait for it for some seconds, and
+/// are then refused with [`StoreError::Opening`].
 ///
 /// A clone is the same store.
 #[derive(Clone, Default)]
@@ -33,15 +36,20 @@ struct State {
     /// Why it is not there, where that is known.
     failure: Option<String>,
     /// Subscribers that came before the store.
-    early: Vec<(Subscriber, AppendedDevices)>,
+    subscribed: Vec<(Subscriber, AppendedDevices)>,
+    /// Observations that were made before it.
+    observed: Vec<(DeviceId, DeviceObservation, Timestamp)>,
 }
 
 impl StoreHandle {
     /// Puts the store behind the handle: from now on call-ins are stored.
     pub fn set(&self, store: Arc<dyn Store>) {
         let mut state = self.0.state.write();
-        for (subscriber, appended) in state.early.drain(..) {
+        for (subscriber, appended) in state.subscribed.drain(..) {
             store.subscribe(subscriber, appended);
+        }
+        for (device, observation, at) in state.observed.drain(..) {
+            store.observe(device, observation, at);
         }
         state.failure = None;
         state.store = Some(store);
@@ -51,12 +59,6 @@ impl StoreHandle {
     /// Says why the store is not there: health shows it until [`set`](Self::set).
     pub fn set_failure(&self, reason: String) {
         self.0.state.write().failure = Some(reason);
-    }
-
-    /// Takes the store out, so that its last owner closes it; call-ins are refused again.
-    #[must_use]
-    pub fn take(&self) -> Option<Arc<dyn Store>> {
-        self.0.state.write().store.take()
     }
 
     /// Completes when the store is there.
@@ -69,9 +71,17 @@ impl StoreHandle {
         }
     }
 
-    fn store(&self) -> Result<Arc<dyn Store>, StoreError> {
-        let store = self.0.state.read().store.clone();
-        store.ok_or(StoreError::Opening)
+    async fn store(&self) -> Result<Arc<dyn Store>, StoreError> {
+        // Nearly always it is there.
+        if let Some(store) = self.current() {
+            return Ok(store);
+        }
+        let _ = timeout(OPENING_TIMEOUT, self.opened()).await;
+        self.current().ok_or(StoreError::Opening)
+    }
+
+    fn current(&self) -> Option<Arc<dyn Store>> {
+        self.0.state.read().store.clone()
     }
 }
 
@@ -82,15 +92,15 @@ impl DeviceStore for StoreHandle {
         call: &Call,
         batch: AuditBatch,
     ) -> Result<AppendOutcome, StoreError> {
-        self.store()?.append_audits(call, batch).await
+        self.store().await?.append_audits(call, batch).await
     }
 
     async fn append_alert(&self, call: &Call, alert: Alert) -> Result<AppendOutcome, StoreError> {
-        self.store()?.append_alert(call, alert).await
+        self.store().await?.append_alert(call, alert).await
     }
 
     async fn save_config(&self, call: &Call, upload: ConfigUpload) -> Result<(), StoreError> {
-        self.store()?.save_config(call, upload).await
+        self.store().await?.save_config(call, upload).await
     }
 
     async fn quarantine(
@@ -99,7 +109,7 @@ impl DeviceStore for StoreHandle {
         kind: UploadKind,
         body: Bytes,
     ) -> Result<(), StoreError> {
-        self.store()?.quarantine(call, kind, body).await
+        self.store().await?.quarantine(call, kind, body).await
     }
 
     async fn database(
@@ -107,12 +117,20 @@ impl DeviceStore for StoreHandle {
         device: DeviceId,
         now: Timestamp,
     ) -> Result<Option<Database>, StoreError> {
-        self.store()?.database(device, now).await
+        self.store().await?.database(device, now).await
     }
 
     fn observe(&self, device: DeviceId, observation: DeviceObservation, at: Timestamp) {
-        if let Ok(store) = self.store() {
-            store.observe(device, observation, at);
+        if let Some(store) = self.current() {
+            return store.observe(device, observation, at);
+        }
+        let mut state = self.0.state.write();
+        match &state.store {
+            Some(store) => store.observe(device, observation, at),
+            None if state.observed.len() < MAX_OBSERVED => {
+                state.observed.push((device, observation, at));
+            }
+            None => {}
         }
     }
 
@@ -128,7 +146,7 @@ impl DeviceStore for StoreHandle {
     }
 
     fn warnings(&self) -> Vec<StoreWarning> {
-        self.store()
+        self.current()
             .map(|store| store.warnings())
             .unwrap_or_default()
     }
@@ -140,7 +158,7 @@ impl EventLog for StoreHandle {
         let mut state = self.0.state.write();
         match &state.store {
             Some(store) => store.subscribe(subscriber, appended),
-            None => state.early.push((subscriber, appended)),
+            None => state.subscribed.push((subscriber, appended)),
         }
     }
 
@@ -149,7 +167,7 @@ impl EventLog for StoreHandle {
         subscriber: Subscriber,
         device: DeviceId,
     ) -> Result<Cursor, StoreError> {
-        self.store()?.load_cursor(subscriber, device).await
+        self.store().await?.load_cursor(subscriber, device).await
     }
 
     async fn next_batch(
@@ -158,7 +176,7 @@ impl EventLog for StoreHandle {
         cursor: &Cursor,
         limit: BatchLimit,
     ) -> Result<Option<EventBatch>, StoreError> {
-        self.store()?.next_batch(device, cursor, limit).await
+        self.store().await?.next_batch(device, cursor, limit).await
     }
 
     async fn commit_cursor(
@@ -167,7 +185,8 @@ impl EventLog for StoreHandle {
         device: DeviceId,
         cursor: &Cursor,
     ) -> Result<(), StoreError> {
-        self.store()?
+        self.store()
+            .await?
             .commit_cursor(subscriber, device, cursor)
             .await
     }
@@ -179,12 +198,73 @@ impl EventLog for StoreHandle {
         batch: &EventBatch,
         reason: &str,
     ) -> Result<(), StoreError> {
-        self.store()?
+        self.store()
+            .await?
             .set_aside(subscriber, device, batch, reason)
             .await
     }
 
     async fn pending(&self, subscriber: Subscriber) -> Result<Vec<PendingDevice>, StoreError> {
-        self.store()?.pending(subscriber).await
+        self.store().await?.pending(subscriber).await
+    }
+}
+
+/// Shorter than any device's patience.
+const OPENING_TIMEOUT: Duration = Duration::from_secs(5);
+
+const MAX_OBSERVED: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{FileStore, KeepDays, StoreReader};
+
+    fn call() -> Call {
+        Call {
+            device: "0123456789ABCDEF".parse().unwrap(),
+            peer: "10.44.0.7".parse().unwrap(),
+            is_authenticated: false,
+            received_at: Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    fn batch() -> AuditBatch {
+        AuditBatch::parse(br#"[{"event":"0B040001"}]"#).unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn until_the_store_is_there_calls_are_refused_and_health_says_why() {
+        let handle = StoreHandle::default();
+        assert_eq!(handle.health(), Health::Opening);
+        let refused = handle.append_audits(&call(), batch()).await.unwrap_err();
+        assert!(matches!(refused, StoreError::Opening), "{refused}");
+        handle.set_failure("no permission".into());
+        let reason = "no permission".into();
+        assert_eq!(handle.health(), Health::Failing { reason });
+    }
+
+    #[tokio::test]
+    async fn what_came_while_it_was_opened_is_stored_and_told_once_it_is_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let (handle, call, appended) = (StoreHandle::default(), call(), AppendedDevices::default());
+        handle.subscribe(Subscriber::Webhook, appended.clone());
+        let seen = DeviceObservation::Seen {
+            address: call.peer,
+            site: Some("lobby".into()),
+            is_authenticated: false,
+        };
+        handle.observe(call.device, seen, call.received_at);
+        let opening = handle.clone();
+        let opened = async {
+            let store = FileStore::open(folder.path(), KeepDays::default());
+            opening.set(Arc::new(store.unwrap()));
+        };
+        let (stored, ()) = tokio::join!(handle.append_audits(&call, batch()), opened);
+        assert_eq!(stored.unwrap(), AppendOutcome::Created);
+        assert!(appended.next().await.contains(&call.device));
+        assert_eq!(handle.health(), Health::Writable);
+        drop((handle, opening));
+        let record = StoreReader::new(folder.path()).record(call.device);
+        assert_eq!(record.unwrap().unwrap().site.as_deref(), Some("lobby"));
     }
 }

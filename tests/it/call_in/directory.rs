@@ -1,7 +1,7 @@
 //! The directory of devices: owned by one process, and what happens where it cannot be used.
 
 use super::{AUDIT, CONFIG, DEVICE, NO_DATABASE, of_device};
-use crate::harness::{Daemon, Host, get};
+use crate::harness::{Daemon, Host, get, months};
 
 const ANNOUNCEMENT: &str = "/swordfish/lock/certificates/current";
 const BATCH: &str = r#"{"asyncEvents":[{"event":"11111111","time":"20051013130309"}]}"#;
@@ -82,6 +82,85 @@ fn a_second_daemon_on_the_same_directory_does_not_start_and_names_the_first() {
     } = host;
     drop(daemon);
     drop(Daemon::start(&installation));
+}
+
+/// A start reads the ends of files, and what is torn a piece at a time, however large it is.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_large_file_that_a_crash_tore_costs_a_start_no_memory_and_hides_no_certificate() {
+    const TORN_MIB: u64 = 256;
+    let host = Host::start("");
+    assert_eq!(host.call("POST", &of_device(AUDIT), BATCH).status(), 201);
+    let Host {
+        installation,
+        daemon,
+    } = host;
+    drop(daemon);
+    let folder = installation.path("Engage_Data").join(DEVICE);
+    let file = months(&folder, "audits-").remove(0);
+    let whole = fs_err::metadata(&file).unwrap().len();
+    let torn = fs_err::OpenOptions::new().write(true).open(&file).unwrap();
+    torn.set_len(whole + TORN_MIB * 1024 * 1024).unwrap();
+    let mut host = Host {
+        daemon: Daemon::start(&installation),
+        installation,
+    };
+    assert_eq!(get(host.daemon.http, ANNOUNCEMENT).status(), 200);
+    host.daemon
+        .wait_for("found the rest of an interrupted write");
+    assert_eq!(fs_err::metadata(&file).unwrap().len(), whole);
+    let status = fs_err::read_to_string(format!("/proc/{}/status", host.daemon.id())).unwrap();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let peak_kib: u64 = peak
+        .unwrap()
+        .trim()
+        .trim_end_matches(" kB")
+        .parse()
+        .unwrap();
+    assert!(peak_kib < TORN_MIB * 1024 / 2, "{peak_kib} KiB");
+}
+
+/// Neither stops the start, nor other devices; the host stays ready and says whose trouble it is.
+#[test]
+fn one_devices_files_that_cannot_be_read_stop_neither_the_start_nor_other_devices() {
+    let installation = Host::installation("directory = \"Engage_Data\"");
+    let folder = installation.path("Engage_Data").join(DEVICE);
+    fs_err::create_dir_all(folder.join("audits-2026-11.jsonl")).unwrap();
+    let daemon = Daemon::start(&installation);
+    let mut host = Host {
+        installation,
+        daemon,
+    };
+    let line = host.daemon.wait_for("cannot be read");
+    assert!(line.contains("WARN") && line.contains(DEVICE), "{line}");
+    assert_eq!(get(host.daemon.http, ANNOUNCEMENT).status(), 200);
+    assert_eq!(host.call("POST", &of_device(AUDIT), BATCH).status(), 503);
+    let other = format!("{AUDIT}?sn=00000000000000FF");
+    assert_eq!(host.call("POST", &other, BATCH).status(), 201);
+    let readiness = host.readiness();
+    assert_eq!(readiness.status(), 200);
+    let said = String::from_utf8(readiness.body).unwrap();
+    assert!(
+        said.contains(&format!("warning: records of device {DEVICE}: ")),
+        "{said}"
+    );
+    // Put right, it is stored without a restart.
+    fs_err::remove_dir(folder.join("audits-2026-11.jsonl")).unwrap();
+    assert_eq!(host.call("POST", &of_device(AUDIT), BATCH).status(), 201);
+    assert_eq!(host.readiness().body, b"ready\n");
+}
+
+#[test]
+fn a_second_daemon_does_not_start_although_the_lock_file_was_removed() {
+    let host = Host::start("");
+    fs_err::remove_file(host.path(".lock")).unwrap();
+    let refused = host.installation.serve_refused();
+    assert_eq!(refused.code, Some(1));
+    assert!(
+        refused.errors().contains("is in use"),
+        "{}",
+        refused.errors()
+    );
 }
 
 #[test]

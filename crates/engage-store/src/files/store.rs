@@ -23,7 +23,7 @@ use super::disk::{Disk, RealDisk};
 use super::event_log;
 use super::health::HealthMonitor;
 use super::lock::OwnerLock;
-use super::quarantine::Quarantine;
+use super::quarantine::{FOLDER as QUARANTINE, Quarantine};
 use super::reader::{CONFIG_FILE, StoreReader};
 use super::record_writer::{Observed, RecordWriter};
 use super::recovery::recover_all;
@@ -98,6 +98,8 @@ impl ClaimedDirectory {
         for (device, error) in &unrecovered {
             health.impair(*device, error.to_string());
         }
+        // For people to find; where it cannot be made, that is told when it is needed.
+        let _ = disk.create_dir(&root.join(QUARANTINE));
         let strays = strays(&root).unwrap_or_default();
         for stray in &strays {
             warn!("stray folder in the device directory: {stray}");

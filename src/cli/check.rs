@@ -1,26 +1,30 @@
-//! `engage-host check`: the validation without the listeners.
+//! `engage-host check`: everything that a start does, without keeping anything of it.
 
 use std::fmt::Write as _;
+use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
+use miette::Diagnostic;
 use serde::Serialize;
 
+use super::check_ports::Ports;
 use super::output::{ErrorEntry, Failure, print, print_json};
 use crate::config::{BaseUrl, Config, ConfigSource, ListenOverrides};
 use crate::daemon::{recording_refusals, recording_warnings};
+use crate::platform::run_as;
 use crate::publication::{Inventory, Publication, SiteEntry, Validation, Warning, validate};
 use engage_wire::clock;
 use engage_wire::diagnostic::{Explain, explained};
 use engage_wire::limits::MAX_CHAIN_BYTES;
 
-/// Prove everything that `serve` would, without listening.
+/// Try everything that `serve` does at its start, without serving or keeping anything.
 ///
-/// Exit code 0 when `serve` would serve all of it, 1 when not.
+/// Changes nothing, and can be used beside a daemon that runs. Exit code 0 when `serve` would serve all of it, 1 when not.
 #[derive(Args, Debug)]
 #[command(
-    after_help = "Example:\n  engage-host check --config /etc/engage-host/config.toml --strict"
+    after_help = "Example:\n  engage-host check --config /etc/engage-host/config.toml --as-user engage-host"
 )]
 pub(super) struct Check {
     /// Configuration file
@@ -32,6 +36,9 @@ pub(super) struct Check {
     /// Fail on warnings too
     #[arg(long)]
     strict: bool,
+    /// Try it with the rights of the service's user; needs root
+    #[arg(long, value_name = "USER")]
+    as_user: Option<String>,
     #[command(flatten)]
     listen: ListenOverrides,
 }
@@ -42,11 +49,18 @@ impl Check {
             path: self.config,
             listen: self.listen,
         };
+        // With the rights that this command has: a unit gives its user ports below 1024.
+        let ports = source
+            .load()
+            .map_or(Ports::Usable, |it| Ports::try_bind(&it));
+        if let Some(user) = self.as_user {
+            run_as(&user).map_err(|source| AsUserError { user, source })?;
+        }
         let report = match source.load() {
             Ok(config) => {
                 let base_url = config.base_url_at(config.http.listen);
                 let validation = validate(&config, &base_url, clock::now());
-                Report::from_validation(&config, &base_url, validation, self.strict)
+                Report::from_validation(&config, &base_url, validation, ports, self.strict)
             }
             Err(error) if self.json => Report::from_error(&error),
             Err(error) => return Err(error.into()),
@@ -58,6 +72,18 @@ impl Check {
         }
         Ok(ExitCode::from(u8::from(!report.ok)))
     }
+}
+
+/// Why nothing can be tried as another user.
+#[derive(Debug, Diagnostic, thiserror::Error)]
+#[error("failed to take the rights of user `{user}`")]
+#[diagnostic(
+    code("as-user"),
+    help("run this as root, and name a user that `id USER` knows")
+)]
+struct AsUserError {
+    user: String,
+    source: io::Error,
 }
 
 /// The result of a check; serialises as `check --json`.
@@ -95,6 +121,7 @@ impl Report {
         config: &Config,
         base_url: &BaseUrl,
         validation: Validation,
+        ports: Ports,
         strict: bool,
     ) -> Self {
         let Validation {
@@ -112,6 +139,11 @@ impl Report {
                 .collect(),
         };
         refusals.extend(recording.iter().map(|refusal| RefusalEntry::new(refusal)));
+        match ports {
+            Ports::Usable => {}
+            Ports::Refused(error) => refusals.push(RefusalEntry::new(&error)),
+            Ports::Unknown(warning) => warnings.push(warning),
+        }
         Self {
             ok: refusals.is_empty() && (warnings.is_empty() || !strict),
             config: Some(config.path.display().to_string()),

@@ -2,6 +2,7 @@
 
 mod adopt;
 mod check;
+mod check_ports;
 mod devices;
 mod doctor;
 mod hash;

@@ -1,5 +1,6 @@
 //! Why a configuration file cannot be used.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use miette::Diagnostic;
@@ -74,6 +75,25 @@ pub enum ConfigError {
     NoSite {
         /// The file.
         path: PathBuf,
+    },
+    /// Two listeners on one port.
+    #[error(
+        "configuration file `{}` has {one} and {other} listen on one port, {address}; allowed: a port each",
+        path.display()
+    )]
+    #[diagnostic(
+        code("same-port"),
+        help("choose another port for one of them; devices expect 80 for http and 443 for https")
+    )]
+    SamePort {
+        /// The file.
+        path: PathBuf,
+        /// A listener.
+        one: &'static str,
+        /// Another.
+        other: &'static str,
+        /// Where the latter would listen.
+        address: SocketAddr,
     },
     /// Not UTF-8.
     #[error(

@@ -177,6 +177,29 @@ impl Config {
         Ok(())
     }
 
+    /// Whether each listener can have its port. Whether `[::]` leaves `0.0.0.0` alone is for the
+    /// system to say (`net.ipv6.bindv6only`).
+    fn check_ports(&self) -> Result<(), ConfigError> {
+        let admin = match self.admin.listen {
+            AdminListen::Address(address) => Some(("[admin]", address)),
+            AdminListen::Default | AdminListen::Off => None,
+        };
+        let listeners = [("[http]", self.http.listen), ("[https]", self.https.listen)];
+        let listeners: Vec<_> = listeners.into_iter().chain(admin).collect();
+        for (at, (other, address)) in listeners.iter().enumerate() {
+            let same = |(_, one): &&(_, SocketAddr)| overlap(*one, *address);
+            if let Some((one, _)) = listeners[..at].iter().find(same) {
+                return Err(ConfigError::SamePort {
+                    path: self.path.clone(),
+                    one,
+                    other,
+                    address: *address,
+                });
+            }
+        }
+        Ok(())
+    }
+
     /// Relative ones start from the configuration's folder.
     fn make_paths_absolute(&mut self) -> Result<(), ConfigError> {
         let path = self.path.clone();
@@ -212,6 +235,14 @@ impl Config {
             .chain(&mut devices.credentials_file)
             .chain(webhook.flat_map(|it| [&mut it.secret_file].into_iter().chain(&mut it.ca_file)))
     }
+}
+
+fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+    let is_any = one.ip().is_unspecified() || other.ip().is_unspecified();
+    one.port() == other.port()
+        && one.port() != 0
+        && one.is_ipv4() == other.is_ipv4()
+        && (is_any || one.ip() == other.ip())
 }
 
 fn default_static_dir() -> PathBuf {

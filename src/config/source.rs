@@ -17,7 +17,9 @@ pub struct ConfigSource {
 impl ConfigSource {
     /// Reads the file and puts the overrides in the place of what it says.
     pub fn load(&self) -> Result<Config, ConfigError> {
-        Config::load(&self.path).map(|config| self.listen.apply(config))
+        let config = self.listen.apply(Config::load(&self.path)?);
+        config.check_ports()?;
+        Ok(config)
     }
 }
 

@@ -12,6 +12,7 @@ use std::time::Duration;
 use tracing::{error, info};
 
 use crate::config::{Config, DevicesConfig, DevicesDirectory};
+use crate::platform::is_writable_dir;
 use crate::publication::{CurrentPublication, Warning};
 use crate::routes::{Admittance, BodyMemory, CallIn};
 use crate::telemetry::{DeliveryMetrics, LogThrottle};
@@ -142,10 +143,9 @@ pub(crate) fn refusals(config: &Config) -> Vec<CallInError> {
         .map(Credentials::load)
         .transpose();
     let receiver = config.webhook.as_ref().map(Receiver::load).transpose();
-    let is_needed = matches!(directory, DevicesDirectory::Configured(_));
-    let unusable = (is_needed && root.exists() && !root.is_dir()).then(|| OpenError::Unusable {
+    let unusable = writable(root).err().map(|source| OpenError::Unusable {
         path: root.to_owned(),
-        source: io::ErrorKind::NotADirectory.into(),
+        source,
     });
     let found = [
         credentials.err().map(CallInError::from),
@@ -180,6 +180,12 @@ pub(crate) fn warnings(config: &Config) -> Vec<Warning> {
         hint: "`engage-host devices` lists those that are read".into(),
     });
     problems.chain(strays).collect()
+}
+
+/// Whether the directory could be written, or made where it does not exist yet.
+fn writable(directory: &Path) -> io::Result<()> {
+    let existing = directory.ancestors().find(|path| path.exists());
+    is_writable_dir(existing.unwrap_or(directory))
 }
 
 /// A directory that nobody configured may be missing its rights: certificates are served all the

@@ -2,22 +2,28 @@
 //!
 //! Unix is what is tested. Elsewhere the daemon runs without file modes and stops on Ctrl-C.
 
+mod port_holder;
 #[cfg(unix)]
 mod reload_socket;
+#[cfg(unix)]
+mod run_as;
 #[cfg(unix)]
 pub mod service_manager;
 #[cfg(unix)]
 mod unix;
+pub use port_holder::PortHolder;
 #[cfg(unix)]
 pub use reload_socket::{
     ReloadListener, default_reload_socket_path, reload_socket_path, request_reload,
 };
 #[cfg(unix)]
+pub use run_as::run_as;
+#[cfg(unix)]
 pub use unix::{
     FileAccess, ReloadSignals, create_dir, create_guarded_dir, create_private_dir,
-    create_private_file, file_number, file_version, inherit_access, mode_readable_by_others,
-    raise_descriptor_limit, read_hidden_line, rename_new, send_before_end, shutdown_requested,
-    survive_file_size_limit,
+    create_private_file, file_number, file_version, inherit_access, is_writable_dir,
+    mode_readable_by_others, raise_descriptor_limit, read_hidden_line, rename_new, send_before_end,
+    shutdown_requested, survive_file_size_limit,
 };
 
 #[cfg(not(unix))]
@@ -28,6 +34,7 @@ pub use portable::service_manager;
 pub use portable::{
     FileAccess, ReloadListener, ReloadSignals, create_dir, create_guarded_dir, create_private_dir,
     create_private_file, default_reload_socket_path, file_number, file_version, inherit_access,
-    mode_readable_by_others, raise_descriptor_limit, read_hidden_line, reload_socket_path,
-    rename_new, request_reload, send_before_end, shutdown_requested, survive_file_size_limit,
+    is_writable_dir, mode_readable_by_others, raise_descriptor_limit, read_hidden_line,
+    reload_socket_path, rename_new, request_reload, run_as, send_before_end, shutdown_requested,
+    survive_file_size_limit,
 };

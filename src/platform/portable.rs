@@ -71,6 +71,20 @@ pub fn read_hidden_line(max_bytes: usize) -> io::Result<Zeroizing<Vec<u8>>> {
     Ok(line)
 }
 
+/// Fails where there is no directory; whether it can be written shows when it is.
+pub fn is_writable_dir(path: &Path) -> io::Result<()> {
+    if std::fs::metadata(path)?.is_dir() {
+        Ok(())
+    } else {
+        Err(io::ErrorKind::NotADirectory.into())
+    }
+}
+
+/// Users cannot be changed here.
+pub fn run_as(_user: &str) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
 /// No such limit is known here.
 #[must_use]
 pub fn raise_descriptor_limit() -> usize {

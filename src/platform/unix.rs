@@ -7,6 +7,7 @@ use std::path::Path;
 
 use fs_err::os::unix::fs::OpenOptionsExt;
 use fs_err::{File, OpenOptions};
+use rustix::fs::{Access, access};
 use rustix::fs::{CWD, RenameFlags};
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, Signal, getegid, geteuid, getrlimit, setrlimit};
@@ -141,6 +142,14 @@ pub fn read_hidden_line(max_bytes: usize) -> io::Result<Zeroizing<Vec<u8>>> {
     let read = stdin.take(max_bytes as u64).read_until(b'\n', &mut line);
     tcsetattr(io::stdin(), OptionalActions::Now, &shown)?;
     read.map(|_| line)
+}
+
+/// Fails where nothing can be created in the directory `path`.
+pub fn is_writable_dir(path: &Path) -> io::Result<()> {
+    if !std::fs::metadata(path)?.is_dir() {
+        return Err(io::ErrorKind::NotADirectory.into());
+    }
+    Ok(access(path, Access::WRITE_OK | Access::EXEC_OK)?)
 }
 
 /// Raises the limit of open descriptors as far as the system lets it, and says how far.

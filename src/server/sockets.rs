@@ -1,16 +1,16 @@
 //! Listening sockets, bound before anything is served on them.
 
-use std::borrow::Cow;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 
 use listenfd::ListenFd;
+use miette::Diagnostic;
 use tokio::net::TcpSocket;
 use tracing::warn;
 
 use crate::config::{AdminListen, Config};
-use crate::platform::raise_descriptor_limit;
-use engage_wire::diagnostic::{Explain, one_line};
+use crate::platform::{PortHolder, raise_descriptor_limit};
+use engage_wire::diagnostic::one_line;
 
 /// All listening sockets. Connections queue in the kernel until the server accepts them.
 #[derive(Debug)]
@@ -52,35 +52,61 @@ impl Sockets {
 }
 
 /// A listener's address cannot be had.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Diagnostic, thiserror::Error)]
 #[error("failed to listen on {listener}://{address}")]
+#[diagnostic(code("cannot-listen"), help("{}", self.remedy()))]
 pub struct BindError {
     listener: &'static str,
     address: SocketAddr,
+    /// Who has the port, where that is known.
+    holder: Option<PortHolder>,
     source: io::Error,
 }
 
-impl Explain for BindError {
-    fn code(&self) -> Cow<'static, str> {
-        "cannot-listen".into()
+impl BindError {
+    fn new(listener: &'static str, address: SocketAddr, source: io::Error) -> Self {
+        let is_in_use = source.kind() == io::ErrorKind::AddrInUse;
+        Self {
+            listener,
+            address,
+            holder: is_in_use
+                .then(|| PortHolder::find(address.port()))
+                .flatten(),
+            source,
+        }
     }
 
-    fn hint(&self) -> String {
+    /// The system's reason.
+    #[must_use]
+    pub fn kind(&self) -> io::ErrorKind {
+        self.source.kind()
+    }
+
+    /// Who has the port, where that is known.
+    #[must_use]
+    pub fn holder(&self) -> Option<&PortHolder> {
+        self.holder.as_ref()
+    }
+
+    fn remedy(&self) -> String {
+        let port = self.address.port();
         let option = match self.listener {
             "admin" => "`[admin] listen`".to_owned(),
             listener => format!("`--{listener} ADDR`"),
         };
-        match self.source.kind() {
-            io::ErrorKind::AddrInUse => format!(
-                "another program has port {}; find it with `ss -ltnp`, or choose another address with {option}",
-                self.address.port()
+        match (self.kind(), &self.holder) {
+            (io::ErrorKind::AddrInUse, Some(holder)) => format!(
+                "{holder} has port {port}; stop it, or choose another address with {option}"
             ),
-            io::ErrorKind::PermissionDenied => format!(
+            (io::ErrorKind::AddrInUse, None) => format!(
+                "another program has port {port}; find it with `ss -ltnp`, or choose another address with {option}"
+            ),
+            (io::ErrorKind::PermissionDenied, _) => format!(
                 "ports below 1024 need a privilege: run under the systemd unit, allow it with \
                  `setcap cap_net_bind_service=+ep engage-host`, or choose port {} with {option}",
-                8000 + u32::from(self.address.port())
+                8000 + u32::from(port)
             ),
-            io::ErrorKind::AddrNotAvailable => {
+            (io::ErrorKind::AddrNotAvailable, _) => {
                 "no interface of this computer has that address; 0.0.0.0 listens on all".into()
             }
             _ => format!("choose another address with {option}"),
@@ -105,11 +131,7 @@ fn listen(listener: &'static str, address: SocketAddr) -> Result<TcpListener, Bi
         socket.bind(address)?;
         socket.listen(BACKLOG)?.into_std()
     };
-    bind().map_err(|source| BindError {
-        listener,
-        address,
-        source,
-    })
+    bind().map_err(|source| BindError::new(listener, address, source))
 }
 
 /// Connections that may wait to be accepted: after a power cut a whole building calls at once.

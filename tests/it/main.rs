@@ -18,6 +18,7 @@ mod answers;
 mod base_url;
 mod call_in;
 mod chains;
+mod check;
 mod crash;
 mod deadlines;
 mod devices_cli;

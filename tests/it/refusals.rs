@@ -307,6 +307,10 @@ fn configurations_that_cannot_be_understood() {
     assert_refused("zero_seconds", syntax, |it| {
         it.set("[limits]", "drain_seconds = 0");
     });
+    assert_refused("same_port", &["same-port"], |it| {
+        it.edit("127.0.0.1:0", "0.0.0.0:8080");
+        it.edit("127.0.0.1:0", "127.0.0.1:8080");
+    });
     assert_refused("utf_16", syntax, |it| {
         let text = fs_err::read_to_string(it.path("config.toml")).unwrap();
         let units = std::iter::once(0xfeff).chain(text.encode_utf16());

@@ -1,0 +1,57 @@
+//! Whether `serve` could have the addresses that it is to listen on.
+
+use std::io;
+
+use crate::config::Config;
+use crate::platform::PortHolder;
+use crate::publication::Warning;
+use crate::server::{BindError, Sockets};
+use engage_wire::diagnostic::{Explain, causes};
+
+/// What came of an attempt to listen.
+pub(super) enum Ports {
+    /// `serve` can have them, or a daemon that runs has them already.
+    Usable,
+    /// `serve` cannot have one of them.
+    Refused(BindError),
+    /// It depends on who has the port, or on who runs `serve`, which cannot be told.
+    Unknown(Warning),
+}
+
+impl Ports {
+    /// Listens on all of them for a moment.
+    pub(super) fn try_bind(config: &Config) -> Self {
+        // Sockets belong to a runtime, even if nothing is ever accepted from them.
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .build();
+        let Ok(runtime) = runtime else {
+            return Self::Usable;
+        };
+        let _entered = runtime.enter();
+        match Sockets::bind(config) {
+            Ok(_) => Self::Usable,
+            Err(error) => Self::from_error(error),
+        }
+    }
+
+    fn from_error(error: BindError) -> Self {
+        match (error.kind(), error.holder()) {
+            (io::ErrorKind::AddrInUse, Some(holder)) if is_service(holder) => Self::Usable,
+            (io::ErrorKind::AddrInUse, None) | (io::ErrorKind::PermissionDenied, _) => {
+                Self::Unknown(Warning {
+                    code: "cannot-listen",
+                    message: causes(&error),
+                    hint: error.hint(),
+                })
+            }
+            _ => Self::Refused(error),
+        }
+    }
+}
+
+/// Whether the port is held for the service: by a daemon that runs, or by systemd, which hands it
+/// over. This process itself has it only if two listeners are to share it.
+fn is_service(holder: &PortHolder) -> bool {
+    holder.pid != std::process::id() && ["engage-host", "systemd"].contains(&&*holder.name)
+}

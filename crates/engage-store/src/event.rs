@@ -58,15 +58,8 @@ impl EventCode {
     }
 
     /// The first four digits: the kind of event.
-    #[must_use]
-    pub fn kind(self) -> u16 {
+    fn kind(self) -> u16 {
         (self.0 >> 16) as u16
-    }
-
-    /// The last four digits: what the kind says of them.
-    #[must_use]
-    pub fn data(self) -> u16 {
-        (self.0 & 0xffff) as u16
     }
 
     /// The kind in words, where it is known (PROTOCOL.md section 4, reported by integrators).
@@ -137,7 +130,7 @@ mod tests {
             let event = event(record);
             let code = event.code.unwrap();
             assert_eq!(code.to_string(), "06010002");
-            assert_eq!((code.kind(), code.data()), (0x0601, 2));
+            assert_eq!(code.kind(), 0x0601);
             assert_eq!(code.name(), Some("door file updated"));
             assert_eq!(event.time.unwrap().to_string(), "2005-10-13T13:03:09");
             assert_eq!(event.record.get(), record);

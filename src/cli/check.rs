@@ -14,7 +14,7 @@ use super::output::{ErrorEntry, Failure, print, print_json};
 use crate::config::{BaseUrl, Config, ConfigSource, ListenOverrides};
 use crate::daemon::{recording_refusals, recording_warnings};
 use crate::platform::run_as;
-use crate::publication::{Inventory, Publication, SiteEntry, Validation, Warning, validate};
+use crate::publication::{Inventory, Publication, SiteEntry, Validation, validate};
 use engage_wire::clock;
 use engage_wire::diagnostic::{Explain, explained};
 use engage_wire::limits::MAX_CHAIN_BYTES;
@@ -95,7 +95,7 @@ struct Report {
     #[serde(flatten)]
     inventory: Inventory,
     chain_limit_bytes: usize,
-    warnings: Vec<Warning>,
+    warnings: Vec<ErrorEntry>,
     refusals: Vec<RefusalEntry>,
 }
 
@@ -126,10 +126,12 @@ impl Report {
     ) -> Self {
         let Validation {
             inventory,
-            mut warnings,
+            warnings,
             outcome,
         } = validation;
-        warnings.extend(recording_warnings(config));
+        let mut warnings: Vec<_> = warnings.iter().map(|it| ErrorEntry::new(it)).collect();
+        let recording_warnings = recording_warnings(config);
+        warnings.extend(recording_warnings.iter().map(|it| ErrorEntry::new(it)));
         let recording = recording_refusals(config);
         let mut refusals: Vec<_> = match &outcome.and_then(Publication::with_identity) {
             Ok(_) => Vec::new(),
@@ -173,7 +175,7 @@ impl Report {
         for site in &self.inventory.sites {
             write_site(&mut text, site);
         }
-        for Warning {
+        for ErrorEntry {
             code,
             message,
             hint,

@@ -2,11 +2,10 @@
 
 use std::io;
 
+use super::output::ErrorEntry;
 use crate::config::Config;
 use crate::platform::PortHolder;
-use crate::publication::Warning;
 use crate::server::{BindError, Sockets};
-use engage_wire::diagnostic::{Explain, causes};
 
 /// What came of an attempt to listen.
 pub(super) enum Ports {
@@ -15,7 +14,7 @@ pub(super) enum Ports {
     /// `serve` cannot have one of them.
     Refused(BindError),
     /// It depends on who has the port, or on who runs `serve`, which cannot be told.
-    Unknown(Warning),
+    Unknown(ErrorEntry),
 }
 
 impl Ports {
@@ -39,11 +38,7 @@ impl Ports {
         match (error.kind(), error.holder()) {
             (io::ErrorKind::AddrInUse, Some(holder)) if is_service(holder) => Self::Usable,
             (io::ErrorKind::AddrInUse, None) | (io::ErrorKind::PermissionDenied, _) => {
-                Self::Unknown(Warning {
-                    code: "cannot-listen",
-                    message: causes(&error),
-                    hint: error.hint(),
-                })
+                Self::Unknown(ErrorEntry::new(&error))
             }
             _ => Self::Refused(error),
         }

@@ -28,7 +28,7 @@ use crate::routes::App;
 use crate::server::{Rules, Servers, Sockets};
 use base_url::ToldBaseUrl;
 use engage_wire::clock;
-use engage_wire::diagnostic::{Explain, one_line};
+use engage_wire::diagnostic::{Explain, code, one_line};
 use reload::Reloader;
 use reload_requests::ReloadRequests;
 use store::{CallInError, Delivery, Recording};
@@ -179,11 +179,8 @@ fn publication(config: &Config, base_url: &BaseUrl) -> Result<Publication, Refus
     let Validation {
         warnings, outcome, ..
     } = validate(config, base_url, clock::now());
-    for warning in &warnings {
-        warn!(
-            code = warning.code,
-            "{}; hint: {}", warning.message, warning.hint
-        );
+    for warning in warnings {
+        warn!(code = %code(&warning), "{}", one_line(&warning));
     }
     let publication = outcome?;
     for refusal in publication

@@ -24,6 +24,7 @@ use crate::publication::{Validation, validate};
 use crate::routes::App;
 use engage_store::Credentials;
 use engage_wire::clock;
+use engage_wire::diagnostic::{code, one_line};
 
 /// Replaces the publication when its sources change.
 pub(super) struct Reloader {
@@ -147,10 +148,7 @@ impl Reloader {
                 .collect::<Vec<_>>()
         })?;
         for warning in validation.warnings {
-            warn!(
-                code = warning.code,
-                "{}; hint: {}", warning.message, warning.hint
-            );
+            warn!(code = %code(&warning), "{}", one_line(&warning));
         }
         self.warn_of_restart(&config);
         if self.base_url.url != told.url {

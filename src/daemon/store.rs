@@ -1,6 +1,5 @@
 //! Opens what the call-in is recorded in, and what is delivered from there.
 
-use std::borrow::Cow;
 use std::io;
 use std::path::Path;
 use std::pin::pin;
@@ -9,11 +8,12 @@ use std::sync::mpsc::sync_channel;
 use std::thread;
 use std::time::Duration;
 
+use miette::Diagnostic;
 use tracing::{error, info};
 
 use crate::config::{Config, DevicesConfig, DevicesDirectory};
 use crate::platform::is_writable_dir;
-use crate::publication::{CurrentPublication, Warning};
+use crate::publication::CurrentPublication;
 use crate::routes::{Admittance, BodyMemory, CallIn};
 use crate::telemetry::{DeliveryMetrics, LogThrottle};
 use crate::webhook::{self, Receiver, WebhookError};
@@ -21,38 +21,23 @@ use engage_store::{
     ClaimedDirectory, Credentials, CredentialsError, DeviceStore as _, FileStore, Health, KeepDays,
     OpenError, Store, StoreHandle, StoreReader,
 };
-use engage_wire::diagnostic::{Explain, causes, one_line};
+use engage_wire::diagnostic::{causes, hint, one_line};
 
 /// Why the call-in cannot be answered, and so the daemon does not start.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Diagnostic, thiserror::Error)]
 pub(crate) enum CallInError {
     /// The credentials file cannot be used.
     #[error(transparent)]
+    #[diagnostic(transparent)]
     Credentials(#[from] CredentialsError),
     /// The directory cannot be used.
     #[error(transparent)]
+    #[diagnostic(transparent)]
     Directory(#[from] OpenError),
     /// The webhook cannot be used.
     #[error(transparent)]
+    #[diagnostic(transparent)]
     Webhook(#[from] WebhookError),
-}
-
-impl Explain for CallInError {
-    fn code(&self) -> Cow<'static, str> {
-        match self {
-            Self::Credentials(source) => source.code(),
-            Self::Directory(source) => source.code(),
-            Self::Webhook(source) => source.code(),
-        }
-    }
-
-    fn hint(&self) -> String {
-        match self {
-            Self::Credentials(source) => source.hint(),
-            Self::Directory(source) => source.hint(),
-            Self::Webhook(source) => source.hint(),
-        }
-    }
 }
 
 /// The call-in and what happens to its records; neither when it is off.
@@ -156,7 +141,7 @@ pub(crate) fn refusals(config: &Config) -> Vec<CallInError> {
 }
 
 /// What [`open`] would say at `warn`.
-pub(crate) fn warnings(config: &Config) -> Vec<Warning> {
+pub(crate) fn warnings(config: &Config) -> Vec<RecordingWarning> {
     let DevicesConfig {
         directory,
         credentials_file,
@@ -165,20 +150,17 @@ pub(crate) fn warnings(config: &Config) -> Vec<Warning> {
     let credentials = credentials_file.as_deref().map(Credentials::load);
     let credentials = credentials.and_then(Result::ok);
     let problems = credentials.iter().flat_map(Credentials::problems);
-    let problems = problems.map(|problem| Warning {
-        code: "malformed-credentials",
-        message: problem.to_string(),
-        hint: problem.hint(),
+    let problems = problems.map(|problem| RecordingWarning::Credentials {
+        problem: problem.to_string(),
+        hint: hint(problem),
     });
     let strays = directory
         .path()
         .map(|root| StoreReader::new(root).warnings());
     let strays = strays.and_then(Result::ok).unwrap_or_default();
-    let strays = strays.iter().map(|stray| Warning {
-        code: "stray-device-folder",
-        message: stray.to_string(),
-        hint: "`engage-host devices` lists those that are read".into(),
-    });
+    let strays = strays
+        .iter()
+        .map(|stray| RecordingWarning::StrayFolder(stray.to_string()));
     problems.chain(strays).collect()
 }
 
@@ -186,6 +168,20 @@ pub(crate) fn warnings(config: &Config) -> Vec<Warning> {
 fn writable(directory: &Path) -> io::Result<()> {
     let existing = directory.ancestors().find(|path| path.exists());
     is_writable_dir(existing.unwrap_or(directory))
+}
+
+/// What concerns some devices only.
+#[derive(Debug, Diagnostic, thiserror::Error)]
+pub(crate) enum RecordingWarning {
+    #[error("{problem}")]
+    #[diagnostic(code("malformed-credentials"), help("{hint}"))]
+    Credentials { problem: String, hint: String },
+    #[error("{0}")]
+    #[diagnostic(
+        code("stray-device-folder"),
+        help("`engage-host devices` lists those that are read")
+    )]
+    StrayFolder(String),
 }
 
 /// A directory that nobody configured may be missing its rights: certificates are served all the

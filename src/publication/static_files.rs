@@ -31,11 +31,16 @@ impl StaticCertificates {
         for entry in entries.take(MAX_ENTRIES) {
             static_files.add(&entry?.path(), &home);
         }
-        static_files.warnings.extend(
-            keys_within(static_dir)
-                .iter()
-                .map(|path| Warning::key_in_static_dir(path)),
-        );
+        static_files
+            .warnings
+            .extend(
+                keys_within(static_dir)
+                    .iter()
+                    .map(|path| Warning::KeyInStaticDir {
+                        kind: "private key",
+                        path: path.clone(),
+                    }),
+            );
         Ok(static_files)
     }
 
@@ -45,10 +50,12 @@ impl StaticCertificates {
         };
         match path.canonicalize() {
             Ok(target) if !target.starts_with(home) => {
-                self.warnings.push(Warning::not_served(&format!(
-                    "`{}` is a link to the outside of the static directory",
-                    path.display()
-                )));
+                self.warnings.push(Warning::NotServed {
+                    reason: format!(
+                        "`{}` is a link to the outside of the static directory",
+                        path.display()
+                    ),
+                });
                 return;
             }
             Ok(target) if target.is_dir() => return,
@@ -59,7 +66,9 @@ impl StaticCertificates {
                 self.certificates
                     .insert(name, (path.to_owned(), certificate));
             }
-            Err(error) => self.warnings.push(Warning::not_served(&causes(&error))),
+            Err(error) => self.warnings.push(Warning::NotServed {
+                reason: causes(&error),
+            }),
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use miette::Diagnostic;
 use rustls::crypto::aws_lc_rs::sign::any_supported_type;
 use rustls::server::ClientHello;
 use rustls::sign::{CertifiedKey, SigningKey};
@@ -128,10 +129,11 @@ impl fmt::Debug for TlsIdentity {
 }
 
 /// Why a private key cannot serve a chain.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[derive(Clone, Debug, Diagnostic, Eq, PartialEq, thiserror::Error)]
 pub enum KeyMismatch {
     /// It is the key of another certificate.
     #[error("it does not belong to the server certificate `{leaf}`")]
+    #[diagnostic(code("foreign-key"), help("{}", foreign_key_hint(owner.as_deref())))]
     Foreign {
         /// Subject of the server certificate.
         leaf: String,
@@ -140,21 +142,20 @@ pub enum KeyMismatch {
     },
     /// The TLS library cannot use it.
     #[error("its algorithm or size cannot be used for TLS; allowed: RSA of 2048 bits")]
+    #[diagnostic(
+        code("unusable-key"),
+        help("make one with `openssl genrsa -out FILE.key 2048`, or with `engage-host init`")
+    )]
     Unusable,
 }
 
-impl KeyMismatch {
-    /// What the reader can do about it.
-    #[must_use]
-    pub fn hint(&self) -> String {
-        match self {
-            Self::Foreign { owner: Some(owner), .. } => format!(
-                "it is the key of `{owner}` in the same file: the server certificate must come first, with its own key"
-            ),
-            Self::Foreign { owner: None, .. } => {
-                "compare `openssl pkey -in KEY -pubout` with `openssl x509 -in CERTIFICATE -noout -pubkey`".into()
-            }
-            Self::Unusable => "make one with `openssl genrsa -out FILE.key 2048`, or with `engage-host init`".into(),
+fn foreign_key_hint(owner: Option<&str>) -> String {
+    match owner {
+        Some(owner) => format!(
+            "it is the key of `{owner}` in the same file: the server certificate must come first, with its own key"
+        ),
+        None => {
+            "compare `openssl pkey -in KEY -pubout` with `openssl x509 -in CERTIFICATE -noout -pubkey`".into()
         }
     }
 }

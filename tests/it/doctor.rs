@@ -399,7 +399,7 @@ async fn a_server_without_the_private_key_of_its_certificate_is_refused_in_both_
                     Ok(_) => assert!(is_trusted, "{versions}"),
                     Err(error) => {
                         assert!(!is_trusted, "{versions}: {error:?}");
-                        let hint = error.hint();
+                        let hint = miette::Diagnostic::help(&error).unwrap().to_string();
                         assert!(hint.contains("does not have the private key"), "{hint}");
                     }
                 }

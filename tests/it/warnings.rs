@@ -149,7 +149,7 @@ fn a_root_that_is_not_known() {
 #[test]
 fn a_site_key_that_looks_like_half_a_key() {
     let installation = installed(|_| {});
-    installation.write("pki/site.key", "0123456789abcdef0123456789abcdef");
+    installation.write("pki/site.key", "0123456789abcdeffedcba9876543210");
     assert_warned("site-key-is-text", &installation);
 }
 

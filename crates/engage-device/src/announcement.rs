@@ -4,6 +4,7 @@ use std::fmt;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use miette::Diagnostic;
 use serde::Deserialize;
 use serde::de::{MapAccess, Visitor};
 use serde_json::Value;
@@ -127,16 +128,18 @@ pub enum FormatDeviation {
 }
 
 /// Why a body is not an announcement.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[derive(Clone, Debug, Diagnostic, Eq, PartialEq, thiserror::Error)]
 pub enum AnnouncementError {
     /// A key is not there.
     #[error("the announcement has no `{key}`; allowed: exactly `cert_url` and `hash`")]
+    #[diagnostic(code("announcement-key-missing"), help("{WHOLE_BODY}"))]
     Missing {
         /// The key.
         key: &'static str,
     },
     /// Not a JSON object.
     #[error("the body {body} is not a JSON object: {reason}")]
+    #[diagnostic(code("announcement-not-json"), help("{WHOLE_BODY}"))]
     NotAnObject {
         /// Its start.
         body: String,
@@ -145,24 +148,33 @@ pub enum AnnouncementError {
     },
     /// A value of another type.
     #[error("`{key}` is not a JSON string")]
+    #[diagnostic(code("announcement-not-text"), help("{WHOLE_BODY}"))]
     NotText {
         /// The key.
         key: &'static str,
     },
     /// A key more than once.
     #[error("the announcement has more than one `{key}`")]
+    #[diagnostic(code("announcement-key-repeated"), help("{WHOLE_BODY}"))]
     Repeated {
         /// The key.
         key: &'static str,
     },
     /// Another key.
     #[error("the announcement has the key {key}; allowed: exactly `cert_url` and `hash`")]
+    #[diagnostic(code("announcement-key-unknown"), help("{WHOLE_BODY}"))]
     Unknown {
         /// The key.
         key: String,
     },
     /// `cert_url` is no URL.
     #[error("`cert_url` {url} cannot be used: {source}; allowed: `http://HOST[:PORT]/PATH`")]
+    #[diagnostic(
+        code("cert-url"),
+        help(
+            "it is the whole address of the DER file: `http://HOST/static/Device_Certificates/NAME.der`"
+        )
+    )]
     Url {
         /// The URL's start.
         url: String,
@@ -171,23 +183,17 @@ pub enum AnnouncementError {
     },
     /// `cert_url` is too long.
     #[error("`cert_url` has {found} characters; allowed: {MAX_CERT_URL_CHARS}")]
+    #[diagnostic(
+        code("cert-url-too-long"),
+        help("use a shorter host name, folder or file name")
+    )]
     UrlTooLong {
         /// Characters found.
         found: usize,
     },
 }
 
-impl AnnouncementError {
-    /// What the reader can do about it.
-    #[must_use]
-    pub fn hint(&self) -> String {
-        match self {
-            Self::UrlTooLong { .. } => "use a shorter host name, folder or file name".into(),
-            Self::Url { .. } => "it is the whole address of the DER file: `http://HOST/static/Device_Certificates/NAME.der`".into(),
-            _ => r#"the whole body must be `{"cert_url":"http://..","hash":".."}`"#.into(),
-        }
-    }
-}
+const WHOLE_BODY: &str = r#"the whole body must be `{"cert_url":"http://..","hash":".."}`"#;
 
 /// A JSON object as a list: order and repetitions matter here.
 struct Entries(Vec<(String, Value)>);

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
+use miette::Diagnostic;
 use tokio::net::{TcpSocket, TcpStream, lookup_host};
 use tokio::time::{Instant, timeout_at};
 
@@ -46,22 +47,26 @@ pub async fn connect_from(
 }
 
 /// Why there is no connection.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Diagnostic, thiserror::Error)]
 pub enum ConnectError {
     /// No answer in time.
     #[error("{peer} did not answer in time")]
+    #[diagnostic(code("connect-timeout"), help("{}", unreachable_hint(*peer)))]
     Deadline {
         /// The address that was tried.
         peer: SocketAddr,
     },
     /// The name has no address.
     #[error("{0} has no address")]
+    #[diagnostic(code("no-address"), help("{GIVE_ADDRESS}"))]
     NoAddress(HostPort),
     /// The name service did not answer in time.
     #[error("the name of {0} was not resolved in time")]
+    #[diagnostic(code("name-timeout"), help("{GIVE_ADDRESS}"))]
     NameDeadline(HostPort),
     /// The operating system refused.
     #[error("failed to connect to {peer}")]
+    #[diagnostic(code("connect"), help("{}", refused_hint(*peer, source)))]
     Refused {
         /// The address that was tried last.
         peer: SocketAddr,
@@ -70,6 +75,7 @@ pub enum ConnectError {
     },
     /// The name does not resolve.
     #[error("failed to resolve the name of {host}")]
+    #[diagnostic(code("unresolved-name"), help("{GIVE_ADDRESS}"))]
     Unresolved {
         /// The host.
         host: HostPort,
@@ -78,27 +84,25 @@ pub enum ConnectError {
     },
 }
 
-impl ConnectError {
-    /// What the reader can do about it.
-    #[must_use]
-    pub fn hint(&self) -> String {
-        match self {
-            Self::Refused { peer, source } if source.kind() == io::ErrorKind::ConnectionRefused => {
-                format!(
-                    "nothing listens there: start the daemon, and see its `listening on` line; if it runs, \
-                     it listens on another address or port than {peer}"
-                )
-            }
-            Self::Deadline { peer } | Self::Refused { peer, .. } => format!(
-                "a firewall, a VLAN or a wrong route lies between: allow TCP port {} from here and from the devices' network",
-                peer.port()
-            ),
-            Self::NoAddress(_) | Self::NameDeadline(_) | Self::Unresolved { .. } => {
-                "give the host's IP address instead: devices are usually told a bare address".into()
-            }
-        }
+fn refused_hint(peer: SocketAddr, source: &io::Error) -> String {
+    if source.kind() == io::ErrorKind::ConnectionRefused {
+        return format!(
+            "nothing listens there: start the daemon, and see its `listening on` line; if it runs, it listens on \
+             another address or port than {peer}"
+        );
     }
+    unreachable_hint(peer)
 }
+
+fn unreachable_hint(peer: SocketAddr) -> String {
+    format!(
+        "a firewall, a VLAN or a wrong route lies between: allow TCP port {} from here and from the devices' network",
+        peer.port()
+    )
+}
+
+const GIVE_ADDRESS: &str =
+    "give the host's IP address instead: devices are usually told a bare address";
 
 async fn addresses_of(host: &HostPort) -> Result<Vec<SocketAddr>, ConnectError> {
     let HostPort { host: name, port } = host;

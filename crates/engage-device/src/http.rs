@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::io;
 use std::time::Duration;
 
+use miette::Diagnostic;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, timeout_at};
 
@@ -164,18 +165,22 @@ pub enum EndOfRead {
 }
 
 /// Why there is no answer at all.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Diagnostic, thiserror::Error)]
 pub enum ExchangeError {
     /// The connection broke.
     #[error("the connection broke before an answer")]
+    #[diagnostic(code("no-answer"), help("{SERVER_LOG}"))]
     Broken {
         /// The operating system's or the TLS library's reason.
         source: io::Error,
     },
     /// Nothing came in time.
     #[error("no answer came in time")]
+    #[diagnostic(code("answer-timeout"), help("{SERVER_LOG}"))]
     Deadline,
 }
+
+const SERVER_LOG: &str = "see the server's log for its side of the story";
 
 /// Reads once; `Some` when there is nothing more to read.
 async fn read_more<S>(stream: &mut S, bytes: &mut Vec<u8>, deadline: Instant) -> Option<EndOfRead>

@@ -5,6 +5,7 @@ use std::io;
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 
+use miette::Diagnostic;
 use rustls::client::Resumption;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{DnsName, ServerName};
@@ -76,35 +77,27 @@ impl TlsClient {
         let peer = stream
             .peer_addr()
             .map_or_else(|_| name.to_string(), |peer| peer.to_string());
-        let served = Arc::new(OnceLock::new());
-        let connector = TlsConnector::from(self.config(Arc::clone(&served)));
+        let peer_chain = Arc::new(OnceLock::new());
+        let connector = TlsConnector::from(self.config(Arc::clone(&peer_chain)));
         let handshake = connector.connect(server_name(name), stream);
         let Ok(shaken) = timeout_at(deadline, handshake).await else {
             return Err(TlsError::Deadline { peer });
         };
-        match (shaken, served.get().cloned()) {
-            (Ok(stream), Some(served)) => Ok(Session { stream, served }),
+        match (shaken, peer_chain.get().cloned()) {
+            (Ok(stream), Some(peer_chain)) => Ok(Session { stream, peer_chain }),
             // The verifier is called in every full handshake, and there are no others.
             (Ok(_), None) => Err(TlsError::handshake(
                 peer,
                 io::Error::other("no certificate"),
             )),
-            (
-                Err(_),
-                Some(PeerChain {
-                    certificates,
-                    verdict: Err(refusal),
-                }),
-            ) => Err(TlsError::Refused {
-                peer,
-                certificates,
-                source: Box::new(refusal),
-            }),
+            (Err(_), Some(chain @ PeerChain { path: Err(_), .. })) => {
+                Err(TlsError::refused(peer, chain))
+            }
             (Err(source), _) => Err(TlsError::handshake(peer, source)),
         }
     }
 
-    pub(super) fn config(&self, served: Arc<OnceLock<PeerChain>>) -> Arc<ClientConfig> {
+    pub(super) fn config(&self, peer_chain: Arc<OnceLock<PeerChain>>) -> Arc<ClientConfig> {
         let versions: &[&SupportedProtocolVersion] = match self.versions {
             TlsVersions::Any => &[&version::TLS13, &version::TLS12],
             TlsVersions::Device => &[&version::TLS12],
@@ -114,7 +107,8 @@ impl TlsClient {
         let Ok(builder) = builder else {
             unreachable!("the provider has cipher suites for both versions");
         };
-        let verifier = DeviceVerifier::new(self.anchor.clone(), Arc::clone(&self.provider), served);
+        let verifier =
+            DeviceVerifier::new(self.anchor.clone(), Arc::clone(&self.provider), peer_chain);
         let mut config = builder
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(verifier))
@@ -129,14 +123,14 @@ impl TlsClient {
 pub struct Session {
     /// For [`super::exchange`].
     pub stream: TlsStream<TcpStream>,
-    served: PeerChain,
+    peer_chain: PeerChain,
 }
 
 impl Session {
     /// The certificates that the server presented, with the path to the trust anchor.
     #[must_use]
     pub fn peer_chain(&self) -> &PeerChain {
-        &self.served
+        &self.peer_chain
     }
 
     /// "TLS 1.2" or "TLS 1.3".
@@ -160,19 +154,25 @@ impl Session {
 }
 
 /// Why there is no session.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Diagnostic, thiserror::Error)]
 pub enum TlsError {
     /// No connection.
     #[error(transparent)]
+    #[diagnostic(transparent)]
     Connect(#[from] ConnectError),
     /// The handshake did not finish in time.
     #[error("the TLS handshake with {peer} did not finish in time")]
+    #[diagnostic(
+        code("tls-timeout"),
+        help("something accepts connections there but does not speak TLS, or is overloaded")
+    )]
     Deadline {
         /// The other end.
         peer: String,
     },
     /// The handshake failed for another reason than the certificates.
     #[error("the TLS handshake with {peer} failed")]
+    #[diagnostic(code("tls-handshake"), help("{}", handshake_hint(source)))]
     Handshake {
         /// The other end.
         peer: String,
@@ -181,13 +181,14 @@ pub enum TlsError {
     },
     /// A device does not trust the certificates.
     #[error("a device that trusts only the announced certificate refuses those of {peer}")]
+    #[diagnostic(forward(source))]
     Refused {
         /// The other end.
         peer: String,
         /// What it presented.
-        certificates: Vec<Certificate>,
+        chain: Box<PeerChain>,
         /// Why.
-        source: Box<ChainRefusal>,
+        source: ChainRefusal,
     },
 }
 
@@ -195,55 +196,60 @@ impl TlsError {
     /// Whether the two ends have no version of TLS or no cipher in common.
     #[must_use]
     pub fn is_incompatible(&self) -> bool {
-        use rustls::Error::{AlertReceived, PeerIncompatible};
-
-        self.rustls().is_some_and(|error| {
-            matches!(
-                error,
-                PeerIncompatible(_)
-                    | AlertReceived(
-                        AlertDescription::ProtocolVersion | AlertDescription::HandshakeFailure
-                    )
-            )
-        })
-    }
-
-    /// What the reader can do about it.
-    #[must_use]
-    pub fn hint(&self) -> String {
-        match self {
-            Self::Connect(error) => error.hint(),
-            Self::Refused { source, .. } => source.hint(),
-            Self::Deadline { .. } => "something accepts connections there but does not speak TLS, or is overloaded".into(),
-            Self::Handshake { .. } if self.is_incompatible() => {
-                "the server offers no ECDHE cipher with AES-GCM or ChaCha20 under the version of TLS that devices \
-                 speak; which other ciphers devices take is not documented"
-                    .into()
-            }
-            Self::Handshake { source, .. } if source.kind() == io::ErrorKind::UnexpectedEof => {
-                "the server closed the connection instead of shaking hands: see its log, and whether that port speaks TLS"
-                    .into()
-            }
-            Self::Handshake { .. } => match self.rustls() {
-                Some(rustls::Error::InvalidMessage(_)) => "that port does not speak TLS: is it the plain listener?".into(),
-                Some(rustls::Error::InvalidCertificate(_)) => {
-                    "the server does not have the private key of the certificate that it presents".into()
-                }
-                _ => "see the server's log for its side of the handshake".into(),
-            },
-        }
+        matches!(self, Self::Handshake { source, .. } if is_incompatible(source))
     }
 
     pub(super) fn handshake(peer: String, source: io::Error) -> Self {
         Self::Handshake { peer, source }
     }
 
-    fn rustls(&self) -> Option<&rustls::Error> {
-        match self {
-            Self::Handshake { source, .. } => source.get_ref()?.downcast_ref(),
-            _ => None,
+    fn refused(peer: String, chain: PeerChain) -> Self {
+        match &chain.path {
+            Err(refusal) => Self::Refused {
+                peer,
+                source: refusal.clone(),
+                chain: Box::new(chain),
+            },
+            Ok(_) => Self::handshake(peer, io::Error::other("refused without a reason")),
         }
     }
+}
+
+fn is_incompatible(error: &io::Error) -> bool {
+    use rustls::Error::{AlertReceived, PeerIncompatible};
+
+    rustls_error(error).is_some_and(|error| {
+        matches!(
+            error,
+            PeerIncompatible(_)
+                | AlertReceived(
+                    AlertDescription::ProtocolVersion | AlertDescription::HandshakeFailure
+                )
+        )
+    })
+}
+
+fn handshake_hint(source: &io::Error) -> &'static str {
+    if is_incompatible(source) {
+        return "the server offers no ECDHE cipher with AES-GCM or ChaCha20 under the version of TLS that devices \
+                speak; which other ciphers devices take is not documented";
+    }
+    if source.kind() == io::ErrorKind::UnexpectedEof {
+        return "the server closed the connection instead of shaking hands: see its log, and whether that port speaks TLS";
+    }
+    match rustls_error(source) {
+        Some(rustls::Error::InvalidMessage(_)) => {
+            "that port does not speak TLS: is it the plain listener?"
+        }
+        Some(rustls::Error::InvalidCertificate(_)) => {
+            "the server does not have the private key of the certificate that it presents"
+        }
+        _ => "see the server's log for its side of the handshake",
+    }
+}
+
+fn rustls_error(error: &io::Error) -> Option<&rustls::Error> {
+    error.get_ref()?.downcast_ref()
 }
 
 impl fmt::Display for TlsVersions {

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use jiff::Timestamp;
+use miette::Diagnostic;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
@@ -13,104 +14,58 @@ use rustls::{
 };
 
 use engage_wire::clock::from_unix_seconds;
-use engage_wire::limits::{MAX_CHAIN_BYTES, MAX_KEY_BITS};
-use engage_wire::pki::{
-    Certificate, ChainError, DevicePath, MalformedCertificate, PublicKey, ServerChain,
-};
+use engage_wire::pki::device_profile::{DeviceProfile, Violation};
+use engage_wire::pki::{Certificate, ChainError, DevicePath, MalformedCertificate};
 
 /// What a server presented, and what a device makes of it.
 #[derive(Clone, Debug)]
 pub struct PeerChain {
     /// The certificates as sent, server first; only as many as could be read.
     pub certificates: Vec<Certificate>,
-    /// The path to the trust anchor, or why there is none.
-    pub verdict: Result<DevicePath, ChainRefusal>,
+    /// The path to the trust anchor, or why a device refuses.
+    pub path: Result<DevicePath, ChainRefusal>,
+    /// All that is held against the certificates, refusals and warnings.
+    pub violations: Vec<Violation>,
 }
 
 /// Why a device that trusts only the announced certificate refuses a chain.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[derive(Clone, Debug, Diagnostic, Eq, PartialEq, thiserror::Error)]
 pub enum ChainRefusal {
-    /// Out of order, or it does not lead to the trust anchor.
+    /// It breaks a rule of the device profile.
     #[error(transparent)]
-    Chain(#[from] ChainError),
-    /// A certificate's time is over, or has not come.
-    #[error("certificate `{subject}` is valid from {not_before} to {not_after} only; now is {now}")]
-    Invalid {
-        /// Its subject.
-        subject: String,
-        /// First valid second.
-        not_before: Timestamp,
-        /// Last valid second.
-        not_after: Timestamp,
-        /// The clock's time.
-        now: Timestamp,
-    },
-    /// A key is longer than devices accept.
-    #[error("certificate `{subject}` has a key of {found}; allowed: {MAX_KEY_BITS} bits")]
-    KeyTooLong {
-        /// Its subject.
-        subject: String,
-        /// Its key.
-        found: PublicKey,
-    },
+    #[diagnostic(transparent)]
+    Violation(Violation),
     /// A certificate cannot be read.
     #[error("certificate {position} of the handshake cannot be read")]
+    #[diagnostic(
+        code("malformed-certificate"),
+        help("the server's certificate file is damaged")
+    )]
     Malformed {
         /// Its position, from 1.
         position: usize,
         /// What is wrong.
         source: MalformedCertificate,
     },
-    /// The certificates have too many bytes together.
-    #[error("the chain has {sum} = {found} bytes; allowed: {MAX_CHAIN_BYTES}")]
-    TooLarge {
-        /// Bytes in all, root included.
-        found: usize,
-        /// The summands, with their roles.
-        sum: String,
-    },
-}
-
-impl ChainRefusal {
-    /// What the reader can do about it.
-    #[must_use]
-    pub fn hint(&self) -> String {
-        match self {
-            Self::Chain(ChainError::NotAnchored {
-                anchor,
-                topmost_issuer,
-                ..
-            }) if anchor == topmost_issuer => {
-                "the names are the same but the keys differ: the announced file belongs to another issue of these certificates".into()
-            }
-            Self::Chain(error) => error.hint(),
-            Self::Invalid { .. } => "renew it, or set this computer's clock".into(),
-            Self::KeyTooLong { .. } => "issue it again with an RSA key of 2048 bits".into(),
-            Self::Malformed { .. } => "the server's certificate file is damaged".into(),
-            Self::TooLarge { .. } => {
-                "shorten names and extensions, or leave out an intermediate: devices log `TLS Connection Error`".into()
-            }
-        }
-    }
 }
 
 /// Verifies one connection's chain as a device would, and remembers what it saw.
 pub(super) struct DeviceVerifier {
     anchor: Certificate,
     provider: Arc<CryptoProvider>,
-    served: Arc<OnceLock<PeerChain>>,
+    peer_chain: Arc<OnceLock<PeerChain>>,
 }
 
 impl DeviceVerifier {
     pub(super) fn new(
         anchor: Certificate,
         provider: Arc<CryptoProvider>,
-        served: Arc<OnceLock<PeerChain>>,
+        peer_chain: Arc<OnceLock<PeerChain>>,
     ) -> Self {
         Self {
             anchor,
             provider,
-            served,
+            peer_chain,
         }
     }
 
@@ -157,11 +112,11 @@ impl ServerCertVerifier for DeviceVerifier {
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         let now = from_unix_seconds(i64::try_from(now.as_secs()).unwrap_or(i64::MAX));
-        let served = serve(&self.anchor, end_entity, intermediates, now);
-        let verdict = served.verdict.clone();
+        let peer_chain = PeerChain::judge(&self.anchor, end_entity, intermediates, now);
+        let path = peer_chain.path.clone();
         // One verifier sees one handshake, and a handshake one chain.
-        let _ = self.served.set(served);
-        match verdict {
+        let _ = self.peer_chain.set(peer_chain);
+        match path {
             Ok(_) => Ok(ServerCertVerified::assertion()),
             Err(refusal) => Err(CertificateError::Other(OtherError(Arc::new(refusal))).into()),
         }
@@ -212,68 +167,41 @@ impl fmt::Debug for DeviceVerifier {
     }
 }
 
-fn serve(
-    anchor: &Certificate,
-    leaf: &CertificateDer<'_>,
-    others: &[CertificateDer<'_>],
-    now: Timestamp,
-) -> PeerChain {
-    let mut certificates = Vec::new();
-    for (at, der) in std::iter::once(leaf).chain(others).enumerate() {
-        match Certificate::parse(der.to_vec()) {
-            Ok(certificate) => certificates.push(certificate),
-            Err(source) => {
-                return PeerChain {
-                    certificates,
-                    verdict: Err(ChainRefusal::Malformed {
-                        position: at + 1,
-                        source,
-                    }),
-                };
+impl PeerChain {
+    fn judge(
+        anchor: &Certificate,
+        leaf: &CertificateDer<'_>,
+        others: &[CertificateDer<'_>],
+        now: Timestamp,
+    ) -> Self {
+        let mut certificates = Vec::new();
+        for (at, der) in std::iter::once(leaf).chain(others).enumerate() {
+            match Certificate::parse(der.to_vec()) {
+                Ok(certificate) => certificates.push(certificate),
+                Err(source) => {
+                    return Self {
+                        certificates,
+                        path: Err(ChainRefusal::Malformed {
+                            position: at + 1,
+                            source,
+                        }),
+                        violations: Vec::new(),
+                    };
+                }
             }
         }
-    }
-    PeerChain {
-        verdict: judge(anchor, certificates.clone(), now),
-        certificates,
-    }
-}
-
-fn judge(
-    anchor: &Certificate,
-    certificates: Vec<Certificate>,
-    now: Timestamp,
-) -> Result<DevicePath, ChainRefusal> {
-    let path = ServerChain::parse(certificates)?.device_path(anchor, None)?;
-    for (_, certificate) in path.roles() {
-        let subject = || certificate.subject().to_owned();
-        let validity = certificate.validity();
-        if validity.is_early(now) || validity.is_over(now) {
-            return Err(ChainRefusal::Invalid {
-                subject: subject(),
-                not_before: validity.not_before,
-                not_after: validity.not_after,
-                now,
-            });
-        }
-        if certificate
-            .key()
-            .bits()
-            .is_some_and(|bits| bits > MAX_KEY_BITS)
-        {
-            return Err(ChainRefusal::KeyTooLong {
-                subject: subject(),
-                found: certificate.key().clone(),
-            });
+        let judgement = DeviceProfile::new(now).check_handshake(certificates.clone(), anchor);
+        let refusal = judgement.refusal().cloned().map(ChainRefusal::Violation);
+        let no_path = || ChainRefusal::Violation(ChainError::Empty.into());
+        Self {
+            certificates,
+            path: match refusal {
+                Some(refusal) => Err(refusal),
+                None => judgement.accepted.ok_or_else(no_path),
+            },
+            violations: judgement.violations,
         }
     }
-    if path.size() > MAX_CHAIN_BYTES {
-        return Err(ChainRefusal::TooLarge {
-            found: path.size(),
-            sum: path.sum_text(),
-        });
-    }
-    Ok(path)
 }
 
 fn is_rsa_pkcs1(scheme: SignatureScheme) -> bool {

@@ -25,6 +25,18 @@ impl<E: miette::Diagnostic> Explain for E {
     }
 }
 
+/// Stable, kebab-case name for scripts and logs.
+#[must_use]
+pub fn code(error: &dyn Explain) -> Cow<'static, str> {
+    error.code()
+}
+
+/// One sentence on what to do, without the word "hint"; empty if there is nothing to do.
+#[must_use]
+pub fn hint(error: &dyn Explain) -> String {
+    error.hint()
+}
+
 /// The whole story in one text: message, causes, hint.
 ///
 /// ```text

@@ -75,7 +75,7 @@ pub(super) enum AdoptError {
     )]
     ForeignKey { key: PathBuf, certificate: PathBuf },
     #[error("a device that trusts `{}` does not accept server certificate `{}`", anchor.display(), certificate.display())]
-    #[diagnostic(code("chain"), help("{}", source.hint()))]
+    #[diagnostic(forward(source))]
     Chain {
         anchor: PathBuf,
         certificate: PathBuf,

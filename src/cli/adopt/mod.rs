@@ -159,7 +159,11 @@ impl Adoption {
             notes,
             exposed: self.exposed,
             devices_left: self.devices.left,
-            warnings: validation.warnings,
+            warnings: validation
+                .warnings
+                .iter()
+                .map(|it| ErrorEntry::new(it))
+                .collect(),
             refusals,
             next,
         }

@@ -8,7 +8,6 @@ use serde::Serialize;
 use super::devices::LeftFile;
 use super::exposed::Exposed;
 use crate::cli::output::ErrorEntry;
-use crate::publication::Warning;
 
 /// The result, for the person at the console; serialises as `adopt --json`.
 #[derive(Serialize)]
@@ -21,7 +20,7 @@ pub(super) struct Report {
     pub(super) notes: Vec<String>,
     pub(super) exposed: Vec<Exposed>,
     pub(super) devices_left: Vec<LeftFile>,
-    pub(super) warnings: Vec<Warning>,
+    pub(super) warnings: Vec<ErrorEntry>,
     /// Why `serve` would not start with it.
     pub(super) refusals: Vec<ErrorEntry>,
     pub(super) next: Vec<String>,
@@ -57,7 +56,7 @@ impl fmt::Display for Report {
         for note in &self.notes {
             writeln!(f, "note: {note}")?;
         }
-        for Warning {
+        for ErrorEntry {
             code,
             message,
             hint,

@@ -1,9 +1,7 @@
 //! Steps 2 to 5 and 10: what is fetched, and how it is answered.
 
-use super::run::SERVER_LOG;
 use super::step::Findings;
 use engage_device::{ExchangeError, LenientResponse, Received, ReceivedAnnouncement, Response};
-use engage_wire::diagnostic::causes;
 use engage_wire::{HttpUrl, excerpt};
 
 /// Judges the answer to a request for the announcement; the body, if there is one to read.
@@ -19,7 +17,7 @@ pub(super) fn read_announcement(
             "a device gets no announcement: is this an ENGAGE host, and does the Host header select a site?",
         ),
         Err(error) => {
-            findings.fail(causes(&error), SERVER_LOG);
+            findings.add_error(&error);
             None
         }
     }
@@ -40,7 +38,7 @@ pub(super) fn check_form(findings: &mut Findings, body: &[u8]) -> Option<Receive
     let announced = match ReceivedAnnouncement::parse(body) {
         Ok(announced) => announced,
         Err(error) => {
-            findings.fail(error.to_string(), error.hint());
+            findings.add_error(&error);
             return None;
         }
     };
@@ -65,7 +63,7 @@ pub(super) fn check_cert_url(
     let url = match announced.certificate_url() {
         Ok(url) => url,
         Err(error) => {
-            findings.fail(causes(&error), error.hint());
+            findings.add_error(&error);
             return None;
         }
     };
@@ -118,7 +116,7 @@ fn read(
     } = match received.lenient_response() {
         Ok(examined) => examined,
         Err(fault) => {
-            findings.fail(fault.to_string(), fault.hint());
+            findings.add_error(&fault);
             return None;
         }
     };
@@ -130,7 +128,7 @@ fn read(
         );
     }
     for fault in &faults {
-        findings.fail(fault.to_string(), fault.hint());
+        findings.add_error(fault);
     }
     if answer.status() != 200
         || faults

@@ -6,10 +6,10 @@ use super::step::Findings;
 use engage_device::{ReceivedAnnouncement, TlsClient, TlsVersions};
 use engage_wire::clock;
 use engage_wire::excerpt;
-use engage_wire::limits::{EXPIRY_WARNING_DAYS, MAX_CHAIN_BYTES, MAX_KEY_BITS, MIN_RSA_BITS};
-use engage_wire::pki::{Certificate, LineEnding, PublicKey};
+use engage_wire::limits::MAX_CHAIN_BYTES;
+use engage_wire::pki::device_profile::DeviceProfile;
+use engage_wire::pki::{Certificate, LineEnding, Role};
 use engage_wire::site::{AnnouncementHash, SiteKey};
-use jiff::Timestamp;
 
 pub(super) fn check_hash(
     findings: &mut Findings,
@@ -93,27 +93,9 @@ pub(super) fn check_certificate(findings: &mut Findings, der: &[u8]) -> Option<T
         certificate.size(),
         certificate.validity().not_after
     ));
-    check_limits(findings, &certificate);
-    check_validity(findings, &certificate, clock::now());
-    Some(TlsClient::new(certificate, TlsVersions::Device))
-}
-
-fn check_limits(findings: &mut Findings, certificate: &Certificate) {
-    let key = certificate.key();
-    match key {
-        PublicKey::Rsa { bits } if *bits < MIN_RSA_BITS => findings.warn(
-            format!("its key has {bits} bits; common: {MIN_RSA_BITS}"),
-            "current TLS libraries refuse shorter keys: issue it again with RSA of 2048 bits",
-        ),
-        _ if key.bits().is_some_and(|bits| bits > MAX_KEY_BITS) => findings.fail(
-            format!("its key is {key}; allowed: {MAX_KEY_BITS} bits"),
-            "issue it again with an RSA key of 2048 bits",
-        ),
-        PublicKey::Rsa { .. } => {}
-        _ => findings.warn(
-            format!("its key is {key}; documented: RSA"),
-            "whether devices take it is not documented: issue it again with RSA of 2048 bits",
-        ),
+    let role = Role::of_issuer(&certificate);
+    for violation in DeviceProfile::new(clock::now()).check_certificate(role, &certificate) {
+        findings.add_error(&violation);
     }
     if certificate.size() > MAX_CHAIN_BYTES {
         findings.fail(
@@ -124,27 +106,5 @@ fn check_limits(findings: &mut Findings, certificate: &Certificate) {
             "shorten its names and extensions",
         );
     }
-}
-
-fn check_validity(findings: &mut Findings, certificate: &Certificate, now: Timestamp) {
-    let validity = certificate.validity();
-    if validity.is_early(now) {
-        findings.fail(
-            format!(
-                "it is valid from {} only; now is {now}",
-                validity.not_before
-            ),
-            "set this computer's clock, or wait",
-        );
-    } else if validity.is_over(now) {
-        findings.fail(
-            format!("it has expired; now is {now}"),
-            "renew it and announce the new one",
-        );
-    } else if validity.days_left(now) < EXPIRY_WARNING_DAYS {
-        findings.warn(
-            format!("it expires in {} days", validity.days_left(now)),
-            "renew it: a device that finds it expired has to be visited",
-        );
-    }
+    Some(TlsClient::new(certificate, TlsVersions::Device))
 }

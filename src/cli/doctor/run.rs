@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use miette::Diagnostic;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
@@ -14,9 +15,11 @@ use super::session::{check_chain, open_session};
 use super::step::{Findings, Step};
 use super::target::Target;
 use crate::cli::output::print;
-use engage_device::{Received, ReceivedAnnouncement, Request, TlsClient, connect, exchange};
+use engage_device::{
+    ConnectError, ExchangeError, Received, ReceivedAnnouncement, Request, TlsClient, connect,
+    exchange,
+};
 use engage_wire::Scheme;
-use engage_wire::diagnostic::causes;
 
 /// An run under way.
 pub(super) struct DoctorRun {
@@ -82,7 +85,7 @@ impl DoctorRun {
                 Some(stream)
             }
             Err(error) => {
-                findings.fail(causes(&error), error.hint());
+                findings.add_error(&error);
                 None
             }
         };
@@ -117,15 +120,15 @@ impl DoctorRun {
         let fetched = async {
             let mut stream = connect(&url.address(), self.deadline())
                 .await
-                .map_err(|error| (causes(&error), error.hint()))?;
+                .map_err(FetchError::Connect)?;
             exchange(&mut stream, &Request::get(&url), self.deadline())
                 .await
-                .map_err(|error| (causes(&error), SERVER_LOG.to_owned()))
+                .map_err(FetchError::Exchange)
         };
         let der = match fetched.await {
             Ok::<Received, _>(received) => read_certificate(&mut findings, &received),
-            Err((detail, hint)) => {
-                findings.fail(detail, hint);
+            Err(error) => {
+                findings.add_error(&error);
                 None
             }
         };
@@ -214,10 +217,20 @@ impl DoctorRun {
     }
 }
 
+/// Why nothing was fetched.
+#[derive(Debug, Diagnostic, thiserror::Error)]
+enum FetchError {
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Connect(ConnectError),
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Exchange(ExchangeError),
+}
+
 /// How long one operation may take; a device's own patience is not documented.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(10);
 
-pub(super) const SERVER_LOG: &str = "see the server's log for its side of the story";
 const NO_ANNOUNCEMENT: &str = "no announcement to read";
 const NO_CERTIFICATE: &str = "no certificate was downloaded";
 const NO_CONNECTION: &str = "no connection";

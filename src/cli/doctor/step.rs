@@ -2,8 +2,10 @@
 
 use std::fmt::Write as _;
 
+use miette::{Diagnostic, Severity};
 use serde::Serialize;
 
+use engage_wire::diagnostic::causes;
 use engage_wire::escape_for_terminal;
 
 /// A step's result; serialises as an element of `doctor --json`.
@@ -90,6 +92,19 @@ impl Findings {
 
     pub(super) fn fail(&mut self, detail: impl Into<String>, hint: impl Into<String>) {
         self.add(Outcome::Fail, detail.into(), hint.into());
+    }
+
+    /// An error, or a violation: a warning where its severity says so.
+    pub(super) fn add_error(&mut self, error: &dyn Diagnostic) {
+        let hint = error
+            .help()
+            .map(|hint| hint.to_string())
+            .unwrap_or_default();
+        let outcome = match error.severity() {
+            Some(Severity::Warning | Severity::Advice) => Outcome::Warn,
+            Some(Severity::Error) | None => Outcome::Fail,
+        };
+        self.add(outcome, causes(error), hint);
     }
 
     pub(super) fn into_step(self, number: usize, name: &'static str) -> Step {

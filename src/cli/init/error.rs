@@ -76,7 +76,7 @@ pub(in crate::cli) enum InitError {
         source: IssueError,
     },
     #[error("a new `{}` would not be accepted by every device", server.display())]
-    #[diagnostic(code("chain"), help("{}", source.hint()))]
+    #[diagnostic(forward(source))]
     NotOneChain {
         server: PathBuf,
         source: Box<ChainError>,

@@ -35,7 +35,7 @@ impl Replaced {
     fn load(path: PathBuf, issuer: &Certificate, server: &PairPaths) -> Option<Self> {
         let chain = load_certificate_chain("earlier certificate", &path).ok()?;
         let leaf = chain.first()?;
-        if leaf.key_use().is_ca == Some(true) || leaf.verify_issued_by(issuer).is_err() {
+        if leaf.extensions().is_ca == Some(true) || leaf.verify_issued_by(issuer).is_err() {
             return None;
         }
         Some(Self {
@@ -62,6 +62,7 @@ fn host(name: &SubjectAltName) -> Option<HostName> {
     match name {
         SubjectAltName::Dns(name) => name.parse().ok(),
         SubjectAltName::Ip(address) => Some(HostName::Ip(*address)),
+        SubjectAltName::Directory(_) | SubjectAltName::Other(_) => None,
     }
 }
 

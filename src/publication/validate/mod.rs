@@ -16,7 +16,7 @@ use super::static_files::{FileName, StaticCertificates};
 use super::{Expiry, Publication, Warning};
 use crate::config::{BaseUrl, Config};
 use crate::tls::TlsIdentity;
-use engage_wire::limits::MAX_CHAIN_BYTES;
+use engage_wire::pki::device_profile::{DeviceProfile, Judgement};
 use engage_wire::pki::{
     Certificate, PrivateKey, Role, ServerChain, load_certificate_chain, load_der_or_pem,
 };
@@ -154,25 +154,20 @@ impl Validator<'_> {
         let certificates = self
             .report
             .accept(load_certificate_chain("server certificate", path))?;
-        let chain = ServerChain::parse(certificates).map_err(|source| Refusal::Chain {
-            path: path.clone(),
-            site: None,
-            source,
-        });
-        let chain = self.report.accept(chain)?;
-        let message_bytes = chain.certificate_message_bytes();
-        self.inventory.certificate_message_bytes = Some(message_bytes);
-        if message_bytes > MAX_CHAIN_BYTES {
-            self.report
-                .warn(Warning::certificate_message(path, message_bytes));
+        let file_of = |_: &Certificate| Some(path.clone());
+        let profile = DeviceProfile::with_files(self.report.now, &file_of);
+        let Judgement {
+            accepted: chain,
+            mut violations,
+        } = profile.check_chain(certificates);
+        if let Some(chain) = &chain {
+            let host = self.base_url.host();
+            violations.extend(profile.check_host(chain.leaf(), host, "the host of base_url"));
+            self.inventory.certificate_message_bytes = Some(chain.certificate_message_bytes());
         }
-        for (at, certificate) in chain.certificates().iter().enumerate() {
-            self.report
-                .check_certificate(Role::at(at, certificate), certificate, path);
-        }
-        self.report
-            .check_leaf(chain.leaf(), self.base_url.host(), path);
-        Some(chain)
+        self.report.add(violations, path, None);
+        self.check_site_hosts(chain.as_ref()?.leaf());
+        chain
     }
 
     fn identity(&mut self, chain: &ServerChain) -> Option<TlsIdentity> {
@@ -191,7 +186,10 @@ impl Validator<'_> {
         let root = self
             .report
             .accept(load_der_or_pem("root certificate", path))?;
-        self.report.check_certificate(Role::Root, &root, path);
+        let file_of = |_: &Certificate| Some(path.clone());
+        let profile = DeviceProfile::with_files(self.report.now, &file_of);
+        let violations = profile.check_certificate(Role::Root, &root);
+        self.report.add(violations, path, None);
         Some(root)
     }
 

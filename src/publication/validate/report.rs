@@ -1,18 +1,23 @@
-//! What a proof has found so far.
+//! What a validation has found so far.
 
 use std::collections::HashSet;
+use std::path::Path;
+
+use jiff::Timestamp;
 
 use crate::publication::{Refusal, Warning};
-use jiff::Timestamp;
+use engage_wire::diagnostic::causes;
+use engage_wire::pki::device_profile::Violation;
+use engage_wire::site::SiteName;
 
 /// Refusals and warnings, each said once however many sites it concerns.
 #[derive(Debug)]
 pub(super) struct Report {
-    /// The one "now" of the proof.
+    /// The one "now" of the validation.
     pub(super) now: Timestamp,
     pub(super) warnings: Vec<Warning>,
     pub(super) refusals: Vec<Refusal>,
-    warned: HashSet<Warning>,
+    said: HashSet<String>,
 }
 
 impl Report {
@@ -21,18 +26,41 @@ impl Report {
             now,
             warnings: Vec::new(),
             refusals: Vec::new(),
-            warned: HashSet::new(),
+            said: HashSet::new(),
         }
     }
 
     pub(super) fn warn(&mut self, warning: Warning) {
-        if self.warned.insert(warning.clone()) {
+        if self.said.insert(causes(&warning)) {
             self.warnings.push(warning);
         }
     }
 
     pub(super) fn refuse(&mut self, refusal: impl Into<Refusal>) {
-        self.refusals.push(refusal.into());
+        let refusal = refusal.into();
+        if self.said.insert(causes(&refusal)) {
+            self.refusals.push(refusal);
+        }
+    }
+
+    /// What the device profile holds against the chain in `path`, as announced by `site`.
+    pub(super) fn add(&mut self, violations: Vec<Violation>, path: &Path, site: Option<&SiteName>) {
+        for violation in violations {
+            let is_chains = violation.certificate().is_none();
+            match (violation.is_refusal(), is_chains) {
+                (true, false) => self.refuse(Refusal::Certificate(violation)),
+                (true, true) => self.refuse(Refusal::Chain {
+                    path: path.to_owned(),
+                    site: site.cloned(),
+                    source: violation,
+                }),
+                (false, false) => self.warn(Warning::Certificate(violation)),
+                (false, true) => self.warn(Warning::Chain {
+                    path: path.to_owned(),
+                    source: violation,
+                }),
+            }
+        }
     }
 
     /// Keeps going after a refusal: the value, or `None` and a refusal noted.

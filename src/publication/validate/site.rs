@@ -9,8 +9,8 @@ use crate::publication::inventory::{CertificateEntry, SiteEntry};
 use crate::publication::static_files::FileName;
 use crate::publication::{Expiry, PublishedSite, Refusal, Warning};
 use engage_wire::HostName;
-use engage_wire::limits::{MAX_CHAIN_BYTES, TIGHT_CHAIN_BYTES};
-use engage_wire::pki::{Certificate, DevicePath, Role, ServerChain, load_certificate_der};
+use engage_wire::pki::device_profile::{DeviceProfile, Judgement};
+use engage_wire::pki::{Certificate, DevicePath, ServerChain, load_certificate_der};
 use engage_wire::site::{Announcement, CertUrl, SiteKey};
 
 /// An announced certificate, and the path that a device builds to it.
@@ -72,8 +72,17 @@ impl Validator<'_> {
         });
         let key = self.report.accept(key)?;
         self.report.check_secrecy(key_file);
-        if key.looks_like_text() {
-            self.report.warn(Warning::site_key_text(name, key_file));
+        if let Some(why) = key.placeholder() {
+            self.report.warn(Warning::PlaceholderSiteKey {
+                site: name.clone(),
+                path: key_file.clone(),
+                why,
+            });
+        } else if key.looks_like_text() {
+            self.report.warn(Warning::SiteKeyIsText {
+                site: name.clone(),
+                path: key_file.clone(),
+            });
         }
         Some(key)
     }
@@ -147,56 +156,24 @@ impl Validator<'_> {
         root: Option<&Certificate>,
     ) -> Option<DevicePath> {
         let chain_file = &self.config.https.certificate;
-        if !chain.certificates().contains(anchor) {
-            let role = if anchor.is_self_signed() {
-                Role::Root
+        let file_of = |certificate: &Certificate| {
+            if chain.certificates().contains(certificate) {
+                Some(chain_file.clone())
+            } else if certificate == anchor {
+                Some(site.certificate.clone())
             } else {
-                Role::Intermediate
-            };
-            self.report
-                .check_certificate(role, anchor, &site.certificate);
+                self.config.https.root.clone()
+            }
+        };
+        let Judgement {
+            accepted: path,
+            violations,
+        } = DeviceProfile::with_files(self.report.now, &file_of).check_anchor(chain, anchor, root);
+        self.report.add(violations, chain_file, Some(&site.name));
+        if let Some(path) = &path {
+            self.note(path);
         }
-        let path = chain
-            .device_path(anchor, root)
-            .map_err(|source| Refusal::Chain {
-                path: chain_file.clone(),
-                site: Some(site.name.clone()),
-                source,
-            });
-        let path = self.report.accept(path)?;
-        self.note(&path);
-        self.check_size(site, &path);
-        if path.lacks_root() {
-            self.report
-                .warn(Warning::root_not_counted(chain_file, path.topmost()));
-        }
-        for (at, (role, issuer)) in path.roles().enumerate().skip(1) {
-            let file = if issuer == anchor {
-                &site.certificate
-            } else {
-                chain_file
-            };
-            self.report.check_issuer(role, issuer, at - 1, file);
-        }
-        if anchor == chain.leaf() && !anchor.is_self_signed() {
-            self.report
-                .warn(Warning::server_announced(anchor, &site.certificate));
-        }
-        Some(path)
-    }
-
-    fn check_size(&mut self, site: &SiteConfig, path: &DevicePath) {
-        let file = &self.config.https.certificate;
-        match path.size() {
-            found if found > MAX_CHAIN_BYTES => self.report.refuse(Refusal::ChainTooLarge {
-                path: file.clone(),
-                site: site.name.clone(),
-                found,
-                sum: path.sum_text(),
-            }),
-            found if found > TIGHT_CHAIN_BYTES => self.report.warn(Warning::tight(file, found)),
-            _ => {}
-        }
+        path
     }
 
     /// Adds the certificates of a path to the inventory, each once.

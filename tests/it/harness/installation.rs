@@ -129,12 +129,12 @@ fn codes(list: &serde_json::Value) -> Vec<String> {
         .collect()
 }
 
-/// The site key that Allegion publishes as an example: the bytes 1 to 32.
-pub(crate) const SITE_KEY_BASE64: &str = "AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=";
+/// A site key of random bytes: one that is plainly an example would be warned about.
+pub(crate) const SITE_KEY_BASE64: &str = "Hsn5pp3ryc1Y9nbUCPiPHKhXsIB6pDgTM96S1XU/mjk=";
 
 /// The same in hexadecimal.
 pub(crate) const SITE_KEY_HEX: &str =
-    "0102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f20";
+    "1ec9f9a69debc9cd58f676d408f88f1ca857b0807aa4381333de92d5753f9a39";
 
 const PARTNER_CA: &str = "static/Device_Certificates/partner_CA.der";
 

@@ -1,6 +1,6 @@
 //! One X.509 certificate: its exact bytes and what this program needs to know of them.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::net::IpAddr;
 
 use data_encoding::HEXUPPER;
@@ -10,10 +10,11 @@ use sha2::{Digest, Sha256};
 use x509_parser::error::X509Error;
 use x509_parser::extensions::GeneralName;
 use x509_parser::oid_registry::{OID_PKCS1_SHA1WITHRSA, OID_SHA1_WITH_RSA};
-use x509_parser::prelude::{FromDer, X509Certificate, X509Name};
+use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::signature::verify_signature;
-use super::{KeyUse, PublicKey, Validity};
+use super::{DistinguishedName, Extensions, PublicKey, Validity, der};
+use crate::HostName;
 use crate::clock::from_unix_seconds;
 use crate::escape_for_terminal;
 
@@ -24,17 +25,16 @@ use crate::escape_for_terminal;
 #[derive(Clone)]
 pub struct Certificate {
     der: CertificateDer<'static>,
-    subject: String,
-    issuer: String,
-    /// The names as RFC 5280 section 7.1 compares them: another string type, case or spacing is
-    /// the same name.
-    subject_normalized: String,
-    issuer_normalized: String,
+    subject: DistinguishedName,
+    issuer: DistinguishedName,
+    common_name: Option<String>,
+    serial: Vec<u8>,
     key: PublicKey,
     subject_public_key: Vec<u8>,
     validity: Validity,
     weak_signature: Option<&'static str>,
-    key_use: KeyUse,
+    encoding_defect: Option<&'static str>,
+    extensions: Extensions,
     alt_names: Vec<SubjectAltName>,
     signed_by_itself: bool,
 }
@@ -47,21 +47,19 @@ impl Certificate {
         if !rest.is_empty() {
             return Err(MalformedCertificate::TrailingBytes(rest.len()));
         }
-        let (subject_normalized, issuer_normalized) = (
-            normalized_name(parsed.subject()),
-            normalized_name(parsed.issuer()),
-        );
+        let subject = DistinguishedName::from_x509(parsed.subject());
+        let issuer = DistinguishedName::from_x509(parsed.issuer());
         // A root's signature proves nothing, so one that cannot be checked is taken on trust.
-        let signed_by_itself = subject_normalized == issuer_normalized
+        let signed_by_itself = subject == issuer
             && matches!(
                 verify_signature(&parsed, parsed.public_key()),
-                Ok(()) | Err(LinkError::Unsupported)
+                Ok(()) | Err(LinkError::Unsupported | LinkError::PssSalt { .. })
             );
         Ok(Self {
-            subject: shown(parsed.subject()),
-            issuer: shown(parsed.issuer()),
-            subject_normalized,
-            issuer_normalized,
+            subject,
+            issuer,
+            common_name: common_name(&parsed),
+            serial: parsed.raw_serial().to_vec(),
             key: PublicKey::from_spki(parsed.public_key()),
             subject_public_key: parsed.public_key().subject_public_key.data.to_vec(),
             validity: Validity {
@@ -69,7 +67,8 @@ impl Certificate {
                 not_after: from_unix_seconds(parsed.validity().not_after.timestamp()),
             },
             weak_signature: weak_signature(&parsed),
-            key_use: KeyUse::from_certificate(&parsed),
+            encoding_defect: encoding_defect(&der, &parsed),
+            extensions: Extensions::from_certificate(&parsed),
             alt_names: alt_names(&parsed),
             signed_by_itself,
             der: CertificateDer::from(der),
@@ -98,13 +97,30 @@ impl Certificate {
     /// The subject name, for people.
     #[must_use]
     pub fn subject(&self) -> &str {
+        self.subject.as_str()
+    }
+
+    pub(super) fn subject_name(&self) -> &DistinguishedName {
         &self.subject
+    }
+
+    pub(super) fn issuer_name(&self) -> &DistinguishedName {
+        &self.issuer
+    }
+
+    pub(super) fn common_name(&self) -> Option<&str> {
+        self.common_name.as_deref()
+    }
+
+    /// The serial number's bytes, as they are encoded.
+    pub(super) fn serial(&self) -> &[u8] {
+        &self.serial
     }
 
     /// The issuer name, for people.
     #[must_use]
     pub fn issuer(&self) -> &str {
-        &self.issuer
+        self.issuer.as_str()
     }
 
     /// Algorithm and size of the public key.
@@ -127,10 +143,16 @@ impl Certificate {
         self.weak_signature.filter(|_| !self.signed_by_itself)
     }
 
-    /// What the extensions allow the key to be used for.
+    /// What the extensions say.
     #[must_use]
-    pub fn key_use(&self) -> &KeyUse {
-        &self.key_use
+    pub fn extensions(&self) -> &Extensions {
+        &self.extensions
+    }
+
+    /// How the encoding differs from DER, so that strict clients cannot read it.
+    #[must_use]
+    pub fn encoding_defect(&self) -> Option<&'static str> {
+        self.encoding_defect
     }
 
     /// The subjectAltName entries that can name a host.
@@ -139,10 +161,25 @@ impl Certificate {
         &self.alt_names
     }
 
+    /// The subjectAltName entries in one line, for messages.
+    #[must_use]
+    pub fn alt_names_text(&self) -> String {
+        let names: Vec<_> = self.alt_names.iter().map(ToString::to_string).collect();
+        match names.as_slice() {
+            [] => "none".to_owned(),
+            names => names.join(", "),
+        }
+    }
+
     /// Whether the certificate is its own issuer, proven by its signature: a root.
     #[must_use]
     pub fn is_self_signed(&self) -> bool {
         self.signed_by_itself
+    }
+
+    /// Whether the subject and the issuer have the same name, whoever signed it.
+    pub(super) fn is_self_issued(&self) -> bool {
+        self.subject == self.issuer
     }
 
     /// SHA-256 over the DER, as `openssl x509 -fingerprint -sha256` prints it.
@@ -160,7 +197,7 @@ impl Certificate {
     /// Proves that `issuer` issued this certificate: the names chain and the signature verifies
     /// under the issuer's key (RFC 5280 section 6.1.3 (a) (1) and (4)).
     pub fn verify_issued_by(&self, issuer: &Self) -> Result<(), LinkError> {
-        if self.issuer_normalized != issuer.subject_normalized {
+        if self.issuer != issuer.subject {
             return Err(LinkError::Names);
         }
         let (Ok((_, own)), Ok((_, issuer))) = (
@@ -207,6 +244,14 @@ pub enum LinkError {
     /// Issuer name and subject name differ.
     #[error("its issuer name is another")]
     Names,
+    /// RSA-PSS with a salt that neither this program nor many TLS clients can verify.
+    #[error(
+        "it is signed with RSA-PSS and a salt of {found} bytes, which cannot be checked; allowed: PKCS#1 v1.5, or a salt as long as the hash"
+    )]
+    PssSalt {
+        /// Bytes of salt.
+        found: u32,
+    },
     /// The names fit, the signature does not.
     #[error("the names fit but the signature does not: another key of the same name signed it")]
     Signature,
@@ -220,10 +265,49 @@ pub enum LinkError {
 /// A name under which a certificate may be presented.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum SubjectAltName {
+    /// directoryName.
+    Directory(DistinguishedName),
     /// dNSName, lower-cased.
     Dns(String),
     /// iPAddress.
     Ip(IpAddr),
+    /// Another kind of name, which names no host.
+    Other(&'static str),
+}
+
+impl SubjectAltName {
+    /// Whether a client that asked for `host` takes this name: addresses only as iPAddress, names
+    /// only as dNSName, of which the left-most label may be a wildcard (RFC 6125 section 6.4.3).
+    #[must_use]
+    pub fn matches(&self, host: &HostName) -> bool {
+        match (self, host) {
+            (Self::Ip(name), HostName::Ip(host)) => name == host,
+            (Self::Dns(name), HostName::Dns(host)) => {
+                let parent = |text: &str| text.split_once('.').map(|(_, parent)| parent.to_owned());
+                name == host || (name.starts_with("*.") && parent(name) == parent(host))
+            }
+            _ => false,
+        }
+    }
+
+    pub(super) fn kind_of(name: &GeneralName<'_>) -> &'static str {
+        match name {
+            GeneralName::RFC822Name(_) => "e-mail address",
+            GeneralName::URI(_) => "URI",
+            _ => "name of another kind",
+        }
+    }
+}
+
+impl fmt::Display for SubjectAltName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Directory(name) => write!(f, "{name}"),
+            Self::Dns(name) => f.write_str(&escape_for_terminal(name)),
+            Self::Ip(address) => write!(f, "{address}"),
+            Self::Other(kind) => f.write_str(kind),
+        }
+    }
 }
 
 /// SHA-256 fingerprint of a certificate.
@@ -251,38 +335,33 @@ fn alt_names(certificate: &X509Certificate<'_>) -> Vec<SubjectAltName> {
         .value
         .general_names
         .iter()
-        .filter_map(|name| match name {
-            GeneralName::DNSName(name) => Some(SubjectAltName::Dns(name.to_ascii_lowercase())),
-            GeneralName::IPAddress(octets) => ip_address(octets).map(SubjectAltName::Ip),
-            _ => None,
+        .map(|name| match name {
+            GeneralName::DNSName(name) => SubjectAltName::Dns(name.to_ascii_lowercase()),
+            GeneralName::IPAddress(octets) => ip_address(octets).map_or(
+                SubjectAltName::Other("malformed address"),
+                SubjectAltName::Ip,
+            ),
+            GeneralName::DirectoryName(name) => {
+                SubjectAltName::Directory(DistinguishedName::from_x509(name))
+            }
+            other => SubjectAltName::Other(SubjectAltName::kind_of(other)),
         })
         .collect()
 }
 
-/// A name for people.
-fn shown(name: &X509Name<'_>) -> String {
-    escape_for_terminal(&name.to_string()).into_owned()
+/// The last of the common names, as OpenSSL takes it.
+fn common_name(certificate: &X509Certificate<'_>) -> Option<String> {
+    let name = certificate.subject().iter_common_name().last()?;
+    name.as_str().ok().map(ToOwned::to_owned)
 }
 
-/// A name with its strings lower-cased and white space folded, whatever their types; what is no
-/// string stands as its bytes.
-fn normalized_name(name: &X509Name<'_>) -> String {
-    let mut folded = String::new();
-    for relative in name.iter() {
-        for attribute in relative.iter() {
-            let value = match attribute.as_str() {
-                Ok(text) => text
-                    .to_lowercase()
-                    .split_whitespace()
-                    .collect::<Vec<_>>()
-                    .join(" "),
-                Err(_) => format!("{:?}", attribute.as_slice()),
-            };
-            let _ = write!(folded, "+{}={value:?}", attribute.attr_type());
-        }
-        folded.push(',');
-    }
-    folded
+/// Breaches of DER, and the two statements of the signature's algorithm that must be equal
+/// (RFC 5280 section 4.1.1.2).
+fn encoding_defect(der: &[u8], certificate: &X509Certificate<'_>) -> Option<&'static str> {
+    der::defect(der).or_else(|| {
+        (certificate.signature_algorithm != certificate.tbs_certificate.signature)
+            .then_some("its two signature algorithms differ")
+    })
 }
 
 fn ip_address(octets: &[u8]) -> Option<IpAddr> {

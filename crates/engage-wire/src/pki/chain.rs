@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use miette::Diagnostic;
+
 use super::{Certificate, LinkError};
 use crate::limits::certificate_message_framing;
 
@@ -80,6 +82,23 @@ impl ServerChain {
             certificates.push(root.clone());
         }
         Ok(DevicePath(certificates))
+    }
+
+    /// The certificates that verify each other: up to the first that `anchor` is or has issued,
+    /// and the anchor. OpenSSL and embedded stacks stop there, whatever follows.
+    pub(super) fn path_to<'a>(&'a self, anchor: &'a Certificate) -> Vec<&'a Certificate> {
+        let mut path = Vec::new();
+        for own in &self.0 {
+            path.push(own);
+            if own == anchor {
+                return path;
+            }
+            if own.verify_issued_by(anchor).is_ok() {
+                break;
+            }
+        }
+        path.push(anchor);
+        path
     }
 
     fn topmost(&self) -> &Certificate {
@@ -162,8 +181,17 @@ impl Role {
     pub fn at(position: usize, certificate: &Certificate) -> Self {
         match position {
             0 => Self::Server,
-            _ if certificate.is_self_signed() => Self::Root,
-            _ => Self::Intermediate,
+            _ => Self::of_issuer(certificate),
+        }
+    }
+
+    /// The role of a certificate that is not the server's.
+    #[must_use]
+    pub fn of_issuer(certificate: &Certificate) -> Self {
+        if certificate.is_self_signed() {
+            Self::Root
+        } else {
+            Self::Intermediate
         }
     }
 }
@@ -179,13 +207,14 @@ impl fmt::Display for Role {
 }
 
 /// Why certificates do not make a chain, or not one that a device accepts.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[derive(Clone, Debug, Diagnostic, Eq, PartialEq, thiserror::Error)]
 pub enum ChainError {
     /// A certificate is not issued by the one that follows it.
     #[error(
         "certificate {position} `{subject}` names `{issuer}` as its issuer, but certificate {} is `{next}`",
         position + 1
     )]
+    #[diagnostic(code("broken-chain"), help("{}", broken_link_hint(*source, *position, *issuer_position)))]
     BrokenLink {
         /// Position of the certificate, from 1.
         position: usize,
@@ -202,10 +231,15 @@ pub enum ChainError {
     },
     /// No certificate at all.
     #[error("no certificate")]
+    #[diagnostic(code("broken-chain"), help("{CHAIN_ORDER}"))]
     Empty,
     /// `[https] root` did not issue the topmost certificate.
     #[error(
         "the root `{root}` did not issue the topmost certificate `{topmost}`, which names `{topmost_issuer}` as its issuer"
+    )]
+    #[diagnostic(
+        code("foreign-root"),
+        help("`[https] root` is the self-signed certificate at the top of the same chain")
     )]
     ForeignRoot {
         /// Subject of the configured root.
@@ -217,8 +251,10 @@ pub enum ChainError {
     },
     /// The chain does not lead to the trust anchor.
     #[error(
-        "the chain ends at `{topmost}`, issued by `{topmost_issuer}`, and not at the announced `{anchor}`"
+        "the chain ends at `{topmost}`, issued by `{topmost_issuer}`, and not at the announced `{anchor}`{}",
+        near.map_or_else(String::new, |near| format!(": {near}"))
     )]
+    #[diagnostic(code("not-anchored"), help("{}", not_anchored_hint(topmost, topmost_issuer, *near)))]
     NotAnchored {
         /// Subject of the announced certificate.
         anchor: String,
@@ -229,43 +265,34 @@ pub enum ChainError {
         /// Why a certificate that names the anchor as its issuer was not issued by it.
         near: Option<LinkError>,
     },
+    /// The same certificate again, in the place of an issuer.
+    #[error("certificate {position} `{subject}` is the same as certificate {first}")]
+    #[diagnostic(
+        code("broken-chain"),
+        help(
+            "remove one of the two: a file of the server certificate was put before one of the whole chain"
+        )
+    )]
+    Repeated {
+        /// Position of the second, from 1.
+        position: usize,
+        /// Position of the first, from 1.
+        first: usize,
+        /// Its subject.
+        subject: String,
+    },
 }
 
 impl ChainError {
-    /// What the reader can do about it.
-    #[must_use]
-    pub fn hint(&self) -> String {
-        match self {
-            Self::BrokenLink { source: LinkError::Signature, .. } => {
-                "the issuer was made anew with another key: issue the chain again, or use the old issuer".into()
-            }
-            Self::BrokenLink { source: LinkError::Unsupported, .. } => "sign it again with RSA and SHA-256".into(),
-            Self::BrokenLink { issuer_position: Some(at), position, .. } => format!(
-                "its issuer is certificate {at} of the same file: reorder them so that it follows certificate {position}"
-            ),
-            Self::BrokenLink { .. } | Self::Empty => {
-                "the order is: server certificate, the intermediate that issued it, and so on; nothing else belongs in the file".into()
-            }
-            Self::ForeignRoot { .. } => {
-                "`[https] root` is the self-signed certificate at the top of the same chain".into()
-            }
-            Self::NotAnchored { near: Some(LinkError::Unsupported), .. } => {
-                "the names fit, but a signature cannot be checked: sign it again with RSA and SHA-256".into()
-            }
-            Self::NotAnchored { near: Some(_), .. } => {
-                "the names are the same but the keys differ: the announced file belongs to another issue of these certificates".into()
-            }
-            Self::NotAnchored { topmost, topmost_issuer, .. } if topmost != topmost_issuer => format!(
-                "announce the certificate of `{topmost_issuer}`, or add the missing intermediate to the server's PEM file"
-            ),
-            Self::NotAnchored { .. } => {
-                "announce the root or an intermediate of this chain, or issue the server certificate from the announced one".into()
-            }
-        }
-    }
-
     fn broken_link(certificates: &[Certificate], at: usize, source: LinkError) -> Self {
         let (own, next) = (&certificates[at], &certificates[at + 1]);
+        if let Some(first) = certificates[..=at].iter().position(|other| other == next) {
+            return Self::Repeated {
+                position: at + 2,
+                first: first + 1,
+                subject: next.subject().to_owned(),
+            };
+        }
         Self::BrokenLink {
             position: at + 1,
             subject: own.subject().to_owned(),
@@ -279,3 +306,37 @@ impl ChainError {
         }
     }
 }
+
+fn broken_link_hint(source: LinkError, position: usize, issuer: Option<usize>) -> String {
+    match (source, issuer) {
+        (LinkError::Signature, _) => {
+            "the issuer was made anew with another key: issue the chain again, or use the old issuer".into()
+        }
+        (LinkError::PssSalt { .. } | LinkError::Unsupported, _) => SIGN_AGAIN.into(),
+        (LinkError::Names, Some(at)) => format!(
+            "its issuer is certificate {at} of the same file: reorder them so that it follows certificate {position}"
+        ),
+        (LinkError::Names, None) => CHAIN_ORDER.into(),
+    }
+}
+
+fn not_anchored_hint(topmost: &str, topmost_issuer: &str, near: Option<LinkError>) -> String {
+    match near {
+        Some(LinkError::PssSalt { .. } | LinkError::Unsupported) => SIGN_AGAIN.into(),
+        Some(_) => {
+            "the announced file belongs to another issue of these certificates: announce the one that signed them, or issue \
+             them again"
+                .into()
+        }
+        None if topmost != topmost_issuer => format!(
+            "announce the certificate of `{topmost_issuer}`, or add the missing intermediate to the server's PEM file"
+        ),
+        None => {
+            "announce the root or an intermediate of this chain, or issue the server certificate from the announced one".into()
+        }
+    }
+}
+
+const SIGN_AGAIN: &str = "sign it again with RSA (PKCS#1 v1.5) and SHA-256: `openssl x509 -req` and `openssl ca` do so by default";
+
+const CHAIN_ORDER: &str = "the order is: server certificate, the intermediate that issued it, and so on; nothing else belongs in the file";

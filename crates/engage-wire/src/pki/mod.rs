@@ -6,21 +6,27 @@
 
 mod certificate;
 mod chain;
+mod der;
+pub mod device_profile;
+mod extensions;
 pub mod issue;
-mod key_use;
 mod load;
+mod name;
+mod name_constraints;
 mod public_key;
 mod signature;
 mod validity;
 
 pub use certificate::{Certificate, Fingerprint, LinkError, MalformedCertificate, SubjectAltName};
 pub use chain::{ChainError, DevicePath, Role, ServerChain};
-pub use key_use::KeyUse;
+pub use extensions::{AuthorityKeyId, Extensions};
 pub(crate) use load::is_utf16;
 pub use load::{
     LoadError, NotPem, PrivateKey, holds_private_key, load_certificate_chain, load_certificate_der,
     load_der_or_pem, parse_certificate_chain, parse_certificate_der,
 };
+pub use name::DistinguishedName;
+pub use name_constraints::NameConstraints;
 pub use pem::LineEnding;
 pub use public_key::PublicKey;
 pub use validity::Validity;

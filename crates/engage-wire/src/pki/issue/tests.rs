@@ -3,7 +3,7 @@ use std::sync::OnceLock;
 use super::*;
 use crate::clock::add_days;
 use crate::limits::TIGHT_CHAIN_BYTES;
-use crate::pki::{KeyUse, PublicKey, ServerChain, SubjectAltName};
+use crate::pki::{PublicKey, ServerChain, SubjectAltName};
 
 const NOW: Timestamp = Timestamp::constant(1_795_392_000, 0);
 
@@ -68,44 +68,25 @@ fn names_and_key_uses_are_what_strict_clients_expect() {
         .issue_server(&hosts(&["10.44.68.128"]), &validity_policy())
         .unwrap();
     let subject = |name| format!("O=ENGAGE partner host, CN={name}");
-    let authority = KeyUse {
-        is_ca: Some(true),
-        path_length: Some(0),
-        unknown_critical: None,
-        server_auth: None,
-        digital_signature: Some(false),
-        certificate_sign: Some(true),
-        has_subject_key_id: true,
-        has_authority_key_id: true,
-    };
-    for (issued, name, key_use) in [
-        (
-            root,
-            "partner_CA",
-            KeyUse {
-                path_length: None,
-                has_authority_key_id: false,
-                ..authority.clone()
-            },
-        ),
-        (intermediate, "partner_intermediate", authority),
-        (
-            &server,
-            "10.44.68.128",
-            KeyUse {
-                is_ca: Some(false),
-                path_length: None,
-                unknown_critical: None,
-                server_auth: Some(true),
-                digital_signature: Some(true),
-                certificate_sign: Some(false),
-                has_subject_key_id: true,
-                has_authority_key_id: true,
-            },
-        ),
+    for (issued, name) in [
+        (root, "partner_CA"),
+        (intermediate, "partner_intermediate"),
+        (&server, "10.44.68.128"),
     ] {
         assert_eq!(issued.certificate().subject(), subject(name));
-        assert_eq!(*issued.certificate().key_use(), key_use);
+        assert_eq!(issued.certificate().encoding_defect(), None);
+        let extensions = issued.certificate().extensions();
+        assert_eq!(extensions.unknown_critical, None);
+        assert_eq!(extensions.malformed, None);
+        assert!(extensions.subject_key_id.is_some());
+        assert_eq!(extensions.authority_key_id.is_none(), name == "partner_CA");
+        let is_server = name == "10.44.68.128";
+        assert_eq!(extensions.is_ca, Some(!is_server));
+        assert_eq!(extensions.certificate_sign, Some(!is_server));
+        assert_eq!(extensions.digital_signature, Some(is_server));
+        assert_eq!(extensions.server_auth, is_server.then_some(true));
+        let is_intermediate = name == "partner_intermediate";
+        assert_eq!(extensions.path_length, is_intermediate.then_some(0));
     }
     assert!(root.certificate().is_self_signed());
 }

@@ -7,29 +7,26 @@ mod old_server;
 mod report;
 mod script;
 mod site_key;
+mod target;
 mod tokens;
 
-use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
-use zeroize::Zeroizing;
 
 use super::init::staging::{NewFile, create_data_dir, lock_folder_of, remove_staged, write_all};
-use super::init::template::Template;
 use super::output::{ErrorEntry, Failure, print, print_json};
-use crate::config::{Config, ListenOverrides};
+use crate::config::ListenOverrides;
 use crate::publication::validate;
-use devices::{DeviceDatabase, DeviceFiles};
-use engage_wire::limits::MAX_FILE_BYTES;
-use engage_wire::pki::{Certificate, LineEnding};
-use engage_wire::{clock, read_regular_file};
+use devices::DeviceFiles;
+use engage_wire::clock;
 use error::AdoptError;
 use exposed::{AuthorityKey, Exposed};
 use old_server::OldServer;
 use report::{CreatedEntry, Report};
 use site_key::ProvenKey;
+use target::{Target, folder};
 
 /// Take over certificates, keys and databases of the vendor's sample server.
 ///
@@ -112,6 +109,7 @@ impl Adoption {
 
     /// Writes what is not there yet, and so completes a run that was interrupted.
     fn write(&self) -> Result<Written, Failure> {
+        let _lock = lock_folder_of(&self.target.config.path)?;
         let (existing, missing): (Vec<_>, Vec<_>) =
             self.files.iter().partition(|file| file.path.exists());
         if let Some(other) = existing.iter().find(|file| !file.is_in_place()) {
@@ -120,7 +118,6 @@ impl Adoption {
             }
             .into());
         }
-        let _lock = lock_folder_of(&self.target.config.path)?;
         for file in &missing {
             remove_staged(&file.path);
         }
@@ -201,93 +198,6 @@ impl Adoption {
     }
 }
 
-/// The new folder.
-struct Target {
-    config: Config,
-    config_text: String,
-    data_dir: PathBuf,
-}
-
-impl Target {
-    fn new(
-        config_path: &Path,
-        server: &OldServer,
-        listen: &ListenOverrides,
-    ) -> Result<Self, Failure> {
-        let any = |port: u16| (Ipv4Addr::UNSPECIFIED, port).into();
-        let template = Template {
-            command: "adopt",
-            http: listen
-                .http
-                .unwrap_or_else(|| any(server.http_port.unwrap_or(80))),
-            https: listen
-                .https
-                .unwrap_or_else(|| any(server.https_port.unwrap_or(443))),
-            base_url: Some(server.base_url.clone()),
-            announced: file_name(&server.anchor_path),
-        };
-        let config_text = template.text();
-        Ok(Self {
-            config: Config::parse(config_path, &config_text)?,
-            config_text,
-            data_dir: folder(config_path).join("Engage_Data"),
-        })
-    }
-
-    /// All files, the configuration last: where one is found, everything that it names was made
-    /// before it.
-    fn files(
-        &self,
-        server: &OldServer,
-        site_key: Zeroizing<Vec<u8>>,
-        authorities: &[AuthorityKey],
-        devices: &DeviceFiles,
-    ) -> Result<Vec<NewFile>, Failure> {
-        let https = &self.config.https;
-        let site = &self.config.sites[0];
-        let secret =
-            |path: &Path, contents, what| NewFile::secret(path.to_owned(), contents, what, None);
-        let mut files = vec![
-            secret(&site.key_file, site_key, "site key"),
-            secret(&https.private_key, server.key_pem.clone(), "server key"),
-            secret(
-                &https.certificate,
-                pem(&server.chain),
-                "server certificate and its issuers",
-            ),
-            certificate_file(
-                &site.certificate,
-                &server.anchor,
-                "announced certificate, for devices",
-            ),
-        ];
-        let certificates_dir = folder(&site.certificate);
-        for (path, certificate) in server.other_certificates() {
-            let path = certificates_dir.join(file_name(&path));
-            files.push(certificate_file(&path, &certificate, "certificate"));
-        }
-        for authority in authorities {
-            let path = folder(&https.private_key).join(authority.name);
-            let contents = read_regular_file("private key", &authority.path, MAX_FILE_BYTES)?;
-            files.push(NewFile::private(path, contents, authority.what));
-        }
-        for DeviceDatabase {
-            device, contents, ..
-        } in &devices.adopted
-        {
-            let path = self.data_dir.join(device.to_string()).join("db.json");
-            files.push(secret(&path, contents.clone(), "database of a device"));
-        }
-        let config = self.config_text.clone().into_bytes();
-        files.push(NewFile::public(
-            self.config.path.clone(),
-            config,
-            "configuration",
-        ));
-        Ok(files)
-    }
-}
-
 /// The absolute path of the new configuration, which must not be in the old folder.
 fn config_path(dir: &Path, old: &Path) -> Result<PathBuf, Failure> {
     let old = fs_err::canonicalize(old).map_err(|source| AdoptError::OldFolder { source })?;
@@ -297,24 +207,6 @@ fn config_path(dir: &Path, old: &Path) -> Result<PathBuf, Failure> {
         return Err(AdoptError::InsideOldFolder { target: path }.into());
     }
     Ok(path.join("config.toml"))
-}
-
-fn certificate_file(path: &Path, certificate: &Certificate, what: &'static str) -> NewFile {
-    NewFile::public(path.to_owned(), certificate.der().to_vec(), what)
-}
-
-fn pem(chain: &[Certificate]) -> Zeroizing<Vec<u8>> {
-    let sections: Vec<_> = chain.iter().map(|it| it.to_pem(LineEnding::LF)).collect();
-    Zeroizing::new(sections.concat().into_bytes())
-}
-
-fn folder(file: &Path) -> &Path {
-    file.parent().unwrap_or(Path::new("/"))
-}
-
-fn file_name(path: &Path) -> String {
-    let name = path.file_name().unwrap_or_default();
-    name.to_string_lossy().into_owned()
 }
 
 const RENEW: &str = "issue a new server certificate in place of the exposed one:

@@ -105,7 +105,8 @@ pub(super) fn create_missing(config_path: &Path, listen: &ListenOverrides) -> Re
     };
     let outcome = request.execute()?;
     if outcome.created_something() {
-        print(outcome)?;
+        // Devices are served even if nobody can read this.
+        let _ = print(outcome);
     }
     Ok(())
 }

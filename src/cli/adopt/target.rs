@@ -1,0 +1,122 @@
+//! The new folder: its configuration and every file in it.
+
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+
+use zeroize::Zeroizing;
+
+use super::devices::{DeviceDatabase, DeviceFiles};
+use super::exposed::AuthorityKey;
+use super::old_server::OldServer;
+use crate::cli::init::staging::NewFile;
+use crate::cli::init::template::Template;
+use crate::cli::output::Failure;
+use crate::config::{Config, ListenOverrides};
+use engage_wire::limits::MAX_FILE_BYTES;
+use engage_wire::pki::{Certificate, LineEnding};
+use engage_wire::read_regular_file;
+
+/// The new folder.
+pub(super) struct Target {
+    pub(super) config: Config,
+    config_text: String,
+    pub(super) data_dir: PathBuf,
+}
+
+impl Target {
+    pub(super) fn new(
+        config_path: &Path,
+        server: &OldServer,
+        listen: &ListenOverrides,
+    ) -> Result<Self, Failure> {
+        let any = |port: u16| (Ipv4Addr::UNSPECIFIED, port).into();
+        let template = Template {
+            command: "adopt",
+            http: listen
+                .http
+                .unwrap_or_else(|| any(server.http_port.unwrap_or(80))),
+            https: listen
+                .https
+                .unwrap_or_else(|| any(server.https_port.unwrap_or(443))),
+            base_url: Some(server.base_url.clone()),
+            announced: file_name(&server.anchor_path),
+        };
+        let config_text = template.text();
+        Ok(Self {
+            config: Config::parse(config_path, &config_text)?,
+            config_text,
+            data_dir: folder(config_path).join("Engage_Data"),
+        })
+    }
+
+    /// All files, the configuration last: where one is found, everything that it names was made
+    /// before it.
+    pub(super) fn files(
+        &self,
+        server: &OldServer,
+        site_key: Zeroizing<Vec<u8>>,
+        authorities: &[AuthorityKey],
+        devices: &DeviceFiles,
+    ) -> Result<Vec<NewFile>, Failure> {
+        let https = &self.config.https;
+        let site = &self.config.sites[0];
+        let secret =
+            |path: &Path, contents, what| NewFile::secret(path.to_owned(), contents, what, None);
+        let mut files = vec![
+            secret(&site.key_file, site_key, "site key"),
+            secret(&https.private_key, server.key_pem.clone(), "server key"),
+            secret(
+                &https.certificate,
+                pem(&server.chain),
+                "server certificate and its issuers",
+            ),
+            certificate_file(
+                &site.certificate,
+                &server.anchor,
+                "announced certificate, for devices",
+            ),
+        ];
+        let certificates_dir = folder(&site.certificate);
+        for (path, certificate) in server.other_certificates() {
+            let path = certificates_dir.join(file_name(&path));
+            files.push(certificate_file(&path, &certificate, "certificate"));
+        }
+        for authority in authorities {
+            let path = folder(&https.private_key).join(authority.name);
+            let contents = read_regular_file("private key", &authority.path, MAX_FILE_BYTES)?;
+            files.push(NewFile::private(path, contents, authority.what));
+        }
+        for DeviceDatabase {
+            device, contents, ..
+        } in &devices.adopted
+        {
+            let path = self.data_dir.join(device.to_string()).join("db.json");
+            files.push(secret(&path, contents.clone(), "database of a device"));
+        }
+        let config = self.config_text.clone().into_bytes();
+        files.push(NewFile::public(
+            self.config.path.clone(),
+            config,
+            "configuration",
+        ));
+        Ok(files)
+    }
+}
+
+fn certificate_file(path: &Path, certificate: &Certificate, what: &'static str) -> NewFile {
+    NewFile::public(path.to_owned(), certificate.der().to_vec(), what)
+}
+
+fn pem(chain: &[Certificate]) -> Zeroizing<Vec<u8>> {
+    let sections: Vec<_> = chain.iter().map(|it| it.to_pem(LineEnding::LF)).collect();
+    Zeroizing::new(sections.concat().into_bytes())
+}
+
+pub(super) fn folder(file: &Path) -> &Path {
+    file.parent().unwrap_or(Path::new("/"))
+}
+
+fn file_name(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default();
+    name.to_string_lossy().into_owned()
+}

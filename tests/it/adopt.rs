@@ -16,7 +16,7 @@ const CERT_URL: &str = "http://10.44.68.128/static/Device_Certificates/partner_C
 const ANNOUNCEMENT: &str = "/swordfish/lock/certificates/current";
 const DEVICE: &str = "0123456789ABCDEF";
 const DATABASE: &str = r#"{"db":{"usrRcrd":{"deleteAll":1,"delete":[],"update":[],"add":[]},
-"schedules":[{"days":["Mo"],"strtHr":0,"strtMn":0,"lngth":1440}],"holidays":[],"autoUnlock":[]}}"#;
+"schedules":[{"days":["Mo"],"strtHr":0,"strtMn":0,"lngth":1439}],"holidays":[],"autoUnlock":[]}}"#;
 
 /// `API_Server` beside the site key, and the folder to move to.
 struct Move {

@@ -123,7 +123,7 @@ mod tests {
     use super::*;
 
     const DATABASE: &str = r#"{"db":{"usrRcrd":{"deleteAll":1,"delete":[],"update":[],"add":[]},
-        "schedules":[{"days":["Mo"],"strtHr":0,"strtMn":0,"lngth":1440}],"holidays":[],"autoUnlock":[]}}"#;
+        "schedules":[{"days":["Mo"],"strtHr":0,"strtMn":0,"lngth":1439}],"holidays":[],"autoUnlock":[]}}"#;
 
     fn read(name: &str, text: &str) -> DeviceFiles {
         let old = tempfile::tempdir().unwrap();

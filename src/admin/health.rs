@@ -41,7 +41,7 @@ fn warnings(app: &App) -> Vec<String> {
 }
 
 fn store(app: &App) -> Option<&Arc<dyn Store>> {
-    app.call_in.as_ref()?.store.as_ref()
+    app.call_in.as_ref().map(|it| &it.store)
 }
 
 fn reasons(app: &App, now: Timestamp) -> Vec<String> {
@@ -54,6 +54,10 @@ fn reasons(app: &App, now: Timestamp) -> Vec<String> {
     if let Err(refusals) = publication.identity() {
         let withheld = refusals.iter();
         reasons.extend(withheld.map(|it| format!("the TLS listener refuses everybody: {it}")));
+    }
+    let call_in = app.call_in.as_ref();
+    if call_in.is_some_and(|it| it.admittance.lacks_credentials()) {
+        reasons.push("call-ins are not answered: the credentials file cannot be used".into());
     }
     match store(app).map(|store| store.health()) {
         Some(Health::Failing { reason }) => {

@@ -75,7 +75,7 @@ impl Serve {
         Box::pin(daemon::run(source, config, sockets, shutdown))
             .await
             .map_err(|error| match error {
-                RunError::CallIn(error) => error.into(),
+                RunError::Store(error) => error.into(),
                 RunError::Io(source) => SystemError::new("serve")(source).into(),
                 RunError::Refused(refusals) => Failure::from_errors(refusals),
             })

@@ -27,11 +27,12 @@ use crate::publication::{CurrentPublication, Publication, Refusals, Validation, 
 use crate::routes::App;
 use crate::server::{Rules, Servers, Sockets};
 use base_url::ToldBaseUrl;
+use engage_store::OpenError;
 use engage_wire::clock;
 use engage_wire::diagnostic::{Explain, code, one_line};
 use reload::Reloader;
 use reload_requests::ReloadRequests;
-use store::{CallInError, Delivery, Recording};
+use store::{Delivery, Recording};
 use watch::FileFingerprint;
 
 pub(crate) use reload_outcome::ReloadOutcome;
@@ -56,9 +57,9 @@ pub(crate) async fn run(
 /// Why the daemon cannot run.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RunError {
-    /// The call-in cannot be answered.
+    /// Another daemon has the devices' directory.
     #[error(transparent)]
-    CallIn(#[from] CallInError),
+    Store(#[from] OpenError),
     /// The operating system does not let it.
     #[error("failed to serve: {0}")]
     Io(#[from] io::Error),

@@ -4,26 +4,26 @@ use std::io;
 use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::mpsc::sync_channel;
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 use std::time::Duration;
 
 use miette::Diagnostic;
+use tokio::time::sleep;
 use tracing::{error, info};
 
-use crate::config::{Config, DevicesConfig, DevicesDirectory};
+use crate::config::{Config, DevicesConfig, WebhookConfig};
 use crate::platform::is_writable_dir;
 use crate::publication::CurrentPublication;
 use crate::routes::{Admittance, BodyMemory, CallIn};
 use crate::telemetry::{DeliveryMetrics, LogThrottle};
 use crate::webhook::{self, Receiver, WebhookError};
 use engage_store::{
-    ClaimedDirectory, Credentials, CredentialsError, DeviceStore as _, FileStore, Health, KeepDays,
-    OpenError, Store, StoreHandle, StoreReader,
+    Credentials, CredentialsError, FileStore, KeepDays, OpenError, StoreHandle, StoreReader,
 };
 use engage_wire::diagnostic::{causes, hint, one_line};
 
-/// Why the call-in cannot be answered, and so the daemon does not start.
+/// Why call-ins are not answered, or their events not delivered.
 #[derive(Debug, Diagnostic, thiserror::Error)]
 pub(crate) enum CallInError {
     /// The credentials file cannot be used.
@@ -49,7 +49,7 @@ pub(super) struct Recording {
 
 /// What the webhook delivers, and to whom.
 pub(super) struct Delivery {
-    receiver: Receiver,
+    webhook: WebhookConfig,
     store: StoreHandle,
 }
 
@@ -59,21 +59,45 @@ pub(super) async fn deliver(
     metrics: DeliveryMetrics,
     end: impl Future<Output = ()>,
 ) {
-    let Some(Delivery { receiver, store }) = delivery else {
+    let Some(Delivery { webhook, store }) = delivery else {
         return end.await;
     };
     let mut end = pin!(end);
+    let begin = async {
+        store.opened().await;
+        load_receiver(&webhook).await
+    };
     tokio::select! {
-        () = store.opened() => webhook::run(receiver, Arc::new(store.clone()), metrics, end).await,
+        receiver = begin => webhook::run(receiver, Arc::new(store.clone()), metrics, end).await,
         () = &mut end => {}
     }
 }
 
-/// Claims the store of `config` and has it opened, reads its credentials and the webhook's secret.
+/// Tries again until the receiver's secret and certificates can be used: what devices deliver is
+/// stored meanwhile.
+async fn load_receiver(webhook: &WebhookConfig) -> Receiver {
+    let mut logged = String::new();
+    loop {
+        let error = match Receiver::load(webhook) {
+            Ok(receiver) => return receiver,
+            Err(error) => one_line(&error),
+        };
+        if error != logged {
+            error!("audits and alerts are stored but not delivered until this is mended: {error}");
+            logged = error;
+        }
+        sleep(RETRY_INTERVAL).await;
+    }
+}
+
+/// Has the store of `config` opened and reads its credentials. Whatever cannot be used is tried
+/// again, call-ins are answered 503 meanwhile, and certificates are served all the same.
+///
+/// Fails only where another process has the store: that one serves.
 pub(super) fn open(
     config: &Config,
     published: &CurrentPublication,
-) -> Result<Recording, CallInError> {
+) -> Result<Recording, OpenError> {
     let DevicesConfig {
         directory,
         plain_http,
@@ -84,20 +108,12 @@ pub(super) fn open(
     let Some(root) = directory.path() else {
         return Ok(Recording::default());
     };
-    let credentials = credentials_file
-        .as_deref()
-        .map(Credentials::load)
-        .transpose()?;
-    let receiver = config.webhook.as_ref().map(Receiver::load).transpose()?;
-    let store = claimed(ClaimedDirectory::claim(root), directory)?
-        .map(|claimed| open_in_background(claimed, root, *keep_audits));
-    let delivery = receiver
-        .zip(store.clone())
-        .map(|(receiver, store)| Delivery { receiver, store });
+    let store = open_in_background(root, *keep_audits)?;
+    let webhook = config.webhook.clone();
     let call_in = CallIn {
-        store: store.map(|store| Arc::new(store) as Arc<dyn Store>),
+        store: Arc::new(store.clone()),
         window: config.devices.call_in_window(),
-        admittance: Admittance::new(*plain_http, credentials),
+        admittance: Admittance::new(*plain_http, credentials_file.as_deref().map(credentials)),
         body_bytes: config.limits.body_bytes,
         body_memory: BodyMemory::new(config.limits.body_memory_bytes, config.limits.body_bytes),
         no_memory: LogThrottle::default(),
@@ -106,9 +122,21 @@ pub(super) fn open(
         failures: LogThrottle::default(),
     };
     Ok(Recording {
-        delivery,
+        delivery: webhook.map(|webhook| Delivery { webhook, store }),
         call_in: Some(Arc::new(call_in)),
     })
+}
+
+/// `None` where the file cannot be used. The reload that follows its change reads it again.
+fn credentials(file: &Path) -> Option<Credentials> {
+    Credentials::load(file)
+        .inspect_err(|error| {
+            error!(
+                "call-ins are answered 503 until the credentials can be read: {}",
+                one_line(error)
+            );
+        })
+        .ok()
 }
 
 /// What would keep [`open`] from succeeding, as far as can be told without taking the directory
@@ -184,59 +212,59 @@ pub(crate) enum RecordingWarning {
     StrayFolder(String),
 }
 
-/// A directory that nobody configured may be missing its rights: certificates are served all the
-/// same, and call-ins are answered 503.
-fn claimed(
-    claimed: Result<ClaimedDirectory, OpenError>,
-    directory: &DevicesDirectory,
-) -> Result<Option<ClaimedDirectory>, CallInError> {
-    match claimed {
-        Err(error @ OpenError::Unusable { .. })
-            if matches!(directory, DevicesDirectory::Default(_)) =>
-        {
-            error!("call-ins are answered 503: {}", one_line(&error));
-            Ok(None)
-        }
-        claimed => Ok(Some(claimed?)),
-    }
-}
-
 /// Opens the store on a thread of its own: certificates are served meanwhile, however much there
 /// is to look at. Mostly it is done before the first request.
-fn open_in_background(claimed: ClaimedDirectory, root: &Path, keep: KeepDays) -> StoreHandle {
+fn open_in_background(root: &Path, keep: KeepDays) -> Result<StoreHandle, OpenError> {
     let store = StoreHandle::default();
     let (opening, root) = (store.clone(), root.to_owned());
-    let (done, opened) = sync_channel(1);
-    thread::spawn(move || {
-        let mut attempt = claimed.open(keep);
-        loop {
-            match attempt {
-                Ok(opened) => {
-                    opening.set(Arc::new(opened));
-                    let _ = done.try_send(());
-                    return;
-                }
-                Err(error) => {
-                    if opening.health() == Health::Opening {
-                        error!(
-                            "call-ins are answered 503 until the store can be opened: {}",
-                            one_line(&error)
-                        );
-                    }
-                    opening.set_failure(causes(&error));
-                }
-            }
-            thread::sleep(REOPEN_INTERVAL);
-            attempt = FileStore::open(&root, keep);
+    let (first_attempt, attempted) = sync_channel(1);
+    thread::spawn(move || open_until_done(&opening, &root, keep, &first_attempt));
+    match attempted.recv_timeout(OPEN_FIRST) {
+        Ok(Err(held)) => return Err(held),
+        Ok(Ok(())) => {}
+        Err(_) => {
+            info!("the device store is still being opened; certificates are served meanwhile");
         }
-    });
-    if opened.recv_timeout(OPEN_FIRST).is_err() {
-        info!("the device store is still being opened; certificates are served meanwhile");
     }
-    store
+    Ok(store)
+}
+
+/// Tells `first_attempt` whether another process has the directory, and ends then if that is heard.
+fn open_until_done(
+    store: &StoreHandle,
+    root: &Path,
+    keep: KeepDays,
+    first_attempt: &SyncSender<Result<(), OpenError>>,
+) {
+    let mut logged = String::new();
+    loop {
+        let error = match FileStore::open(root, keep) {
+            Ok(opened) => {
+                store.set(Arc::new(opened));
+                let _ = first_attempt.try_send(Ok(()));
+                return;
+            }
+            Err(error) => error,
+        };
+        let reason = one_line(&error);
+        store.set_failure(causes(&error));
+        let is_held = matches!(error, OpenError::Held { .. });
+        let heard = first_attempt.try_send(if is_held { Err(error) } else { Ok(()) });
+        if is_held && heard.is_ok() {
+            return;
+        }
+        if reason != logged {
+            error!("call-ins are answered 503 until the store can be opened: {reason}");
+            logged = reason;
+        }
+        thread::sleep(REOPEN_INTERVAL);
+    }
 }
 
 /// For how long the listeners wait for the store.
 const OPEN_FIRST: Duration = Duration::from_secs(1);
 
 const REOPEN_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Between attempts to read the webhook's files.
+const RETRY_INTERVAL: Duration = Duration::from_secs(5);

@@ -100,25 +100,31 @@ fn a_delivery_is_signed_over_its_time_and_its_bytes() {
 }
 
 #[test]
-fn a_receiver_that_cannot_be_used_refuses_the_start() {
+fn a_receiver_that_cannot_be_used_holds_up_its_deliveries_and_nothing_else() {
     let installation = Host::installation("");
     installation.set(
         "[webhook]",
         "url = \"http://127.0.0.1:1/\"\nsecret_file = \"hook.secret\"",
     );
     installation.write("hook.secret", "too short");
-    let refused = installation.serve_refused();
-    assert_eq!(refused.code, Some(1));
+    assert_eq!(installation.check(&[]).code, Some(1));
+    let daemon = Daemon::start(&installation);
+    let mut host = Host {
+        installation,
+        daemon,
+    };
+    let line = host
+        .daemon
+        .wait_for("stored but not delivered until this is mended");
     assert!(
-        refused.errors().contains("hook.secret"),
-        "{}",
-        refused.errors()
+        line.contains("ERROR") && line.contains("hook.secret"),
+        "{line}"
     );
-    assert!(
-        !refused.errors().contains("too short"),
-        "{}",
-        refused.errors()
-    );
+    assert!(!line.contains("too short"), "{line}");
+    deliver(&host, "?sn=0123456789ABCDEF", 1);
+    // Mended, it is used without a restart.
+    host.installation.write("hook.secret", SECRET);
+    host.daemon.wait_for("delivering audits and alerts to");
 }
 
 /// A daemon that delivers to `receiver`.

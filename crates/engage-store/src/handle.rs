@@ -76,7 +76,9 @@ impl StoreHandle {
         if let Some(store) = self.current() {
             return Ok(store);
         }
-        let _ = timeout(OPENING_TIMEOUT, self.opened()).await;
+        if self.0.state.read().failure.is_none() {
+            let _ = timeout(OPENING_TIMEOUT, self.opened()).await;
+        }
         self.current().ok_or(StoreError::Opening)
     }
 

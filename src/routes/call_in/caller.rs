@@ -6,7 +6,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
+use arc_swap::ArcSwapOption;
 use axum::extract::FromRequestParts;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -32,8 +32,8 @@ use engage_store::{Call, Credentials, DeviceId, DeviceObservation, SerialNumber}
 pub struct Admittance {
     /// Whether the call-in is answered in clear text.
     plain_http: bool,
-    /// Who may call; `None` lets every device.
-    credentials: Option<ArcSwap<Credentials>>,
+    /// Who may call; `None` lets every device, and an empty one waits for a file that can be read.
+    credentials: Option<ArcSwapOption<Credentials>>,
     /// Addresses that keep trying.
     throttle: LoginThrottle,
     /// Turns to hash a password: 19 MiB and a core each.
@@ -63,6 +63,9 @@ impl FromRequestParts<Arc<CallIn>> for Caller {
                 .note_in_clear(connection, parts.uri.path());
             return Err(ApiError::NotFound);
         }
+        if call_in.admittance.lacks_credentials() {
+            return Err(ApiError::StorageUnavailable);
+        }
         let login = Login::of(&parts.headers);
         if !call_in.admittance.admits(login.as_ref(), peer.ip()).await {
             return Err(ApiError::Unauthorized);
@@ -83,9 +86,7 @@ impl FromRequestParts<Arc<CallIn>> for Caller {
 impl CallIn {
     /// Writes into the device's record that it called, from where and for which site.
     fn note_caller(&self, call: &Call, connection: &Connection, host: Option<&str>) {
-        let Some(store) = &self.store else {
-            return;
-        };
+        let store = &self.store;
         let Call {
             device,
             peer: address,
@@ -116,12 +117,13 @@ impl CallIn {
 }
 
 impl Admittance {
-    /// Lets in whom `credentials` let in; everybody without them.
+    /// Lets in whom `credentials` let in; everybody where none are configured, and nobody where
+    /// they are configured and cannot be read.
     #[must_use]
-    pub fn new(plain_http: bool, credentials: Option<Credentials>) -> Self {
+    pub fn new(plain_http: bool, credentials: Option<Option<Credentials>>) -> Self {
         Self {
             plain_http,
-            credentials: credentials.map(ArcSwap::from_pointee),
+            credentials: credentials.map(ArcSwapOption::from_pointee),
             throttle: LoginThrottle::default(),
             hashing: Semaphore::new(HASHES_AT_A_TIME),
             in_clear: LogThrottle::default(),
@@ -131,15 +133,21 @@ impl Admittance {
 
     /// Lines of the credentials file that cannot be used, for people.
     pub(crate) fn credential_problems(&self) -> Vec<String> {
-        let credentials = self.credentials.as_ref().map(ArcSwap::load);
+        let credentials = self.credentials.as_ref().and_then(ArcSwapOption::load_full);
         let problems = credentials.iter().flat_map(|it| it.problems());
         problems.map(ToString::to_string).collect()
+    }
+
+    /// Whether credentials are configured and could not be read yet.
+    pub(crate) fn lacks_credentials(&self) -> bool {
+        let credentials = self.credentials.as_ref();
+        credentials.is_some_and(|it| it.load().is_none())
     }
 
     /// Puts a new credentials file in force; without one at start, a restart is needed.
     pub fn replace_credentials(&self, credentials: Credentials) {
         if let Some(current) = &self.credentials {
-            current.store(Arc::new(credentials));
+            current.store(Some(Arc::new(credentials)));
         }
     }
 
@@ -156,7 +164,9 @@ impl Admittance {
             return self.refuse(peer, serial, Reason::TooManyFailures);
         }
         let password = login.password.as_bytes();
-        let credentials = credentials.load_full();
+        let Some(credentials) = credentials.load_full() else {
+            return false;
+        };
         let is_good = match serial {
             None => false,
             Some(serial) if credentials.is_remembered(serial, password) => true,

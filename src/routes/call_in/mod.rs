@@ -40,8 +40,8 @@ pub use caller::Admittance;
 
 /// What the call-in is answered from.
 pub struct CallIn {
-    /// Where it is recorded; `None` when the directory could not be opened.
-    pub store: Option<Arc<dyn Store>>,
+    /// Where it is recorded.
+    pub store: Arc<dyn Store>,
     /// When devices are told to call next.
     pub window: CallInWindow,
     /// Who may call, and on which listener.
@@ -131,8 +131,7 @@ impl CallIn {
         let version = percent_decode_str(version)
             .decode_utf8()
             .map_err(|_| ApiError::BadRequest)?;
-        let store = self.store.as_ref().ok_or(ApiError::StorageUnavailable)?;
-        let answered = store.db_answer(call, &version, &self.window).await;
+        let answered = self.store.db_answer(call, &version, &self.window).await;
         match answered {
             Ok(body) => Ok(with_type(JSON, body.into())),
             Err(error) => Err(self.unavailable(call.device, &error)),
@@ -147,7 +146,7 @@ impl CallIn {
         body: Body,
         parse: impl FnOnce(&[u8]) -> Result<T, E>,
     ) -> Result<(&dyn Store, T, BodyHold), ApiError> {
-        let store = self.store.as_deref().ok_or(ApiError::StorageUnavailable)?;
+        let store = &*self.store;
         let (body, reason) = match collect(body, self.body_bytes, &self.body_memory).await {
             Ok(body) => match parse(body.as_slice()) {
                 Ok(parsed) => return Ok((store, parsed, body.into_parts().1)),

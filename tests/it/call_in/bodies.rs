@@ -346,16 +346,16 @@ fn bodies_in_flight_share_their_memory_and_certificates_need_none_of_it() {
         "Content-Length: 1000000\r\n",
         b"",
     );
-    let stalled: Vec<_> = (0..2)
-        .map(|_| {
-            let mut stream = connect(host.daemon.http);
-            stream.write_all(&head).unwrap();
-            stream.write_all(long.as_bytes()).unwrap();
-            stream
-        })
-        .collect();
-    // As soon as the daemon has read what they sent.
-    let refused = (0..1000).find_map(|_| {
+    let stall = || {
+        let mut stream = connect(host.daemon.http);
+        stream.write_all(&head).unwrap();
+        stream.write_all(long.as_bytes()).unwrap();
+        stream
+    };
+    // One more each time: a call that comes between them may take the memory from one.
+    let mut stalled = vec![stall()];
+    let refused = (0..100).find_map(|_| {
+        stalled.push(stall());
         let answer = post(&host, &long);
         (answer.status() == 503).then_some(answer)
     });

@@ -7,8 +7,8 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::{AUDIT, DEVICE, NO_DATABASE, of_device};
 use crate::harness::{
-    Daemon, Host, Installation, Response, connect_from, get, get_from, ledger, program,
-    read_to_end, request, run_with_input, standard, wire_text,
+    Daemon, Host, Response, connect_from, get, get_from, ledger, program, read_to_end, request,
+    run_with_input, wire_text,
 };
 
 const ANNOUNCEMENT: &str = "/swordfish/lock/certificates/current";
@@ -233,30 +233,38 @@ fn one_line_that_was_cut_stops_neither_the_start_nor_a_reload_nor_other_devices(
 }
 
 #[test]
-fn a_credentials_file_that_cannot_be_used_keeps_the_daemon_from_starting() {
-    let installation = Installation::new(standard());
-    installation.set("[devices]", "credentials_file = \"credentials\"");
-    let refused = installation.serve_refused();
-    assert_eq!(refused.code, Some(1));
-    assert!(
-        refused.errors().contains("credentials"),
-        "{}",
-        refused.errors()
-    );
+fn without_credentials_that_can_be_used_nobody_calls_in_and_certificates_are_served() {
+    let installation = Host::installation("credentials_file = \"credentials\"");
     installation.write("credentials", format!("{DEVICE} secret-in-clear\n"));
-    let refused = installation.serve_refused();
-    assert_eq!(refused.code, Some(1));
-    let stderr = refused.stderr_text();
-    assert!(stderr.contains("line 1"), "{stderr}");
-    assert!(!stderr.contains("secret-in-clear"), "{stderr}");
-    // `check` says the same without starting.
-    let checked = installation.check(&[]);
-    assert_eq!(checked.code, Some(1));
+    let daemon = Daemon::start(&installation);
+    let mut host = Host {
+        installation,
+        daemon,
+    };
+    let line = host
+        .daemon
+        .wait_for("call-ins are answered 503 until the credentials can be read");
+    assert!(line.contains("ERROR") && line.contains("line 1"), "{line}");
+    assert!(!line.contains("secret-in-clear"), "{line}");
+    assert_eq!(get(host.daemon.http, ANNOUNCEMENT).status(), 200);
+    let login = basic(DEVICE, PASSWORD);
+    assert_eq!(status_of(&host, &login), 503);
+    assert_eq!(status_of(&host, ""), 503);
+    let reason = String::from_utf8(host.readiness().body).unwrap();
     assert!(
-        checked.stdout_text().contains("line 1"),
-        "{}",
-        checked.stdout_text()
+        reason.contains("the credentials file cannot be used"),
+        "{reason}"
     );
+    // `check` says the same.
+    let checked = host.installation.check(&[]);
+    assert_eq!(checked.code, Some(1));
+    let said = checked.stdout_text();
+    assert!(said.contains("line 1"), "{said}");
+    // Mended, it is used without a restart.
+    let good = credential(DEVICE, PASSWORD);
+    host.installation.write("credentials", good);
+    host.daemon.wait_for("reloaded: new connections");
+    assert_eq!(status_of(&host, &login), 200);
 }
 
 #[test]

@@ -1,5 +1,8 @@
 //! The directory of devices: owned by one process, and what happens where it cannot be used.
 
+use std::thread;
+use std::time::{Duration, Instant};
+
 use super::{AUDIT, CONFIG, DEVICE, NO_DATABASE, of_device};
 use crate::harness::{Daemon, Host, get, months};
 
@@ -15,7 +18,9 @@ fn a_default_directory_that_cannot_be_made_leaves_certificates_served() {
         installation,
         daemon,
     };
-    let line = host.daemon.wait_for("call-ins are answered 503");
+    let line = host
+        .daemon
+        .wait_for("call-ins are answered 503 until the store can be opened");
     assert!(
         line.contains("ERROR") && line.contains("Engage_Data"),
         "{line}"
@@ -31,21 +36,40 @@ fn a_default_directory_that_cannot_be_made_leaves_certificates_served() {
         assert_eq!(answer.body, br#"{"error":"storage unavailable"}"#);
     }
     assert_eq!(get(host.daemon.http, ANNOUNCEMENT).status(), 200);
+    assert_eq!(host.readiness().status(), 503);
 }
 
 #[test]
-fn a_configured_directory_that_cannot_be_made_keeps_the_daemon_from_starting() {
+fn a_configured_directory_that_cannot_be_made_is_tried_again_while_certificates_are_served() {
     let installation = Host::installation("directory = \"ledger/of/devices\"");
     installation.write("ledger", "a file");
-    let refused = installation.serve_refused();
-    assert_eq!(refused.code, Some(1));
-    let errors = refused.errors();
+    let daemon = Daemon::start(&installation);
+    let mut host = Host {
+        installation,
+        daemon,
+    };
+    let line = host
+        .daemon
+        .wait_for("until the store can be opened: failed to open device directory");
     assert!(
-        errors.contains("failed to open device directory"),
-        "{errors}"
+        line.contains("ledger/of/devices") && line.contains("hint: "),
+        "{line}"
     );
-    assert!(errors.contains("ledger/of/devices"), "{errors}");
-    assert!(errors.contains("hint: "), "{errors}");
+    assert_eq!(get(host.daemon.http, ANNOUNCEMENT).status(), 200);
+    assert_eq!(host.call("POST", &of_device(AUDIT), BATCH).status(), 503);
+    let reason = String::from_utf8(host.readiness().body).unwrap();
+    assert!(
+        reason.starts_with("not ready: call-ins cannot be stored: "),
+        "{reason}"
+    );
+    // Mended, it is used without a restart.
+    host.installation.remove("ledger");
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while host.readiness().status() != 200 {
+        assert!(Instant::now() < deadline);
+        thread::yield_now();
+    }
+    assert_eq!(host.call("POST", &of_device(AUDIT), BATCH).status(), 201);
 }
 
 #[test]

@@ -29,7 +29,7 @@ use crate::server::{Rules, Servers, Sockets};
 use base_url::ToldBaseUrl;
 use engage_store::OpenError;
 use engage_wire::clock;
-use engage_wire::diagnostic::{Explain, code, one_line};
+use engage_wire::diagnostic::{Explain, causes, code, hint, one_line};
 use reload::Reloader;
 use reload_requests::ReloadRequests;
 use store::{Delivery, Recording};
@@ -181,7 +181,12 @@ fn publication(config: &Config, base_url: &BaseUrl) -> Result<Publication, Refus
         warnings, outcome, ..
     } = validate(config, base_url, clock::now());
     for warning in warnings {
-        warn!(code = %code(&warning), "{}", one_line(&warning));
+        warn!(
+            code = %code(&warning),
+            "{}; hint: {}",
+            causes(&warning),
+            hint(&warning)
+        );
     }
     let publication = outcome?;
     for refusal in publication

@@ -24,7 +24,7 @@ use crate::publication::{Validation, validate};
 use crate::routes::App;
 use engage_store::Credentials;
 use engage_wire::clock;
-use engage_wire::diagnostic::{code, one_line};
+use engage_wire::diagnostic::{causes, code, hint};
 
 /// Replaces the publication when its sources change.
 pub(super) struct Reloader {
@@ -148,7 +148,12 @@ impl Reloader {
                 .collect::<Vec<_>>()
         })?;
         for warning in validation.warnings {
-            warn!(code = %code(&warning), "{}", one_line(&warning));
+            warn!(
+                code = %code(&warning),
+                "{}; hint: {}",
+                causes(&warning),
+                hint(&warning)
+            );
         }
         self.warn_of_restart(&config);
         if self.base_url.url != told.url {

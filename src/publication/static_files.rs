@@ -1,14 +1,17 @@
 //! The static directory, read once: only what is a certificate is taken from it.
 
 use std::collections::BTreeMap;
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::Warning;
 use engage_wire::diagnostic::causes;
 use engage_wire::paths;
-use engage_wire::pki::{Certificate, load_certificate_der};
+use engage_wire::pki::{Certificate, load_certificate_der, private_key_kind_of_file};
+use engage_wire::site::SiteKey;
 
 /// The certificates of the static directory, by file name.
 #[derive(Debug, Default)]
@@ -21,7 +24,10 @@ impl StaticCertificates {
     /// Reads `<static_dir>/Device_Certificates`. A folder that does not exist is empty: the
     /// announced certificate may lie elsewhere.
     pub(super) fn load(static_dir: &Path) -> io::Result<Self> {
-        let mut static_files = Self::default();
+        let mut static_files = Self {
+            warnings: keys_within(static_dir),
+            ..Self::default()
+        };
         let folder = static_dir.join(paths::CERTIFICATES_FOLDER);
         let entries = match std::fs::read_dir(&folder) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(static_files),
@@ -31,16 +37,6 @@ impl StaticCertificates {
         for entry in entries.take(MAX_ENTRIES) {
             static_files.add(&entry?.path(), &home);
         }
-        static_files
-            .warnings
-            .extend(
-                keys_within(static_dir)
-                    .iter()
-                    .map(|path| Warning::KeyInStaticDir {
-                        kind: "private key",
-                        path: path.clone(),
-                    }),
-            );
         Ok(static_files)
     }
 
@@ -89,16 +85,11 @@ impl FileName {
     /// The path under which it is served: percent-encoded, and only this one spelling.
     #[must_use]
     pub fn request_path(&self) -> String {
-        let mut path = paths::CERTIFICATES.to_owned();
-        for byte in self.0.bytes() {
-            // RFC 3986 section 2.3: unreserved characters stand for themselves everywhere.
-            if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-                path.push(char::from(byte));
-            } else {
-                let _ = write!(path, "%{byte:02X}");
-            }
-        }
-        path
+        format!(
+            "{}{}",
+            paths::CERTIFICATES,
+            utf8_percent_encode(&self.0, ENCODED)
+        )
     }
 }
 
@@ -108,11 +99,11 @@ impl fmt::Display for FileName {
     }
 }
 
-/// Files at most a few levels below `folder` that hold a private key, PEM or DER.
+/// Warns of files at most a few levels below `folder` that hold a key in any form.
 ///
 /// They are never served, but Flask and every other web server that is pointed at the folder
 /// would (PROTOCOL.md section 5, defect 1).
-fn keys_within(folder: &Path) -> Vec<PathBuf> {
+fn keys_within(folder: &Path) -> Vec<Warning> {
     let mut keys = Vec::new();
     let mut folders = vec![(folder.to_owned(), 0)];
     let mut looked_at = 0;
@@ -120,7 +111,7 @@ fn keys_within(folder: &Path) -> Vec<PathBuf> {
         for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
             looked_at += 1;
             if looked_at > MAX_ENTRIES {
-                return keys;
+                break;
             }
             // What a link leads to does not lie here, and may lead round in circles.
             let Ok(kind) = entry.file_type() else {
@@ -128,14 +119,31 @@ fn keys_within(folder: &Path) -> Vec<PathBuf> {
             };
             if kind.is_dir() && depth < MAX_DEPTH {
                 folders.push((entry.path(), depth + 1));
-            } else if kind.is_file() && engage_wire::pki::holds_private_key(&entry.path()) {
-                keys.push(entry.path());
+            } else if kind.is_file()
+                && let Some(kind) = key_kind(&entry.path())
+            {
+                keys.push((entry.path(), kind));
             }
         }
     }
     keys.sort();
-    keys
+    let warning = |(path, kind)| Warning::KeyInStaticDir { kind, path };
+    keys.into_iter().map(warning).collect()
 }
+
+/// What key a file holds. A site key cannot be told from other text of its form.
+fn key_kind(path: &Path) -> Option<&'static str> {
+    let may_be_site_key = || SiteKey::load(path).is_ok();
+    private_key_kind_of_file(path)
+        .or_else(|| may_be_site_key().then_some("what looks like a site key,"))
+}
+
+/// RFC 3986 section 2.3: unreserved characters stand for themselves everywhere.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
 
 /// Far more files than any installation has sites; a bound against a wrong path such as `/`.
 const MAX_ENTRIES: usize = 50_000;

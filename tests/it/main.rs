@@ -21,6 +21,7 @@ mod chains;
 mod check;
 mod crash;
 mod deadlines;
+mod device_profile;
 mod devices_cli;
 mod disk;
 mod doctor;

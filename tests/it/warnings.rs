@@ -1,6 +1,9 @@
 //! Each warning: devices accept it, so the daemon starts, but somebody is told.
 
-use crate::harness::{Chain, INTERMEDIATE, Installation, Key, Request, SERVER, shown, standard};
+use crate::harness::{
+    Chain, INTERMEDIATE, Installation, Key, Request, SERVER, SITE_KEY_BASE64, openssl, shown,
+    standard,
+};
 
 /// Checks that there is exactly one warning of `code`, that nothing is refused, and what it says.
 fn assert_warned(code: &str, installation: &Installation) {
@@ -170,4 +173,71 @@ fn a_daemon_that_is_warned_about_starts_and_says_so() {
             .wait_for("expires in 3 days")
             .contains("expires-soon")
     );
+}
+
+#[test]
+fn keys_in_the_static_directory_in_every_form() {
+    let key = Key::Server.pem();
+    let path = Key::Server.path();
+    let from = path.to_str().unwrap();
+    let convert = |args: &[&str]| openssl(path.parent().unwrap(), args);
+    let utf16: Vec<u8> = key.bytes().flat_map(|byte| [byte, 0]).collect();
+    for (form, contents) in [
+        ("PEM", key.clone().into_bytes()),
+        ("PEM in UTF-16", [b"\xff\xfe", &*utf16].concat()),
+        (
+            "PEM in UTF-16, high byte first",
+            [b"\xfe\xff\0", &utf16[..]].concat(),
+        ),
+        (
+            "PEM far into a file",
+            ["#".repeat(200_000), key].concat().into_bytes(),
+        ),
+        ("DER", convert(&["pkey", "-in", from, "-outform", "der"])),
+        (
+            "encrypted DER",
+            convert(&[
+                "pkcs8", "-topk8", "-in", from, "-outform", "der", "-passout", "pass:x",
+            ]),
+        ),
+        (
+            "PKCS#12",
+            convert(&[
+                "pkcs12", "-export", "-nocerts", "-inkey", from, "-passout", "pass:x",
+            ]),
+        ),
+        ("a site key", SITE_KEY_BASE64.as_bytes().to_vec()),
+    ] {
+        let installation = installed(|_| {});
+        installation.write("static/Device_Certificates/backup", contents);
+        assert_eq!(
+            installation.warning_codes(),
+            ["key-in-static-dir"],
+            "{form}"
+        );
+    }
+}
+
+#[test]
+fn site_keys_that_anybody_can_guess() {
+    let installation = installed(|_| {});
+    for placeholder in [
+        "AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=",
+        "ABEiM0RVZneImaq7zN3u/wARIjNEVWZ3iJmqu8zd7v8=",
+        "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+    ] {
+        installation.write("pki/site.key", placeholder);
+        assert_eq!(installation.warning_codes(), ["site-key-placeholder"]);
+    }
+    assert_warned("site-key-placeholder", &installation);
+}
+
+#[test]
+fn hosts_of_a_site_that_the_certificate_does_not_name() {
+    let installation = installed(|_| {});
+    installation.edit(
+        "name = \"Main Office\"\n",
+        "name = \"Main Office\"\nhosts = [\"10.44.68.128\", \"annex.example.com\", \"SERVER.example.com\"]\n",
+    );
+    assert_warned("site-host-not-named", &installation);
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::old_server::{MAX_DEPTH, OldServer, files_below};
 use engage_wire::pki::issue::CertifiedIssuer;
-use engage_wire::pki::{Certificate, PrivateKey, holds_private_key};
+use engage_wire::pki::{Certificate, PrivateKey, private_key_kind_of_file};
 use engage_wire::site::SiteKey;
 
 /// A secret that is none any more.
@@ -68,7 +68,7 @@ fn classify(
     site_key: &SiteKey,
     path: &Path,
 ) -> Option<(&'static str, &'static str)> {
-    if !holds_private_key(path) {
+    if private_key_kind_of_file(path).is_none() {
         return is_site_key(site_key, path).then_some((
             "the site key",
             "whoever has it can give certificates of their own to these devices: make a new ENGAGE site",
@@ -98,9 +98,7 @@ fn authority_of(server: &OldServer, path: &Path) -> Option<(&'static str, &'stat
         let others = others.iter().map(|(_, certificate)| certificate);
         [&server.anchor].into_iter().chain(chain).chain(others)
     };
-    if !holds_private_key(path) {
-        return None;
-    }
+    private_key_kind_of_file(path)?;
     let issuer = known().find(|issuer| is_key_of(issuer, path))?;
     Some(if issuer.is_self_signed() {
         ("partner_CA.key", "private key of the root")

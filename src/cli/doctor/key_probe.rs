@@ -1,11 +1,10 @@
 //! Step 11: tries to download the private key, which must fail.
 
-use rustls::pki_types::PrivateKeyDer;
-
 use super::run::DoctorRun;
 use super::step::Findings;
 use engage_device::{Received, ReceivedAnnouncement, Request, TlsClient, connect, exchange};
 use engage_wire::paths;
+use engage_wire::pki::private_key_kind;
 use engage_wire::site::SiteKey;
 use engage_wire::{HttpUrl, Scheme};
 
@@ -84,10 +83,7 @@ impl KeyProbe<'_> {
         let body = answer
             .as_ref()
             .map_or(bytes, |examined| examined.response.body());
-        let is_pem = bytes
-            .windows(PEM_MARKER.len())
-            .any(|window| window == PEM_MARKER);
-        if is_pem || PrivateKeyDer::try_from(body).is_ok() {
+        if private_key_kind(bytes).or(private_key_kind(body)).is_some() {
             return Some("a private key");
         }
         // Two keys are the same if their hashes of the same bytes are.
@@ -151,8 +147,6 @@ const TRAVERSAL_PREFIXES: [&str; 6] = [
     "/static/Device_Certificates/%2e%2e/%2e%2e/pki/",
     "/static/Device_Certificates/..%2f..%2fpki%2f",
 ];
-
-const PEM_MARKER: &[u8] = b"PRIVATE KEY-----";
 
 /// Requests without an answer before a way is given up.
 const MAX_UNANSWERED: usize = 3;

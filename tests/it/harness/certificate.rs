@@ -72,6 +72,8 @@ pub(crate) struct Request {
     /// Lines of an openssl extension section.
     pub(crate) extensions: String,
     pub(crate) digest: &'static str,
+    /// In hexadecimal, an even number of digits.
+    pub(crate) serial: &'static str,
     /// First and last day of its validity, counted from now.
     pub(crate) days: (i64, i64),
 }
@@ -83,6 +85,7 @@ impl Request {
             key,
             extensions: extensions.to_owned(),
             digest: "sha256",
+            serial: "1000000000000001",
             days: (-1, 365),
         }
     }
@@ -100,7 +103,7 @@ impl Request {
         let write = |name: &str, text: &str| fs_err::write(folder.path().join(name), text).unwrap();
         write("openssl.cnf", &format!("{CONFIG}{}\n", self.extensions));
         write("index.txt", "");
-        write("serial", "1000000000000001\n");
+        write("serial", &format!("{}\n", self.serial));
         let key = self.key.path().into_os_string().into_string().unwrap();
         let subject = self.subject.as_str();
         openssl(

@@ -266,7 +266,7 @@ pub enum ChainError {
         near: Option<LinkError>,
     },
     /// The same certificate again, in the place of an issuer.
-    #[error("certificate {position} `{subject}` is the same as certificate {first}")]
+    #[error("certificate {position} `{subject}` is certificate {first} again")]
     #[diagnostic(
         code("broken-chain"),
         help(

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::oid_registry::{
-    OID_X509_EXT_BASIC_CONSTRAINTS, OID_X509_EXT_CERTIFICATE_POLICIES,
+    OID_X509_EXT_BASIC_CONSTRAINTS, OID_X509_EXT_CERT_TYPE, OID_X509_EXT_CERTIFICATE_POLICIES,
     OID_X509_EXT_CRL_DISTRIBUTION_POINTS, OID_X509_EXT_EXTENDED_KEY_USAGE,
     OID_X509_EXT_INHIBIT_ANY_POLICY, OID_X509_EXT_KEY_USAGE, OID_X509_EXT_NAME_CONSTRAINTS,
     OID_X509_EXT_POLICY_CONSTRAINTS, OID_X509_EXT_POLICY_MAPPINGS, OID_X509_EXT_SUBJECT_ALT_NAME,
@@ -27,6 +27,8 @@ pub struct Extensions {
     pub malformed: Option<String>,
     /// extKeyUsage contains serverAuth. anyExtendedKeyUsage is not enough for OpenSSL.
     pub server_auth: Option<bool>,
+    /// nsCertType contains server: an old extension that OpenSSL still obeys.
+    pub netscape_server: Option<bool>,
     /// keyUsage allows digitalSignature (what an ECDHE handshake needs).
     pub digital_signature: Option<bool>,
     /// keyUsage allows keyCertSign.
@@ -73,6 +75,7 @@ impl Extensions {
                 self.path_length = constraints.path_len_constraint;
             }
             ParsedExtension::ExtendedKeyUsage(usage) => self.server_auth = Some(usage.server_auth),
+            ParsedExtension::NSCertType(kinds) => self.netscape_server = Some(kinds.ssl_server()),
             ParsedExtension::KeyUsage(usage) => {
                 self.digital_signature = Some(usage.digital_signature());
                 self.certificate_sign = Some(usage.key_cert_sign());
@@ -102,9 +105,10 @@ impl Extensions {
 
 /// What OpenSSL handles when it is critical (`supported_nids` of its `crypto/x509/v3_purp.c`), as
 /// far as certificates of servers and their issuers have it.
-const CRITICAL_KNOWN: [Oid<'static>; 10] = [
+const CRITICAL_KNOWN: [Oid<'static>; 11] = [
     OID_X509_EXT_BASIC_CONSTRAINTS,
     OID_X509_EXT_CERTIFICATE_POLICIES,
+    OID_X509_EXT_CERT_TYPE,
     OID_X509_EXT_CRL_DISTRIBUTION_POINTS,
     OID_X509_EXT_EXTENDED_KEY_USAGE,
     OID_X509_EXT_INHIBIT_ANY_POLICY,

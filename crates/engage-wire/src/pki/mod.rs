@@ -22,8 +22,8 @@ pub use chain::{ChainError, DevicePath, Role, ServerChain};
 pub use extensions::{AuthorityKeyId, Extensions};
 pub(crate) use load::is_utf16;
 pub use load::{
-    LoadError, NotPem, PrivateKey, holds_private_key, load_certificate_chain, load_certificate_der,
-    load_der_or_pem, parse_certificate_chain, parse_certificate_der,
+    LoadError, NotPem, PrivateKey, load_certificate_chain, load_certificate_der, load_der_or_pem,
+    parse_certificate_chain, parse_certificate_der, private_key_kind, private_key_kind_of_file,
 };
 pub use name::DistinguishedName;
 pub use name_constraints::NameConstraints;

@@ -125,6 +125,7 @@ pub(super) fn check_server(name: &CertificateName, leaf: &Certificate) -> Vec<Vi
     for (allowed, use_name) in [
         (extensions.server_auth, "serverAuth in extKeyUsage"),
         (extensions.digital_signature, "digitalSignature in keyUsage"),
+        (extensions.netscape_server, "server in nsCertType"),
     ] {
         if allowed == Some(false) {
             violations.push(Violation::WrongKeyUse {

@@ -1,6 +1,7 @@
 //! Reading certificates and keys from files, with refusals that name the file.
 
 mod error;
+mod secrets;
 mod sections;
 
 use std::fmt;
@@ -16,6 +17,7 @@ use crate::read_regular_file;
 use sections::{Section, contains, labels, looks_like_pem, sections, without_byte_order_mark};
 
 pub use error::{LoadError, NotPem};
+pub use secrets::{private_key_kind, private_key_kind_of_file};
 pub(crate) use sections::is_utf16;
 
 /// Reads a PEM file of one or more certificates, in the order of the file.
@@ -161,14 +163,6 @@ impl fmt::Debug for PrivateKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("PrivateKey(redacted)")
     }
-}
-
-/// Whether a file holds a private key: PEM, or the DER of PKCS#1, PKCS#8 or SEC1.
-#[must_use]
-pub fn holds_private_key(path: &Path) -> bool {
-    read("file", path).is_ok_and(|bytes| {
-        contains(&bytes, b"PRIVATE KEY-----") || PrivateKeyDer::try_from(bytes.as_slice()).is_ok()
-    })
 }
 
 /// PEM without its byte order mark, and its sections; refuses what cannot be PEM.

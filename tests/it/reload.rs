@@ -219,7 +219,7 @@ fn what_a_reload_cannot_change_is_reported_and_the_listeners_stay() {
     for key in [
         "[http] listen",
         "[https] listen",
-        "[admin] listen",
+        "[admin]",
         "[limits]",
         "[access]",
         "[log]",

@@ -16,7 +16,7 @@ use crate::daemon::{recording_refusals, recording_warnings};
 use crate::platform::run_as;
 use crate::publication::{Inventory, Publication, SiteEntry, Validation, validate};
 use engage_wire::clock;
-use engage_wire::diagnostic::{Explain, explained};
+use engage_wire::diagnostic::explained;
 use engage_wire::limits::MAX_CHAIN_BYTES;
 
 /// Try everything that `serve` does at its start, without serving or keeping anything.
@@ -108,7 +108,7 @@ struct RefusalEntry {
 }
 
 impl RefusalEntry {
-    fn new(error: &dyn Explain) -> Self {
+    fn new(error: &dyn Diagnostic) -> Self {
         Self {
             entry: ErrorEntry::new(error),
             explained: explained(error),
@@ -157,7 +157,7 @@ impl Report {
         }
     }
 
-    fn from_error(error: &dyn Explain) -> Self {
+    fn from_error(error: &dyn Diagnostic) -> Self {
         Self {
             ok: false,
             config: None,

@@ -7,12 +7,12 @@ use std::process::ExitCode;
 use miette::Diagnostic;
 use serde::Serialize;
 
-use engage_wire::diagnostic::{Explain, causes};
+use engage_wire::diagnostic::{causes, code, hint};
 
 /// Why a command failed: one error, or everything that a validation refused.
 #[derive(Debug)]
 pub(super) struct Failure {
-    errors: Vec<Box<dyn Explain + Send>>,
+    errors: Vec<Box<dyn Diagnostic + Send>>,
     exit_code: u8,
 }
 
@@ -33,7 +33,7 @@ impl ReportFormat {
 
 impl Failure {
     /// All of `errors`, in their order.
-    pub(super) fn from_errors<E: Explain + Send + 'static>(
+    pub(super) fn from_errors<E: Diagnostic + Send + 'static>(
         errors: impl IntoIterator<Item = E>,
     ) -> Self {
         Self {
@@ -66,7 +66,7 @@ impl Failure {
         for error in &self.errors {
             // Where even standard error cannot be written, the exit code tells.
             let _ = writeln!(stderr, "error: {}", causes(&**error));
-            let hint = error.hint();
+            let hint = hint(&**error);
             if !hint.is_empty() {
                 let _ = writeln!(stderr, "  hint: {hint}");
             }
@@ -87,7 +87,7 @@ impl Failure {
     }
 }
 
-impl<E: Explain + Send + 'static> From<E> for Failure {
+impl<E: Diagnostic + Send + 'static> From<E> for Failure {
     fn from(error: E) -> Self {
         Self::from_errors([error])
     }
@@ -112,11 +112,11 @@ pub(super) struct ErrorEntry {
 }
 
 impl ErrorEntry {
-    pub(super) fn new(error: &dyn Explain) -> Self {
+    pub(super) fn new(error: &dyn Diagnostic) -> Self {
         Self {
-            code: error.code().into_owned(),
+            code: code(error),
             message: causes(error),
-            hint: error.hint(),
+            hint: hint(error),
         }
     }
 }

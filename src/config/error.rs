@@ -8,7 +8,7 @@ use miette::Diagnostic;
 use super::syntax_hint::syntax_hint;
 use engage_wire::HostName;
 use engage_wire::ReadError;
-use engage_wire::diagnostic::Explain;
+use engage_wire::diagnostic::hint;
 use engage_wire::site::SiteName;
 
 /// Why a configuration file cannot be used.
@@ -164,6 +164,6 @@ fn read_hint(source: &ReadError) -> String {
     if source.is_not_found() {
         "name the file with `--config FILE`, or make one with `engage-host init`".into()
     } else {
-        source.hint()
+        hint(source)
     }
 }

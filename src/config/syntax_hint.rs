@@ -148,14 +148,13 @@ mod tests {
 
     use super::*;
     use crate::config::Config;
-    use engage_wire::diagnostic::Explain;
 
     /// The hint for the documented configuration with one change.
     fn hint(from: &str, to: &str) -> String {
         assert!(DOCUMENTED.contains(from), "{from}");
         let text = DOCUMENTED.replacen(from, to, 1);
         let refused = Config::parse(Path::new("/etc/engage-host/config.toml"), &text).unwrap_err();
-        refused.hint()
+        engage_wire::diagnostic::hint(&refused)
     }
 
     #[test]

@@ -29,7 +29,7 @@ use crate::server::{Rules, Servers, Sockets};
 use base_url::ToldBaseUrl;
 use engage_store::OpenError;
 use engage_wire::clock;
-use engage_wire::diagnostic::{Explain, causes, code, hint, one_line};
+use engage_wire::diagnostic::{causes, code, hint, one_line};
 use reload::Reloader;
 use reload_requests::ReloadRequests;
 use store::{Delivery, Recording};
@@ -196,7 +196,7 @@ fn publication(config: &Config, base_url: &BaseUrl) -> Result<Publication, Refus
         .flat_map(Refusals::iter)
     {
         error!(
-            code = &*Explain::code(refusal),
+            code = %code(refusal),
             "the TLS listener refuses everybody: {}",
             one_line(refusal)
         );

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use tracing::{error, info};
 
 use crate::publication::Publication;
-use engage_wire::diagnostic::{Explain, causes, one_line};
+use engage_wire::diagnostic::{causes, code, hint, one_line};
 
 /// The status line of a daemon that serves `publication`.
 pub(super) fn serving(publication: &Publication) -> String {
@@ -78,11 +78,11 @@ pub(crate) struct ReloadRefusal {
 }
 
 impl ReloadRefusal {
-    pub(super) fn new(error: &dyn Explain) -> Self {
+    pub(super) fn new(error: &dyn Diagnostic) -> Self {
         Self {
-            code: error.code().into_owned(),
+            code: code(error),
             message: causes(error),
-            hint: error.hint(),
+            hint: hint(error),
         }
     }
 }

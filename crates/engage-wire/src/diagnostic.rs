@@ -1,40 +1,25 @@
 //! How a refusal is told to the person at the console: what failed, why, and what to do.
 
-use std::borrow::Cow;
 use std::error::Error;
 use std::fmt::Write as _;
 use std::io;
 
-/// An error that knows its stable code and what the reader can do about it.
-pub trait Explain: Error {
-    /// Stable, kebab-case name for scripts (`check --json`).
-    fn code(&self) -> Cow<'static, str>;
-
-    /// One sentence on what to do, without the word "hint".
-    fn hint(&self) -> String;
-}
-
-impl<E: miette::Diagnostic> Explain for E {
-    fn code(&self) -> Cow<'static, str> {
-        miette::Diagnostic::code(self)
-            .map_or(Cow::Borrowed("error"), |code| code.to_string().into())
-    }
-
-    fn hint(&self) -> String {
-        self.help().map(|help| help.to_string()).unwrap_or_default()
-    }
-}
+use miette::Diagnostic;
 
 /// Stable, kebab-case name for scripts and logs.
 #[must_use]
-pub fn code(error: &dyn Explain) -> Cow<'static, str> {
-    error.code()
+pub fn code(error: &dyn Diagnostic) -> String {
+    let code = error.code().map(|code| code.to_string());
+    code.unwrap_or_else(|| "error".to_owned())
 }
 
 /// One sentence on what to do, without the word "hint"; empty if there is nothing to do.
 #[must_use]
-pub fn hint(error: &dyn Explain) -> String {
-    error.hint()
+pub fn hint(error: &dyn Diagnostic) -> String {
+    error
+        .help()
+        .map(|help| help.to_string())
+        .unwrap_or_default()
 }
 
 /// The whole story in one text: message, causes, hint.
@@ -44,19 +29,19 @@ pub fn hint(error: &dyn Explain) -> String {
 ///   hint: the user that runs engage-host needs read permission
 /// ```
 #[must_use]
-pub fn explained(error: &dyn Explain) -> String {
+pub fn explained(error: &dyn Diagnostic) -> String {
     let mut text = causes(error);
-    let _ = write!(text, "\n  hint: {}", error.hint());
+    let _ = write!(text, "\n  hint: {}", hint(error));
     text
 }
 
 /// The same on one line, for the log: without the margin and the caret of the TOML parser.
 #[must_use]
-pub fn one_line(error: &dyn Explain) -> String {
+pub fn one_line(error: &dyn Diagnostic) -> String {
     let causes = causes(error);
     let lines = causes.lines().map(str::trim);
     let told: Vec<_> = lines.filter(|line| !line.starts_with('|')).collect();
-    format!("{}; hint: {}", told.join(": "), error.hint())
+    format!("{}; hint: {}", told.join(": "), hint(error))
 }
 
 /// The message and those of its sources, joined by colons.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use miette::Diagnostic;
 
 use engage_store::{DbError, DeviceId};
-use engage_wire::diagnostic::Explain;
+use engage_wire::diagnostic::hint;
 
 /// Why a subcommand of `devices` fails.
 #[derive(Debug, Diagnostic, thiserror::Error)]
@@ -76,7 +76,7 @@ pub(super) enum DevicesError {
     )]
     PasswordTooLong { max_bytes: usize },
     #[error("database `{}` would not be sent", path.display())]
-    #[diagnostic(code("malformed-database"), help("{}", source.hint()))]
+    #[diagnostic(code("malformed-database"), help("{}", hint(source)))]
     Database { path: PathBuf, source: DbError },
 }
 

@@ -1,5 +1,5 @@
 use super::*;
-use engage_wire::diagnostic::{Explain as _, explained};
+use engage_wire::diagnostic::{code, explained};
 
 const SERIAL: &str = "0123456789ABCDEF";
 
@@ -154,14 +154,14 @@ fn files_that_cannot_be_read_are_named() {
         "{}",
         explained(&absent)
     );
-    assert_eq!(absent.code(), "unreadable-file");
+    assert_eq!(code(&absent), "unreadable-file");
     let large = folder.path().join("large");
     fs_err::File::create(&large)
         .unwrap()
         .set_len(MAX_BYTES as u64 + 1)
         .unwrap();
     assert_eq!(
-        Credentials::load(&large).unwrap_err().code(),
+        code(&Credentials::load(&large).unwrap_err()),
         "file-too-large"
     );
     assert!(Credentials::load(folder.path()).is_err());

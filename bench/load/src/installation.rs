@@ -129,7 +129,7 @@ fn announcement(config: &Config) -> Outcome<Vec<u8>> {
         clock::now(),
     );
     let publication = proof
-        .verdict
+        .outcome
         .map_err(|refusals| Trouble::new(format!("the installation is refused: {refusals:?}")))?;
     publication
         .site(None)

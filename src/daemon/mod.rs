@@ -23,13 +23,15 @@ use crate::admin;
 use crate::config::{BaseUrl, Config, ConfigSource};
 use crate::platform::service_manager::{self, OwnCall};
 use crate::platform::{self, ReloadSignals};
-use crate::publication::{CurrentPublication, Publication, Refusals, Validation, validate};
+use crate::publication::{
+    CurrentPublication, Publication, Refusals, Validation, Warning, validate,
+};
 use crate::routes::App;
 use crate::server::{Rules, Servers, Sockets};
 use base_url::ToldBaseUrl;
 use engage_store::OpenError;
 use engage_wire::clock;
-use engage_wire::diagnostic::{causes, code, hint, one_line};
+use engage_wire::diagnostic::{code, one_line};
 use reload::Reloader;
 use reload_requests::ReloadRequests;
 use store::{Delivery, Recording};
@@ -172,6 +174,13 @@ impl Running {
     }
 }
 
+/// What devices accept but somebody should look at.
+fn log_warnings(warnings: &[Warning]) {
+    for warning in warnings {
+        warn!(code = %code(warning), "{}", one_line(warning));
+    }
+}
+
 /// What is published first, or why nothing is.
 ///
 /// Where only the time of the server's chain stands against it, devices are at least told in clear
@@ -180,14 +189,7 @@ fn publication(config: &Config, base_url: &BaseUrl) -> Result<Publication, Refus
     let Validation {
         warnings, outcome, ..
     } = validate(config, base_url, clock::now());
-    for warning in warnings {
-        warn!(
-            code = %code(&warning),
-            "{}; hint: {}",
-            causes(&warning),
-            hint(&warning)
-        );
-    }
+    log_warnings(&warnings);
     let publication = outcome?;
     for refusal in publication
         .identity()

@@ -15,6 +15,7 @@ use tokio::time::{interval, timeout};
 use tracing::{info, warn};
 
 use super::base_url::ToldBaseUrl;
+use super::log_warnings;
 use super::reload_outcome::{ReloadOutcome, ReloadRefusal};
 use super::reload_requests::ReloadRequests;
 use super::watch::{FileFingerprint, FileWatcher};
@@ -24,7 +25,6 @@ use crate::publication::{Validation, validate};
 use crate::routes::App;
 use engage_store::Credentials;
 use engage_wire::clock;
-use engage_wire::diagnostic::{causes, code, hint};
 
 /// Replaces the publication when its sources change.
 pub(super) struct Reloader {
@@ -147,14 +147,7 @@ impl Reloader {
                 .map(|refusal| ReloadRefusal::new(refusal))
                 .collect::<Vec<_>>()
         })?;
-        for warning in validation.warnings {
-            warn!(
-                code = %code(&warning),
-                "{}; hint: {}",
-                causes(&warning),
-                hint(&warning)
-            );
-        }
+        log_warnings(&validation.warnings);
         self.warn_of_restart(&config);
         if self.base_url.url != told.url {
             let (old, new) = (&told.url, &self.base_url.url);

@@ -26,8 +26,9 @@ pub(super) fn schedule(record: &Object<'_>, path: &Path) -> Result<(), DbError> 
         record,
         "lngth",
         1,
-        1439,
-        "1 to 1439 minutes, which is a whole day",
+        // The vendor's table says 1439, an example beside it has 1440: neither locks anybody out.
+        1440,
+        "1 to 1440 minutes, which is a whole day",
         path,
     )
 }

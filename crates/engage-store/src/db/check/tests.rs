@@ -136,7 +136,7 @@ fn records_are_held_against_the_vendors_tables() {
         ),
         (
             format!(r#""schedules":[{}]"#, schedule.replace("1439", "0")),
-            "schedules[0].lngth: is 0; allowed: 1 to 1439 minutes, which is a whole day".into(),
+            "schedules[0].lngth: is 0; allowed: 1 to 1440 minutes, which is a whole day".into(),
         ),
         (
             format!(r#""schedules":[{schedule}],"autoUnlock":5"#),

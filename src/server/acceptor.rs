@@ -9,7 +9,7 @@ use tower_http::add_extension::AddExtension;
 
 use super::admit::{Admission, Admitted};
 use super::listener::Accepted;
-use super::stream::{ClientStream, Timeouts, client_stream};
+use super::stream::{ClientStream, RefusedHeads, RequestHeads, Timeouts, client_stream};
 use crate::connection::{Connection, ConnectionState, ListenerKind, Phase};
 
 /// What an acceptor makes of a socket and a service.
@@ -24,10 +24,11 @@ pub(super) type WithConnection<Service> = AddExtension<Service, Arc<Connection>>
 pub(super) struct PlainAcceptor {
     pub(super) admission: Arc<Admission>,
     pub(super) timeouts: Arc<Timeouts>,
+    pub(super) refused_heads: Arc<RefusedHeads>,
 }
 
 impl<S: Send + 'static> Accept<Accepted, S> for PlainAcceptor {
-    type Stream = ClientStream;
+    type Stream = RequestHeads<ClientStream>;
     type Service = WithConnection<S>;
     type Future = Accepting<Self::Stream, S>;
 
@@ -35,6 +36,7 @@ impl<S: Send + 'static> Accept<Accepted, S> for PlainAcceptor {
         let Self {
             admission,
             timeouts,
+            refused_heads,
         } = self.clone();
         Box::pin(async move {
             let admitted = admission.admit(LISTENER, accepted).await;
@@ -48,6 +50,7 @@ impl<S: Send + 'static> Accept<Accepted, S> for PlainAcceptor {
             } = admitted.map_err(|_| refused())?;
             let state = Arc::new(ConnectionState::new(Phase::ReadingHead));
             let stream = client_stream(socket, prefix, unread, &state, &timeouts);
+            let stream = RequestHeads::new(stream, Arc::clone(&state), refused_heads, peer);
             let connection = Connection {
                 listener: LISTENER,
                 peer,

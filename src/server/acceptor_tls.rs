@@ -14,7 +14,9 @@ use tracing::{debug, warn};
 use super::acceptor::{Accepting, WithConnection, refused};
 use super::admit::{Admission, Admitted, Rejection};
 use super::listener::Accepted;
-use super::stream::{Capture, ClientStream, HandshakeCapture, Timeouts, client_stream};
+use super::stream::{
+    Capture, ClientStream, HandshakeCapture, RefusedHeads, RequestHeads, Timeouts, client_stream,
+};
 use crate::connection::{Connection, ConnectionState, ListenerKind, Phase, TlsSession};
 use crate::routes::App;
 use crate::tls::hello::ClientHello;
@@ -27,11 +29,12 @@ use crate::tls::{self, Diagnosis, FailureReason, TlsCapabilities, diagnose};
 pub(super) struct TlsAcceptor {
     pub(super) admission: Arc<Admission>,
     pub(super) timeouts: Arc<Timeouts>,
+    pub(super) refused_heads: Arc<RefusedHeads>,
     pub(super) app: Arc<App>,
 }
 
 impl<S: Send + 'static> Accept<Accepted, S> for TlsAcceptor {
-    type Stream = TlsStream<HandshakeCapture<ClientStream>>;
+    type Stream = RequestHeads<TlsStream<HandshakeCapture<ClientStream>>>;
     type Service = WithConnection<S>;
     type Future = Accepting<Self::Stream, S>;
 
@@ -41,6 +44,9 @@ impl<S: Send + 'static> Accept<Accepted, S> for TlsAcceptor {
             let admitted = acceptor.admission.admit(LISTENER, accepted).await;
             let admitted = admitted.map_err(|_| refused())?;
             let (stream, connection) = acceptor.shake_hands(admitted).await?;
+            let state = Arc::clone(&connection.state);
+            let refused_heads = Arc::clone(&acceptor.refused_heads);
+            let stream = RequestHeads::new(stream, state, refused_heads, connection.peer);
             Ok((stream, AddExtension::new(service, Arc::new(connection))))
         })
     }

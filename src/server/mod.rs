@@ -32,7 +32,7 @@ use acceptor_tls::TlsAcceptor;
 use admit::{Admission, ConnectionLimits};
 use listener::{Listener, Tcp};
 use shutdown::Shutdown;
-use stream::Timeouts;
+use stream::{RefusedHeads, Timeouts};
 
 pub(crate) use admit::ConnectionGuard;
 pub use sockets::{BindError, Sockets};
@@ -69,10 +69,12 @@ impl Servers {
         let plain = PlainAcceptor {
             admission: Arc::clone(&admission),
             timeouts: timeouts(limits, ListenerKind::Http, app),
+            refused_heads: refused_heads(limits, ListenerKind::Http, app),
         };
         let tls = TlsAcceptor {
             admission: Arc::clone(&admission),
             timeouts: timeouts(limits, ListenerKind::Https, app),
+            refused_heads: refused_heads(limits, ListenerKind::Https, app),
             app: Arc::clone(app),
         };
         let http = open(ListenerKind::Http, sockets.http, &shutdown, &admission)?;
@@ -156,6 +158,11 @@ fn admission(rules: Rules, descriptors: usize, app: &App) -> Arc<Admission> {
     let max = connections.max();
     info!(connections = max, "at most {max} connections at a time");
     Arc::new(Admission::new(rules, connections, Arc::clone(&app.metrics)))
+}
+
+fn refused_heads(limits: &Limits, listener: ListenerKind, app: &App) -> Arc<RefusedHeads> {
+    let metrics = Arc::clone(&app.metrics);
+    Arc::new(RefusedHeads::new(listener, limits, metrics))
 }
 
 fn timeouts(limits: &Limits, listener: ListenerKind, app: &App) -> Arc<Timeouts> {

@@ -36,6 +36,7 @@ mod load;
 mod log_messages;
 mod log_reader;
 mod logs;
+mod malformed;
 mod output;
 mod paths;
 mod refusals;

@@ -34,7 +34,7 @@ pub(super) async fn readyz(State(admin): State<Arc<Admin>>) -> (StatusCode, Stri
 /// What concerns single devices.
 fn warnings(app: &App) -> Vec<String> {
     let credentials = app.call_in.iter();
-    let credentials = credentials.flat_map(|it| it.admittance.credential_problems());
+    let credentials = credentials.flat_map(|it| it.authenticator.credential_problems());
     let store = store(app).map(|store| store.warnings()).unwrap_or_default();
     let store = store.iter().map(ToString::to_string);
     credentials.chain(store).collect()
@@ -56,7 +56,7 @@ fn reasons(app: &App, now: Timestamp) -> Vec<String> {
         reasons.extend(withheld.map(|it| format!("the TLS listener refuses everybody: {it}")));
     }
     let call_in = app.call_in.as_ref();
-    if call_in.is_some_and(|it| it.admittance.lacks_credentials()) {
+    if call_in.is_some_and(|it| it.authenticator.lacks_credentials()) {
         reasons.push("call-ins are not answered: the credentials file cannot be used".into());
     }
     match store(app).map(|store| store.health()) {

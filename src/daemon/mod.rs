@@ -21,7 +21,7 @@ use tracing::{error, info, warn};
 
 use crate::admin;
 use crate::config::{BaseUrl, Config, ConfigSource};
-use crate::platform::service_manager::{self, OwnCall};
+use crate::platform::service_manager::{self, WatchdogProbe};
 use crate::platform::{self, ReloadSignals};
 use crate::publication::{
     CurrentPublication, Publication, Refusals, Validation, Warning, validate,
@@ -74,7 +74,7 @@ pub(crate) enum RunError {
 struct Running {
     app: Arc<App>,
     servers: Servers,
-    own_call: OwnCall,
+    probe: WatchdogProbe,
     drain_timeout: Duration,
     tasks: TaskTracker,
     /// Notified after each reload, refused or not.
@@ -97,16 +97,16 @@ impl Running {
         let published = CurrentPublication::new(publication(&config, &base_url.url)?);
         let Recording { call_in, delivery } = store::open(&config, &published)?;
         let app = Arc::new(App::new(published, call_in));
-        let own_call = OwnCall::default();
+        let probe = WatchdogProbe::default();
         let rules = Rules {
             access: config.access.clone(),
             limits: config.limits.clone(),
-            watchdog: own_call.clone(),
+            watchdog: probe.clone(),
         };
         let admin = admin::router(&app, config.admin.hosts.clone());
         let running = Self {
             servers: Servers::start(sockets, &app, admin, rules)?,
-            own_call,
+            probe,
             drain_timeout: config.limits.drain,
             app,
             tasks: TaskTracker::new(),
@@ -152,7 +152,7 @@ impl Running {
     }
 
     fn feed_watchdog(&self, http: SocketAddr) {
-        self.spawn(service_manager::keep_alive(http, self.own_call.clone()));
+        self.spawn(service_manager::keep_alive(http, self.probe.clone()));
     }
 
     fn warn_of_expiry(&self) {

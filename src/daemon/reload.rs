@@ -156,7 +156,7 @@ impl Reloader {
         self.app.metrics.published(&publication);
         self.app.published.replace(publication);
         if let (Some(call_in), Some(credentials)) = (&self.app.call_in, credentials) {
-            call_in.admittance.replace_credentials(credentials);
+            call_in.authenticator.replace_credentials(credentials);
         }
         Ok(())
     }

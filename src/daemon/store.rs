@@ -15,7 +15,7 @@ use tracing::{error, info};
 use crate::config::{Config, DevicesConfig, WebhookConfig};
 use crate::platform::is_writable_dir;
 use crate::publication::CurrentPublication;
-use crate::routes::{Admittance, BodyMemory, CallIn};
+use crate::routes::{Authenticator, BodyMemory, CallIn};
 use crate::telemetry::{DeliveryMetrics, LogThrottle};
 use crate::webhook::{self, Receiver, WebhookError};
 use engage_store::{
@@ -113,7 +113,10 @@ pub(super) fn open(
     let call_in = CallIn {
         store: Arc::new(store.clone()),
         window: config.devices.call_in_window(),
-        admittance: Admittance::new(*plain_http, credentials_file.as_deref().map(credentials)),
+        authenticator: Authenticator::new(
+            *plain_http,
+            credentials_file.as_deref().map(credentials),
+        ),
         body_bytes: config.limits.body_bytes,
         body_memory: BodyMemory::new(config.limits.body_memory_bytes, config.limits.body_bytes),
         no_memory: LogThrottle::default(),

@@ -167,15 +167,15 @@ pub mod service_manager {
     pub fn stopping() {}
 
     /// Waits for ever: there is no watchdog.
-    pub async fn keep_alive(_http: SocketAddr, _own_call: OwnCall) {
+    pub async fn keep_alive(_http: SocketAddr, _own_call: WatchdogProbe) {
         std::future::pending().await
     }
 
     /// The daemon never calls itself here.
     #[derive(Clone, Debug, Default)]
-    pub struct OwnCall;
+    pub struct WatchdogProbe;
 
-    impl OwnCall {
+    impl WatchdogProbe {
         /// Never.
         #[must_use]
         pub fn is_from(&self, _peer: SocketAddr) -> bool {

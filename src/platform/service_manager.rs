@@ -35,13 +35,13 @@ pub fn stopping() {
 ///
 /// A daemon whose accept loop or runtime is stuck feeds nobody, and systemd restarts it. No limit
 /// and no list applies to these connections, or a flood would have a healthy daemon restarted.
-pub async fn keep_alive(http: SocketAddr, own_call: OwnCall) {
+pub async fn keep_alive(http: SocketAddr, probe: WatchdogProbe) {
     let Some(deadline) = sd_notify::watchdog_enabled() else {
         return std::future::pending().await;
     };
     let pause = deadline / 3;
     loop {
-        match timeout(pause, is_taken(reachable(http), &own_call)).await {
+        match timeout(pause, is_taken(reachable(http), &probe)).await {
             Ok(Ok(())) => tell(&[NotifyState::Watchdog]),
             Ok(Err(error)) => {
                 error!("the plain listener does not take its own daemon's connection: {error}");
@@ -60,9 +60,9 @@ pub async fn keep_alive(http: SocketAddr, own_call: OwnCall) {
 ///
 /// Nobody else can call from it: while the call lasts, the port belongs to the daemon's own socket.
 #[derive(Clone, Debug, Default)]
-pub struct OwnCall(Arc<Mutex<Option<SocketAddr>>>);
+pub struct WatchdogProbe(Arc<Mutex<Option<SocketAddr>>>);
 
-impl OwnCall {
+impl WatchdogProbe {
     /// Whether a connection from `peer` is the daemon's own.
     #[must_use]
     pub fn is_from(&self, peer: SocketAddr) -> bool {
@@ -92,14 +92,14 @@ fn reachable(mut address: SocketAddr) -> SocketAddr {
 }
 
 /// Calls the listener, which hangs up on its own daemon at once.
-async fn is_taken(http: SocketAddr, own_call: &OwnCall) -> std::io::Result<()> {
+async fn is_taken(http: SocketAddr, probe: &WatchdogProbe) -> std::io::Result<()> {
     let socket = if http.is_ipv4() {
         TcpSocket::new_v4()
     } else {
         TcpSocket::new_v6()
     }?;
     socket.bind((http.ip(), 0).into())?;
-    *own_call.address() = Some(socket.local_addr()?);
+    *probe.address() = Some(socket.local_addr()?);
     let mut stream = socket.connect(http).await?;
     match stream.read(&mut [0]).await? {
         0 => Ok(()),

@@ -23,7 +23,7 @@ use tracing::{info, warn};
 
 use crate::config::{Access, Limits};
 use crate::connection::ListenerKind;
-use crate::platform::service_manager::OwnCall;
+use crate::platform::service_manager::WatchdogProbe;
 use crate::routes::{App, device_service};
 use crate::telemetry::LogThrottle;
 use acceptor::PlainAcceptor;
@@ -48,7 +48,7 @@ pub(crate) struct Rules {
     pub(crate) access: Access,
     pub(crate) limits: Limits,
     /// Calls of the daemon to itself, which are ended at once and leave no trace.
-    pub(crate) watchdog: OwnCall,
+    pub(crate) watchdog: WatchdogProbe,
 }
 
 impl Servers {

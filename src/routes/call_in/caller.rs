@@ -29,7 +29,7 @@ use engage_store::{Call, Credentials, DeviceId, DeviceObservation, SerialNumber}
 
 /// Who may call in, and on which listener.
 #[derive(Debug)]
-pub struct Admittance {
+pub struct Authenticator {
     /// Whether the call-in is answered in clear text.
     plain_http: bool,
     /// Who may call; `None` lets every device, and an empty one waits for a file that can be read.
@@ -57,24 +57,28 @@ impl FromRequestParts<Arc<CallIn>> for Caller {
         let connection = parts.extensions.get::<Arc<Connection>>();
         let connection = connection.ok_or(ApiError::Internal)?;
         let (listener, peer) = (connection.listener, connection.peer);
-        if listener == ListenerKind::Http && !call_in.admittance.plain_http {
+        if listener == ListenerKind::Http && !call_in.authenticator.plain_http {
             call_in
-                .admittance
+                .authenticator
                 .note_in_clear(connection, parts.uri.path());
             return Err(ApiError::NotFound);
         }
-        if call_in.admittance.lacks_credentials() {
+        if call_in.authenticator.lacks_credentials() {
             return Err(ApiError::StorageUnavailable);
         }
-        let login = Login::of(&parts.headers);
-        if !call_in.admittance.admits(login.as_ref(), peer.ip()).await {
+        let login = BasicCredentials::from_headers(&parts.headers);
+        if !call_in
+            .authenticator
+            .authenticate(login.as_ref(), peer.ip())
+            .await
+        {
             return Err(ApiError::Unauthorized);
         }
         let user_name = login.as_ref().map(|login| login.user_name.as_str());
         let call = Call {
             device: DeviceId::from_caller(user_name, parts.uri.query(), peer.ip()),
             peer: peer.ip(),
-            is_authenticated: call_in.admittance.credentials.is_some(),
+            is_authenticated: call_in.authenticator.credentials.is_some(),
             received_at: Timestamp::now(),
         };
         let host = requested_host(&parts.uri, &parts.headers);
@@ -116,7 +120,7 @@ impl CallIn {
     }
 }
 
-impl Admittance {
+impl Authenticator {
     /// Lets in whom `credentials` let in; everybody where none are configured, and nobody where
     /// they are configured and cannot be read.
     #[must_use]
@@ -152,7 +156,7 @@ impl Admittance {
     }
 
     /// Whether a login is good; without a credentials file, every one is, and none at all too.
-    async fn admits(&self, login: Option<&Login>, peer: IpAddr) -> bool {
+    async fn authenticate(&self, login: Option<&BasicCredentials>, peer: IpAddr) -> bool {
         let Some(credentials) = &self.credentials else {
             return true;
         };
@@ -178,7 +182,7 @@ impl Admittance {
                 if !self.throttle.check(peer) {
                     return self.refuse(peer, Some(serial), Reason::TooManyFailures);
                 }
-                hashed(credentials, serial, login.password.clone()).await
+                verify_blocking(credentials, serial, login.password.clone()).await
             }
         };
         if !is_good {
@@ -222,7 +226,7 @@ enum Reason {
 }
 
 /// A password hash is slow and large on purpose: not on a thread that serves connections.
-async fn hashed(
+async fn verify_blocking(
     credentials: Arc<Credentials>,
     serial: SerialNumber,
     password: Zeroizing<String>,
@@ -232,13 +236,13 @@ async fn hashed(
 }
 
 /// HTTP Basic credentials (RFC 7617). The password is wiped when dropped.
-struct Login {
+struct BasicCredentials {
     user_name: String,
     password: Zeroizing<String>,
 }
 
-impl Login {
-    fn of(headers: &HeaderMap) -> Option<Self> {
+impl BasicCredentials {
+    fn from_headers(headers: &HeaderMap) -> Option<Self> {
         let value = headers.get(AUTHORIZATION)?.to_str().ok()?;
         let (scheme, encoded) = value.split_once(' ')?;
         if !scheme.eq_ignore_ascii_case("basic") {
@@ -261,8 +265,8 @@ mod tests {
 
     use super::*;
 
-    fn login(value: &'static str) -> Option<Login> {
-        Login::of(&HeaderMap::from_iter([(
+    fn login(value: &'static str) -> Option<BasicCredentials> {
+        BasicCredentials::from_headers(&HeaderMap::from_iter([(
             AUTHORIZATION,
             HeaderValue::from_static(value),
         )]))

@@ -36,7 +36,7 @@ use engage_wire::paths;
 use body::{BodyError, collect};
 
 pub use body::BodyMemory;
-pub use caller::Admittance;
+pub use caller::Authenticator;
 
 /// What the call-in is answered from.
 pub struct CallIn {
@@ -45,7 +45,7 @@ pub struct CallIn {
     /// When devices are told to call next.
     pub window: CallInWindow,
     /// Who may call, and on which listener.
-    pub admittance: Admittance,
+    pub authenticator: Authenticator,
     /// Longest body, in bytes.
     pub body_bytes: usize,
     /// What all bodies share.

@@ -19,7 +19,7 @@ use super::listener::Accepted;
 use super::shutdown::UnreadToken;
 use crate::config::{Access, Limits};
 use crate::connection::{ListenerKind, PerListener};
-use crate::platform::service_manager::OwnCall;
+use crate::platform::service_manager::WatchdogProbe;
 use crate::telemetry::{LogThrottle, Metrics, OpenConnection};
 
 pub(super) use limits::{ConnectionLimits, ConnectionPermit};
@@ -33,7 +33,7 @@ pub(super) struct Admission {
     access: Access,
     pub(super) limits: Limits,
     connections: Arc<ConnectionLimits>,
-    watchdog: OwnCall,
+    watchdog: WatchdogProbe,
     metrics: Arc<Metrics>,
     log: RejectionLog,
     accept_errors: PerListener<LogThrottle>,

@@ -1,6 +1,6 @@
 //! Micro-benchmarks: what a request and a publication cost without sockets.
 //!
-//! `cargo bench --bench micro`; docs/PERFORMANCE.md tells what they are for.
+//! `cargo bench --profile dist --bench micro`; docs/PERFORMANCE.md tells what they are for.
 
 #![expect(
     clippy::unwrap_used,

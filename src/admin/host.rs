@@ -10,7 +10,7 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::header::HOST;
-use http::{HeaderValue, StatusCode};
+use http::{HeaderValue, StatusCode, Version};
 use tracing::warn;
 
 use super::Admin;
@@ -34,58 +34,82 @@ impl AllowedHosts {
         }
     }
 
-    /// A request without a host is no browser's, so it is allowed: health checks speak HTTP/1.0.
-    fn allows(&self, request: &Request) -> bool {
-        if let Some(authority) = request.uri().authority() {
-            return self.allows_host(authority.as_str());
+    /// Every host that a request names must be one: that of an absolute target counts alone (RFC 9112
+    /// section 3.2.2), but who believes the header may sit in between.
+    fn check(&self, request: &Request) -> Result<(), Refusal> {
+        let target = request.uri().authority().map(|it| it.as_str().as_bytes());
+        let mut headers = request.headers().get_all(HOST).iter();
+        let header = headers.next().map(HeaderValue::as_bytes);
+        if headers.next().is_some() {
+            return Err(Refusal::Several);
         }
-        let mut hosts = request.headers().get_all(HOST).iter();
-        hosts.all(|host| host.to_str().is_ok_and(|host| self.allows_host(host)))
+        // A health check of HTTP/1.0 names no host, and is no browser's.
+        if header.is_none() && request.version() > Version::HTTP_10 {
+            return Err(Refusal::Missing);
+        }
+        for text in [target, header].into_iter().flatten() {
+            let shown = || String::from_utf8_lossy(&text[..text.len().min(MAX_HOST_BYTES)]).into();
+            let host = str::from_utf8(text).ok().and_then(HostName::from_authority);
+            let host = host.ok_or_else(|| Refusal::Malformed(shown()))?;
+            if !self.allows(&host) {
+                return Err(Refusal::NotAllowed(shown()));
+            }
+        }
+        Ok(())
     }
 
-    fn allows_host(&self, host: &str) -> bool {
-        match HostName::from_host_header(host) {
-            Some(HostName::Ip(_)) => true,
-            Some(HostName::Dns(name)) if name == "localhost" || name.ends_with(".localhost") => {
-                true
-            }
-            Some(host) => self.names.contains(&host),
-            None => false,
+    fn allows(&self, host: &HostName) -> bool {
+        match host {
+            HostName::Ip(_) => true,
+            HostName::Dns(name) if name == "localhost" || name.ends_with(".localhost") => true,
+            HostName::Dns(_) => self.names.contains(host),
         }
     }
 }
 
-/// Answers 421 to whoever asks for another host.
+/// Why a request is refused, with the host as it was sent, cut off where no host could go on.
+#[derive(Debug, Eq, PartialEq, thiserror::Error)]
+enum Refusal {
+    #[error("it names no host; HTTP/1.1 asks for a Host header")]
+    Missing,
+    #[error("it has more than one Host header")]
+    Several,
+    #[error("`{0}` is not a host and perhaps a port, such as `localhost:9480`")]
+    Malformed(String),
+    #[error(
+        "`{0}` is not a host of this listener: ask by address or as localhost, or add the name to `[admin] hosts`"
+    )]
+    NotAllowed(String),
+}
+
+impl Refusal {
+    /// 400 where the request is wrong (RFC 9112 section 3.2), 421 where another host is meant.
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::Missing | Self::Several | Self::Malformed(_) => StatusCode::BAD_REQUEST,
+            Self::NotAllowed(_) => StatusCode::MISDIRECTED_REQUEST,
+        }
+    }
+}
+
+/// Answers only who asks for a host of this listener.
 pub(super) async fn require_allowed_host(
     State(admin): State<Arc<Admin>>,
     request: Request,
     next: Next,
 ) -> Response {
-    if admin.hosts.allows(&request) {
+    let Err(refusal) = admin.hosts.check(&request) else {
         return next.run(request).await;
-    }
-    let host = asked_host(&request);
+    };
     admin.app.metrics.admin_refused("hosts");
     if let Some(others) = admin.hosts.refused.check() {
         warn!(
-            host,
+            listener = "admin",
             others = others.count(),
-            "request for host `{host}` on the admin listener refused: it is no name of `[admin] hosts`{others}"
+            "request on the admin listener refused: {refusal}{others}"
         );
     }
-    let reason = format!(
-        "`{host}` is not a host of this listener: ask by address or as localhost, or add the name to `[admin] hosts`\n"
-    );
-    (StatusCode::MISDIRECTED_REQUEST, reason).into_response()
-}
-
-/// The host as the request spells it, cut off where no host name could go on.
-fn asked_host(request: &Request) -> String {
-    let header = || request.headers().get(HOST).map(HeaderValue::as_bytes);
-    let authority = request.uri().authority().map(|it| it.as_str().as_bytes());
-    let host = authority.or_else(header).unwrap_or_default();
-    let host = &host[..host.len().min(MAX_HOST_BYTES)];
-    String::from_utf8_lossy(host).into_owned()
+    (refusal.status(), format!("{refusal}\n")).into_response()
 }
 
 /// A name has at most 253 characters (RFC 1035 section 2.3.4), a port six with its colon.
@@ -97,13 +121,13 @@ mod tests {
 
     use super::*;
 
-    fn allows(hosts: &[&str]) -> bool {
+    fn check(target: &str, hosts: &[&str]) -> Result<(), Refusal> {
         let allowed = AllowedHosts::new(vec!["metrics.example.com".parse().unwrap()]);
-        let mut request = Request::builder().uri("/metrics");
+        let mut request = Request::builder().uri(target);
         for host in hosts {
             request = request.header(HOST, *host);
         }
-        allowed.allows(&request.body(Body::empty()).unwrap())
+        allowed.check(&request.body(Body::empty()).unwrap())
     }
 
     #[test]
@@ -115,13 +139,15 @@ mod tests {
             "[fd00::1]",
             "localhost",
             "LocalHost:9480",
+            "localhost:",
             "localhost.",
             "a.localhost",
             "Metrics.Example.com:9480",
         ] {
-            assert!(allows(&[host]), "{host}");
+            assert_eq!(check("/metrics", &[host]), Ok(()), "{host}");
+            let target = format!("http://{host}/metrics");
+            assert_eq!(check(&target, &["localhost"]), Ok(()), "{host}");
         }
-        assert!(allows(&[]));
     }
 
     #[test]
@@ -133,21 +159,47 @@ mod tests {
             "localhost.attacker.example",
             "xlocalhost",
             "example.com",
-            "127.0.0.1@attacker.example",
-            "attacker.example@127.0.0.1",
-            "1.2.3",
-            "",
         ] {
-            assert!(!allows(&[host]), "{host}");
+            let refused = Err(Refusal::NotAllowed(host.to_owned()));
+            assert_eq!(check("/metrics", &[host]), refused, "{host}");
+            // In the target as well as in the header beside it.
+            let target = format!("http://{host}/metrics");
+            assert_eq!(check(&target, &["localhost"]), refused, "{host}");
+            assert_eq!(
+                check("http://localhost/metrics", &[host]),
+                refused,
+                "{host}"
+            );
         }
-        assert!(!allows(&["localhost", "attacker.example"]));
     }
 
     #[test]
-    fn the_host_of_an_absolute_target_counts() {
-        let request = Request::builder()
-            .uri("http://attacker.example/metrics")
-            .header(HOST, "localhost");
-        assert!(!AllowedHosts::default().allows(&request.body(Body::empty()).unwrap()));
+    fn what_is_no_host_is_refused_as_such() {
+        for host in [
+            "localhost:80@attacker.example",
+            "127.0.0.1@attacker.example",
+            "attacker.example@127.0.0.1",
+            "localhost:80x",
+            "localhost, attacker.example",
+            "::1",
+            "1.2.3",
+            "",
+        ] {
+            let refused = Err(Refusal::Malformed(host.to_owned()));
+            assert_eq!(check("/metrics", &[host]), refused, "{host}");
+        }
+        let target = "http://localhost:80@attacker.example/metrics";
+        let refused = check(target, &["localhost"]).unwrap_err();
+        assert_eq!(refused.status(), StatusCode::BAD_REQUEST);
+    }
+
+    #[test]
+    fn http_1_1_names_exactly_one_host() {
+        assert_eq!(check("/metrics", &[]), Err(Refusal::Missing));
+        let two = check("/metrics", &["localhost", "localhost"]);
+        assert_eq!(two, Err(Refusal::Several));
+        let old = Request::builder().uri("/healthz").version(Version::HTTP_10);
+        let allowed = AllowedHosts::default();
+        assert_eq!(allowed.check(&old.body(Body::empty()).unwrap()), Ok(()));
     }
 }

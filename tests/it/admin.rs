@@ -259,10 +259,25 @@ fn a_name_that_somebody_points_here_reads_nothing() {
     ] {
         assert_eq!(ask_for(&mut daemon, host).status(), 200, "{host}");
     }
+    for head in [
+        "GET /metrics HTTP/1.1\r\nHost: localhost:80@x\r\n",
+        "GET /metrics HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\n",
+        "GET /metrics HTTP/1.1\r\n",
+        "GET http://localhost:80@x/metrics HTTP/1.1\r\nHost: localhost\r\n",
+    ] {
+        let said = exchange(daemon.admin(), format!("{head}Connection: close\r\n\r\n"));
+        let answer = Response::parse(&said);
+        assert_eq!(answer.status(), 400, "{head}");
+        assert!(
+            !String::from_utf8(answer.body)
+                .unwrap()
+                .contains("engage_host_")
+        );
+    }
     // A health check of HTTP/1.0 names no host, and is no browser.
     let old = exchange(daemon.admin(), "GET /healthz HTTP/1.0\r\n\r\n");
     assert_eq!(Response::parse(&old).status(), 200);
-    daemon.wait_for("request for host `attacker.example` on the admin listener refused");
+    daemon.wait_for("request on the admin listener refused: `attacker.example` is not a host");
     let labels = [("listener", "admin"), ("limit", "hosts")];
-    assert_eq!(daemon.metrics().sum("refusals_total", &labels), 3);
+    assert_eq!(daemon.metrics().sum("refusals_total", &labels), 7);
 }

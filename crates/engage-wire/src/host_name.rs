@@ -17,18 +17,36 @@ pub enum HostName {
 }
 
 impl HostName {
-    /// Reads the value of a Host header (RFC 9110 section 7.2), dropping its port.
+    /// Reads the value of a device's Host header, whatever it says behind the host: devices find
+    /// their site with a mistaken port too.
     #[must_use]
     pub fn from_host_header(value: &str) -> Option<Self> {
+        Self::split(value).map(|(host, _)| host)
+    }
+
+    /// Reads a host and perhaps a port, and nothing else: the value of a Host header (RFC 9110 section
+    /// 7.2), or an authority (RFC 3986 section 3.2) without user information.
+    #[must_use]
+    pub fn from_authority(value: &str) -> Option<Self> {
+        let (host, rest) = Self::split(value)?;
+        let port = match rest {
+            "" => rest,
+            _ => rest.strip_prefix(':')?,
+        };
+        let is_number = port.bytes().all(|byte| byte.is_ascii_digit());
+        let is_port = is_number && (port.is_empty() || port.parse::<u16>().is_ok());
+        is_port.then_some(host)
+    }
+
+    /// The host, and what follows it.
+    fn split(value: &str) -> Option<(Self, &str)> {
         if let Some(bracketed) = value.strip_prefix('[') {
-            let (address, _port) = bracketed.split_once(']')?;
-            return address
-                .parse::<Ipv6Addr>()
-                .ok()
-                .map(|address| Self::Ip(IpAddr::from(address).to_canonical()));
+            let (address, rest) = bracketed.split_once(']')?;
+            let address = address.parse::<Ipv6Addr>().ok()?;
+            return Some((Self::Ip(IpAddr::from(address).to_canonical()), rest));
         }
-        let host = value.split_once(':').map_or(value, |(host, _port)| host);
-        host.parse().ok()
+        let (host, rest) = value.split_at(value.find(':').unwrap_or(value.len()));
+        Some((host.parse().ok()?, rest))
     }
 }
 
@@ -99,6 +117,50 @@ mod tests {
         let loopback = Some(HostName::Ip(Ipv6Addr::LOCALHOST.into()));
         assert_eq!(HostName::from_host_header("[::1]:80"), loopback);
         assert_eq!(HostName::from_host_header("[::1]"), loopback);
+    }
+
+    #[test]
+    fn an_authority_is_a_host_and_perhaps_a_port() {
+        for text in [
+            "localhost:80",
+            "localhost:",
+            "a.example.:65535",
+            "[::1]:80",
+            "[::1]",
+            "10.0.0.5:080",
+        ] {
+            assert_eq!(
+                HostName::from_authority(text),
+                HostName::from_host_header(text),
+                "{text}"
+            );
+            assert!(HostName::from_authority(text).is_some(), "{text}");
+        }
+        for text in [
+            "localhost:80@x",
+            "localhost@x",
+            "x@localhost",
+            "localhost:80:80",
+            "localhost:80x",
+            "localhost:+80",
+            "localhost:65536",
+            "localhost:80, x",
+            "localhost, x",
+            "localhost/x",
+            "localhost..",
+            "127.0.0.1.",
+            "[::1]x",
+            "[::1]:80]",
+            "[::1]@x",
+            "[::1",
+            "[::1%25lo]",
+            "[127.0.0.1]",
+            "::1",
+            ":80",
+            "",
+        ] {
+            assert_eq!(HostName::from_authority(text), None, "{text}");
+        }
     }
 
     #[test]

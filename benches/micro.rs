@@ -116,7 +116,9 @@ fn config(folder: &Path) -> Config {
 
 fn publish(config: &Config) -> Publication {
     let base_url = config.base_url_at(config.http.listen);
-    validate(config, &base_url, clock::now()).outcome.unwrap()
+    validate(config, &base_url, clock::now(), None)
+        .outcome
+        .unwrap()
 }
 
 fn service_of(folder: &TempDir) -> DeviceService {

@@ -7,22 +7,24 @@ use axum::extract::State;
 use http::StatusCode;
 
 use super::Admin;
-use crate::publication::Expiry;
+use crate::publication::{Expiry, Publication};
 use crate::routes::App;
 use engage_store::{Health, Store};
 use engage_wire::clock;
+use engage_wire::diagnostic::causes;
 use jiff::Timestamp;
 
 /// 200 while devices would accept what is served and what they deliver can be stored; 503 with a
-/// line for each reason otherwise. What concerns single devices is a warning.
+/// line for each reason otherwise. What concerns single sites or devices is a warning.
 pub(super) async fn readyz(State(admin): State<Arc<Admin>>) -> (StatusCode, String) {
-    let reasons = reasons(&admin.app, clock::now());
+    let now = clock::now();
+    let reasons = reasons(&admin.app, now);
     let mut text = String::new();
     // Writing to a string cannot fail.
     for reason in &reasons {
         let _ = writeln!(text, "not ready: {reason}");
     }
-    for warning in warnings(&admin.app) {
+    for warning in warnings(&admin.app, now) {
         let _ = writeln!(text, "warning: {warning}");
     }
     if reasons.is_empty() {
@@ -31,13 +33,23 @@ pub(super) async fn readyz(State(admin): State<Arc<Admin>>) -> (StatusCode, Stri
     (StatusCode::SERVICE_UNAVAILABLE, text)
 }
 
-/// What concerns single devices.
-fn warnings(app: &App) -> Vec<String> {
+/// What concerns single sites or devices.
+fn warnings(app: &App, now: Timestamp) -> Vec<String> {
+    let publication = app.published.current();
+    let expired = expired(&publication, now, false);
+    let bad_sites = publication.bad_sites().iter().flat_map(|site| {
+        let refusals = site.refusals.iter();
+        refusals.map(move |refusal| format!("{site}: {}", causes(refusal)))
+    });
     let credentials = app.call_in.iter();
     let credentials = credentials.flat_map(|it| it.authenticator.credential_problems());
     let store = store(app).map(|store| store.warnings()).unwrap_or_default();
     let store = store.iter().map(ToString::to_string);
-    credentials.chain(store).collect()
+    expired
+        .chain(bad_sites)
+        .chain(credentials)
+        .chain(store)
+        .collect()
 }
 
 fn store(app: &App) -> Option<&Arc<dyn Store>> {
@@ -46,11 +58,7 @@ fn store(app: &App) -> Option<&Arc<dyn Store>> {
 
 fn reasons(app: &App, now: Timestamp) -> Vec<String> {
     let publication = app.published.current();
-    let expired = publication
-        .expiries()
-        .iter()
-        .filter(|it| it.validity.is_over(now));
-    let mut reasons: Vec<_> = expired.map(expired_certificate).collect();
+    let mut reasons: Vec<_> = expired(&publication, now, true).collect();
     if let Err(refusals) = publication.identity() {
         let withheld = refusals.iter();
         reasons.extend(withheld.map(|it| format!("the TLS listener refuses everybody: {it}")));
@@ -67,6 +75,20 @@ fn reasons(app: &App, now: Timestamp) -> Vec<String> {
         Some(Health::Writable) | None => {}
     }
     reasons
+}
+
+/// Certificates that are over: those `for_all` devices, or those of some sites only.
+fn expired(
+    publication: &Publication,
+    now: Timestamp,
+    for_all: bool,
+) -> impl Iterator<Item = String> {
+    let has_valid_anchor = publication.has_valid_anchor_at(now);
+    let expiries = publication.expiries().iter();
+    expiries
+        .filter(move |it| it.validity.is_over(now))
+        .filter(move |it| (it.is_sent || !has_valid_anchor) == for_all)
+        .map(expired_certificate)
 }
 
 fn expired_certificate(expiry: &Expiry) -> String {

@@ -21,7 +21,8 @@ use engage_wire::limits::MAX_CHAIN_BYTES;
 
 /// Try everything that `serve` does at its start, without serving or keeping anything.
 ///
-/// Changes nothing, and can be used beside a daemon that runs. Exit code 0 when `serve` would serve all of it, 1 when not.
+/// Changes nothing, and can be used beside a daemon that runs. Exit code 0 when `serve` would serve all of it, 1 when not, also if
+/// that concerns a single site only.
 #[derive(Args, Debug)]
 #[command(
     after_help = "Example:\n  engage-host check --config /etc/engage-host/config.toml --as-user engage-host"
@@ -59,7 +60,7 @@ impl Check {
         let report = match source.load() {
             Ok(config) => {
                 let base_url = config.base_url_at(config.http.listen);
-                let validation = validate(&config, &base_url, clock::now());
+                let validation = validate(&config, &base_url, clock::now(), None);
                 Report::from_validation(&config, &base_url, validation, ports, self.strict)
             }
             Err(error) if self.json => Report::from_error(&error),
@@ -97,6 +98,9 @@ struct Report {
     chain_limit_bytes: usize,
     warnings: Vec<ErrorEntry>,
     refusals: Vec<RefusalEntry>,
+    /// Whether certificates are served, if not of every site.
+    #[serde(skip)]
+    is_served: bool,
 }
 
 #[derive(Serialize)]
@@ -133,7 +137,8 @@ impl Report {
         let recording_warnings = recording_warnings(config);
         warnings.extend(recording_warnings.iter().map(|it| ErrorEntry::new(it)));
         let recording = recording_refusals(config);
-        let mut refusals: Vec<_> = match &outcome.and_then(Publication::with_identity) {
+        let is_served = outcome.is_ok();
+        let mut refusals: Vec<_> = match &outcome.and_then(Publication::whole) {
             Ok(_) => Vec::new(),
             Err(refusals) => refusals
                 .iter()
@@ -154,6 +159,7 @@ impl Report {
             chain_limit_bytes: MAX_CHAIN_BYTES,
             warnings,
             refusals,
+            is_served,
         }
     }
 
@@ -166,6 +172,7 @@ impl Report {
             chain_limit_bytes: MAX_CHAIN_BYTES,
             warnings: Vec::new(),
             refusals: vec![RefusalEntry::new(error)],
+            is_served: false,
         }
     }
 
@@ -193,7 +200,21 @@ impl Report {
             counted(self.refusals.len(), "error"),
             counted(self.warnings.len(), "warning")
         );
+        self.write_bad_sites(&mut text);
         text
+    }
+
+    /// What becomes of sites whose trouble concerns no other.
+    fn write_bad_sites(&self, text: &mut String) {
+        let bad = self.inventory.sites.iter().filter(|site| !site.ok);
+        let bad: Vec<_> = bad.map(|site| format!("`{}`", site.name)).collect();
+        if self.is_served && !bad.is_empty() {
+            let _ = write!(
+                text,
+                "\n`serve` starts without site {}, whose devices are answered 503; a reload keeps its last announcement",
+                bad.join(", ")
+            );
+        }
     }
 
     fn write_chain(&self, text: &mut String) {
@@ -253,7 +274,8 @@ fn write_site(text: &mut String, site: &SiteEntry) {
         [] => "default".to_owned(),
         hosts => hosts.join(", "),
     };
-    let _ = writeln!(text, "site `{}` ({hosts})", site.name);
+    let refused = if site.ok { "" } else { ": refused" };
+    let _ = writeln!(text, "site `{}` ({hosts}){refused}", site.name);
     for (label, value) in [
         ("cert_url", &site.cert_url),
         ("hash", &site.hash),

@@ -15,7 +15,8 @@ use crate::platform::{default_reload_socket_path, request_reload};
 
 /// Have the running daemon read its files again, and wait for the outcome.
 ///
-/// Fails if the daemon refuses them; it then serves what it served before. For a daemon that runs
+/// Fails if the daemon refuses them; it then serves what it served before. Fails too if only a site is bad: the
+/// others are served as the files say, and the bad one keeps what it had. For a daemon that runs
 /// under the systemd units, whose `systemctl reload` does this.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  engage-host reload")]
@@ -32,9 +33,12 @@ impl Reload {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
         let Self { socket, json } = self;
         let socket = socket.unwrap_or_else(default_reload_socket_path);
-        let ReloadOutcome { refusals } = request(&socket)?;
-        if !refusals.is_empty() {
-            return Err(Failure::from_errors(refusals));
+        let ReloadOutcome {
+            refusals,
+            bad_sites,
+        } = request(&socket)?;
+        if !(refusals.is_empty() && bad_sites.is_empty()) {
+            return Err(Failure::from_errors(refusals.into_iter().chain(bad_sites)));
         }
         if json {
             print_json(&ReloadReport { ok: true })?;

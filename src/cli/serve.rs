@@ -28,6 +28,9 @@ pub(super) struct Serve {
     /// First create whatever is missing, as `init` does
     #[arg(long)]
     init: bool,
+    /// Do not start unless everything can be served: every site, and TLS
+    #[arg(long)]
+    strict: bool,
     #[command(flatten)]
     listen: ListenOverrides,
 }
@@ -61,6 +64,7 @@ impl Serve {
         let Self {
             config: path,
             init,
+            strict,
             listen,
         } = self;
         if init {
@@ -72,7 +76,7 @@ impl Serve {
         let sockets = Sockets::bind(&config)?;
         let shutdown =
             platform::shutdown_requested().map_err(SystemError::new("listen for stop signals"))?;
-        Box::pin(daemon::run(source, config, sockets, shutdown))
+        Box::pin(daemon::run(source, config, sockets, strict, shutdown))
             .await
             .map_err(|error| match error {
                 RunError::Store(error) => error.into(),

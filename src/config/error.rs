@@ -6,31 +6,12 @@ use std::path::{Path, PathBuf};
 use miette::Diagnostic;
 
 use super::syntax_hint::syntax_hint;
-use engage_wire::HostName;
 use engage_wire::ReadError;
 use engage_wire::diagnostic::hint;
-use engage_wire::site::SiteName;
 
 /// Why a configuration file cannot be used.
 #[derive(Debug, Diagnostic, thiserror::Error)]
 pub enum ConfigError {
-    /// A Host header value would select two sites.
-    #[error(
-        "configuration file `{}` gives {} to two sites, `{one}` and `{other}`; allowed: one site each",
-        path.display(),
-        host.as_ref().map_or_else(|| "no `hosts`".to_owned(), |host| format!("host `{host}`"))
-    )]
-    #[diagnostic(code("ambiguous-host"), help("{}", ambiguous_host_hint(host.as_ref())))]
-    AmbiguousHost {
-        /// The file.
-        path: PathBuf,
-        /// The host; `None` when both sites have no `hosts`.
-        host: Option<HostName>,
-        /// The site named first.
-        one: SiteName,
-        /// The site named later.
-        other: SiteName,
-    },
     /// A path that no file has: an escape sequence was meant as a part of it.
     #[error(
         "configuration file `{}` names the path {value:?}, which contains a tab, a line feed or another control character",
@@ -148,15 +129,6 @@ impl ConfigError {
             hint: syntax_hint(text, &source),
             source: Box::new(source),
         }
-    }
-}
-
-fn ambiguous_host_hint(host: Option<&HostName>) -> &'static str {
-    match host {
-        None => {
-            "the one site without `hosts` is the default; give the other its Host header values"
-        }
-        Some(_) => "remove the host from one of them",
     }
 }
 

@@ -12,7 +12,6 @@ mod source;
 mod syntax_hint;
 mod webhook;
 
-use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
@@ -51,7 +50,7 @@ pub struct Config {
     pub http: HttpConfig,
     /// The TLS listener.
     pub https: HttpsConfig,
-    /// At least one, with distinct hosts, at most one without hosts.
+    /// At least one.
     #[serde(default, rename = "site")]
     pub sites: Vec<SiteConfig>,
     /// Deadlines and bounds.
@@ -141,7 +140,9 @@ impl Config {
         let mut config: Self =
             toml::from_str(text).map_err(|source| ConfigError::syntax(path, text, source))?;
         path.clone_into(&mut config.path);
-        config.check_sites()?;
+        if config.sites.is_empty() {
+            return Err(ConfigError::NoSite { path: config.path });
+        }
         config.make_paths_absolute()?;
         Ok(config)
     }
@@ -152,29 +153,6 @@ impl Config {
         self.base_url
             .clone()
             .unwrap_or_else(|| BaseUrl::from_listener(http))
-    }
-
-    /// The site that each Host header value selects must be one.
-    fn check_sites(&self) -> Result<(), ConfigError> {
-        let path = || self.path.clone();
-        if self.sites.is_empty() {
-            return Err(ConfigError::NoSite { path: path() });
-        }
-        let mut owners: HashMap<Option<&HostName>, &SiteName> = HashMap::new();
-        for SiteConfig { name, hosts, .. } in &self.sites {
-            let default_site = hosts.is_empty().then_some(None);
-            for host in hosts.iter().map(Some).chain(default_site) {
-                if let Some(other) = owners.insert(host, name) {
-                    return Err(ConfigError::AmbiguousHost {
-                        path: path(),
-                        host: host.cloned(),
-                        one: other.clone(),
-                        other: name.clone(),
-                    });
-                }
-            }
-        }
-        Ok(())
     }
 
     /// Whether each listener can have its port. Whether `[::]` leaves `0.0.0.0` alone is for the

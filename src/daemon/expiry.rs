@@ -106,6 +106,7 @@ mod tests {
                 not_after: end,
             },
             fingerprint: "AA".into(),
+            is_sent: true,
         };
         let mut watch = ExpiryWatch::default();
         let warned: Vec<_> = (-120..=3)
@@ -125,6 +126,7 @@ mod tests {
                 not_after: end,
             },
             fingerprint: "AA".into(),
+            is_sent: true,
         };
         let mut watch = ExpiryWatch::default();
         assert_eq!(watch.due(&expiry, clock::add_days(end, -3)), Some(3));

@@ -40,15 +40,17 @@ use watch::FileFingerprint;
 pub(crate) use reload_outcome::ReloadOutcome;
 pub(crate) use store::{refusals as recording_refusals, warnings as recording_warnings};
 
-/// Serves `config` on `sockets` until `shutdown` completes with the reason, then drains.
+/// Serves `config` on `sockets` until `shutdown` completes with the reason, then drains. With
+/// `strict`, only if it can begin with all of it.
 pub(crate) async fn run(
     source: ConfigSource,
     config: Config,
     sockets: Sockets,
+    strict: bool,
     shutdown: impl Future<Output = &'static str>,
 ) -> Result<(), RunError> {
     let drain_seconds = config.limits.drain.as_secs();
-    let running = Running::start(source, config, sockets)?;
+    let running = Running::start(source, config, sockets, strict)?;
     let reason = shutdown.await;
     info!("received {reason}; draining for at most {drain_seconds} s");
     running.drain().await;
@@ -87,14 +89,19 @@ struct Running {
 
 impl Running {
     /// Must be called inside the runtime.
-    fn start(source: ConfigSource, config: Config, sockets: Sockets) -> Result<Self, RunError> {
+    fn start(
+        source: ConfigSource,
+        config: Config,
+        sockets: Sockets,
+        strict: bool,
+    ) -> Result<Self, RunError> {
         platform::survive_file_size_limit()?;
         let signals = ReloadSignals::new()?;
         let requests = ReloadRequests::listen();
         let http = sockets.http_address()?;
         let files = FileFingerprint::read(&config);
         let base_url = ToldBaseUrl::new(&config, http);
-        let published = CurrentPublication::new(publication(&config, &base_url.url)?);
+        let published = CurrentPublication::new(publication(&config, &base_url.url, strict)?);
         let Recording { call_in, delivery } = store::open(&config, &published)?;
         let app = Arc::new(App::new(published, call_in));
         let probe = WatchdogProbe::default();
@@ -181,16 +188,34 @@ fn log_warnings(warnings: &[Warning]) {
     }
 }
 
+/// Sites whose devices are not told what is configured.
+fn log_bad_sites(publication: &Publication) {
+    for site in publication.bad_sites() {
+        for refusal in site.refusals.iter() {
+            error!(
+                code = %code(refusal),
+                site = site.name.as_str(),
+                "{site} until this is mended: {}",
+                one_line(refusal)
+            );
+        }
+    }
+}
+
 /// What is published first, or why nothing is.
 ///
 /// Where only the time of the server's chain stands against it, devices are at least told in clear
 /// text which certificate to install: a restart must not take that from them.
-fn publication(config: &Config, base_url: &BaseUrl) -> Result<Publication, Refusals> {
+fn publication(config: &Config, base_url: &BaseUrl, strict: bool) -> Result<Publication, Refusals> {
     let Validation {
         warnings, outcome, ..
-    } = validate(config, base_url, clock::now());
+    } = validate(config, base_url, clock::now(), None);
     log_warnings(&warnings);
-    let publication = outcome?;
+    let mut publication = outcome?;
+    if strict {
+        publication = publication.whole()?;
+    }
+    log_bad_sites(&publication);
     for refusal in publication
         .identity()
         .err()

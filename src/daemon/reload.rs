@@ -15,13 +15,13 @@ use tokio::time::{interval, timeout};
 use tracing::{info, warn};
 
 use super::base_url::ToldBaseUrl;
-use super::log_warnings;
 use super::reload_outcome::{ReloadOutcome, ReloadRefusal};
 use super::reload_requests::ReloadRequests;
 use super::watch::{FileFingerprint, FileWatcher};
+use super::{log_bad_sites, log_warnings};
 use crate::config::{Config, ConfigSource};
 use crate::platform::{ReloadSignals, service_manager};
-use crate::publication::{Validation, validate};
+use crate::publication::{Publication, Validation, validate};
 use crate::routes::App;
 use engage_store::Credentials;
 use engage_wire::clock;
@@ -37,7 +37,7 @@ pub(super) struct Reloader {
     pub(super) app: Arc<App>,
     /// Notified after each reload, refused or not.
     pub(super) reloaded: Arc<Notify>,
-    /// Whether a reload was tried because the server certificate has become valid.
+    /// Whether a reload was tried because a certificate has become valid.
     pub(super) is_time_spent: bool,
 }
 
@@ -77,11 +77,10 @@ impl Reloader {
 
     /// Why to reload although neither files nor anybody ask for it.
     fn due(&mut self) -> Option<&'static str> {
-        let publication = self.app.published.current();
-        if publication.identity().is_err() && publication.is_valid_at(clock::now()) {
+        if self.app.published.current().is_time_right_at(clock::now()) {
             // If it is refused for another reason, somebody has to mend that.
             return (!std::mem::replace(&mut self.is_time_spent, true))
-                .then_some("the server certificate is valid now");
+                .then_some("a certificate is valid now");
         }
         self.is_time_spent = false;
         let is_stale = self.base_url.is_stale(self.http);
@@ -97,12 +96,16 @@ impl Reloader {
             Ok(candidate) => (Some(candidate.files.clone()), self.replace(candidate)),
             Err(refusal) => (None, Err(vec![refusal])),
         };
-        let outcome = ReloadOutcome::from(replaced);
+        let publication = self.app.published.current();
+        let outcome = ReloadOutcome::new(replaced, publication.bad_sites());
         outcome.log();
+        if outcome.is_ok() {
+            log_bad_sites(&publication);
+        }
         let now = clock::now().as_second();
         let metrics = &self.app.metrics;
         metrics.reloaded(outcome.is_ok(), started.elapsed(), now);
-        service_manager::ready(&outcome.status(&self.app.published.current()));
+        service_manager::ready(&outcome.status(&publication));
         self.reloaded.notify_one();
         (files, outcome)
     }
@@ -112,9 +115,10 @@ impl Reloader {
     async fn read(&self) -> Result<Candidate, ReloadRefusal> {
         let (source, http) = (self.source.clone(), self.http);
         let told = self.base_url.clone();
+        let in_force = self.app.published.current_arc();
         let credentials_file = self.config.devices.credentials_file.clone();
         let reading = tokio::task::spawn_blocking(move || {
-            Candidate::read(&source, http, &told, credentials_file.as_deref())
+            Candidate::read(&source, http, &told, &in_force, credentials_file.as_deref())
         });
         timeout(READ_TIMEOUT, reading)
             .await
@@ -213,12 +217,13 @@ impl Candidate {
         source: &ConfigSource,
         http: SocketAddr,
         told: &ToldBaseUrl,
+        in_force: &Publication,
         credentials_file: Option<&Path>,
     ) -> Result<Self, ReloadRefusal> {
         let config = source.load().map_err(|error| ReloadRefusal::new(&error))?;
         let files = FileFingerprint::read(&config);
         let base_url = told.next(&config, http);
-        let validation = validate(&config, &base_url.url, clock::now());
+        let validation = validate(&config, &base_url.url, clock::now(), Some(in_force));
         let credentials = credentials_file.map(Credentials::load).transpose();
         Ok(Self {
             credentials: credentials.map_err(|error| ReloadRefusal::new(&error))?,

@@ -1,24 +1,28 @@
 //! What a reload came to, for the log, the service manager, and whoever asked for it.
 
 use std::fmt;
+use std::fmt::Write as _;
 
 use miette::Diagnostic;
 use serde::{Deserialize, Serialize};
 use tracing::{error, info};
 
-use crate::publication::Publication;
+use crate::publication::{BadSite, Publication};
 use engage_wire::diagnostic::{causes, code, hint, one_line};
 
 /// The status line of a daemon that serves `publication`.
 pub(super) fn serving(publication: &Publication) -> String {
-    match publication.identity() {
+    let mut text = match publication.identity() {
         Ok(_) => "serving".to_owned(),
         Err(refusals) => {
             let reasons: Vec<_> = refusals.iter().map(ToString::to_string).collect();
-            let reasons = reasons.join("; ");
-            shortened(&format!("serving in clear text only: {reasons}"))
+            format!("serving in clear text only: {}", reasons.join("; "))
         }
+    };
+    if let Some((first, others)) = publication.bad_sites().split_first() {
+        let _ = write!(text, "; {first}{}", and_more(others.len()));
     }
+    shortened(&text)
 }
 
 /// As the daemon tells it to `engage-host reload`: one JSON document.
@@ -26,17 +30,24 @@ pub(super) fn serving(publication: &Publication) -> String {
 pub(crate) struct ReloadOutcome {
     /// None: the new state is in force. Else the previous one stays in force.
     pub(crate) refusals: Vec<ReloadRefusal>,
-}
-
-impl From<Result<(), Vec<ReloadRefusal>>> for ReloadOutcome {
-    fn from(replaced: Result<(), Vec<ReloadRefusal>>) -> Self {
-        Self {
-            refusals: replaced.err().unwrap_or_default(),
-        }
-    }
+    /// What is wrong with sites that are not in the new state.
+    #[serde(default)]
+    pub(crate) bad_sites: Vec<ReloadRefusal>,
 }
 
 impl ReloadOutcome {
+    /// `bad_sites` are those of what is in force now.
+    pub(super) fn new(replaced: Result<(), Vec<ReloadRefusal>>, bad_sites: &[BadSite]) -> Self {
+        let bad_sites = bad_sites.iter().flat_map(ReloadRefusal::of_site);
+        Self {
+            bad_sites: match replaced {
+                Ok(()) => bad_sites.collect(),
+                Err(_) => Vec::new(),
+            },
+            refusals: replaced.err().unwrap_or_default(),
+        }
+    }
+
     pub(super) fn is_ok(&self) -> bool {
         self.refusals.is_empty()
     }
@@ -60,10 +71,7 @@ impl ReloadOutcome {
             return serving(publication);
         };
         let reason = shortened(&one_line(first));
-        let others = match others.len() {
-            0 => String::new(),
-            count => format!(" (and {count} more, see the log)"),
-        };
+        let others = and_more(others.len());
         format!("reload refused, serving the previous state: {reason}{others}")
     }
 }
@@ -85,6 +93,14 @@ impl ReloadRefusal {
             hint: hint(error),
         }
     }
+
+    fn of_site(site: &BadSite) -> impl Iterator<Item = Self> {
+        site.refusals.iter().map(move |refusal| {
+            let refusal = Self::new(refusal);
+            let message = format!("the new state is in force, but {site}: {}", refusal.message);
+            Self { message, ..refusal }
+        })
+    }
 }
 
 impl Diagnostic for ReloadRefusal {
@@ -94,6 +110,13 @@ impl Diagnostic for ReloadRefusal {
 
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
         Some(Box::new(&self.hint))
+    }
+}
+
+fn and_more(count: usize) -> String {
+    match count {
+        0 => String::new(),
+        count => format!(" (and {count} more, see the log)"),
     }
 }
 

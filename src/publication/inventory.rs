@@ -39,6 +39,8 @@ pub struct CertificateEntry {
 pub struct SiteEntry {
     /// Its name.
     pub name: String,
+    /// Whether its devices would accept what it says.
+    pub ok: bool,
     /// Its Host header values; empty for the default site.
     pub hosts: Vec<String>,
     /// What its devices are told.

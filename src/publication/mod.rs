@@ -5,6 +5,7 @@
 
 mod inventory;
 mod refusal;
+mod site;
 mod static_files;
 mod validate;
 mod warning;
@@ -19,15 +20,18 @@ use rustls::server::ClientHello;
 
 use crate::tls::TlsIdentity;
 use engage_wire::HostName;
-use engage_wire::pki::{Certificate, Fingerprint, Validity};
-use engage_wire::site::{Announcement, SiteName};
+use engage_wire::pki::{Certificate, DevicePath, ServerChain, Validity};
+use engage_wire::site::SiteName;
 use jiff::Timestamp;
 
 pub use inventory::{CertificateEntry, Inventory, SiteEntry};
 pub use refusal::{Refusal, Refusals};
+pub use site::{BadSite, NoAnnouncement, PublishedSite};
 pub use static_files::FileName;
 pub use validate::{Validation, validate};
 pub use warning::Warning;
+
+use site::SiteSlot;
 
 /// The publication in force, shared by both listeners and replaced as one value.
 #[derive(Clone, Debug)]
@@ -56,6 +60,12 @@ impl CurrentPublication {
         self.current().identity().ok().cloned()
     }
 
+    /// The publication in force at this moment, to be looked at for long.
+    #[must_use]
+    pub fn current_arc(&self) -> Arc<Publication> {
+        self.0.load_full()
+    }
+
     /// The publication in force at this moment.
     #[must_use]
     pub fn current(&self) -> Guard<Arc<Publication>> {
@@ -63,31 +73,22 @@ impl CurrentPublication {
     }
 }
 
-/// What devices are told and given. Exists only if a device would accept all of it.
+/// What devices are told and given. Exists only if the devices of some site would accept all that
+/// they are.
 #[derive(Debug)]
 pub struct Publication {
     /// By the exact path of the request.
     certificates: HashMap<String, Bytes>,
-    sites: HashMap<HostName, Arc<PublishedSite>>,
+    sites: HashMap<HostName, SiteSlot>,
     /// The one without `hosts`.
-    default_site: Option<Arc<PublishedSite>>,
+    default_site: Option<SiteSlot>,
+    /// How many sites are announced as they are configured.
+    good_sites: usize,
+    bad_sites: Vec<BadSite>,
     /// What the TLS listener proves itself with, or why devices would refuse it now.
     identity: Result<TlsIdentity, Refusals>,
     expiries: Vec<Expiry>,
     chain_bytes: usize,
-}
-
-/// What the devices of one site are told.
-#[derive(Debug)]
-pub struct PublishedSite {
-    /// Its name.
-    pub name: SiteName,
-    /// What they are told.
-    pub announcement: Announcement,
-    /// SHA-256 fingerprint of the announced certificate.
-    pub fingerprint: Fingerprint,
-    /// The announced certificate.
-    pub anchor: Arc<Certificate>,
 }
 
 /// When one of the certificates ends.
@@ -101,6 +102,8 @@ pub struct Expiry {
     pub validity: Validity,
     /// SHA-256 fingerprint.
     pub fingerprint: String,
+    /// Whether every device is sent it; else only those of some site know it.
+    pub is_sent: bool,
 }
 
 impl Publication {
@@ -110,31 +113,105 @@ impl Publication {
         self.certificates.get(path).cloned()
     }
 
-    /// The site that a Host header selects.
-    #[must_use]
-    pub fn site(&self, host_header: Option<&str>) -> Option<&PublishedSite> {
+    /// The site that a Host header selects. The default site does not answer for a bad one: its
+    /// devices have another key.
+    pub fn site(&self, host_header: Option<&str>) -> Result<&PublishedSite, NoAnnouncement> {
         let selected = match host_header {
             Some(host) if !self.sites.is_empty() => {
                 HostName::from_host_header(host).and_then(|host| self.sites.get(&host))
             }
             _ => None,
         };
-        selected.or(self.default_site.as_ref()).map(Arc::as_ref)
+        match selected.or(self.default_site.as_ref()) {
+            Some(SiteSlot::Published(site)) => Ok(site),
+            Some(SiteSlot::Withheld) => Err(NoAnnouncement::Withheld),
+            None => Err(NoAnnouncement::NoSite),
+        }
     }
 
     /// What the devices of some site are told to trust.
     #[must_use]
     pub fn any_anchor(&self) -> Option<&Certificate> {
-        let mut sites = self.default_site.iter().chain(self.sites.values());
-        sites.next().map(|site| &*site.anchor)
+        self.anchors().next()
     }
 
-    fn are_anchors_valid_at(&self, now: Timestamp) -> bool {
-        let mut sites = self.default_site.iter().chain(self.sites.values());
-        sites.all(|site| {
-            let validity = site.anchor.validity();
-            !validity.is_early(now) && !validity.is_over(now)
+    /// Whether the certificate that the devices of some site trust is valid.
+    #[must_use]
+    pub fn has_valid_anchor_at(&self, now: Timestamp) -> bool {
+        let mut validities = self.anchors().map(Certificate::validity);
+        validities.any(|validity| !validity.is_early(now) && !validity.is_over(now))
+    }
+
+    fn anchors(&self) -> impl Iterator<Item = &Certificate> {
+        let slots = self.default_site.iter().chain(self.sites.values());
+        slots.filter_map(|slot| match slot {
+            SiteSlot::Published(site) => Some(&*site.anchor),
+            SiteSlot::Withheld => None,
         })
+    }
+
+    /// How many sites are announced as they are configured.
+    #[must_use]
+    pub fn good_sites(&self) -> usize {
+        self.good_sites
+    }
+
+    /// Those that are not, in the order of the configuration.
+    #[must_use]
+    pub fn bad_sites(&self) -> &[BadSite] {
+        &self.bad_sites
+    }
+
+    /// What was announced for `host`, or by default, to the devices of the site of this name.
+    fn announced(&self, host: Option<&HostName>, name: &SiteName) -> Option<&PublishedSite> {
+        let slot = match host {
+            Some(host) => self.sites.get(host),
+            None => self.default_site.as_ref(),
+        };
+        match slot? {
+            SiteSlot::Published(site) if site.name == *name => Some(site),
+            _ => None,
+        }
+    }
+
+    /// Has `slot` answer for `hosts`, or, where there are none, for all that no other site names.
+    fn put(&mut self, hosts: &[HostName], slot: &SiteSlot) {
+        if hosts.is_empty() {
+            self.default_site = Some(slot.clone());
+        }
+        let by_host = hosts.iter().map(|host| (host.clone(), slot.clone()));
+        self.sites.extend(by_host);
+    }
+
+    /// Answers nobody at `host` unless some site does.
+    fn withhold(&mut self, host: Option<&HostName>) {
+        match host {
+            Some(host) => {
+                let slot = self.sites.entry(host.clone());
+                slot.or_insert(SiteSlot::Withheld);
+            }
+            None => {
+                self.default_site.get_or_insert(SiteSlot::Withheld);
+            }
+        }
+    }
+
+    /// Notes the ends and the size of what a device counts that is sent `chain`.
+    fn count(&mut self, path: &DevicePath, chain: &ServerChain) {
+        self.chain_bytes = self.chain_bytes.max(path.size());
+        for (role, certificate) in path.roles() {
+            let fingerprint = certificate.fingerprint().to_string();
+            let mut known = self.expiries.iter();
+            if !known.any(|known| known.fingerprint == fingerprint) {
+                self.expiries.push(Expiry {
+                    role: role.to_string(),
+                    subject: certificate.subject().to_owned(),
+                    validity: certificate.validity(),
+                    fingerprint,
+                    is_sent: chain.certificates().contains(certificate),
+                });
+            }
+        }
     }
 
     /// When each certificate of the chain and above ends, the server's first.
@@ -161,11 +238,21 @@ impl Publication {
         Ok(Self { identity, ..self })
     }
 
-    /// Whether the time of every certificate has begun and is not over.
+    /// The same if the TLS listener can prove itself and every site is good, or why not.
+    pub fn whole(self) -> Result<Self, Refusals> {
+        if self.identity.is_ok() && self.bad_sites.is_empty() {
+            return Ok(self);
+        }
+        let identity = self.identity.err().into_iter().flatten();
+        let sites = self.bad_sites.into_iter().flat_map(|site| site.refusals);
+        Err(identity.chain(sites).collect())
+    }
+
+    /// Whether something was withheld only for the time of a certificate, which is right now.
     #[must_use]
-    pub fn is_valid_at(&self, now: Timestamp) -> bool {
-        self.expiries
-            .iter()
-            .all(|it| !it.validity.is_early(now) && !it.validity.is_over(now))
+    pub fn is_time_right_at(&self, now: Timestamp) -> bool {
+        let sites = self.bad_sites.iter().map(|site| &site.refusals);
+        let mut withheld = self.identity.as_ref().err().into_iter().chain(sites);
+        withheld.any(|refusals| refusals.are_over_at(now))
     }
 }

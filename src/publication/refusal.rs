@@ -1,5 +1,6 @@
 //! What a device would reject, so that it is not published.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
@@ -7,14 +8,33 @@ use std::path::PathBuf;
 use miette::Diagnostic;
 
 use crate::tls::KeyMismatch;
-use engage_wire::diagnostic::{explained, io_hint};
+use engage_wire::HostName;
+use engage_wire::diagnostic::{causes, explained, io_hint};
 use engage_wire::pki::LoadError;
 use engage_wire::pki::device_profile::Violation;
 use engage_wire::site::{CertUrlError, KeyFileError, SiteName};
+use jiff::Timestamp;
 
 /// Why something cannot be published.
 #[derive(Debug, Diagnostic, thiserror::Error)]
 pub enum Refusal {
+    /// A Host header value would select two sites.
+    #[error(
+        "configuration file `{}` gives {} to two sites, `{one}` and `{other}`; allowed: one site each",
+        path.display(),
+        host.as_ref().map_or_else(|| "no `hosts`".to_owned(), |host| format!("host `{host}`"))
+    )]
+    #[diagnostic(code("ambiguous-host"), help("{}", ambiguous_host_hint(host.as_ref())))]
+    AmbiguousHost {
+        /// The configuration file.
+        path: PathBuf,
+        /// The host; `None` when both sites have no `hosts`.
+        host: Option<HostName>,
+        /// The site named first.
+        one: SiteName,
+        /// The site named later.
+        other: SiteName,
+    },
     /// The URL of a site's certificate is too long.
     #[error("site `{site}`")]
     #[diagnostic(
@@ -110,27 +130,54 @@ pub enum Refusal {
 impl Refusal {
     /// Whether it may go away by itself, and may have come by itself.
     pub(super) fn is_about_time(&self) -> bool {
-        matches!(
-            self,
-            Self::Certificate(Violation::Expired { .. } | Violation::NotYetValid { .. })
-        )
+        matches!(self, Self::Certificate(violation) if violation.is_about_time())
+    }
+
+    /// Whether it is about time, and the clock that shows `now` says otherwise.
+    fn is_over_at(&self, now: Timestamp) -> bool {
+        match self {
+            Self::Certificate(Violation::Expired { not_after, .. }) => now <= *not_after,
+            Self::Certificate(Violation::NotYetValid { not_before, .. }) => now >= *not_before,
+            _ => false,
+        }
+    }
+
+    /// What tells it from others, whichever site it was found for.
+    fn text(&self) -> String {
+        match self {
+            Self::Chain { path, source, .. } => format!("{}{}", path.display(), causes(source)),
+            other => causes(other),
+        }
     }
 }
 
-/// One or more refusals, in the order in which they were found.
+/// What is refused, in the order in which it was found.
 #[derive(Debug)]
 pub struct Refusals(Vec<Refusal>);
 
 impl Refusals {
-    /// `None` when there is nothing to refuse.
-    #[must_use]
-    pub fn new(refusals: Vec<Refusal>) -> Option<Self> {
-        (!refusals.is_empty()).then_some(Self(refusals))
-    }
-
     /// Each refusal.
     pub fn iter(&self) -> impl Iterator<Item = &Refusal> {
         self.0.iter()
+    }
+
+    /// Whether nothing but the clock stood against what is refused, and now does no longer.
+    #[must_use]
+    pub fn are_over_at(&self, now: Timestamp) -> bool {
+        self.iter().all(|refusal| refusal.is_over_at(now))
+    }
+}
+
+/// What several sites share is said once.
+impl FromIterator<Refusal> for Refusals {
+    fn from_iter<I: IntoIterator<Item = Refusal>>(refusals: I) -> Self {
+        let mut said = HashSet::new();
+        let refusals = refusals.into_iter();
+        Self(
+            refusals
+                .filter(|refusal| said.insert(refusal.text()))
+                .collect(),
+        )
     }
 }
 
@@ -151,6 +198,15 @@ impl fmt::Display for Refusals {
 }
 
 impl std::error::Error for Refusals {}
+
+fn ambiguous_host_hint(host: Option<&HostName>) -> &'static str {
+    match host {
+        None => {
+            "the one site without `hosts` is the default; give the other its Host header values"
+        }
+        Some(_) => "remove the host from one of them",
+    }
+}
 
 fn for_site(site: Option<&SiteName>) -> String {
     site.map_or_else(String::new, |site| format!(" for site `{site}`"))

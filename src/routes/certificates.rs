@@ -11,6 +11,7 @@ use super::error::{ApiError, with_type};
 use super::{App, JSON, requested_host};
 use crate::adoption::Fetch;
 use crate::connection::{Connection, ListenerKind};
+use crate::publication::NoAnnouncement;
 use engage_store::DeviceId;
 
 /// `GET /swordfish/lock/certificates/current`: what the devices of a site are to install.
@@ -21,7 +22,10 @@ pub(super) async fn announcement(
 ) -> Result<Response, ApiError> {
     let publication = app.published.current();
     let host = requested_host(request.uri(), request.headers());
-    let site = publication.site(host).ok_or(ApiError::NotFound)?;
+    let site = publication.site(host).map_err(|why| match why {
+        NoAnnouncement::NoSite => ApiError::NotFound,
+        NoAnnouncement::Withheld => ApiError::SiteWithheld,
+    })?;
     let fetch = Fetch {
         fingerprint: site.fingerprint,
         at: Timestamp::now(),

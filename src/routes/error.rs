@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
+use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::JSON;
@@ -20,6 +20,8 @@ pub(super) enum ApiError {
     MethodNotAllowed,
     /// 404: every unknown path.
     NotFound,
+    /// 503: what the site is configured to announce would be rejected.
+    SiteWithheld,
     /// 503: nothing was stored, so nothing is acknowledged.
     StorageUnavailable,
     /// 401 and not 403, after which some firmware stops retrying (PROTOCOL.md section 3).
@@ -47,6 +49,10 @@ impl ApiError {
                 r#"{"error":"method not allowed"}"#,
             ),
             Self::NotFound => (StatusCode::NOT_FOUND, r#"{"error":"not found"}"#),
+            Self::SiteWithheld => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                r#"{"error":"site unavailable"}"#,
+            ),
             Self::StorageUnavailable => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 r#"{"error":"storage unavailable"}"#,
@@ -67,6 +73,10 @@ impl IntoResponse for ApiError {
                 let scheme = HeaderValue::from_static("Basic realm=\"engage-host\"");
                 response.headers_mut().insert(WWW_AUTHENTICATE, scheme);
             }
+            Self::SiteWithheld => {
+                let headers = response.headers_mut();
+                headers.insert(RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
+            }
             Self::LimitReached(limit) => {
                 response.extensions_mut().insert(RefusedBy(limit));
             }
@@ -86,3 +96,6 @@ pub(super) fn with_type(content_type: &'static str, body: Body) -> Response {
     response.headers_mut().insert(CONTENT_TYPE, content_type);
     response
 }
+
+/// Mended files are noticed within seconds, by people within minutes.
+const RETRY_AFTER_SECONDS: &str = "60";

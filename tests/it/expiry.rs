@@ -164,7 +164,7 @@ fn a_clock_that_is_set_after_the_start_brings_the_tls_listener_back() {
     assert!(line.contains("is valid from"), "{line}");
     assert_eq!(get(daemon.http, ANNOUNCEMENT).status(), 200);
     set_clock(&installation, 3);
-    daemon.wait_for("reloading: the server certificate is valid now");
+    daemon.wait_for("reloading: a certificate is valid now");
     daemon.wait_for("reloaded:");
     // Our own clients go by the true time: that it is read at all shows that it is let in.
     let mut caller = connect(daemon.https);

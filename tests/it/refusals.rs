@@ -198,17 +198,23 @@ fn certificates_out_of_their_time() {
     let root = Chain::issue(|[_, _, root]| root.days = (-20, -10));
     assert_chain_refused("expired_root", &["expired"], &root, |_| {});
     let server = Chain::issue(|[server, ..]| server.days = (-20, -10));
-    assert_check_refused("expired_server", &["expired"], &server);
+    assert_check_refused("expired_server", &["expired"], &server, |_| {});
     let intermediate = Chain::issue(|[_, intermediate, _]| intermediate.days = (-20, -10));
-    assert_check_refused("expired_intermediate", &["expired"], &intermediate);
+    assert_check_refused("expired_intermediate", &["expired"], &intermediate, |_| {});
     let early = Chain::issue(|[server, ..]| server.days = (10, 20));
-    assert_check_refused("not_yet_valid", &["not-yet-valid"], &early);
+    assert_check_refused("not_yet_valid", &["not-yet-valid"], &early, |_| {});
 }
 
-/// For what `serve` serves in clear text all the same.
-fn assert_check_refused(name: &str, codes: &[&str], chain: &Chain) {
+/// For what `serve` serves in clear text all the same, or but for one site.
+fn assert_check_refused(
+    name: &str,
+    codes: &[&str],
+    chain: &Chain,
+    spoil: impl FnOnce(&Installation),
+) {
     let installation = Installation::new(chain);
     installation.set_base_url("http://10.44.68.128");
+    spoil(&installation);
     assert_eq!(installation.refusal_codes(), codes, "{name}");
     let checked = installation.check(&[]);
     assert_eq!(checked.code, Some(1), "{name}");
@@ -257,7 +263,7 @@ fn sites_that_contradict_each_other() {
         let text = fs_err::read_to_string(&path).unwrap();
         fs_err::write(path, text.split_once("[[site]]").unwrap().0).unwrap();
     });
-    assert_refused("two_files_of_one_name", &["same-name"], |it| {
+    assert_check_refused("two_files_of_one_name", &["same-name"], standard(), |it| {
         it.write("pki/partner_CA.der", &standard().intermediate.der);
         let annex = site("Annex", "hosts = [\"a.example.com\"]");
         it.edit(

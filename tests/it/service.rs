@@ -151,6 +151,22 @@ fn the_reload_command_fails_and_says_why_the_daemon_refused() {
 }
 
 #[test]
+fn the_reload_command_fails_for_one_bad_site_although_the_rest_is_in_force() {
+    let (installation, daemon) = with_runtime_directory();
+    let before = get(daemon.http, ANNOUNCEMENT).json("hash");
+    installation.write("pki/site.key", "c3".repeat(32));
+    let annex = "[[site]]\nname = \"Annex\"\nkey_file = \"pki/annex.key\"\nhosts = [\"annex\"]\n\
+                 certificate = \"static/Device_Certificates/partner_CA.der\"\n\n[[site]]";
+    installation.edit("[[site]]", annex);
+    let finished = run(&mut reload(&installation));
+    assert_eq!(finished.code, Some(1));
+    let errors = finished.errors();
+    let expected = "error: the new state is in force, but site `Annex` is answered 503: ";
+    assert!(errors.starts_with(expected), "{errors}");
+    assert_ne!(before, get(daemon.http, ANNOUNCEMENT).json("hash"));
+}
+
+#[test]
 fn the_reload_command_says_that_there_is_no_daemon() {
     let (installation, daemon) = with_runtime_directory();
     daemon.terminate();

@@ -1,5 +1,7 @@
 //! Sites by Host header.
 
+mod bad;
+
 use crate::harness::{Daemon, Installation, Response, exchange, standard};
 
 const TWO_SITES: &str = r#"

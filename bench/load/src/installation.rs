@@ -127,6 +127,7 @@ fn announcement(config: &Config) -> Outcome<Vec<u8>> {
         config,
         &config.base_url_at(config.http.listen),
         clock::now(),
+        None,
     );
     let publication = proof
         .outcome
@@ -134,7 +135,7 @@ fn announcement(config: &Config) -> Outcome<Vec<u8>> {
     publication
         .site(None)
         .map(|site| site.announcement.body().to_vec())
-        .ok_or_else(|| Trouble::new("there is no default site"))
+        .map_err(|_| Trouble::new("there is no default site"))
 }
 
 const MARK: &str = ".bench-compare";

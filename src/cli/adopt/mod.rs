@@ -18,7 +18,7 @@ use clap::Args;
 use super::init::staging::{NewFile, create_data_dir, lock_folder_of, remove_staged, write_all};
 use super::output::{ErrorEntry, Failure, print, print_json};
 use crate::config::ListenOverrides;
-use crate::publication::validate;
+use crate::publication::{Publication, validate};
 use devices::DeviceFiles;
 use engage_wire::clock;
 use error::AdoptError;
@@ -140,8 +140,8 @@ impl Adoption {
     fn into_report(self, written: Written) -> Report {
         let config = &self.target.config;
         let base_url = config.base_url_at(config.http.listen);
-        let validation = validate(config, &base_url, clock::now());
-        let refusals = match validation.outcome {
+        let validation = validate(config, &base_url, clock::now(), None);
+        let refusals = match validation.outcome.and_then(Publication::whole) {
             Ok(_) => Vec::new(),
             Err(refusals) => refusals.iter().map(|it| ErrorEntry::new(it)).collect(),
         };

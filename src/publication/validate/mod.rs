@@ -1,10 +1,11 @@
 //! The proof: everything that a device would check, checked first.
 
 mod checks;
+mod kept;
 mod report;
 mod site;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -12,8 +13,9 @@ use bytes::Bytes;
 
 use super::inventory::Inventory;
 use super::refusal::{Refusal, Refusals};
+use super::site::{BadSite, SiteSlot};
 use super::static_files::{FileName, StaticCertificates};
-use super::{Expiry, Publication, Warning};
+use super::{Publication, Warning};
 use crate::config::{BaseUrl, Config};
 use crate::tls::TlsIdentity;
 use engage_wire::pki::device_profile::{DeviceProfile, Judgement};
@@ -22,7 +24,7 @@ use engage_wire::pki::{
 };
 use jiff::Timestamp;
 use report::Report;
-use site::{Anchor, ValidatedSite};
+use site::{Anchor, GoodSite};
 
 /// What a proof found.
 #[derive(Debug)]
@@ -31,121 +33,107 @@ pub struct Validation {
     pub inventory: Inventory,
     /// What devices accept, but somebody should look at.
     pub warnings: Vec<Warning>,
-    /// What can be served, or why nothing is. Where only the time of the server's chain stands
+    /// What can be served: every site but the bad ones, of which some is good. Or everything that is
+    /// wrong, where that concerns all. Where of this only the time of the server's chain stands
     /// against it, what can be served in clear text: devices can still be told which certificate
     /// to install, and fetch it.
     pub outcome: Result<Publication, Refusals>,
 }
 
-/// Reads every file that `config` names and proves that a device would accept what they say.
+/// Reads every file that `config` names and proves that a device would accept what they say. A bad
+/// site keeps what is announced for it `in_force`.
 ///
 /// Finds as much as it can before it gives up: whoever repairs a configuration at night wants
 /// all of its faults at once.
 #[must_use]
-pub fn validate(config: &Config, base_url: &BaseUrl, now: Timestamp) -> Validation {
+pub fn validate(
+    config: &Config,
+    base_url: &BaseUrl,
+    now: Timestamp,
+    in_force: Option<&Publication>,
+) -> Validation {
     let mut validator = Validator {
         config,
         base_url,
+        in_force,
         report: Report::new(now),
         inventory: Inventory::default(),
         anchors: HashMap::new(),
-        expiries: Vec::new(),
         served: BTreeMap::new(),
+        announced: HashSet::new(),
     };
-    let publication = validator.publication();
-    let Validator {
-        report: Report {
-            warnings, refusals, ..
-        },
-        inventory,
-        ..
-    } = validator;
+    let outcome = validator.outcome();
     Validation {
-        inventory,
-        warnings,
-        outcome: match (publication, Refusals::new(refusals)) {
-            (Some(publication), None) => Ok(publication),
-            (Some(publication), Some(refusals))
-                if refusals.iter().all(Refusal::is_about_time)
-                    && publication.are_anchors_valid_at(now) =>
-            {
-                Ok(Publication {
-                    identity: Err(refusals),
-                    ..publication
-                })
-            }
-            (_, Some(refusals)) => Err(refusals),
-            (None, None) => unreachable!("nothing is withheld without a refusal"),
-        },
+        inventory: validator.inventory,
+        warnings: validator.report.warnings,
+        outcome,
     }
 }
 
 struct Validator<'a> {
     config: &'a Config,
     base_url: &'a BaseUrl,
+    in_force: Option<&'a Publication>,
     report: Report,
     inventory: Inventory,
-    /// Announced certificates by file: thousands of sites may share one.
-    anchors: HashMap<PathBuf, Option<Arc<Anchor>>>,
-    expiries: Vec<Expiry>,
+    /// Announced certificates that hold, by file: thousands of sites may share one.
+    anchors: HashMap<PathBuf, Arc<Anchor>>,
     /// What is served under which file name, and where it came from.
     served: BTreeMap<FileName, (PathBuf, Certificate)>,
+    /// Which of these a site announces.
+    announced: HashSet<FileName>,
 }
 
 impl Validator<'_> {
-    /// `None` only after at least one refusal.
-    fn publication(&mut self) -> Option<Publication> {
+    fn outcome(&mut self) -> Result<Publication, Refusals> {
         self.check_base_url();
         self.check_sites();
         let chain = self.chain();
         let identity = chain.as_ref().and_then(|chain| self.identity(chain));
         self.load_static_files();
         let root = self.root();
-        let sites: Vec<_> = self
-            .config
-            .sites
-            .iter()
-            .map(|site| self.site(site, chain.as_ref(), root.as_ref()))
-            .collect();
+        let (good, mut bad) = self.judge_sites(chain.as_ref(), root.as_ref());
+        let publication = chain.zip(identity).map(|(chain, identity)| {
+            let mut publication = publish(identity, good, &chain);
+            self.keep(&mut publication, &mut bad, &chain, root.as_ref());
+            publication
+        });
         self.inventory.served_files = self.served.len();
-        let sites = sites.into_iter().collect::<Option<Vec<_>>>()?;
-        Some(self.assemble(identity?, sites))
+        let for_all = std::mem::take(&mut self.report.refusals);
+        let bad_sites = bad.into_iter().map(|site| site.site);
+        match publication {
+            Some(publication)
+                if publication.good_sites > 0 && for_all.iter().all(Refusal::is_about_time) =>
+            {
+                Ok(self.complete(publication, for_all, bad_sites.collect()))
+            }
+            // What no site can be announced for is not served either: a chain is only proven from
+            // what some device trusts.
+            _ => {
+                let of_sites = bad_sites.flat_map(|site| site.refusals);
+                Err(for_all.into_iter().chain(of_sites).collect())
+            }
+        }
     }
 
-    fn assemble(&mut self, identity: TlsIdentity, sites: Vec<ValidatedSite>) -> Publication {
-        let certificates = std::mem::take(&mut self.served)
-            .into_iter()
-            .map(|(name, (_, certificate))| {
-                (
-                    name.request_path(),
-                    Bytes::copy_from_slice(certificate.der()),
-                )
-            })
-            .collect();
-        let chain_bytes = self
-            .inventory
-            .sites
-            .iter()
-            .filter_map(|site| site.chain_bytes)
-            .max();
-        let mut publication = Publication {
-            certificates,
-            sites: HashMap::new(),
-            default_site: None,
-            identity: Ok(identity),
-            expiries: std::mem::take(&mut self.expiries),
-            chain_bytes: chain_bytes.unwrap_or(0),
-        };
-        for ValidatedSite { hosts, site } in sites {
-            let site = Arc::new(site);
-            if hosts.is_empty() {
-                publication.default_site = Some(site);
-                continue;
-            }
-            let by_host = hosts.into_iter().map(|host| (host, Arc::clone(&site)));
-            publication.sites.extend(by_host);
+    fn complete(
+        &mut self,
+        publication: Publication,
+        for_all: Vec<Refusal>,
+        bad_sites: Vec<BadSite>,
+    ) -> Publication {
+        let served = std::mem::take(&mut self.served).into_iter();
+        let certificates = served.map(|(name, (_, certificate))| {
+            let der = Bytes::copy_from_slice(certificate.der());
+            (name.request_path(), der)
+        });
+        let withheld = (!for_all.is_empty()).then(|| Err(for_all.into_iter().collect()));
+        Publication {
+            certificates: certificates.collect(),
+            bad_sites,
+            identity: withheld.unwrap_or(publication.identity),
+            ..publication
         }
-        publication
     }
 
     /// The server's chain, its length aside: that depends on what a site announces.
@@ -210,4 +198,24 @@ impl Validator<'_> {
             }
         }
     }
+}
+
+/// Announces the sites that are good.
+fn publish(identity: TlsIdentity, good: Vec<GoodSite>, chain: &ServerChain) -> Publication {
+    let mut publication = Publication {
+        certificates: HashMap::new(),
+        sites: HashMap::new(),
+        default_site: None,
+        good_sites: good.len(),
+        bad_sites: Vec::new(),
+        identity: Ok(identity),
+        expiries: Vec::new(),
+        chain_bytes: 0,
+    };
+    for GoodSite { hosts, site, path } in good {
+        let slot = SiteSlot::Published(Arc::new(site));
+        publication.put(&hosts, &slot);
+        publication.count(&path, chain);
+    }
+    publication
 }

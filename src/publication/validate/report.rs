@@ -10,12 +10,13 @@ use engage_wire::diagnostic::causes;
 use engage_wire::pki::device_profile::Violation;
 use engage_wire::site::SiteName;
 
-/// Refusals and warnings, each said once however many sites it concerns.
+/// Refusals and warnings, each said once.
 #[derive(Debug)]
 pub(super) struct Report {
     /// The one "now" of the validation.
     pub(super) now: Timestamp,
     pub(super) warnings: Vec<Warning>,
+    /// Of the site that is looked at, or what concerns all.
     pub(super) refusals: Vec<Refusal>,
     said: HashSet<String>,
 }
@@ -37,10 +38,7 @@ impl Report {
     }
 
     pub(super) fn refuse(&mut self, refusal: impl Into<Refusal>) {
-        let refusal = refusal.into();
-        if self.said.insert(causes(&refusal)) {
-            self.refusals.push(refusal);
-        }
+        self.refusals.push(refusal.into());
     }
 
     /// What the device profile holds against the chain in `path`, as announced by `site`.

@@ -1,66 +1,114 @@
 //! What one site announces, and whether its devices can build a path to it.
 
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
 use super::Validator;
-use crate::config::SiteConfig;
+use crate::config::{Config, SiteConfig};
 use crate::publication::inventory::{CertificateEntry, SiteEntry};
 use crate::publication::static_files::FileName;
-use crate::publication::{Expiry, PublishedSite, Refusal, Warning};
+use crate::publication::{BadSite, PublishedSite, Refusal, Warning};
 use engage_wire::HostName;
 use engage_wire::pki::device_profile::{DeviceProfile, Judgement};
 use engage_wire::pki::{Certificate, DevicePath, ServerChain, load_certificate_der};
-use engage_wire::site::{Announcement, CertUrl, SiteKey};
+use engage_wire::site::{Announcement, CertUrl, CertUrlError, SiteKey};
 
 /// An announced certificate, and the path that a device builds to it.
 pub(super) struct Anchor {
     certificate: Arc<Certificate>,
-    /// Absent when the server's chain itself was refused.
-    path_bytes: Option<usize>,
+    /// Absent when the server's chain itself was refused, or does not lead there.
+    path: Option<Arc<DevicePath>>,
 }
 
 /// What a site's devices are told.
-pub(super) struct ValidatedSite {
+pub(super) struct GoodSite {
     pub(super) hosts: Vec<HostName>,
     pub(super) site: PublishedSite,
+    pub(super) path: Arc<DevicePath>,
 }
 
-impl Validator<'_> {
-    pub(super) fn site(
+/// What a site's devices would reject.
+pub(super) struct RefusedSite<'a> {
+    pub(super) config: &'a SiteConfig,
+    /// Whether the server's chain leads to what it is configured to announce.
+    pub(super) is_anchored: bool,
+    pub(super) site: BadSite,
+}
+
+impl<'a> Validator<'a> {
+    /// Each site by itself.
+    pub(super) fn judge_sites(
+        &mut self,
+        chain: Option<&ServerChain>,
+        root: Option<&Certificate>,
+    ) -> (Vec<GoodSite>, Vec<RefusedSite<'a>>) {
+        let for_all = std::mem::take(&mut self.report.refusals);
+        let (mut good, mut bad) = (Vec::new(), Vec::new());
+        let mut ambiguous = ambiguous_hosts(self.config);
+        for (at, config) in self.config.sites.iter().enumerate() {
+            self.report.refusals = ambiguous.remove(&at).unwrap_or_default();
+            good.extend(self.site(config, chain, root));
+            if !self.report.refusals.is_empty() {
+                bad.push(RefusedSite {
+                    config,
+                    is_anchored: self.anchors.contains_key(&config.certificate),
+                    site: BadSite {
+                        name: config.name.clone(),
+                        refusals: self.report.refusals.drain(..).collect(),
+                        is_kept: false,
+                    },
+                });
+            }
+        }
+        self.report.refusals = for_all;
+        (good, bad)
+    }
+
+    fn site(
         &mut self,
         site: &SiteConfig,
         chain: Option<&ServerChain>,
         root: Option<&Certificate>,
-    ) -> Option<ValidatedSite> {
+    ) -> Option<GoodSite> {
         let anchor = self.anchor(site, chain, root);
         let key = self.site_key(site);
-        let cert_url = self.cert_url(site, anchor.as_deref());
-        let announcement = match (&anchor, key, cert_url) {
-            (Some(anchor), Some(key), Some(url)) => {
+        let file = self.file_name(site, anchor.as_deref());
+        let announcement = match (&anchor, key, &file) {
+            (Some(anchor), Some(key), Some((_, url))) => {
                 let hash = key.announcement_hash(anchor.certificate.der());
-                Some(Announcement::new(url, hash))
+                Some(Announcement::new(url.clone(), hash))
             }
             _ => None,
         };
+        let is_good = self.report.refusals.is_empty();
+        let path = anchor.as_ref().and_then(|anchor| anchor.path.clone());
         self.inventory.sites.push(SiteEntry {
             name: site.name.to_string(),
+            ok: is_good,
             hosts: site.hosts.iter().map(HostName::to_string).collect(),
             cert_url: announcement.as_ref().map(|it| it.cert_url().to_string()),
             hash: announcement.as_ref().map(|it| it.hash().to_string()),
             fingerprint_sha256: anchor
                 .as_ref()
                 .map(|it| it.certificate.fingerprint().to_string()),
-            chain_bytes: anchor.as_ref().and_then(|it| it.path_bytes),
+            chain_bytes: path.as_ref().map(|path| path.size()),
         });
-        Some(ValidatedSite {
+        if !is_good {
+            return None;
+        }
+        let ((file_name, _), anchor) = (file?, anchor?);
+        self.serve(&file_name, &site.certificate, &anchor.certificate);
+        Some(GoodSite {
             hosts: site.hosts.clone(),
             site: PublishedSite {
                 name: site.name.clone(),
                 announcement: announcement?,
-                fingerprint: anchor.as_ref()?.certificate.fingerprint(),
-                anchor: Arc::clone(&anchor?.certificate),
+                fingerprint: anchor.certificate.fingerprint(),
+                anchor: Arc::clone(&anchor.certificate),
+                file_name,
             },
+            path: path?,
         })
     }
 
@@ -87,8 +135,12 @@ impl Validator<'_> {
         Some(key)
     }
 
-    /// Where devices fetch the announced certificate, which is served there.
-    fn cert_url(&mut self, site: &SiteConfig, anchor: Option<&Anchor>) -> Option<CertUrl> {
+    /// Under which name the announced certificate is served, and where devices fetch it.
+    fn file_name(
+        &mut self,
+        site: &SiteConfig,
+        anchor: Option<&Anchor>,
+    ) -> Option<(FileName, CertUrl)> {
         let SiteConfig {
             name, certificate, ..
         } = site;
@@ -97,34 +149,38 @@ impl Validator<'_> {
             path: certificate.clone(),
         });
         let file_name = self.report.accept(file_name)?;
-        let url = CertUrl::new(format!("{}{}", self.base_url, file_name.request_path()));
-        if let Some(anchor) = anchor {
-            self.serve(file_name, certificate, &anchor.certificate);
+        if let Some((other, existing)) = self.served.get(&file_name)
+            && anchor.is_some_and(|anchor| *anchor.certificate != *existing)
+        {
+            let same_name = Refusal::SameName {
+                name: file_name.to_string(),
+                one: certificate.clone(),
+                other: other.clone(),
+            };
+            self.report.refuse(same_name);
         }
-        self.report.accept(url.map_err(|source| Refusal::CertUrl {
-            site: name.clone(),
-            source,
-        }))
+        let url = self
+            .cert_url(&file_name)
+            .map_err(|source| Refusal::CertUrl {
+                site: name.clone(),
+                source,
+            });
+        Some((file_name, self.report.accept(url)?))
+    }
+
+    pub(super) fn cert_url(&self, file_name: &FileName) -> Result<CertUrl, CertUrlError> {
+        CertUrl::new(format!("{}{}", self.base_url, file_name.request_path()))
     }
 
     /// Serves an announced certificate by its file name, from the bytes that are hashed.
-    fn serve(&mut self, name: FileName, path: &Path, certificate: &Certificate) {
-        match self.served.get(&name) {
-            Some((other, existing)) if existing != certificate => {
-                self.report.refuse(Refusal::SameName {
-                    name: name.to_string(),
-                    one: path.to_owned(),
-                    other: other.clone(),
-                });
-            }
-            _ => {
-                self.served
-                    .insert(name, (path.to_owned(), certificate.clone()));
-            }
+    pub(super) fn serve(&mut self, name: &FileName, path: &Path, certificate: &Certificate) {
+        if self.announced.insert(name.clone()) {
+            let file = (path.to_owned(), certificate.clone());
+            self.served.insert(name.clone(), file);
         }
     }
 
-    /// The announced certificate of a site, proven once for each distinct file.
+    /// The announced certificate of a site, proven once for each distinct file where it holds.
     fn anchor(
         &mut self,
         site: &SiteConfig,
@@ -132,19 +188,21 @@ impl Validator<'_> {
         root: Option<&Certificate>,
     ) -> Option<Arc<Anchor>> {
         if let Some(known) = self.anchors.get(&site.certificate) {
-            return known.clone();
+            return Some(Arc::clone(known));
         }
+        let refused_before = self.report.refusals.len();
         let certificate = load_certificate_der("announced certificate", &site.certificate);
-        let anchor = self.report.accept(certificate).map(|certificate| {
-            let path = chain.and_then(|chain| self.device_path(site, chain, &certificate, root));
-            Arc::new(Anchor {
-                path_bytes: path.map(|path| path.size()),
-                certificate: Arc::new(certificate),
-            })
+        let certificate = self.report.accept(certificate)?;
+        let path = chain.and_then(|chain| self.device_path(site, chain, &certificate, root));
+        let anchor = Arc::new(Anchor {
+            path: path.map(Arc::new),
+            certificate: Arc::new(certificate),
         });
-        self.anchors
-            .insert(site.certificate.clone(), anchor.clone());
-        anchor
+        if self.report.refusals.len() == refused_before {
+            self.anchors
+                .insert(site.certificate.clone(), Arc::clone(&anchor));
+        }
+        Some(anchor)
     }
 
     /// What a device that trusts only `anchor` makes of the chain, within its limits.
@@ -180,20 +238,11 @@ impl Validator<'_> {
     fn note(&mut self, path: &DevicePath) {
         for (role, certificate) in path.roles() {
             let fingerprint = certificate.fingerprint().to_string();
-            if self
-                .expiries
-                .iter()
-                .any(|known| known.fingerprint == fingerprint)
-            {
+            let mut known = self.inventory.certificates.iter();
+            if known.any(|known| known.fingerprint_sha256 == fingerprint) {
                 continue;
             }
             let validity = certificate.validity();
-            self.expiries.push(Expiry {
-                role: role.to_string(),
-                subject: certificate.subject().to_owned(),
-                validity,
-                fingerprint: fingerprint.clone(),
-            });
             self.inventory.certificates.push(CertificateEntry {
                 role: role.to_string(),
                 subject: certificate.subject().to_owned(),
@@ -205,4 +254,31 @@ impl Validator<'_> {
             });
         }
     }
+}
+
+/// What is held against sites, by their number, that claim a host of another: a device there cannot
+/// be told whose key it has.
+fn ambiguous_hosts(config: &Config) -> HashMap<usize, Vec<Refusal>> {
+    let mut owners = HashMap::new();
+    let mut refusals: HashMap<_, Vec<_>> = HashMap::new();
+    for (at, site) in config.sites.iter().enumerate() {
+        let default_site = site.hosts.is_empty().then_some(None);
+        for host in site.hosts.iter().map(Some).chain(default_site) {
+            let Some((owner, other)) = owners.insert(host, (at, site)) else {
+                continue;
+            };
+            for refused in BTreeSet::from([owner, at]) {
+                refusals
+                    .entry(refused)
+                    .or_default()
+                    .push(Refusal::AmbiguousHost {
+                        path: config.path.clone(),
+                        host: host.cloned(),
+                        one: other.name.clone(),
+                        other: site.name.clone(),
+                    });
+            }
+        }
+    }
+    refusals
 }

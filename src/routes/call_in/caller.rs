@@ -101,6 +101,7 @@ impl CallIn {
             .published
             .current()
             .site(host)
+            .ok()
             .map(|site| site.name.to_string());
         let seen = DeviceObservation::Seen {
             address,

@@ -51,3 +51,8 @@ pub(super) struct CertificateLabels {
     pub(super) role: String,
     pub(super) subject: String,
 }
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+pub(super) struct SiteLabels {
+    pub(super) state: &'static str,
+}

@@ -8,7 +8,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
-use super::labels::{CertificateLabels, ResultLabels};
+use super::labels::{CertificateLabels, ResultLabels, SiteLabels};
 use super::{latency_histogram, register, register_with_unit};
 use crate::publication::Publication;
 
@@ -19,6 +19,7 @@ pub(super) struct PublicationMetrics {
     last_reload: Gauge,
     not_after: Family<CertificateLabels, Gauge>,
     chain_size: Gauge,
+    sites: Family<SiteLabels, Gauge>,
 }
 
 impl PublicationMetrics {
@@ -51,6 +52,12 @@ impl PublicationMetrics {
                 Unit::Bytes,
                 Gauge::default(),
             ),
+            sites: register(
+                registry,
+                "sites",
+                "Sites: served as configured, kept at their last announcement, or withheld (503)",
+                Family::default(),
+            ),
         }
     }
 
@@ -76,6 +83,16 @@ impl PublicationMetrics {
         }
         self.chain_size
             .set(i64::try_from(publication.chain_bytes()).unwrap_or(i64::MAX));
+        let bad_sites = publication.bad_sites();
+        let kept = bad_sites.iter().filter(|site| site.is_kept).count();
+        for (state, sites) in [
+            ("served", publication.good_sites()),
+            ("kept", kept),
+            ("withheld", bad_sites.len() - kept),
+        ] {
+            let sites = i64::try_from(sites).unwrap_or(i64::MAX);
+            self.sites.get_or_create(&SiteLabels { state }).set(sites);
+        }
     }
 }
 

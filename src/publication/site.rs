@@ -1,0 +1,64 @@
+//! Sites as the publication knows them: announced, or why not.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::Refusals;
+use super::static_files::FileName;
+use engage_wire::pki::{Certificate, Fingerprint};
+use engage_wire::site::{Announcement, SiteName};
+
+/// What the devices of one site are told.
+#[derive(Clone, Debug)]
+pub struct PublishedSite {
+    /// Its name.
+    pub name: SiteName,
+    /// What they are told.
+    pub announcement: Announcement,
+    /// SHA-256 fingerprint of the announced certificate.
+    pub fingerprint: Fingerprint,
+    /// The announced certificate.
+    pub anchor: Arc<Certificate>,
+    /// The file as which it is served.
+    pub(super) file_name: FileName,
+}
+
+/// What answers the devices of a host.
+#[derive(Clone, Debug)]
+pub(super) enum SiteSlot {
+    Published(Arc<PublishedSite>),
+    /// A bad site that never announced anything.
+    Withheld,
+}
+
+/// Why the devices of a host are told nothing.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum NoAnnouncement {
+    /// No site answers there.
+    NoSite,
+    /// The site's devices would reject what it says.
+    Withheld,
+}
+
+/// A site whose devices would reject what its configuration and its files say now.
+#[derive(Debug)]
+pub struct BadSite {
+    /// Its name.
+    pub name: SiteName,
+    /// Why they would.
+    pub refusals: Refusals,
+    /// Whether they are told what they were told before; else they are answered 503.
+    pub is_kept: bool,
+}
+
+/// What becomes of its devices.
+impl fmt::Display for BadSite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, is_kept, .. } = self;
+        if *is_kept {
+            write!(f, "site `{name}` keeps its last announcement")
+        } else {
+            write!(f, "site `{name}` is answered 503")
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! What the devices of a bad site are still told.
+
+use std::sync::Arc;
+
+use super::Validator;
+use super::site::RefusedSite;
+use crate::publication::site::SiteSlot;
+use crate::publication::{Publication, PublishedSite};
+use engage_wire::HostName;
+use engage_wire::pki::device_profile::{DeviceProfile, Judgement};
+use engage_wire::pki::{Certificate, DevicePath, ServerChain};
+use engage_wire::site::Announcement;
+
+impl Validator<'_> {
+    /// Puts what was announced last into the slots of bad sites, and nothing into those that never
+    /// announced anything.
+    pub(super) fn keep(
+        &mut self,
+        publication: &mut Publication,
+        bad: &mut [RefusedSite<'_>],
+        chain: &ServerChain,
+        root: Option<&Certificate>,
+    ) {
+        for refused in bad {
+            let hosts = &refused.config.hosts;
+            let default_site = hosts.is_empty().then_some(None);
+            refused.site.is_kept = true;
+            for host in hosts.iter().map(Some).chain(default_site) {
+                let hosts = host.map(std::slice::from_ref).unwrap_or_default();
+                if let Some((site, path)) = self.kept(refused, host, chain, root) {
+                    publication.put(hosts, &SiteSlot::Published(Arc::new(site)));
+                    publication.count(&path, chain);
+                } else {
+                    refused.site.is_kept = false;
+                    publication.withhold(host);
+                }
+            }
+        }
+    }
+
+    /// What is announced for `host` to the devices of this site, if it holds beside all that is new.
+    ///
+    /// A chain that does not lead to it, nor to what the site is to announce from now on, would
+    /// lock its devices out: that is the chain's trouble, which concerns all.
+    fn kept(
+        &mut self,
+        refused: &RefusedSite<'_>,
+        host: Option<&HostName>,
+        chain: &ServerChain,
+        root: Option<&Certificate>,
+    ) -> Option<(PublishedSite, DevicePath)> {
+        let name = &refused.config.name;
+        let last = self.in_force?.announced(host, name)?;
+        let Judgement {
+            accepted: path,
+            violations,
+        } = DeviceProfile::new(self.report.now).check_anchor(chain, &last.anchor, root);
+        // That its time is over is no news to its devices.
+        let violations = violations.into_iter();
+        let violations: Vec<_> = violations
+            .filter(|it| it.is_refusal() && !it.is_about_time())
+            .collect();
+        if !violations.is_empty() {
+            if !refused.is_anchored {
+                let path = &self.config.https.certificate;
+                self.report.add(violations, path, Some(name));
+            }
+            return None;
+        }
+        let file_name = &last.file_name;
+        let served = self.served.get(file_name);
+        let is_other = served.is_some_and(|(_, served)| *served != *last.anchor);
+        if is_other && self.announced.contains(file_name) {
+            return None;
+        }
+        let url = self.cert_url(file_name).ok()?;
+        let announcement = Announcement::new(url, last.announcement.hash());
+        self.serve(file_name, &refused.config.certificate, &last.anchor);
+        let site = PublishedSite {
+            announcement,
+            ..last.clone()
+        };
+        Some((site, path?))
+    }
+}

@@ -4,6 +4,7 @@ mod bodies;
 mod callers;
 mod databases;
 mod directory;
+mod parsers;
 mod replay;
 
 const CONFIG: &str = "/swordfish/lock/Config";

@@ -80,6 +80,16 @@ pub(super) fn text_or_number(value: &RawValue) -> Option<Cow<'_, str>> {
     }
 }
 
+/// Whether a JSON value is a number, by its beginning.
+pub(super) fn is_number(value: &str) -> bool {
+    value.starts_with(|first: char| first == '-' || first.is_ascii_digit())
+}
+
+/// Whether a number has a value for parsers that read it as binary64: `1e999` has none.
+pub(super) fn is_finite(number: &str) -> bool {
+    number.parse::<f64>().is_ok_and(f64::is_finite)
+}
+
 /// The same JSON without white space, commas before a closing bracket, or a byte order mark.
 ///
 /// Looks only at strings and brackets: whether the result is JSON is for the parser to say.
@@ -104,6 +114,10 @@ pub(super) fn minified(text: &str) -> String {
     }
     small
 }
+
+/// Longer than any that means something, and well under what common parsers read: Jackson 1,000
+/// characters, Python 4,300 digits.
+pub(super) const MAX_NUMBER_CHARS: usize = 256;
 
 #[cfg(test)]
 mod tests {

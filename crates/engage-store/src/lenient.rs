@@ -10,6 +10,11 @@ use std::fmt::{self, Write as _};
 use std::iter::Peekable;
 use std::str::CharIndices;
 
+use serde_json::value::RawValue;
+
+use super::body_error::BodyError;
+use super::json::{MAX_NUMBER_CHARS, is_finite, is_number};
+
 /// What was read of a body.
 #[derive(Debug, Default)]
 pub(crate) struct Mended {
@@ -41,12 +46,9 @@ pub(crate) enum Note {
     LongMembers,
 }
 
-/// Nested deeper than anything that a device means, and than common parsers read.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct TooDeep;
-
 /// Reads a body.
-pub(crate) fn mend(body: &[u8]) -> Result<Mended, TooDeep> {
+/// Fails where it holds what common parsers do not read, and so no line may hold.
+pub(crate) fn mend(body: &[u8]) -> Result<Mended, BodyError> {
     let mut notes = Notes::default();
     let text = decode(body, &mut notes);
     if let Ok(inner) = serde_json::from_str::<String>(text.trim_matches(is_padding))
@@ -157,7 +159,7 @@ impl<'a> Mender<'a> {
         }
     }
 
-    fn run(mut self) -> Result<Mended, TooDeep> {
+    fn run(mut self) -> Result<Mended, BodyError> {
         while let Some((at, character)) = self.rest.next() {
             match character {
                 ' ' | '\t' | '\r' | '\n' | '\u{feff}' => {}
@@ -169,7 +171,7 @@ impl<'a> Mender<'a> {
                 ',' => self.comma(),
                 ':' => self.colon(),
                 character if character.is_control() => self.note(Note::TextAround),
-                _ => self.token(at),
+                _ => self.token(at)?,
             }
         }
         if !self.closing.is_empty() {
@@ -181,9 +183,9 @@ impl<'a> Mender<'a> {
         Ok(self.mended)
     }
 
-    fn open(&mut self, closing: char) -> Result<(), TooDeep> {
+    fn open(&mut self, closing: char) -> Result<(), BodyError> {
         if self.closing.len() >= MAX_NESTING {
-            return Err(TooDeep);
+            return Err(BodyError::TooDeep);
         }
         self.begin_value();
         self.closing.push(closing);
@@ -249,22 +251,18 @@ impl<'a> Mender<'a> {
 
     /// After a backslash.
     fn escape(&mut self) {
-        let is_escape = match self.rest.peek() {
-            Some((_, '"' | '\\' | '/' | 'b' | 'f' | 'n' | 'r' | 't')) => true,
-            Some((at, 'u')) => self
-                .text
-                .get(at + 1..at + 5)
-                .is_some_and(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit())),
-            _ => false,
+        let length = match self.rest.peek() {
+            Some((_, '"' | '\\' | '/' | 'b' | 'f' | 'n' | 'r' | 't')) => 1,
+            Some((at, 'u')) => unicode_escape_length(&self.text[*at..]),
+            _ => 0,
         };
-        self.out.push('\\');
-        if is_escape {
-            self.out
-                .extend(self.rest.next().map(|(_, escaped)| escaped));
-        } else {
+        if length == 0 {
             self.note(Note::InString);
             self.out.push('\\');
         }
+        self.out.push('\\');
+        let escaped = self.rest.by_ref().take(length);
+        self.out.extend(escaped.map(|(_, character)| character));
     }
 
     fn comma(&mut self) {
@@ -288,7 +286,7 @@ impl<'a> Mender<'a> {
     }
 
     /// A number, `true`, `false`, `null`, or something that JSON does not know.
-    fn token(&mut self, start: usize) {
+    fn token(&mut self, start: usize) -> Result<(), BodyError> {
         let mut end = self.text.len();
         while let Some((at, character)) = self.rest.peek() {
             if character.is_ascii_whitespace()
@@ -302,21 +300,22 @@ impl<'a> Mender<'a> {
         }
         if self.closing.is_empty() {
             self.note(Note::TextAround);
-            return;
+            return Ok(());
         }
         if end == self.text.len() {
             // It may go on where the body was cut.
-            return;
+            return Ok(());
         }
         self.begin_value();
         let token = &self.text[start..end];
-        if serde_json::from_str::<&serde_json::value::RawValue>(token).is_ok() {
+        if is_common_json(token)? {
             self.out.push_str(token);
         } else {
             self.note(Note::Token);
             self.out.push_str(&serde_json::json!(token).to_string());
         }
         self.is_after_value = true;
+        Ok(())
     }
 
     fn begin_value(&mut self) {
@@ -349,6 +348,33 @@ impl<'a> Mender<'a> {
     fn note(&mut self, note: Note) {
         self.mended.notes.add(note);
     }
+}
+
+/// The characters of `u00fc`, or of a whole pair such as `ud83d\\ude00`; 0 for what names no character:
+/// half a pair is refused by some parsers, and replaced by others.
+fn unicode_escape_length(text: &str) -> usize {
+    let unit = |at: usize| {
+        let digits = text.get(at..at + 4)?;
+        let is_hex = digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+        is_hex.then(|| u16::from_str_radix(digits, 16).ok())?
+    };
+    let is_pair = text.get(5..7) == Some("\\u") && matches!(unit(7), Some(0xDC00..=0xDFFF));
+    match unit(1) {
+        Some(0xD800..=0xDBFF) if is_pair => 11,
+        Some(0xD800..=0xDFFF) | None => 0,
+        Some(_) => 5,
+    }
+}
+
+/// Whether it is JSON as it stands, and such that every parser reads it.
+fn is_common_json(token: &str) -> Result<bool, BodyError> {
+    if serde_json::from_str::<&RawValue>(token).is_err() {
+        return Ok(false);
+    }
+    if is_number(token) && token.len() > MAX_NUMBER_CHARS {
+        return Err(BodyError::LongNumber(token.len()));
+    }
+    Ok(!is_number(token) || is_finite(token))
 }
 
 fn is_padding(character: char) -> bool {
@@ -465,8 +491,43 @@ mod tests {
         assert!(mend(nested(MAX_NESTING).as_bytes()).is_ok());
         assert_eq!(
             mend(nested(MAX_NESTING + 1).as_bytes()).err(),
-            Some(TooDeep)
+            Some(BodyError::TooDeep)
         );
+    }
+
+    #[test]
+    fn numbers_that_some_parsers_do_not_read_are_refused_or_kept_as_strings() {
+        let number = |digits: usize| format!("[{},1]", "7".repeat(digits));
+        assert_eq!(
+            mended(number(MAX_NUMBER_CHARS)),
+            (vec![number(MAX_NUMBER_CHARS)], String::new())
+        );
+        assert_eq!(
+            mend(number(MAX_NUMBER_CHARS + 1).as_bytes()).err(),
+            Some(BodyError::LongNumber(MAX_NUMBER_CHARS + 1))
+        );
+        let (values, notes) = mended("[1e999,-1e999,1e308,1e-999,NaN,Infinity,-Infinity]");
+        assert_eq!(
+            values,
+            [r#"["1e999","-1e999",1e308,1e-999,"NaN","Infinity","-Infinity"]"#]
+        );
+        assert!(notes.contains("quoted"), "{notes}");
+    }
+
+    #[test]
+    fn half_a_surrogate_pair_is_no_escape_and_a_whole_one_is() {
+        let whole = r#"["\ud83d\ude00\u00fc"]"#;
+        assert_eq!(mended(whole), (vec![whole.to_owned()], String::new()));
+        for (body, expected) in [
+            (r#"["\ud83d"]"#, r#"["\\ud83d"]"#),
+            (r#"["\ude00\ud83d"]"#, r#"["\\ude00\\ud83d"]"#),
+            (r#"["\ud83d\u0041"]"#, r#"["\\ud83d\u0041"]"#),
+            (r#"["\ud83d\ud83d\ude00"]"#, r#"["\\ud83d\ud83d\ude00"]"#),
+        ] {
+            let (values, notes) = mended(body);
+            assert_eq!(values, [expected], "{body}");
+            assert!(notes.contains("backslashes"), "{notes}");
+        }
     }
 
     proptest! {

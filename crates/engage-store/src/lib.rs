@@ -7,6 +7,7 @@
 //! whose format and guarantees [`files`] describes. [`Database`] is what an integrator dropped for
 //! a device, and [`CallInWindow`] says when a device is to call next. [`Credentials`] says who may.
 
+mod body_error;
 mod clock;
 pub mod credentials;
 mod db;
@@ -29,6 +30,7 @@ mod serial;
 mod store;
 mod upload;
 
+pub use body_error::BodyError;
 pub use credentials::{Credentials, CredentialsError, LineProblem, credential_line};
 pub use db::{
     Database, DbContents, DbDuplicate, DbError, DbProblem, DbWarning, MAX_DB_BYTES, answer,
@@ -48,7 +50,7 @@ pub use files::{
 pub use handle::StoreHandle;
 pub use id::{DeviceId, UnknownDeviceId};
 pub use keep_days::{KeepDays, KeepDaysError};
-pub use record::{Alert, AuditBatch, BatchId, BodyError};
+pub use record::{Alert, AuditBatch, BatchId};
 pub use redact::redact;
 pub use schedule::{CallInHours, CallInWindow, CallTime, WindowError, parse_time_zone};
 pub use serial::SerialNumber;

@@ -7,9 +7,10 @@ use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use super::DeviceId;
+use super::body_error::BodyError;
 use super::event::Event;
 use super::json::{Object, elements};
-use super::lenient::{MAX_NESTING, Mended, Note, Notes, TooDeep, mend};
+use super::lenient::{Mended, Note, Notes, mend};
 
 /// The body of `POST /swordfish/lock/audit`.
 #[derive(Clone, Debug)]
@@ -60,7 +61,7 @@ pub(super) struct UploadedEvents {
 
 impl UploadedEvents {
     fn parse(body: &[u8]) -> Result<Self, BodyError> {
-        let Mended { values, mut notes } = mend(body).map_err(|TooDeep| BodyError::TooDeep)?;
+        let Mended { values, mut notes } = mend(body)?;
         if values.is_empty() {
             return Err(BodyError::NotAnObject);
         }
@@ -192,23 +193,6 @@ impl TryFrom<String> for BatchId {
     }
 }
 
-/// Why a body cannot be accepted. It belongs into the quarantine, for it will not come again.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-pub enum BodyError {
-    /// An event that is longer than any real one.
-    #[error("an event has {0} bytes; allowed: {MAX_EVENT_BYTES}")]
-    EventTooLong(usize),
-    /// Neither JSON nor nearly.
-    #[error("the body is not a JSON object")]
-    NotAnObject,
-    /// Nothing that could be an event.
-    #[error("the body holds no `asyncEvents`, `asyncEvent` or `event` that can be read")]
-    NoEvents,
-    /// Nested deeper than a device means anything.
-    #[error("the body is nested too deep; allowed: {MAX_NESTING} levels")]
-    TooDeep,
-}
-
 fn array(value: &str) -> Option<Vec<&RawValue>> {
     serde_json::from_str(value).ok()
 }
@@ -239,7 +223,7 @@ fn objects_within(text: &str) -> Vec<&RawValue> {
 const EVENTS: [&str; 2] = ["asyncEvents", "asyncEvent"];
 
 /// Real ones have some 50 bytes.
-const MAX_EVENT_BYTES: usize = 1024 * 1024;
+pub(super) const MAX_EVENT_BYTES: usize = 1024 * 1024;
 
 /// The longest line that a store writes or reads: an event twice, as it arrived and by member, and
 /// what else its body held.

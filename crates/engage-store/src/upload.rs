@@ -1,8 +1,8 @@
 //! What a device uploads of itself: its properties and parameters.
 
+use super::body_error::BodyError;
 use super::json::{Object, elements, text_or_number};
-use super::lenient::{Mended, TooDeep, mend};
-use super::record::BodyError;
+use super::lenient::{Mended, mend};
 use super::redact::redact;
 
 /// The body of `PUT /swordfish/lock/Config`, as it arrived.
@@ -20,7 +20,7 @@ impl ConfigUpload {
     ///
     /// [`AuditBatch`]: crate::AuditBatch
     pub fn parse(body: &[u8]) -> Result<Self, BodyError> {
-        let Mended { values, .. } = mend(body).map_err(|TooDeep| BodyError::TooDeep)?;
+        let Mended { values, .. } = mend(body)?;
         let mut objects = values
             .into_iter()
             .filter(|value| Object::parse(value).is_ok());

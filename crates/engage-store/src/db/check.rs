@@ -8,7 +8,7 @@ use std::fmt;
 use serde_json::value::RawValue;
 
 use crate::event::DeviceTime;
-use crate::json::{Object, elements, text_or_number};
+use crate::json::{MAX_NUMBER_CHARS, Object, elements, is_finite, is_number, text_or_number};
 
 /// Checks a whole file; what is sent but looks wrong comes back.
 pub(super) fn check(file: &Object<'_>) -> Result<Vec<DbWarning>, DbError> {
@@ -28,7 +28,7 @@ pub(super) fn check(file: &Object<'_>) -> Result<Vec<DbWarning>, DbError> {
         return Err(at.member("schedules").refused(DbProblem::NoSchedule));
     }
     for (name, value) in db.members() {
-        values(value, &at.member(name), MAX_DEPTH)?;
+        values(value, &at.member(name), MAX_DEPTH, known_value)?;
     }
     records::each(schedules, &at.member("schedules"), records::schedule)?;
     for (name, record) in [
@@ -40,8 +40,10 @@ pub(super) fn check(file: &Object<'_>) -> Result<Vec<DbWarning>, DbError> {
             records::each(list(value, &path)?, &path, record)?;
         }
     }
-    if let Some(config) = file.get("config") {
-        object(config, &root.member("config"))?;
+    if let Some(config) = member(file, "config") {
+        let path = root.member("config");
+        object(config, &path)?;
+        values(config, &path, MAX_DEPTH, |_, _, _| Ok(()))?;
     }
     Ok(check.warnings)
 }
@@ -102,6 +104,11 @@ pub enum DbProblem {
     /// Another type of value.
     #[error("is not {0}")]
     NotA(&'static str),
+    /// A number that common parsers do not read.
+    #[error(
+        "is a number of {0} characters; allowed: {MAX_NUMBER_CHARS} characters, less than 1.8e308"
+    )]
+    Number(usize),
     /// Members in another order than devices read them.
     #[error("comes after `{after}`; allowed: `deleteAll`, `delete`, `update`, `add` in this order")]
     Order {
@@ -258,28 +265,41 @@ fn known_members(
     }
 }
 
-/// Dates and credentials, wherever they are.
-fn values(value: &RawValue, path: &Path, depth: usize) -> Result<(), DbError> {
+type MemberCheck = fn(&str, &RawValue, &Path) -> Result<(), DbError>;
+
+/// What a value may hold wherever it is, and what its members may be.
+fn values(value: &RawValue, path: &Path, depth: usize, check: MemberCheck) -> Result<(), DbError> {
+    let text = value.get();
     if depth == 0 {
         return Err(path.refused(DbProblem::Depth));
     }
-    if let Ok(object) = Object::parse(value.get()) {
+    if is_number(text) && (text.len() > MAX_NUMBER_CHARS || !is_finite(text)) {
+        return Err(path.refused(DbProblem::Number(text.len())));
+    }
+    if let Ok(object) = Object::parse(text) {
         unrepeated(&object, path)?;
         for (name, value) in object.members() {
             let path = path.member(name);
-            if name.ends_with("DtTm") {
-                date(value, &path)?;
-            } else if name == "primeCr" {
-                prime_credential(value, &path)?;
-            }
-            values(value, &path, depth - 1)?;
+            check(name, value, &path)?;
+            values(value, &path, depth - 1, check)?;
         }
     } else if let Some(elements) = elements(value) {
         for (at, element) in elements.into_iter().enumerate() {
-            values(element, &path.element(at), depth - 1)?;
+            values(element, &path.element(at), depth - 1, check)?;
         }
     }
     Ok(())
+}
+
+/// Dates and credentials, wherever they are.
+fn known_value(name: &str, value: &RawValue, path: &Path) -> Result<(), DbError> {
+    if name.ends_with("DtTm") {
+        date(value, path)
+    } else if name == "primeCr" {
+        prime_credential(value, path)
+    } else {
+        Ok(())
+    }
 }
 
 fn unrepeated(object: &Object<'_>, path: &Path) -> Result<(), DbError> {

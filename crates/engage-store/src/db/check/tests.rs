@@ -1,4 +1,5 @@
 use crate::db::{Database, DbWarning};
+use crate::json::MAX_NUMBER_CHARS;
 
 const SCHEDULES: &str = r#""schedules":[{"days":["Su"],"strtHr":0,"strtMn":0,"lngth":1439}]"#;
 const CREDENTIAL: &str = "735B174C056D0A03D5DBD83EC513463C";
@@ -174,4 +175,25 @@ fn to_delete_everybody_and_add_nobody_is_sent_and_told() {
         let told = database.warnings() == [DbWarning::NobodyLeft];
         assert_eq!(told, is_told, "{records}");
     }
+}
+
+#[test]
+fn numbers_that_common_parsers_do_not_read_are_refused_wherever_they_are() {
+    let schedules = SCHEDULES;
+    let long = "7".repeat(MAX_NUMBER_CHARS + 1);
+    for (number, length) in [(long.as_str(), MAX_NUMBER_CHARS + 1), ("1e999", 5)] {
+        let told = format!(
+            "is a number of {length} characters; allowed: 256 characters, less than 1.8e308"
+        );
+        let file = format!(r#"{{"db":{{{schedules},"usrRcrd":{{"add":[{{"x":{number}}}]}}}}}}"#);
+        assert_eq!(refusal(&file), format!("$.db.usrRcrd.add[0].x: {told}"));
+        let file = format!(r#"{{"db":{{{schedules}}},"config":{{"a":[{number}]}}}}"#);
+        assert_eq!(refusal(&file), format!("$.config.a[0]: {told}"));
+    }
+    let deep = format!(
+        r#"{{"db":{{{schedules}}},"config":{{"a":{}{}}}}}"#,
+        "[".repeat(40),
+        "]".repeat(40)
+    );
+    assert!(refusal(&deep).contains("is nested too deep"));
 }

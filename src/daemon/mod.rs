@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Notify;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
@@ -145,7 +146,11 @@ impl Running {
         self.servers.drain(self.drain_timeout).await;
         self.drained.cancel();
         self.tasks.close();
-        self.tasks.wait().await;
+        if timeout(TASKS_TIMEOUT, self.tasks.wait()).await.is_err() {
+            warn!(
+                "the webhook did not end in time: events may be delivered once more after the next start"
+            );
+        }
     }
 
     /// The first handshakes, in memory; then the service manager hears that the daemon is ready.
@@ -230,3 +235,6 @@ fn publication(config: &Config, base_url: &BaseUrl, strict: bool) -> Result<Publ
     }
     Ok(publication)
 }
+
+/// For the cursors of the webhook to be saved. Only a disk that hangs takes longer.
+const TASKS_TIMEOUT: Duration = Duration::from_secs(2);

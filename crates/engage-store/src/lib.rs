@@ -44,8 +44,8 @@ pub use event_log::{
     PendingDevice, Subscriber,
 };
 pub use files::{
-    ClaimedDirectory, EventFilter, EventFollower, FileStore, FollowItem, StoreReader, StoredEvent,
-    Undelivered, UndeliveredEvent,
+    EventFilter, EventFollower, FileStore, FollowItem, StoreReader, StoredEvent, Undelivered,
+    UndeliveredEvent,
 };
 pub use handle::StoreHandle;
 pub use id::{DeviceId, UnknownDeviceId};

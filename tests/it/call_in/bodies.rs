@@ -196,18 +196,69 @@ fn event(number: u32) -> String {
     format!(r#"{{"asyncEvents":[{{"event":"{number:08}","time":"20051013130309"}}]}}"#)
 }
 
-/// Deeper than common parsers read, and so than whoever reads the lines.
+/// Deeper, and longer numbers, than common parsers read, and so than whoever reads the lines.
 #[test]
-fn what_is_nested_too_deep_is_refused_and_kept() {
+fn what_common_parsers_do_not_read_is_refused_and_kept() {
+    let with = |value: String| format!(r#"{{"asyncEvents":[{{"event":"11111111","x":{value}}}]}}"#);
+    // Three levels are around it.
+    let nested = |levels: usize| with("[".repeat(levels - 3) + &"]".repeat(levels - 3));
+    let number = |digits| with("7".repeat(digits));
+    for (stored, refused, place) in [
+        (nested(32), nested(33), AUDIT),
+        (number(256), number(257), ALERT),
+        (nested(31), number(5000), CONFIG),
+    ] {
+        let host = Host::start("");
+        let method = if place == CONFIG { "PUT" } else { "POST" };
+        let answer = host.call(method, &of_device(place), &refused);
+        assert_eq!(answer.status(), 400, "{place}");
+        assert_eq!(quarantined(&host).1, refused.into_bytes());
+        let device = host.path(DEVICE);
+        for log in ["audits-", "alerts-"] {
+            assert_eq!(crate::harness::stored(&device, log), Vec::<Value>::new());
+        }
+        assert!(!device.join("config.json").exists());
+        let answer = host.call(method, &of_device(place), stored);
+        assert!(matches!(answer.status(), 200 | 201), "{place}");
+    }
+}
+
+/// Whoever breaks off, or never ends, leaves nothing: serial numbers can be invented.
+#[test]
+fn bodies_that_do_not_end_leave_no_folders() {
     let host = Host::start("");
-    let deep = format!(
-        r#"{{"asyncEvents":[{{"event":"11111111","x":{}{}}}]}}"#,
-        "[".repeat(200),
-        "]".repeat(200)
-    );
-    assert_eq!(post(&host, &deep).status(), 400);
-    assert_eq!(quarantined(&host).1, deep.into_bytes());
-    assert_eq!(host.audits(DEVICE), Vec::<Value>::new());
+    let mut stalled: Vec<_> = (0..128)
+        .map(|number| {
+            let mut stream = connect(host.daemon.http);
+            let target = format!("{AUDIT}?sn={number:016X}");
+            let head = request("POST", &target, "Content-Length: 100\r\n", b"");
+            stream.write_all(&head).unwrap();
+            stream.write_all(b"{").unwrap();
+            stream
+        })
+        .collect();
+    // Read by now: they came before.
+    assert_eq!(post(&host, BATCH).status(), 201);
+    let last = stalled.pop().unwrap();
+    close_sending(&last);
+    drop(last);
+    host.daemon.terminate();
+    drop(stalled);
+    let Host {
+        installation,
+        daemon,
+    } = host;
+    assert_eq!(daemon.finish().0, Some(0));
+    let names = ledger(&installation.path("Engage_Data"));
+    let devices: Vec<_> = names.iter().filter(|name| name.len() == 16).collect();
+    assert_eq!(devices, [DEVICE]);
+    // What was seen of the device that did deliver is in its record.
+    let record = installation
+        .path("Engage_Data")
+        .join(DEVICE)
+        .join("device.json");
+    let record: Value = serde_json::from_slice(&fs_err::read(record).unwrap()).unwrap();
+    assert_eq!(record["address"], "127.0.0.1");
 }
 
 #[test]

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use tracing::warn;
 
 use super::disk::Disk;
+use super::regular::{is_damage, read_regular};
 use crate::record::BatchId;
 use crate::{Cursor, EventKind, Subscriber};
 
@@ -41,18 +42,21 @@ pub(super) struct Position {
 }
 
 impl FileCursor {
-    /// One that cannot be read counts as none: to deliver twice is allowed, to lose is not.
+    /// One that is damaged, or no file, counts as none: to deliver twice is allowed, to lose is not.
     pub(super) fn load(subscriber: Subscriber, directory: &Path) -> io::Result<Self> {
         let path = path(subscriber, directory);
-        match fs_err::read(&path) {
-            Ok(text) => Ok(serde_json::from_slice(&text).unwrap_or_else(|error| {
-                let path = path.display();
-                warn!(%path, %error, "cursor `{path}` is damaged: delivering the device's events again");
-                Self::default()
-            })),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
-            Err(error) => Err(error),
-        }
+        let damage = match read_regular("cursor", &path, MAX_BYTES) {
+            Ok(None) => return Ok(Self::default()),
+            Ok(Some(text)) => match serde_json::from_slice(&text) {
+                Ok(cursor) => return Ok(cursor),
+                Err(error) => error.into(),
+            },
+            Err(error) if is_damage(&error) => error,
+            Err(error) => return Err(error),
+        };
+        let path = path.display();
+        warn!(%path, error = %damage, "cursor `{path}` is damaged: delivering the device's events again");
+        Ok(Self::default())
     }
 
     /// Replaces the file in one step, durably. A device whose directory is gone needs none.
@@ -103,3 +107,6 @@ fn path(subscriber: Subscriber, directory: &Path) -> PathBuf {
         Subscriber::Webhook => ".webhook.json",
     })
 }
+
+/// Two positions have some 400.
+const MAX_BYTES: usize = 16 * 1024;

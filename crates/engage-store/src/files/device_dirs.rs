@@ -7,16 +7,20 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use parking_lot::Mutex;
+use tracing::warn;
 
-use super::disk::Disk;
+use super::disk::{Disk, mode};
+use super::lock::OwnerLock;
 use super::quarantine::FOLDER as QUARANTINE;
 use crate::quota::DeviceQuota;
-use crate::{Call, DeviceId, SerialNumber, StoreError, StoreWarning};
+use crate::{Call, DeviceId, OpenError, SerialNumber, StoreError, StoreWarning};
 
-/// The directories that are there, and durably so.
+/// The directory that this process owns, and those of devices in it that are there, and durably so.
 pub(super) struct DeviceDirs {
     root: PathBuf,
-    disk: Arc<dyn Disk>,
+    pub(super) disk: Arc<dyn Disk>,
+    /// Of the directory that stood at `root` when it was last looked at.
+    lock: Mutex<Arc<OwnerLock>>,
     known: Mutex<Known>,
 }
 
@@ -27,17 +31,20 @@ struct Known {
 }
 
 impl DeviceDirs {
-    /// Takes over those that exist.
-    pub(super) fn open(root: &Path, disk: Arc<dyn Disk>) -> io::Result<Self> {
-        let devices = existing(root)?.into_iter().collect();
-        disk.sync_dir(root)?;
+    /// Takes the directory over, which is made if need be, and the devices in it.
+    pub(super) fn open(root: &Path, disk: Arc<dyn Disk>) -> Result<Self, OpenError> {
+        let unusable = |source| OpenError::unusable(root, source);
+        mode::create_dir(root, true).map_err(unusable)?;
+        let lock = OwnerLock::acquire(root)?;
         let known = Known {
-            devices,
+            devices: existing(root).map_err(unusable)?.into_iter().collect(),
             quota: DeviceQuota::default(),
         };
+        disk.sync_dir(root).map_err(unusable)?;
         Ok(Self {
             root: root.to_owned(),
             disk,
+            lock: Mutex::new(Arc::new(lock)),
             known: Mutex::new(known),
         })
     }
@@ -50,8 +57,79 @@ impl DeviceDirs {
         self.root.join(device.to_string())
     }
 
+    /// The lock of the directory that stands there now. To be held while something is written, and
+    /// [looked at](Self::confirm) before that is acknowledged.
+    ///
+    /// People move, remove and restore directories under a daemon, and a lock goes with what it
+    /// locks. Whatever stands there instead is taken over, if no other process has it; one that is
+    /// gone is not made anew: it may come back, and would then find another in its place.
+    pub(super) fn owned(&self) -> Result<Arc<OwnerLock>, StoreError> {
+        let mut lock = self.lock.lock();
+        if !lock.is_of(&self.root) {
+            let taken = OwnerLock::acquire(&self.root).map_err(|error| self.not_owned(error))?;
+            let devices = existing(&self.root);
+            let devices = devices.map_err(|source| StoreError::unavailable(&self.root, source))?;
+            self.known.lock().devices = devices.into_iter().collect();
+            *lock = Arc::new(taken);
+            warn!(path = %self.root.display(), "another directory stands at `{}`: what devices deliver is stored there from now on", self.root.display());
+        }
+        Ok(Arc::clone(&lock))
+    }
+
+    /// Fails if another directory stands there by now: what was written is in neither for certain.
+    pub(super) fn confirm(&self, lock: &OwnerLock) -> Result<(), StoreError> {
+        if lock.is_of(&self.root) {
+            return Ok(());
+        }
+        Err(self.not_owned(OpenError::unusable(
+            &self.root,
+            io::ErrorKind::NotFound.into(),
+        )))
+    }
+
+    /// Does what writes into the directory, and vouches for it only if it was ours all the time.
+    pub(super) fn writing<T>(
+        &self,
+        write: impl FnOnce(&OwnerLock) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let lock = self.owned()?;
+        let written = write(&lock)?;
+        self.confirm(&lock)?;
+        Ok(written)
+    }
+
+    /// Replaces a file in it as one step, durably.
+    pub(super) fn replace(&self, path: &Path, contents: &[u8]) -> Result<(), StoreError> {
+        self.writing(|_| {
+            let replaced = self.disk.replace(path, contents);
+            replaced.map_err(|source| StoreError::unavailable(path, source))
+        })
+    }
+
+    fn not_owned(&self, error: OpenError) -> StoreError {
+        match error {
+            OpenError::Unusable { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+                StoreError::Unavailable {
+                    place: format!("`{}`", self.root.display()),
+                    source: Arc::new(io::Error::new(
+                        source.kind(),
+                        "the directory was moved or removed under the daemon",
+                    )),
+                    hint: "move it back, or make an empty one to begin anew; a restart makes one too",
+                }
+            }
+            OpenError::Unusable { source, .. } => StoreError::unavailable(&self.root, source),
+            held @ OpenError::Held { .. } => StoreError::Unavailable {
+                place: format!("`{}`", self.root.display()),
+                source: Arc::new(held),
+                hint: "stop the other engage-host: its directory is used as soon as it has ended",
+            },
+        }
+    }
+
     /// The caller's directory, created if need be, its own entry durable.
     pub(super) fn ensure(&self, call: &Call) -> Result<PathBuf, StoreError> {
+        self.owned()?;
         let path = self.path(call.device);
         let is_known = {
             let mut known = self.known.lock();

@@ -7,12 +7,14 @@ use std::path::Path;
 use atomic_write_file::AtomicWriteFile;
 use fs_err::{File, OpenOptions};
 
+use super::regular::require_regular;
+
 /// What can fail.
 pub(super) trait Disk: Send + Sync + 'static {
     /// Opens a file at its end, and creates it if need be.
     fn open(&self, path: &Path) -> io::Result<Box<dyn AppendFile>>;
 
-    /// Creates a directory, unless it exists.
+    /// Creates a directory in one that exists, unless it exists too.
     fn create_dir(&self, path: &Path) -> io::Result<()>;
 
     /// Makes a directory's entries durable.
@@ -66,19 +68,28 @@ fn identity(_metadata: &Metadata) -> FileIdentity {
     }
 }
 
+/// Opens a regular file at its end, and creates it if need be.
+pub(super) fn open_to_append(path: &Path) -> io::Result<File> {
+    require_regular(path)?;
+    let mut options = OpenOptions::new();
+    options.append(true).create(true);
+    mode::of_file(&mut options);
+    options.open(path)
+}
+
 /// The operating system's.
 pub(super) struct RealDisk;
 
 impl Disk for RealDisk {
     fn open(&self, path: &Path) -> io::Result<Box<dyn AppendFile>> {
-        let mut options = OpenOptions::new();
-        options.append(true).create(true);
-        mode::of_file(&mut options);
-        Ok(Box::new(options.open(path)?))
+        Ok(Box::new(open_to_append(path)?))
     }
 
     fn create_dir(&self, path: &Path) -> io::Result<()> {
-        mode::create_dir(path)
+        match mode::create_dir(path, false) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+            created => created,
+        }
     }
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
@@ -135,9 +146,9 @@ pub(super) mod mode {
         options.preserve_mode(false).mode(0o640);
     }
 
-    pub(in super::super) fn create_dir(path: &Path) -> io::Result<()> {
+    pub(in super::super) fn create_dir(path: &Path, with_parents: bool) -> io::Result<()> {
         std::fs::DirBuilder::new()
-            .recursive(true)
+            .recursive(with_parents)
             .mode(0o750)
             .create(path)
     }
@@ -157,8 +168,10 @@ pub(super) mod mode {
 
     pub(super) fn of_replacement(_options: &mut atomic_write_file::OpenOptions) {}
 
-    pub(in super::super) fn create_dir(path: &Path) -> io::Result<()> {
-        fs_err::create_dir_all(path)
+    pub(in super::super) fn create_dir(path: &Path, with_parents: bool) -> io::Result<()> {
+        std::fs::DirBuilder::new()
+            .recursive(with_parents)
+            .create(path)
     }
 
     pub(super) fn sync_dir(_path: &Path) -> io::Result<()> {

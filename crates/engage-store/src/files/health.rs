@@ -2,18 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::path::Path;
+use std::sync::Arc;
 
-use engage_wire::diagnostic::causes;
+use engage_wire::diagnostic::{causes, one_line};
 use parking_lot::Mutex;
 use tracing::{error, info, warn};
 
-use super::disk::Disk;
+use super::device_dirs::DeviceDirs;
 use crate::{DeviceId, Health, StoreError, StoreWarning};
 
 /// Set by the last writes, whoever made them.
-#[derive(Default)]
-pub(super) struct HealthMonitor(Mutex<State>);
+pub(super) struct HealthMonitor {
+    pub(super) dirs: Arc<DeviceDirs>,
+    state: Mutex<State>,
+}
 
 #[derive(Default)]
 struct State {
@@ -24,13 +26,20 @@ struct State {
 }
 
 impl HealthMonitor {
+    pub(super) fn new(dirs: Arc<DeviceDirs>) -> Self {
+        Self {
+            dirs,
+            state: Mutex::default(),
+        }
+    }
+
     pub(super) fn get(&self) -> Health {
-        let reason = self.0.lock().failing.clone();
+        let reason = self.state.lock().failing.clone();
         reason.map_or(Health::Writable, |reason| Health::Failing { reason })
     }
 
     pub(super) fn warnings(&self) -> Vec<StoreWarning> {
-        let state = self.0.lock();
+        let state = self.state.lock();
         let named = state.impaired.iter().take(MAX_NAMED);
         let mut warnings: Vec<_> = named
             .map(|(device, reason)| StoreWarning::Device {
@@ -45,13 +54,7 @@ impl HealthMonitor {
 
     /// Notes that something of a device was not stored. Whether only that device suffers is tried
     /// out at once. Logged once, not for each call.
-    pub(super) fn failed(
-        &self,
-        device: DeviceId,
-        failure: &StoreError,
-        root: &Path,
-        disk: &dyn Disk,
-    ) {
+    pub(super) fn failed(&self, device: DeviceId, failure: &StoreError) {
         let StoreError::Unavailable { source, .. } = failure else {
             return;
         };
@@ -65,15 +68,15 @@ impl HealthMonitor {
                 | io::ErrorKind::ReadOnlyFilesystem
                 | io::ErrorKind::FileTooLarge
         );
-        if is_of_disk || !probe(root, disk) {
+        if is_of_disk || !self.can_write() {
             self.fail(causes(failure));
         } else {
-            self.impair(device, causes(failure));
+            self.impair(device, failure);
         }
     }
 
     fn fail(&self, reason: String) {
-        let mut state = self.0.lock();
+        let mut state = self.state.lock();
         if state.failing.is_none() {
             error!(
                 reason,
@@ -84,42 +87,47 @@ impl HealthMonitor {
     }
 
     /// Notes that one device's records cannot be read or written.
-    pub(super) fn impair(&self, device: DeviceId, reason: String) {
-        let mut state = self.0.lock();
+    pub(super) fn impair(&self, device: DeviceId, failure: &StoreError) {
+        let mut state = self.state.lock();
         if state.impaired.len() >= MAX_IMPAIRED && !state.impaired.contains_key(&device) {
             return;
         }
         if !state.impaired.contains_key(&device) {
-            warn!(%device, reason, "records of device {device} cannot be written; its call-ins are answered 503, those of others are stored");
+            let failure = one_line(failure);
+            warn!(%device, "records of device {device} cannot be read or written; its call-ins are answered 503, those of others are stored: {failure}");
         }
-        state.impaired.insert(device, reason);
+        state.impaired.insert(device, causes(failure));
     }
 
     /// Notes that something of a device was stored.
     pub(super) fn stored(&self, device: DeviceId) {
         self.recovered();
-        if self.0.lock().impaired.remove(&device).is_some() {
+        if self.state.lock().impaired.remove(&device).is_some() {
             info!(%device, "records of device {device} can be written again");
         }
     }
 
-    /// Tries a failing disk, so that readiness returns even when no device calls.
-    pub(super) fn probe(&self, root: &Path, disk: &dyn Disk) {
-        if self.get() != Health::Writable && probe(root, disk) {
-            self.recovered();
+    /// Looks whether the directory is still ours, and tries a failing disk, so that readiness tells
+    /// even when no device calls.
+    pub(super) fn probe(&self) {
+        match self.dirs.owned() {
+            Err(failure) => self.fail(causes(&failure)),
+            Ok(_) if self.get() != Health::Writable && self.can_write() => self.recovered(),
+            Ok(_) => {}
         }
+    }
+
+    fn can_write(&self) -> bool {
+        let probe = self.dirs.root().join(PROBE);
+        let text = b"engage-host tried to write here\n";
+        self.dirs.owned().is_ok() && self.dirs.disk.replace(&probe, text).is_ok()
     }
 
     fn recovered(&self) {
-        if self.0.lock().failing.take().is_some() {
+        if self.state.lock().failing.take().is_some() {
             info!("the device store can be written again");
         }
     }
-}
-
-fn probe(root: &Path, disk: &dyn Disk) -> bool {
-    disk.replace(&root.join(PROBE), b"engage-host tried to write here\n")
-        .is_ok()
 }
 
 const PROBE: &str = ".probe";

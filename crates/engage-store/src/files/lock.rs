@@ -1,54 +1,71 @@
 //! One process owns the directory.
 
 use std::fs::TryLockError;
-use std::io::{Read, Seek, Write};
+use std::io::{self, Seek, Write};
 use std::path::Path;
 
 use fs_err::{File, OpenOptions};
 
-use super::disk::mode;
+use super::disk::{AppendFile, FileIdentity, look_up, mode};
+use super::regular::{read_regular, require_regular};
 use crate::OpenError;
 
 /// Held for as long as it lives, and given back by the operating system whatever ends it.
 ///
 /// The directory itself is locked where the operating system can do that: a lock file can be
-/// removed, and a second process would lock another one of the same name.
+/// removed, and a second process would lock another one of the same name. The lock goes with the
+/// directory when that is moved: [`is_of`](Self::is_of) tells.
 #[derive(Debug)]
 pub(super) struct OwnerLock {
+    pub(super) identity: FileIdentity,
     #[expect(dead_code, reason = "closing it gives the lock back")]
     directory: Option<File>,
     #[expect(dead_code, reason = "closing it gives the lock back")]
-    file: File,
+    file: Option<File>,
 }
 
 impl OwnerLock {
-    pub(super) fn acquire(directory: &Path) -> Result<Self, OpenError> {
-        let path = directory.join(FILE_NAME);
-        let unusable = |source| OpenError::unusable(&path, source);
-        let locked_directory = lock_directory(directory)?;
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false);
-        mode::of_file(&mut options);
-        let mut file = options.open(&path).map_err(unusable)?;
-        match file.file().try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(held(directory)),
-            Err(TryLockError::Error(source)) => return Err(unusable(source)),
-        }
-        // For people only: what counts is the lock.
-        file.set_len(0)
-            .and_then(|()| file.rewind())
-            .and_then(|()| writeln!(file, "{}", std::process::id()))
+    pub(super) fn acquire(path: &Path) -> Result<Self, OpenError> {
+        let unusable = |source| OpenError::unusable(path, source);
+        let (identity, _) = look_up(path)
+            .and_then(|found| found.ok_or_else(|| io::ErrorKind::NotFound.into()))
             .map_err(unusable)?;
-        Ok(Self {
-            directory: locked_directory,
+        let directory = lock_directory(path)?;
+        let file = match lock_file(path) {
+            Err(OpenError::Unusable { .. }) if directory.is_some() => None,
+            locked => Some(locked?),
+        };
+        let locked = match &directory {
+            Some(directory) => directory.identity().map_err(unusable)?,
+            None => identity,
+        };
+        let lock = Self {
+            identity: locked,
+            directory,
             file,
-        })
+        };
+        if locked == identity && lock.is_of(path) {
+            return Ok(lock);
+        }
+        Err(unusable(io::Error::other("it was replaced meanwhile")))
+    }
+
+    /// Whether it is still this directory that the path names.
+    pub(super) fn is_of(&self, path: &Path) -> bool {
+        look_up(path)
+            .ok()
+            .flatten()
+            .is_some_and(|(identity, _)| identity == self.identity)
     }
 }
 
 /// Windows opens no directories, and some network file systems lock none: there the file must do.
 fn lock_directory(path: &Path) -> Result<Option<File>, OpenError> {
+    // What is no directory is not opened: a pipe would wait for its writer.
+    if !path.is_dir() {
+        let source = io::ErrorKind::NotADirectory.into();
+        return Err(OpenError::unusable(path, source));
+    }
     let Ok(directory) = File::open(path) else {
         return Ok(None);
     };
@@ -59,17 +76,38 @@ fn lock_directory(path: &Path) -> Result<Option<File>, OpenError> {
     }
 }
 
-fn held(directory: &Path) -> OpenError {
-    let mut text = String::new();
-    if let Ok(file) = File::open(directory.join(FILE_NAME)) {
-        let _ = file.take(MAX_PID_CHARS).read_to_string(&mut text);
+fn lock_file(directory: &Path) -> Result<File, OpenError> {
+    let path = directory.join(FILE_NAME);
+    let unusable = |source| OpenError::unusable(&path, source);
+    require_regular(&path).map_err(unusable)?;
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    mode::of_file(&mut options);
+    let mut file = options.open(&path).map_err(unusable)?;
+    match file.file().try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Err(held(directory)),
+        Err(TryLockError::Error(source)) => return Err(unusable(source)),
     }
+    // For people only: what counts is the lock.
+    file.set_len(0)
+        .and_then(|()| file.rewind())
+        .and_then(|()| writeln!(file, "{}", std::process::id()))
+        .map_err(unusable)?;
+    Ok(file)
+}
+
+fn held(directory: &Path) -> OpenError {
+    let text = read_regular("lock file", &directory.join(FILE_NAME), MAX_PID_BYTES);
+    let text = text.ok().flatten().unwrap_or_default();
     OpenError::Held {
         directory: directory.to_owned(),
-        pid: text.trim().parse().ok(),
+        pid: str::from_utf8(&text)
+            .ok()
+            .and_then(|text| text.trim().parse().ok()),
     }
 }
 
 const FILE_NAME: &str = ".lock";
 
-const MAX_PID_CHARS: u64 = 20;
+const MAX_PID_BYTES: usize = 32;

@@ -41,6 +41,9 @@
 //! - **In order.** Events go to the newest file, also when the clock was set back: the order of
 //!   files and lines is that in which events were stored.
 //! - **Replaced files** are written beside, synchronised, renamed, and the directory synchronised.
+//! - **One owner.** The lock belongs to the directory, not to its name. It is looked at before each
+//!   write and again before the answer: where another directory stands there, that is locked first,
+//!   and where it is gone or another process has it, nothing is acknowledged.
 //! - **A failing disk** acknowledges nothing and turns [`health`](crate::DeviceStore::health); it
 //!   is tried every few seconds until it takes a write. What fails for one device's folder only is
 //!   a [`warning`](crate::DeviceStore::warnings).
@@ -63,6 +66,7 @@ mod quarantine;
 mod reader;
 mod record_writer;
 mod recovery;
+mod regular;
 mod retention;
 mod segment;
 mod store;
@@ -76,5 +80,5 @@ mod writer;
 pub use follower::{EventFilter, EventFollower, FollowItem};
 pub use line::StoredEvent;
 pub use reader::StoreReader;
-pub use store::{ClaimedDirectory, FileStore};
+pub use store::FileStore;
 pub use undelivered::{Undelivered, UndeliveredEvent};

@@ -8,14 +8,15 @@ use std::path::{Path, PathBuf};
 use fs_err::OpenOptions;
 use tracing::warn;
 
-use super::disk::{Disk, mode};
+use super::disk::{Disk, FileIdentity, mode};
+use super::regular::require_regular;
 use crate::{Call, UploadKind};
 
 /// The bodies in quarantine, with a bound for each device and one for all together.
 #[derive(Debug, Default)]
 pub(super) struct Quarantine {
-    /// Oldest first; read from the folder when it is first needed.
-    bodies: Option<Vec<Body>>,
+    /// Oldest first; read from the folder of this directory when it is first needed.
+    bodies: Option<(FileIdentity, Vec<Body>)>,
 }
 
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -30,17 +31,18 @@ impl Quarantine {
     /// where there are too many.
     pub(super) fn keep(
         &mut self,
-        root: &Path,
+        root: (&Path, FileIdentity),
         disk: &dyn Disk,
         call: &Call,
         kind: UploadKind,
         body: &[u8],
     ) -> io::Result<()> {
+        let (root, identity) = root;
         let folder = root.join(FOLDER);
         disk.create_dir(&folder)?;
         let mut bodies = match self.bodies.take() {
-            Some(bodies) => bodies,
-            None => list(&folder)?,
+            Some((of, bodies)) if of == identity => bodies,
+            _ => list(&folder)?,
         };
         let name = write(&folder, call, kind, body)?;
         disk.sync_dir(&folder)?;
@@ -52,7 +54,7 @@ impl Quarantine {
             let body = bodies.remove(surplus);
             drop_body(&folder.join(&body.name), device(&body.name));
         }
-        self.bodies = Some(bodies);
+        self.bodies = Some((identity, bodies));
         Ok(())
     }
 }
@@ -66,10 +68,12 @@ fn write(folder: &Path, call: &Call, kind: UploadKind, body: &[u8]) -> io::Resul
     // Several in one nanosecond are one.
     let moment = call.received_at.strftime("%Y%m%dT%H%M%S.%9fZ");
     let name = format!("{moment}-{}-{kind}.body", call.device);
+    let path = folder.join(&name);
+    require_regular(&path)?;
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(true);
     mode::of_file(&mut options);
-    let mut file = options.open(folder.join(&name))?;
+    let mut file = options.open(path)?;
     file.write_all(body)?;
     file.sync_all()?;
     Ok(name)
@@ -151,7 +155,7 @@ const MAX_BYTES: u64 = 512 * 1024 * 1024;
 mod tests {
     use jiff::Timestamp;
 
-    use super::super::disk::RealDisk;
+    use super::super::disk::{RealDisk, look_up};
     use super::*;
 
     fn call(number: u64, second: i64) -> Call {
@@ -161,6 +165,10 @@ mod tests {
             is_authenticated: false,
             received_at: Timestamp::from_second(second).unwrap(),
         }
+    }
+
+    fn of(root: &Path) -> (&Path, FileIdentity) {
+        (root, look_up(root).unwrap().unwrap().0)
     }
 
     fn kept(root: &Path) -> Vec<String> {
@@ -177,7 +185,7 @@ mod tests {
         let mut quarantine = Quarantine::default();
         let mut keep = |call| {
             quarantine
-                .keep(root.path(), &RealDisk, &call, UploadKind::Audit, b"{")
+                .keep(of(root.path()), &RealDisk, &call, UploadKind::Audit, b"{")
                 .unwrap();
         };
         keep(call(1, 0));
@@ -200,7 +208,7 @@ mod tests {
         let mut quarantine = Quarantine::default();
         quarantine
             .keep(
-                root.path(),
+                of(root.path()),
                 &RealDisk,
                 &call(1, 0),
                 UploadKind::Config,

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::device_dirs::{existing, strays};
 use super::follower::{EventFilter, EventFollower};
+use super::regular::read_regular;
 use super::undelivered::Undelivered;
 use crate::{DeviceId, DeviceRecord, StoreWarning, Subscriber, redact};
 
@@ -39,15 +40,15 @@ impl StoreReader {
 
     /// What is known of a device.
     pub fn record(&self, device: DeviceId) -> io::Result<Option<DeviceRecord>> {
-        let Some(text) = self.read(device, DEVICE_FILE)? else {
-            return Ok(None);
-        };
-        Ok(Some(serde_json::from_slice(&text)?))
+        let path = self.root.join(device.to_string()).join(DEVICE_FILE);
+        let text = read_regular("device record", &path, MAX_RECORD_BYTES)?;
+        Ok(text.map(|text| serde_json::from_slice(&text)).transpose()?)
     }
 
     /// A device's last upload, with secret values replaced.
     pub fn redacted_config(&self, device: DeviceId) -> io::Result<Option<String>> {
-        let text = self.read(device, CONFIG_FILE)?;
+        let path = self.root.join(device.to_string()).join(CONFIG_FILE);
+        let text = read_regular("parameter upload", &path, MAX_CONFIG_BYTES)?;
         Ok(text.map(|text| redact(&text)))
     }
 
@@ -66,15 +67,13 @@ impl StoreReader {
     pub fn warnings(&self) -> io::Result<Vec<StoreWarning>> {
         strays(&self.root)
     }
-
-    fn read(&self, device: DeviceId, name: &str) -> io::Result<Option<Vec<u8>>> {
-        match fs_err::read(self.root.join(device.to_string()).join(name)) {
-            Ok(contents) => Ok(Some(contents)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
 }
 
 pub(super) const DEVICE_FILE: &str = "device.json";
 pub(super) const CONFIG_FILE: &str = "config.json";
+
+/// A thousand times what is known of a device.
+const MAX_RECORD_BYTES: usize = 1024 * 1024;
+
+/// More than any `[limits] body_bytes` that is of use.
+const MAX_CONFIG_BYTES: usize = 256 * 1024 * 1024;

@@ -4,19 +4,18 @@
 //! are one write.
 
 use std::collections::HashMap;
-use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
-use tracing::{debug, warn};
+use jiff::{SignedDuration, Timestamp};
+use tracing::warn;
 
 use super::device_dirs::DeviceDirs;
-use super::disk::Disk;
 use super::health::HealthMonitor;
 use super::reader::{DEVICE_FILE, StoreReader};
-use crate::{Call, DeviceId, DeviceObservation, DeviceRecord, StoreError};
+use super::regular::is_damage;
+use crate::{DeviceId, DeviceObservation, DeviceRecord, StoreError};
 
 pub(super) struct Observed {
     pub(super) device: DeviceId,
@@ -25,14 +24,26 @@ pub(super) struct Observed {
 }
 
 pub(super) struct RecordWriter {
-    pub(super) dirs: Arc<DeviceDirs>,
-    pub(super) disk: Arc<dyn Disk>,
-    pub(super) health: Arc<HealthMonitor>,
-    pub(super) reader: StoreReader,
-    pub(super) dirty: HashMap<DeviceId, DeviceRecord>,
+    dirs: Arc<DeviceDirs>,
+    health: Arc<HealthMonitor>,
+    reader: StoreReader,
+    dirty: HashMap<DeviceId, DeviceRecord>,
+    /// Of devices of which nothing is stored, and perhaps never will be: serial numbers can be
+    /// invented, and a call may break off.
+    unstored: HashMap<DeviceId, DeviceRecord>,
 }
 
 impl RecordWriter {
+    pub(super) fn new(health: Arc<HealthMonitor>) -> Self {
+        Self {
+            dirs: Arc::clone(&health.dirs),
+            reader: StoreReader::new(health.dirs.root()),
+            health,
+            dirty: HashMap::new(),
+            unstored: HashMap::new(),
+        }
+    }
+
     /// Works until every sender is gone, then writes what is left.
     pub(super) fn run(mut self, queue: &Receiver<Observed>) {
         let mut written = Instant::now();
@@ -42,7 +53,7 @@ impl RecordWriter {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return self.write_all(),
             }
-            if written.elapsed() >= DELAY || self.dirty.len() >= MAX_DIRTY {
+            if written.elapsed() >= DELAY || self.dirty.len() >= MAX_RECORDS {
                 self.write_all();
                 written = Instant::now();
             }
@@ -55,49 +66,22 @@ impl RecordWriter {
             observation,
             at,
         } = observed;
-        if !self.dirty.contains_key(&device) {
-            // Only a failing disk leaves so many unwritten.
-            if self.dirty.len() >= MAX_DIRTY || !self.is_welcome(device, &observation, at) {
-                return;
-            }
-            let record = self
-                .read(device)
-                .unwrap_or_else(|| DeviceRecord::new(device, at));
-            self.dirty.insert(device, record);
-        }
         if let Some(record) = self.dirty.get_mut(&device) {
-            record.apply(observation, at);
+            return record.apply(observation, at);
         }
-    }
-
-    /// Whether there is a record of the device, or one may begin: serial numbers can be invented.
-    fn is_welcome(&self, device: DeviceId, seen: &DeviceObservation, at: Timestamp) -> bool {
-        if self.dirs.path(device).is_dir() {
-            return true;
-        }
-        let DeviceObservation::Seen {
-            address,
-            is_authenticated,
-            ..
-        } = *seen
-        else {
-            return false;
+        let is_stored = self.dirs.path(device).is_dir();
+        let record = self.unstored.remove(&device);
+        let record = record.or_else(|| is_stored.then(|| self.read(device))?);
+        let mut record = record.unwrap_or_else(|| DeviceRecord::new(device, at));
+        record.apply(observation, at);
+        let records = if is_stored {
+            &mut self.dirty
+        } else {
+            &mut self.unstored
         };
-        let call = Call {
-            device,
-            peer: address,
-            is_authenticated,
-            received_at: at,
-        };
-        match self.dirs.ensure(&call) {
-            Ok(_) => true,
-            Err(error) => {
-                debug!(%device, %error, "no record of device {device} is begun");
-                if matches!(error, StoreError::Unavailable { .. }) {
-                    self.note_failure(device, &error);
-                }
-                false
-            }
+        // Only a failing disk, or somebody who invents devices, leaves so many.
+        if records.len() < MAX_RECORDS {
+            records.insert(device, record);
         }
     }
 
@@ -106,7 +90,7 @@ impl RecordWriter {
         self.reader.record(device).unwrap_or_else(|error| {
             let path = self.dirs.path(device).join(DEVICE_FILE);
             warn!(path = %path.display(), %error, "device record cannot be read; beginning a new one");
-            if matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof) {
+            if is_damage(&error) {
                 let _ = fs_err::rename(&path, path.with_extension("json.unreadable"));
             }
             None
@@ -114,6 +98,15 @@ impl RecordWriter {
     }
 
     fn write_all(&mut self) {
+        if self.dirs.owned().is_err() {
+            return;
+        }
+        let now = Timestamp::now();
+        let is_stored = |device: &DeviceId| self.dirs.path(*device).is_dir();
+        let stored = self.unstored.extract_if(|device, _| is_stored(device));
+        self.dirty.extend(stored);
+        self.unstored
+            .retain(|_, record| now.duration_since(record.last_seen) < KEEP_UNSTORED);
         let mut dirty = std::mem::take(&mut self.dirty);
         dirty.retain(|device, record| match self.write(*device, record) {
             // A person removed the folder: what is only observed does not bring it back.
@@ -123,7 +116,7 @@ impl RecordWriter {
                 false
             }
             Err(error) => {
-                self.note_failure(*device, &error);
+                self.health.failed(*device, &error);
                 true
             }
         });
@@ -140,15 +133,8 @@ impl RecordWriter {
         let mut text = serde_json::to_vec_pretty(record)
             .map_err(|error| StoreError::unavailable(&path, error.into()))?;
         text.push(b'\n');
-        self.disk
-            .replace(&path, &text)
-            .map_err(|source| StoreError::unavailable(&path, source))?;
+        self.dirs.replace(&path, &text)?;
         Ok(Written::Durably)
-    }
-
-    fn note_failure(&self, device: DeviceId, error: &StoreError) {
-        self.health
-            .failed(device, error, self.dirs.root(), &*self.disk);
     }
 }
 
@@ -159,4 +145,7 @@ enum Written {
 
 const DELAY: Duration = Duration::from_secs(2);
 
-const MAX_DIRTY: usize = 1024;
+/// A body that takes longer to arrive has met a deadline.
+const KEEP_UNSTORED: SignedDuration = SignedDuration::from_mins(5);
+
+const MAX_RECORDS: usize = 1024;

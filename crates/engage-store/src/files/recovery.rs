@@ -1,41 +1,39 @@
 //! What a crash left behind, put right before anything is written.
 
 use std::collections::HashMap;
-use std::io;
 use std::path::Path;
 
-use tracing::warn;
-
 use super::database::LAST_GOOD;
+use super::device_dirs::DeviceDirs;
 use super::month::months;
 use super::reader::{CONFIG_FILE, DEVICE_FILE};
 use super::torn_tail::truncate_torn_tail;
-use crate::{DeviceId, EventKind};
+use crate::{DeviceId, EventKind, StoreError};
 
-/// Puts every device's folder right. What fails for one device is logged and comes back with the
-/// reason; it is tried again before that device's next write.
-pub(super) fn recover_all(
-    root: &Path,
-    devices: impl IntoIterator<Item = DeviceId>,
-) -> HashMap<DeviceId, io::Error> {
-    let recovered = devices.into_iter().map(|device| {
-        let outcome = recover(&root.join(device.to_string()));
-        (device, outcome)
-    });
+/// Puts every device's folder right. What fails for one device comes back with the reason; it is
+/// tried again before that device's next write.
+pub(super) fn recover_all(dirs: &DeviceDirs) -> HashMap<DeviceId, StoreError> {
+    let recovered = dirs
+        .devices()
+        .into_iter()
+        .map(|device| (device, recover(&dirs.path(device))));
     recovered
         .filter_map(|(device, outcome)| Some((device, outcome.err()?)))
-        .inspect(|(device, error)| {
-            warn!(%device, %error, "records of device {device} cannot be read: {error}; its call-ins are answered 503 until they can");
-        })
         .collect()
 }
 
 /// The two newest months of each kind: at the turn of a month both may have been written last.
-pub(super) fn recover(directory: &Path) -> io::Result<()> {
+pub(super) fn recover(directory: &Path) -> Result<(), StoreError> {
+    let failed = |source| StoreError::unavailable(directory, source);
     remove_leftovers(directory);
     for kind in EventKind::ALL {
-        for (_, file) in months(directory, kind)?.iter().rev().take(2) {
-            truncate_torn_tail(file)?;
+        for (_, file) in months(directory, kind)
+            .map_err(failed)?
+            .iter()
+            .rev()
+            .take(2)
+        {
+            truncate_torn_tail(file).map_err(failed)?;
         }
     }
     Ok(())

@@ -13,6 +13,7 @@ use super::device_dirs::existing;
 use super::disk::Disk;
 use super::event_log::count_after;
 use super::month::{Month, months};
+use super::regular::read_regular;
 use super::subscribers::Subscribers;
 use crate::clock::ClockWatch;
 use crate::{EventKind, KeepDays};
@@ -46,9 +47,10 @@ impl Retention {
         now: Timestamp,
     ) -> Self {
         let path = root.join(CLOCK_FILE);
-        let believed = fs_err::read_to_string(&path)
-            .ok()
-            .and_then(|text| text.trim().parse().ok());
+        let text = read_regular("time of the last look at ages", &path, MAX_CLOCK_BYTES);
+        let text = text.ok().flatten().unwrap_or_default();
+        let believed = str::from_utf8(&text).ok();
+        let believed = believed.and_then(|text| text.trim().parse().ok());
         let retention = Self {
             root: root.to_owned(),
             keep,
@@ -151,6 +153,8 @@ fn expired(root: &Path, keep: KeepDays, now: Timestamp) -> Vec<Expired> {
 
 /// Holds the time at which records were examined for their age last.
 const CLOCK_FILE: &str = ".clock";
+
+const MAX_CLOCK_BYTES: usize = 64;
 
 const EVERY: std::time::Duration = std::time::Duration::from_hours(24);
 

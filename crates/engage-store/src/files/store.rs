@@ -1,30 +1,28 @@
 //! The store: opened once, shared by all routes.
 
-use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::{Sender, SyncSender, channel, sync_channel};
-use std::thread::JoinHandle;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use engage_wire::diagnostic::causes;
 use jiff::Timestamp;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{Semaphore, oneshot};
-use tracing::warn;
+use tracing::{debug, error, warn};
 
 use super::cursor::FileCursor;
 use super::database;
-use super::dedup::DedupIndex;
 use super::device_dirs::{DeviceDirs, strays};
 use super::disk::{Disk, RealDisk};
 use super::event_log;
 use super::health::HealthMonitor;
-use super::lock::OwnerLock;
 use super::quarantine::{FOLDER as QUARANTINE, Quarantine};
-use super::reader::{CONFIG_FILE, StoreReader};
+use super::reader::CONFIG_FILE;
 use super::record_writer::{Observed, RecordWriter};
 use super::recovery::recover_all;
 use super::retention::Retention;
@@ -40,27 +38,18 @@ use crate::{
 
 /// The store over a directory that this process owns.
 ///
-/// Dropping it waits until everything that was accepted is written.
+/// Dropping it waits until everything that was accepted is written, but not for a disk that hangs.
 pub struct FileStore {
     shared: Arc<Shared>,
     appends: Option<Sender<Append>>,
     records: Option<SyncSender<Observed>>,
     room: Arc<Semaphore>,
-    threads: Vec<JoinHandle<()>>,
-    /// Last, so that it is given back last.
-    _lock: OwnerLock,
-}
-
-/// A directory that this process owns, and that has not been looked at yet.
-pub struct ClaimedDirectory {
-    root: std::path::PathBuf,
-    disk: Arc<dyn Disk>,
-    lock: OwnerLock,
+    /// Disconnected when both threads have ended.
+    ended: Mutex<Receiver<()>>,
 }
 
 struct Shared {
     dirs: Arc<DeviceDirs>,
-    disk: Arc<dyn Disk>,
     health: Arc<HealthMonitor>,
     subscribers: Arc<Subscribers>,
     quarantine: Mutex<Quarantine>,
@@ -70,74 +59,69 @@ struct Shared {
     hasher: RandomState,
 }
 
-impl ClaimedDirectory {
-    /// Takes a directory over, and creates it if need be. Quick: whether another process has it is
-    /// known before anything is served.
-    pub fn claim(directory: &Path) -> Result<Self, OpenError> {
-        Self::claim_on(Arc::new(RealDisk), directory)
+impl FileStore {
+    /// Takes a directory over, which is made if need be, puts right what a crash left, and opens the
+    /// store. Looks at every device's folder: to be called on a thread that may block, while
+    /// certificates are served.
+    pub fn open(directory: &Path, keep: KeepDays) -> Result<Self, OpenError> {
+        Self::open_on(Arc::new(RealDisk), directory, keep)
     }
 
-    pub(super) fn claim_on(disk: Arc<dyn Disk>, directory: &Path) -> Result<Self, OpenError> {
-        disk.create_dir(directory)
-            .map_err(|source| OpenError::unusable(directory, source))?;
-        Ok(Self {
-            root: directory.to_owned(),
-            disk,
-            lock: OwnerLock::acquire(directory)?,
-        })
-    }
-
-    /// Puts right what a crash left, and opens the store. Looks at every device's folder: to be
-    /// called on a thread that may block, while certificates are served.
-    pub fn open(self, keep: KeepDays) -> Result<FileStore, OpenError> {
-        let Self { root, disk, lock } = self;
-        let unusable = |source| OpenError::unusable(&root, source);
-        let dirs = Arc::new(DeviceDirs::open(&root, Arc::clone(&disk)).map_err(unusable)?);
-        let health = Arc::<HealthMonitor>::default();
-        let unrecovered = recover_all(&root, dirs.devices());
+    pub(super) fn open_on(
+        disk: Arc<dyn Disk>,
+        root: &Path,
+        keep: KeepDays,
+    ) -> Result<Self, OpenError> {
+        let unusable = |source| OpenError::unusable(root, source);
+        let dirs = Arc::new(DeviceDirs::open(root, disk)?);
+        let health = Arc::new(HealthMonitor::new(Arc::clone(&dirs)));
+        let unrecovered = recover_all(&dirs);
         for (device, error) in &unrecovered {
-            health.impair(*device, error.to_string());
+            health.impair(*device, error);
         }
         // For people to find; where it cannot be made, that is told when it is needed.
-        let _ = disk.create_dir(&root.join(QUARANTINE));
-        let strays = strays(&root).unwrap_or_default();
+        let _ = dirs.disk.create_dir(&root.join(QUARANTINE));
+        let strays = strays(root).unwrap_or_default();
         for stray in &strays {
             warn!("stray folder in the device directory: {stray}");
         }
-        let shared = Arc::new(Shared {
-            dirs,
-            disk,
-            health,
-            subscribers: Arc::default(),
-            quarantine: Mutex::default(),
-            strays,
-            stripes: std::array::from_fn(|_| Mutex::new(())),
-            hasher: RandomState::new(),
-        });
-        let writer = shared.writer(unrecovered.into_keys().collect());
-        let retention = shared.retention(&root, keep);
-        let record_writer = shared.record_writer();
+        let subscribers = Arc::<Subscribers>::default();
+        let needs_recovery = unrecovered.into_keys().collect();
+        let writer = Writer::new(
+            Arc::clone(&health),
+            Arc::clone(&subscribers),
+            needs_recovery,
+        );
+        let writer = writer.map_err(|error| unusable(io::Error::other(causes(&error))))?;
+        let following = Arc::clone(&subscribers);
+        let retention = Retention::new(root, keep, following, &*dirs.disk, Timestamp::now());
+        let record_writer = RecordWriter::new(Arc::clone(&health));
         let (appends, appended) = channel();
         let (records, observations) = sync_channel(MAX_OBSERVATIONS);
-        let threads = vec![
-            spawn("store-append", move || writer.run(&appended, retention)).map_err(unusable)?,
-            spawn("store-records", move || record_writer.run(&observations)).map_err(unusable)?,
-        ];
-        Ok(FileStore {
-            shared,
+        let (ends, ended) = channel();
+        spawn("store-append", &ends, move || {
+            writer.run(&appended, retention);
+        })
+        .map_err(unusable)?;
+        spawn("store-records", &ends, move || {
+            record_writer.run(&observations);
+        })
+        .map_err(unusable)?;
+        Ok(Self {
+            shared: Arc::new(Shared {
+                dirs,
+                health,
+                subscribers,
+                quarantine: Mutex::default(),
+                strays,
+                stripes: std::array::from_fn(|_| Mutex::new(())),
+                hasher: RandomState::new(),
+            }),
             appends: Some(appends),
             records: Some(records),
             room: Arc::new(Semaphore::new(QUEUE_KIB as usize)),
-            threads,
-            _lock: lock,
+            ended: Mutex::new(ended),
         })
-    }
-}
-
-impl FileStore {
-    /// Claims and opens a directory at once.
-    pub fn open(directory: &Path, keep: KeepDays) -> Result<Self, OpenError> {
-        ClaimedDirectory::claim(directory)?.open(keep)
     }
 
     async fn append(
@@ -222,7 +206,11 @@ impl DeviceStore for FileStore {
     ) -> Result<Option<Database>, StoreError> {
         let loaded = self.blocking(move |shared| {
             let _one_at_a_time = shared.lock_device(device);
-            Ok(database::load(&shared.dirs.path(device), &*shared.disk))
+            let directory = shared.dirs.path(device);
+            let disk = &*shared.dirs.disk;
+            shared
+                .dirs
+                .writing(|_| Ok(database::load(&directory, disk)))
         });
         let database::LoadedDatabase { database, refused } = loaded.await?;
         let checked = DeviceObservation::DatabaseChecked { refused };
@@ -297,8 +285,9 @@ impl EventLog for FileStore {
     ) -> Result<(), StoreError> {
         let cursor = FileCursor::from(cursor);
         self.blocking(move |shared| {
-            shared.reading(device, |directory| {
-                cursor.save(subscriber, directory, &*shared.disk)
+            let disk = &*shared.dirs.disk;
+            shared.dirs.writing(|_| {
+                shared.reading(device, |directory| cursor.save(subscriber, directory, disk))
             })
         })
         .await
@@ -314,11 +303,13 @@ impl EventLog for FileStore {
         let (batch, reason) = (batch.clone(), reason.to_owned());
         let cursor = FileCursor::from(&batch.cursor);
         self.blocking(move |shared| {
-            shared.reading(device, |directory| {
-                let disk = &*shared.disk;
-                // Before the cursor: a crash in between repeats the attempt, and loses nothing.
-                set_aside(subscriber, directory, &batch, &reason, disk)?;
-                cursor.save(subscriber, directory, disk)
+            let disk = &*shared.dirs.disk;
+            shared.dirs.writing(|_| {
+                shared.reading(device, |directory| {
+                    // Before the cursor: a crash in between repeats the attempt, and loses nothing.
+                    set_aside(subscriber, directory, &batch, &reason, disk)?;
+                    cursor.save(subscriber, directory, disk)
+                })
             })
         })
         .await
@@ -343,68 +334,42 @@ impl Drop for FileStore {
         // Without senders the threads finish what they have, and end.
         self.appends = None;
         self.records = None;
-        for thread in self.threads.drain(..) {
-            if thread.join().is_err() {
-                tracing::error!("a thread of the device store has panicked");
-            }
+        if self.ended.get_mut().recv_timeout(END_TIMEOUT) == Err(RecvTimeoutError::Timeout) {
+            error!(
+                path = %self.shared.dirs.root().display(),
+                "the device store does not end: its disk hangs; what it was writing was not acknowledged"
+            );
         }
     }
 }
 
 impl Shared {
-    fn writer(&self, needs_recovery: HashSet<DeviceId>) -> Writer {
-        Writer {
-            dirs: Arc::clone(&self.dirs),
-            disk: Arc::clone(&self.disk),
-            health: Arc::clone(&self.health),
-            subscribers: Arc::clone(&self.subscribers),
-            dedup: DedupIndex::default(),
-            needs_recovery,
-        }
-    }
-
-    fn retention(&self, root: &Path, keep: KeepDays) -> Retention {
-        let subscribers = Arc::clone(&self.subscribers);
-        Retention::new(root, keep, subscribers, &*self.disk, Timestamp::now())
-    }
-
-    fn record_writer(&self) -> RecordWriter {
-        RecordWriter {
-            dirs: Arc::clone(&self.dirs),
-            disk: Arc::clone(&self.disk),
-            health: Arc::clone(&self.health),
-            reader: StoreReader::new(self.dirs.root()),
-            dirty: HashMap::new(),
-        }
-    }
-
     fn save_config(&self, call: &Call, upload: &ConfigUpload) -> Result<(), StoreError> {
         let _one_at_a_time = self.lock_device(call.device);
         let saved = self.dirs.ensure(call).and_then(|directory| {
             let path = directory.join(CONFIG_FILE);
-            self.disk
-                .replace(&path, upload.as_bytes())
-                .map_err(|source| StoreError::unavailable(&path, source))
+            self.dirs.replace(&path, upload.as_bytes())
         });
         match &saved {
             Ok(()) => self.health.stored(call.device),
-            Err(error) => {
-                self.health
-                    .failed(call.device, error, self.dirs.root(), &*self.disk);
-            }
+            Err(error) => self.health.failed(call.device, error),
         }
         saved
     }
 
     fn quarantine(&self, call: &Call, kind: UploadKind, body: &[u8]) -> Result<(), StoreError> {
         let root = self.dirs.root();
-        let kept = self
-            .quarantine
-            .lock()
-            .keep(root, &*self.disk, call, kind, body)
-            .map_err(|source| StoreError::unavailable(root, source));
+        let kept = self.dirs.writing(|lock| {
+            let (root, disk) = ((root, lock.identity), &*self.dirs.disk);
+            let kept = self.quarantine.lock().keep(root, disk, call, kind, body);
+            kept.map_err(|source| StoreError::unavailable(root.0, source))?;
+            if let Err(error) = self.dirs.ensure(call) {
+                debug!(device = %call.device, %error, "no record of device {} is begun", call.device);
+            }
+            Ok(())
+        });
         if let Err(error) = &kept {
-            self.health.failed(call.device, error, root, &*self.disk);
+            self.health.failed(call.device, error);
         }
         kept
     }
@@ -437,11 +402,23 @@ impl Shared {
     }
 }
 
-fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
-    std::thread::Builder::new().name(name.into()).spawn(work)
+/// A panic is logged by the hook; the store is closed then.
+fn spawn(name: &str, ends: &Sender<()>, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    let end = ends.clone();
+    let work = move || {
+        let _end = end;
+        work();
+    };
+    std::thread::Builder::new()
+        .name(name.into())
+        .spawn(work)
+        .map(drop)
 }
 
 /// Bodies that wait for the disk: 64 MiB in all.
 const QUEUE_KIB: u32 = 64 * 1024;
 
 const MAX_OBSERVATIONS: usize = 4096;
+
+/// For what is written when it ends: records of devices. Whoever delivered has been answered.
+const END_TIMEOUT: Duration = Duration::from_secs(3);

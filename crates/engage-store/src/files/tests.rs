@@ -12,8 +12,8 @@ use jiff::Timestamp;
 
 use super::disk::Disk;
 use crate::{
-    AuditBatch, Call, ClaimedDirectory, DeviceId, EventFilter, EventKind, FileStore, FollowItem,
-    KeepDays, StoreReader,
+    AuditBatch, Call, DeviceId, EventFilter, EventKind, FileStore, FollowItem, KeepDays,
+    StoreReader,
 };
 
 fn device(number: u64) -> DeviceId {
@@ -46,8 +46,7 @@ fn open(directory: &Path) -> FileStore {
 }
 
 fn open_on(disk: Arc<dyn Disk>, directory: &Path) -> FileStore {
-    let claimed = ClaimedDirectory::claim_on(disk, directory).unwrap();
-    claimed.open(KeepDays::default()).unwrap()
+    FileStore::open_on(disk, directory, KeepDays::default()).unwrap()
 }
 
 /// The codes in a device's audits, in the order of the files.

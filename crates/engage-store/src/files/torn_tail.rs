@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use fs_err::{File, OpenOptions};
 use tracing::warn;
 
-use super::disk::mode;
+use super::disk::open_to_append;
 use super::event_reader::{Entry, EventReader};
 use super::line::LineHeader;
 
@@ -24,10 +24,7 @@ pub(super) fn truncate_torn_tail(path: &Path) -> io::Result<()> {
     }
     let mut file = OpenOptions::new().read(true).write(true).open(path)?;
     let kept_in = PathBuf::from(format!("{}.torn", path.display()));
-    let mut options = OpenOptions::new();
-    options.append(true).create(true);
-    mode::of_file(&mut options);
-    keep(&mut file, whole, &mut options.open(&kept_in)?)?;
+    keep(&mut file, whole, &mut open_to_append(&kept_in)?)?;
     file.set_len(whole)?;
     file.sync_all()?;
     warn!(

@@ -13,6 +13,8 @@ use tracing::warn;
 
 use super::disk::Disk;
 use super::line::StoredEvent;
+use super::regular::{is_damage, read_regular};
+use crate::record::MAX_LINE_BYTES;
 use crate::{EventBatch, EventKind, Subscriber};
 
 /// An event that was set aside.
@@ -40,10 +42,10 @@ pub struct Undelivered {
 
 impl Undelivered {
     pub(super) fn load(subscriber: Subscriber, directory: &Path) -> io::Result<Self> {
-        match fs_err::read(path(subscriber, directory)) {
-            Ok(text) => Ok(serde_json::from_slice(&text)?),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
-            Err(error) => Err(error),
+        let path = path(subscriber, directory);
+        match read_regular("list of undelivered events", &path, MAX_FILE_BYTES)? {
+            Some(text) => Ok(serde_json::from_slice(&text)?),
+            None => Ok(Self::default()),
         }
     }
 
@@ -100,7 +102,7 @@ pub(super) fn set_aside(
     disk: &dyn Disk,
 ) -> io::Result<()> {
     let mut undelivered = match Undelivered::load(subscriber, directory) {
-        Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+        Err(error) if is_damage(&error) => {
             let path = path(subscriber, directory);
             warn!(%error, "`{}` is damaged: it begins anew", path.display());
             Undelivered::default()
@@ -126,6 +128,9 @@ fn path(subscriber: Subscriber, directory: &Path) -> PathBuf {
 const MAX_EVENTS: usize = 100;
 
 const MAX_BYTES: usize = 1024 * 1024;
+
+/// That, or one event of the longest, with its names.
+const MAX_FILE_BYTES: usize = 8 * MAX_LINE_BYTES;
 
 #[cfg(test)]
 mod tests {

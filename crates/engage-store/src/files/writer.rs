@@ -11,13 +11,13 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
-use tracing::{error, info, warn};
+use tracing::{error, warn};
 
 use super::dedup::{DedupIndex, LogKey};
 use super::device_dirs::DeviceDirs;
-use super::disk::Disk;
 use super::health::HealthMonitor;
 use super::line::lines;
+use super::lock::OwnerLock;
 use super::month::Month;
 use super::recovery::recover;
 use super::retention::Retention;
@@ -37,26 +37,44 @@ pub(super) struct Append {
 }
 
 pub(super) struct Writer {
-    pub(super) dirs: Arc<DeviceDirs>,
-    pub(super) disk: Arc<dyn Disk>,
-    pub(super) health: Arc<HealthMonitor>,
-    pub(super) subscribers: Arc<Subscribers>,
-    pub(super) dedup: DedupIndex,
+    dirs: Arc<DeviceDirs>,
+    health: Arc<HealthMonitor>,
+    subscribers: Arc<Subscribers>,
+    dedup: DedupIndex,
     /// Devices whose files may end in what was never acknowledged.
-    pub(super) needs_recovery: HashSet<DeviceId>,
+    needs_recovery: HashSet<DeviceId>,
+    /// Of the directory that all of this is known of.
+    lock: Arc<OwnerLock>,
 }
 
 impl Writer {
+    pub(super) fn new(
+        health: Arc<HealthMonitor>,
+        subscribers: Arc<Subscribers>,
+        needs_recovery: HashSet<DeviceId>,
+    ) -> Result<Self, StoreError> {
+        Ok(Self {
+            lock: health.dirs.owned()?,
+            dirs: Arc::clone(&health.dirs),
+            health,
+            subscribers,
+            dedup: DedupIndex::default(),
+            needs_recovery,
+        })
+    }
+
     /// Works until every sender is gone.
     pub(super) fn run(mut self, queue: &Receiver<Append>, mut retention: Retention) {
         loop {
-            retention.apply_if_due(Instant::now(), Timestamp::now(), &*self.disk);
+            if self.dirs.owned().is_ok() {
+                retention.apply_if_due(Instant::now(), Timestamp::now(), &*self.dirs.disk);
+            }
             match queue.recv_timeout(IDLE) {
                 Ok(first) => {
                     let waiting = queue.try_iter().take(MAX_GROUP - 1);
                     self.commit(std::iter::once(first).chain(waiting).collect());
                 }
-                Err(RecvTimeoutError::Timeout) => self.health.probe(self.dirs.root(), &*self.disk),
+                Err(RecvTimeoutError::Timeout) => self.health.probe(),
                 Err(RecvTimeoutError::Disconnected) => return,
             }
         }
@@ -64,10 +82,14 @@ impl Writer {
 
     /// Stores a group, and answers each of its batches.
     pub(super) fn commit(&mut self, group: Vec<Append>) {
-        let disk = Arc::clone(&self.disk);
+        let owned = self.dirs.owned().map(|lock| self.take_over(lock));
+        let disk = Arc::clone(&self.dirs.disk);
         let mut commit = Commit::new(&*disk);
         for append in group {
-            match self.write(&append, &mut commit) {
+            let written = owned
+                .clone()
+                .and_then(|()| self.write(&append, &mut commit));
+            match written {
                 Ok(Written::Before) => answer(append.answer, Ok(AppendOutcome::Updated)),
                 Ok(Written::In(path, outcome)) => {
                     if let Some(segment) = commit.segments.get_mut(&path) {
@@ -75,15 +97,16 @@ impl Writer {
                     }
                 }
                 Err(error) => {
-                    self.note_failure(append.call.device, &error);
+                    self.health.failed(append.call.device, &error);
                     answer(append.answer, Err(error));
                 }
             }
         }
         let outcomes = commit.sync_all();
+        let confirmed = self.dirs.confirm(&self.lock);
         for (path, segment) in commit.segments {
             let outcome = match outcomes.get(&path) {
-                Some(outcome) => outcome.clone(),
+                Some(outcome) => outcome.clone().and(confirmed.clone()),
                 None if segment.waiting.is_empty() && !segment.is_broken => Ok(()),
                 None => Err(StoreError::unavailable(
                     &path,
@@ -93,6 +116,15 @@ impl Writer {
             self.finish(&path, segment, &outcome);
         }
         self.dedup.shrink();
+    }
+
+    /// What was known of the files of another directory does not hold for this one.
+    fn take_over(&mut self, lock: Arc<OwnerLock>) {
+        if !Arc::ptr_eq(&lock, &self.lock) {
+            self.dedup = DedupIndex::default();
+            self.needs_recovery.extend(self.dirs.devices());
+            self.lock = lock;
+        }
     }
 
     fn write(&mut self, append: &Append, commit: &mut Commit<'_>) -> Result<Written, StoreError> {
@@ -123,7 +155,10 @@ impl Writer {
             Entry::Vacant(vacant) => {
                 let is_durable = |identity| index.is_entry_durable(&path, identity);
                 let segment = OpenSegment::open(commit.disk, &path, key, is_durable);
-                vacant.insert(segment.map_err(failed)?)
+                let segment = segment.map_err(failed)?;
+                // The name may have led into another directory by now.
+                self.dirs.confirm(&self.lock)?;
+                vacant.insert(segment)
             }
         };
         segment
@@ -197,12 +232,11 @@ impl Writer {
 
     fn recover_if_needed(&mut self, device: DeviceId, directory: &Path) -> Result<(), StoreError> {
         if self.needs_recovery.contains(&device) {
-            recover(directory).map_err(|source| StoreError::unavailable(directory, source))?;
+            recover(directory)?;
             for kind in EventKind::ALL {
                 self.dedup.forget((device, kind));
             }
             self.needs_recovery.remove(&device);
-            info!(%device, "the files of device {device} are usable again");
         }
         Ok(())
     }
@@ -219,7 +253,7 @@ impl Writer {
                 self.subscribers.notify(device);
             }
             Err(error) => {
-                self.note_failure(device, error);
+                self.health.failed(device, error);
                 // The files say what is left.
                 self.dedup.forget(segment.key);
                 if let Err(source) = segment.undo() {
@@ -231,11 +265,6 @@ impl Writer {
         for (append, acknowledged) in segment.waiting {
             answer(append.answer, outcome.clone().map(|()| acknowledged));
         }
-    }
-
-    fn note_failure(&self, device: DeviceId, error: &StoreError) {
-        self.health
-            .failed(device, error, self.dirs.root(), &*self.disk);
     }
 }
 

@@ -8,7 +8,6 @@ use tokio::sync::{Semaphore, oneshot};
 
 use super::faults::{Faults, FaultyDisk};
 use super::*;
-use crate::files::dedup::DedupIndex;
 use crate::files::device_dirs::DeviceDirs;
 use crate::files::health::HealthMonitor;
 use crate::files::writer::{Append, Writer};
@@ -16,16 +15,12 @@ use crate::{AppendOutcome, EventKind, Health, StoreError};
 
 type Answer = oneshot::Receiver<Result<AppendOutcome, StoreError>>;
 
-fn writer(directory: &Path, faults: &Arc<Faults>, health: &Arc<HealthMonitor>) -> Writer {
+fn writer(directory: &Path, faults: &Arc<Faults>) -> (Writer, Arc<HealthMonitor>) {
     let disk = Arc::new(FaultyDisk(Arc::clone(faults)));
-    Writer {
-        dirs: Arc::new(DeviceDirs::open(directory, disk.clone()).unwrap()),
-        disk,
-        health: Arc::clone(health),
-        subscribers: Arc::default(),
-        dedup: DedupIndex::default(),
-        needs_recovery: HashSet::new(),
-    }
+    let dirs = DeviceDirs::open(directory, disk).unwrap();
+    let health = Arc::new(HealthMonitor::new(Arc::new(dirs)));
+    let writer = Writer::new(Arc::clone(&health), Arc::default(), HashSet::new());
+    (writer.unwrap(), health)
 }
 
 fn waiting(number: u64, seed: usize, moment: &str) -> (Append, Answer) {
@@ -62,7 +57,7 @@ const GROUP: [(u64, usize, &str); 4] = [
 fn each_file_of_a_group_is_synchronised_once() {
     let folder = tempfile::tempdir().unwrap();
     let faults = Faults::none();
-    let mut writer = writer(folder.path(), &faults, &Arc::default());
+    let (mut writer, _) = writer(folder.path(), &faults);
     let answers = commit(&mut writer, GROUP);
     let (created, updated) = (Some(AppendOutcome::Created), Some(AppendOutcome::Updated));
     assert_eq!(answers, [created, updated, created, updated]);
@@ -76,7 +71,7 @@ fn each_file_of_a_group_is_synchronised_once() {
 fn a_batch_that_is_there_twice_in_a_group_is_acknowledged_by_none_or_by_both() {
     let folder = tempfile::tempdir().unwrap();
     let faults = Faults::none();
-    let mut writer = writer(folder.path(), &faults, &Arc::default());
+    let (mut writer, _) = writer(folder.path(), &faults);
     faults.sync.store(true, SeqCst);
     assert_eq!(commit(&mut writer, GROUP), [None; 4]);
 }
@@ -84,15 +79,14 @@ fn a_batch_that_is_there_twice_in_a_group_is_acknowledged_by_none_or_by_both() {
 #[test]
 fn a_disk_that_works_again_is_found_out_without_a_device() {
     let folder = tempfile::tempdir().unwrap();
-    let (faults, health) = (Faults::none(), Arc::<HealthMonitor>::default());
-    let mut writer = writer(folder.path(), &faults, &health);
+    let faults = Faults::none();
+    let (mut writer, health) = writer(folder.path(), &faults);
     faults.sync.store(true, SeqCst);
     faults.replace.store(true, SeqCst);
     commit(&mut writer, GROUP);
-    let disk = FaultyDisk(Arc::clone(&faults));
-    health.probe(folder.path(), &disk);
+    health.probe();
     assert!(matches!(health.get(), Health::Failing { .. }));
     faults.clear();
-    health.probe(folder.path(), &disk);
+    health.probe();
     assert_eq!(health.get(), Health::Writable);
 }

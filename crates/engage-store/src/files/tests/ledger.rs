@@ -162,6 +162,8 @@ async fn an_upload_is_kept_to_the_byte_and_its_secrets_are_not_shown() {
 async fn observations_survive_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
+    let stored = store.append_audits(&call(1, NOVEMBER), batch(1, 1)).await;
+    stored.unwrap();
     store.observe(device(1), seen(Some("Main Office")), at(NOVEMBER));
     let fingerprint = "ab:cd".into();
     let fetched = DeviceObservation::AnnouncementFetched { fingerprint };
@@ -183,15 +185,30 @@ async fn observations_survive_a_restart() {
 }
 
 #[tokio::test]
-async fn who_was_never_seen_to_call_gets_no_record() {
+async fn of_whom_nothing_is_stored_there_is_no_record_until_something_is() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
+    store.observe(device(1), seen(Some("Main Office")), at(NOVEMBER));
     let version = "1.2".into();
     let session = DeviceObservation::TlsSession { version };
     store.observe(device(1), session, at(NOVEMBER));
     drop(store);
     assert_eq!(record(folder.path()), None);
     assert!(!StoreReader::new(folder.path()).has_device(device(1)));
+
+    // What was seen while the body was still arriving is not lost.
+    let store = open(folder.path());
+    let now = Timestamp::now();
+    store.observe(device(1), seen(Some("Main Office")), now);
+    let call = Call {
+        received_at: now,
+        ..call(1, NOVEMBER)
+    };
+    store.append_audits(&call, batch(1, 1)).await.unwrap();
+    drop(store);
+    let record = record(folder.path()).unwrap();
+    assert_eq!(record.site.as_deref(), Some("Main Office"));
+    assert_eq!(record.audits_stored_at, Some(now));
 }
 
 fn seen(site: Option<&str>) -> DeviceObservation {
@@ -240,7 +257,7 @@ async fn a_bad_database_is_refused_with_its_path_and_the_last_good_one_stays() {
 }
 
 #[tokio::test]
-async fn a_refused_body_is_kept_and_is_no_device() {
+async fn a_refused_body_is_kept_and_its_device_is_known() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
     let body = Bytes::from_static(b"{\"asyncEvents\":");
@@ -252,12 +269,8 @@ async fn a_refused_body_is_kept_and_is_no_device() {
         .path()
         .join("quarantine/20261123T021305.000000000Z-0000000000000001-audit.body");
     assert_eq!(fs_err::read(kept).unwrap(), b"{\"asyncEvents\":");
-    assert!(
-        StoreReader::new(folder.path())
-            .devices()
-            .unwrap()
-            .is_empty()
-    );
+    let known = StoreReader::new(folder.path()).devices();
+    assert_eq!(known.unwrap(), [device(1)]);
 }
 
 #[test]

@@ -1,0 +1,52 @@
+//! Files of the store that are read whole, and only if they are files: opening a pipe waits for its
+//! writer, and a device may never end.
+
+use std::io;
+use std::path::Path;
+
+use engage_wire::diagnostic::causes;
+use engage_wire::{ReadError, read_regular_file};
+use zeroize::Zeroizing;
+
+/// Reads a file of at most `max_bytes`; `None` if there is none. What is no regular file, or
+/// longer, is [`InvalidData`](io::ErrorKind::InvalidData).
+pub(super) fn read_regular(
+    what: &'static str,
+    path: &Path,
+    max_bytes: usize,
+) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
+    match read_regular_file(what, path, max_bytes) {
+        Ok(contents) => Ok(Some(contents)),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => {
+            let kind = match &error {
+                ReadError::Unreadable { source, .. } => source.kind(),
+                ReadError::NotRegular { .. } | ReadError::TooLarge { .. } => {
+                    io::ErrorKind::InvalidData
+                }
+            };
+            Err(io::Error::new(kind, causes(&error)))
+        }
+    }
+}
+
+/// Whether a file was read, and is not what it has to be. Reading it again would not help.
+pub(super) fn is_damage(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof
+    )
+}
+
+/// Before a file is opened to be written: refuses whatever is there and is no regular file, links
+/// included.
+pub(super) fn require_regular(path: &Path) -> io::Result<()> {
+    match fs_err::symlink_metadata(path) {
+        Ok(metadata) if !metadata.is_file() => {
+            let reason = format!("`{}` is not a regular file", path.display());
+            Err(io::Error::new(io::ErrorKind::InvalidInput, reason))
+        }
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}

@@ -39,8 +39,8 @@ pub struct Limits {
     /// Longest request body in bytes, on the routes that take one.
     #[serde(deserialize_with = "within::<1, { 64 * 1024 * 1024 }, _>")]
     pub body_bytes: usize,
-    /// Memory in bytes that all request bodies in flight may take together: more than one address
-    /// can fill with its connections, as both are by default.
+    /// Memory in bytes that all request bodies in flight may take together; one address an eighth of
+    /// what the others leave.
     #[serde(deserialize_with = "within::<{ 1024 * 1024 }, { 1024 * 1024 * 1024 }, _>")]
     pub body_memory_bytes: usize,
     /// Most open connections; `None` derives it from the descriptors that the process may open.

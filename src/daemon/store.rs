@@ -118,7 +118,7 @@ pub(super) fn open(
             credentials_file.as_deref().map(credentials),
         ),
         body_bytes: config.limits.body_bytes,
-        body_memory: BodyMemory::new(config.limits.body_memory_bytes, config.limits.body_bytes),
+        body_memory: BodyMemory::new(&config.limits),
         no_memory: LogThrottle::default(),
         announcement_fetches: Arc::default(),
         published: published.clone(),

@@ -4,6 +4,7 @@
 //! it is refused, because the device will not send it again.
 
 mod body;
+mod body_memory;
 mod caller;
 mod login_throttle;
 
@@ -17,7 +18,6 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::{StatusCode, Uri};
 use percent_encoding::percent_decode_str;
-use tokio::sync::OwnedSemaphorePermit;
 use tracing::{error, warn};
 
 use super::JSON;
@@ -34,8 +34,9 @@ use engage_wire::diagnostic::one_line;
 use engage_wire::paths;
 
 use body::{BodyError, collect};
+use body_memory::{BodyPermit, NoMemory};
 
-pub use body::BodyMemory;
+pub use body_memory::BodyMemory;
 pub use caller::Authenticator;
 
 /// What the call-in is answered from.
@@ -59,9 +60,6 @@ pub struct CallIn {
     /// Failures of the store that have been logged.
     pub failures: LogThrottle,
 }
-
-/// Holds the memory of a body that has been parsed until it is stored.
-type BodyHold = Option<OwnedSemaphorePermit>;
 
 /// An answer, and whose call it answers.
 type Answer = (Extension<DeviceId>, Result<Response, ApiError>);
@@ -138,16 +136,18 @@ impl CallIn {
         }
     }
 
-    /// The store and the parsed body, or the answer that refuses it.
+    /// The store, the parsed body and the memory that it takes until it is stored, or the answer that
+    /// refuses it.
     async fn read<T, E: Error>(
         &self,
         call: &Call,
         kind: UploadKind,
         body: Body,
         parse: impl FnOnce(&[u8]) -> Result<T, E>,
-    ) -> Result<(&dyn Store, T, BodyHold), ApiError> {
+    ) -> Result<(&dyn Store, T, BodyPermit), ApiError> {
         let store = &*self.store;
-        let (body, reason) = match collect(body, self.body_bytes, &self.body_memory).await {
+        let memory = self.body_memory.permit(call.peer);
+        let (body, reason) = match collect(body, self.body_bytes, memory).await {
             Ok(body) => match parse(body.as_slice()) {
                 Ok(parsed) => return Ok((store, parsed, body.into_parts().1)),
                 Err(error) => (body, error.to_string()),
@@ -158,18 +158,19 @@ impl CallIn {
             ),
             // It did not arrive, so the device knows that it has to send it again.
             Err(BodyError::Broken) => return Err(ApiError::BadRequest),
-            Err(BodyError::NoMemory) => return Err(self.no_memory(call.device)),
+            Err(BodyError::NoMemory(short)) => return Err(self.no_memory(call, &short)),
         };
         let (body, _memory) = body.into_parts();
         Err(self.refuse(store, call, kind, body, &reason).await)
     }
 
     /// 503: the device keeps what it has, and comes again.
-    fn no_memory(&self, device: DeviceId) -> ApiError {
+    fn no_memory(&self, call: &Call, NoMemory { needed, allowed }: &NoMemory) -> ApiError {
+        let Call { device, peer, .. } = call;
         if let Some(others) = self.no_memory.check() {
             warn!(
-                %device, others = others.count(),
-                "call-in of device {device} refused: bodies in flight take all of `[limits] {BODY_MEMORY}`{others}"
+                %device, %peer, others = others.count(),
+                "call-in of device {device} refused: bodies from {peer} would take {needed} bytes of `[limits] {BODY_MEMORY}`, of which others leave it {allowed}{others}"
             );
         }
         ApiError::LimitReached(BODY_MEMORY)

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use super::{ALERT, AUDIT, CONFIG, DEVICE, of_device};
 use crate::harness::{
-    Host, Response, close_sending, connect, ledger, read_to_end, request, standard, stored,
-    tls_connect, trusting, wire_text,
+    Host, Response, close_sending, connect, connect_from, ledger, read_to_end, request, standard,
+    stored, tls_connect, trusting, wire_text,
 };
 
 const BATCH: &str = r#"{"asyncEvents":[{"event":"11111111","time":"20051013130309"}],"nxtDbVerTS":"0x8d1a1399bddb51d"}"#;
@@ -415,11 +415,51 @@ fn bodies_in_flight_share_their_memory_and_certificates_need_none_of_it() {
         br#"{"error":"too many requests in flight"}"#
     );
     host.daemon
-        .wait_for("bodies in flight take all of `[limits] body_memory_bytes`");
+        .wait_for("bytes of `[limits] body_memory_bytes`, of which others leave it");
     host.daemon
         .wait_for_metric("refusals_total", &[("limit", "body_memory_bytes")], 1);
     let announcement = "/swordfish/lock/certificates/current";
     assert_eq!(host.call("GET", announcement, "").status(), 200);
     drop(stalled);
     assert!((0..1000).any(|_| post(&host, &long).status() == 202));
+}
+
+#[test]
+fn bodies_that_one_address_lets_stall_keep_no_other_address_waiting() {
+    let installation = Host::installation("");
+    // Set, it makes one caller of each loopback address too.
+    installation.set(
+        "[limits]",
+        "body_memory_bytes = 2097152\nconnections_per_address = 64",
+    );
+    let daemon = crate::harness::Daemon::start(&installation);
+    let mut host = Host {
+        installation,
+        daemon,
+    };
+    let long = BATCH.to_owned() + &" ".repeat(100_000);
+    let head = |length: usize| {
+        let headers = format!("Connection: close\r\nContent-Length: {length}\r\n");
+        request("POST", &of_device(AUDIT), &headers, b"")
+    };
+    let stalled: Vec<_> = (0..64)
+        .map(|_| {
+            let mut stream = connect(host.daemon.http);
+            stream.write_all(&head(long.len() + 1)).unwrap();
+            // One that is refused may be closed already.
+            let _ = stream.write_all(long.as_bytes());
+            stream
+        })
+        .collect();
+    // All that it may: the rest is refused.
+    let labels = [("limit", "body_memory_bytes")];
+    host.daemon.wait_for_metric("refusals_total", &labels, 20);
+    for _ in 0..10 {
+        let mut stream = connect_from([127, 0, 0, 2], host.daemon.http);
+        stream.write_all(&head(long.len())).unwrap();
+        stream.write_all(long.as_bytes()).unwrap();
+        let answer = Response::parse(&read_to_end(&mut stream));
+        assert!([201, 202].contains(&answer.status()), "{}", answer.head);
+    }
+    drop(stalled);
 }

@@ -5,14 +5,14 @@ use std::io;
 use super::output::ErrorEntry;
 use crate::config::Config;
 use crate::platform::PortHolder;
-use crate::server::{BindError, Sockets};
+use crate::server::{Sockets, SocketsError};
 
 /// What came of an attempt to listen.
 pub(super) enum Ports {
     /// `serve` can have them, or a daemon that runs has them already.
     Usable,
     /// `serve` cannot have one of them.
-    Refused(BindError),
+    Refused(SocketsError),
     /// It depends on who has the port, or on who runs `serve`, which cannot be told.
     Unknown(ErrorEntry),
 }
@@ -34,8 +34,11 @@ impl Ports {
         }
     }
 
-    fn from_error(error: BindError) -> Self {
-        match (error.kind(), error.holder()) {
+    fn from_error(error: SocketsError) -> Self {
+        let SocketsError::Bind(unbound) = &error else {
+            return Self::Refused(error);
+        };
+        match (unbound.kind(), unbound.holder()) {
             (io::ErrorKind::AddrInUse, Some(holder)) if is_service(holder) => Self::Usable,
             (io::ErrorKind::AddrInUse, None) | (io::ErrorKind::PermissionDenied, _) => {
                 Self::Unknown(ErrorEntry::new(&error))

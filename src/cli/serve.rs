@@ -13,7 +13,7 @@ use super::output::{Failure, SystemError};
 use crate::config::{ConfigSource, ListenOverrides};
 use crate::daemon::{self, RunError};
 use crate::platform;
-use crate::server::Sockets;
+use crate::server::{Descriptors, Sockets};
 use crate::telemetry::{flush_log, start_logging};
 
 /// Announce and serve certificates until stopped.
@@ -37,7 +37,9 @@ pub(super) struct Serve {
 
 impl Serve {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
+        let blocking_threads = Descriptors::raise()?.blocking_threads();
         let served = tokio::runtime::Builder::new_multi_thread()
+            .max_blocking_threads(blocking_threads)
             .enable_all()
             .build()
             .map_err(|source| SystemError::new("start the runtime")(source).into())

@@ -155,8 +155,7 @@ impl Config {
             .unwrap_or_else(|| BaseUrl::from_listener(http))
     }
 
-    /// Whether each listener can have its port. Whether `[::]` leaves `0.0.0.0` alone is for the
-    /// system to say (`net.ipv6.bindv6only`).
+    /// Whether each listener can have its port. That `[::]` takes `0.0.0.0` too shows when it is bound.
     fn check_ports(&self) -> Result<(), ConfigError> {
         let admin = match self.admin.listen {
             AdminListen::Address(address) => Some(("[admin]", address)),

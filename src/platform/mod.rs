@@ -20,10 +20,10 @@ pub use reload_socket::{
 pub use run_as::run_as;
 #[cfg(unix)]
 pub use unix::{
-    FileAccess, ReloadSignals, create_dir, create_guarded_dir, create_private_dir,
-    create_private_file, file_number, file_version, inherit_access, is_writable_dir,
-    mode_readable_by_others, raise_descriptor_limit, read_hidden_line, rename_new, send_before_end,
-    shutdown_requested, survive_file_size_limit,
+    FileAccess, ReloadSignals, accept_ipv4_too, accepts_ipv4, create_dir, create_guarded_dir,
+    create_private_dir, create_private_file, file_number, file_version, inherit_access,
+    is_listening, is_writable_dir, mode_readable_by_others, raise_descriptor_limit,
+    read_hidden_line, rename_new, send_before_end, shutdown_requested, survive_file_size_limit,
 };
 
 #[cfg(not(unix))]
@@ -32,9 +32,10 @@ mod portable;
 pub use portable::service_manager;
 #[cfg(not(unix))]
 pub use portable::{
-    FileAccess, ReloadListener, ReloadSignals, create_dir, create_guarded_dir, create_private_dir,
-    create_private_file, default_reload_socket_path, file_number, file_version, inherit_access,
-    is_writable_dir, mode_readable_by_others, raise_descriptor_limit, read_hidden_line,
-    reload_socket_path, rename_new, request_reload, run_as, send_before_end, shutdown_requested,
+    FileAccess, ReloadListener, ReloadSignals, accept_ipv4_too, accepts_ipv4, create_dir,
+    create_guarded_dir, create_private_dir, create_private_file, default_reload_socket_path,
+    file_number, file_version, inherit_access, is_listening, is_writable_dir,
+    mode_readable_by_others, raise_descriptor_limit, read_hidden_line, reload_socket_path,
+    rename_new, request_reload, run_as, send_before_end, shutdown_requested,
     survive_file_size_limit,
 };

@@ -91,6 +91,22 @@ pub fn raise_descriptor_limit() -> usize {
     8192
 }
 
+/// Cannot be told here.
+pub fn is_listening(_socket: &std::net::TcpListener) -> io::Result<bool> {
+    Ok(true)
+}
+
+/// Cannot be told here.
+#[must_use]
+pub fn accepts_ipv4(_socket: &std::net::TcpListener) -> bool {
+    true
+}
+
+/// Left as the system has it.
+pub fn accept_ipv4_too(_socket: &tokio::net::TcpSocket) -> io::Result<()> {
+    Ok(())
+}
+
 /// Sends `bytes`; the end of the connection follows by itself.
 pub fn send_before_end(stream: &tokio::net::TcpStream, bytes: &[u8]) -> io::Result<usize> {
     stream.try_write(bytes)

@@ -2,6 +2,7 @@
 
 use std::fs::{Metadata, Permissions};
 use std::io::{self, BufRead, Read};
+use std::net::TcpListener;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, chown};
 use std::path::Path;
 
@@ -10,9 +11,10 @@ use fs_err::{File, OpenOptions};
 use rustix::fs::{Access, access};
 use rustix::fs::{CWD, RenameFlags};
 use rustix::io::Errno;
+use rustix::net::sockopt;
 use rustix::process::{Resource, Rlimit, Signal, getegid, geteuid, getrlimit, setrlimit};
 use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
 use zeroize::Zeroizing;
 
@@ -168,6 +170,22 @@ pub fn raise_descriptor_limit() -> usize {
     reached.map_or(1 << 20, |limit| {
         usize::try_from(limit).unwrap_or(usize::MAX)
     })
+}
+
+/// Whether a socket listens, and is not one connection.
+pub fn is_listening(socket: &TcpListener) -> io::Result<bool> {
+    Ok(sockopt::socket_acceptconn(socket)?)
+}
+
+/// Whether an IPv6 socket takes IPv4 too.
+#[must_use]
+pub fn accepts_ipv4(socket: &TcpListener) -> bool {
+    sockopt::ipv6_v6only(socket).is_ok_and(|is_only| !is_only)
+}
+
+/// Lets an IPv6 socket take IPv4 too, whatever `net.ipv6.bindv6only` says.
+pub fn accept_ipv4_too(socket: &TcpSocket) -> io::Result<()> {
+    Ok(sockopt::set_ipv6_v6only(socket, false)?)
 }
 
 /// Sends `bytes` in one segment with the end of the connection, where the system can be told that

@@ -40,14 +40,13 @@ pub(super) struct AdminConnection {
 }
 
 impl AdminAcceptor {
-    /// `descriptors` is how many the process may open (`RLIMIT_NOFILE`).
-    pub(super) fn new(descriptors: usize, metrics: &Arc<Metrics>) -> Self {
+    pub(super) fn new(max_connections: usize, metrics: &Arc<Metrics>) -> Self {
         let limits = Limits {
             stalled_write: TIMEOUT,
             ..Limits::default()
         };
         Self {
-            connections: Arc::new(ConnectionLimits::in_all(max_connections(descriptors))),
+            connections: Arc::new(ConnectionLimits::in_all(max_connections)),
             timeouts: Arc::new(Timeouts {
                 limits,
                 counted: None,
@@ -57,9 +56,9 @@ impl AdminAcceptor {
         }
     }
 
-    /// Most sockets that it holds: one more than it serves, to refuse it.
-    pub(super) fn max_accepted(&self) -> usize {
-        self.connections.max() + 1
+    /// Most connections that it serves at a time.
+    pub(super) fn max_connections(&self) -> usize {
+        self.connections.max()
     }
 
     /// Few ask here, and none of them devices: 15 seconds from an answer to the end of the next
@@ -108,9 +107,3 @@ impl<S> Accept<Accepted, S> for AdminAcceptor {
 }
 
 const TIMEOUT: Duration = Duration::from_secs(15);
-
-/// More than scrapers and people have open. Devices keep their descriptors: this is a small part of
-/// what their limit leaves (`RESERVED_DESCRIPTORS`), also where there are few.
-fn max_connections(descriptors: usize) -> usize {
-    (descriptors / 8).clamp(1, 16)
-}

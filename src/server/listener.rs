@@ -22,8 +22,8 @@ pub(super) struct Listener {
     socket: Mutex<Socket>,
     local_address: SocketAddr,
     shutdown: Shutdown,
-    /// Places for accepted sockets, where they are bounded.
-    places: Option<Arc<Semaphore>>,
+    /// Places for accepted sockets: others wait in the kernel, where they take no descriptor.
+    places: Arc<Semaphore>,
 }
 
 enum Socket {
@@ -49,7 +49,7 @@ pub(super) struct Accepted {
     pub(super) unread: UnreadToken,
     /// Held as long as the connection.
     pub(super) open: TaskTrackerToken,
-    /// Held as long as the socket, where sockets are bounded.
+    /// Held as long as the socket; none during a stop, which waits for no place.
     pub(super) place: Option<OwnedSemaphorePermit>,
 }
 
@@ -59,8 +59,13 @@ pub(super) struct Accepted {
 pub(super) struct Tcp;
 
 impl Listener {
-    /// Takes a bound socket. Must be called inside the runtime.
-    pub(super) fn new(socket: net::TcpListener, shutdown: &Shutdown) -> io::Result<Self> {
+    /// Takes a bound socket, and accepts while there is one of `places`. Must be called inside the
+    /// runtime.
+    pub(super) fn new(
+        socket: net::TcpListener,
+        places: &Arc<Semaphore>,
+        shutdown: &Shutdown,
+    ) -> io::Result<Self> {
         // One that systemd passes may not be.
         socket.set_nonblocking(true)?;
         let socket = TcpListener::from_std(socket)?;
@@ -71,21 +76,13 @@ impl Listener {
                 unread: shutdown.unread_token(),
             }),
             shutdown: shutdown.clone(),
-            places: None,
+            places: Arc::clone(places),
         })
     }
 
-    /// Accepts no more than `max` at a time; others wait in the kernel, where they take no
-    /// descriptor.
-    pub(super) fn with_max_accepted(mut self, max: usize) -> Self {
-        self.places = Some(Arc::new(Semaphore::new(max)));
-        self
-    }
-
-    /// A place for one more socket, once there is one; `None` where they are not bounded.
+    /// A place for one more socket, once there is one.
     async fn place(&self) -> Option<OwnedSemaphorePermit> {
-        let places = Arc::clone(self.places.as_ref()?);
-        places.acquire_owned().await.ok()
+        Arc::clone(&self.places).acquire_owned().await.ok()
     }
 
     pub(super) fn local_address(&self) -> SocketAddr {

@@ -4,8 +4,10 @@ mod acceptor;
 mod acceptor_admin;
 mod acceptor_tls;
 mod admit;
+mod descriptors;
 mod http1;
 mod listener;
+mod passed_sockets;
 mod shutdown;
 mod sockets;
 mod stream;
@@ -17,6 +19,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum_server::{Handle, Server};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tower::make::Shared;
 use tracing::{info, warn};
@@ -35,7 +38,8 @@ use shutdown::Shutdown;
 use stream::{RefusedHeads, Timeouts};
 
 pub(crate) use admit::ConnectionGuard;
-pub use sockets::{BindError, Sockets};
+pub use descriptors::Descriptors;
+pub use sockets::{BindError, Sockets, SocketsError};
 
 /// The three listeners, while they serve.
 pub(crate) struct Servers {
@@ -63,7 +67,9 @@ impl Servers {
         rules: Rules,
     ) -> io::Result<Self> {
         let (shutdown, mut tasks) = (Shutdown::default(), JoinSet::new());
-        let admission = admission(rules, sockets.descriptors, app);
+        let connections = max_connections(&rules.limits, sockets.descriptors);
+        let admission = admission(rules, connections, app);
+        let places = places(connections);
         let limits = &admission.limits;
         let devices = device_service(app);
         let plain = PlainAcceptor {
@@ -77,12 +83,15 @@ impl Servers {
             refused_heads: refused_heads(limits, ListenerKind::Https, app),
             app: Arc::clone(app),
         };
-        let http = open(ListenerKind::Http, sockets.http, &shutdown, &admission)?;
-        let https = open(ListenerKind::Https, sockets.https, &shutdown, &admission)?;
+        let http = Listener::new(sockets.http, &places, &shutdown)?;
+        let https = Listener::new(sockets.https, &places, &shutdown)?;
+        let http = open(ListenerKind::Http, http, &shutdown, &admission);
+        let https = open(ListenerKind::Https, https, &shutdown, &admission);
         tasks.spawn(http.acceptor(plain).serve(Shared::new(devices.clone())));
         tasks.spawn(https.acceptor(tls).serve(Shared::new(devices)));
         if let Some(socket) = sockets.admin {
-            let acceptor = AdminAcceptor::new(sockets.descriptors, &app.metrics);
+            let acceptor =
+                AdminAcceptor::new(sockets.descriptors.admin_connections(), &app.metrics);
             let server = open_admin(socket, &acceptor, &shutdown)?;
             tasks.spawn(server.acceptor(acceptor).serve(Shared::new(admin)));
         }
@@ -102,20 +111,19 @@ impl Servers {
 /// A device listener: its errors are counted, its HTTP is the one profile.
 fn open(
     kind: ListenerKind,
-    socket: net::TcpListener,
+    listener: Listener,
     shutdown: &Shutdown,
     admission: &Arc<Admission>,
-) -> io::Result<Server<Tcp>> {
-    let socket = Listener::new(socket, shutdown)?;
-    let mut server = listen(kind.name(), kind.name(), socket, shutdown);
+) -> Server<Tcp> {
+    let mut server = listen(kind.name(), kind.name(), listener, shutdown);
     http1::configure(server.http_builder(), &admission.limits);
     let admission = Arc::clone(admission);
-    Ok(server.accept_error_handler(move |peer, error| {
+    server.accept_error_handler(move |peer, error| {
         // With a peer, it is an acceptor's verdict, which was logged where it was made.
         if peer.is_none() {
             admission.accept_failed(kind, error);
         }
-    }))
+    })
 }
 
 fn open_admin(
@@ -123,7 +131,9 @@ fn open_admin(
     acceptor: &AdminAcceptor,
     shutdown: &Shutdown,
 ) -> io::Result<Server<Tcp>> {
-    let socket = Listener::new(socket, shutdown)?.with_max_accepted(acceptor.max_accepted());
+    // One more than it serves, to refuse it.
+    let places = Arc::new(Semaphore::new(acceptor.max_connections() + 1));
+    let socket = Listener::new(socket, &places, shutdown)?;
     let mut server = listen("admin", "admin http", socket, shutdown);
     AdminAcceptor::configure(server.http_builder());
     let log = LogThrottle::default();
@@ -153,10 +163,30 @@ fn listen(
         .handle(Handle::with_control(shutdown.control()))
 }
 
-fn admission(rules: Rules, descriptors: usize, app: &App) -> Arc<Admission> {
-    let connections = ConnectionLimits::new(&rules.limits, descriptors);
-    let max = connections.max();
+/// As many as are configured and descriptors allow.
+fn max_connections(limits: &Limits, descriptors: Descriptors) -> usize {
+    let allowed = descriptors.connections();
+    let configured = limits.connections.unwrap_or(allowed);
+    if configured > allowed {
+        let needed = Descriptors::for_connections(configured);
+        warn!(
+            "`[limits] connections = {configured}` is lowered to {allowed}, for which there are descriptors; \
+             hint: raise their limit to {needed} with `LimitNOFILE=` in the unit, or with `ulimit -n`"
+        );
+    }
+    let max = configured.min(allowed);
     info!(connections = max, "at most {max} connections at a time");
+    max
+}
+
+/// Each listener has one more, for a connection that it accepts to refuse it.
+fn places(max_connections: usize) -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(max_connections + 2))
+}
+
+fn admission(rules: Rules, max_connections: usize, app: &App) -> Arc<Admission> {
+    let per_address = rules.limits.connections_per_address;
+    let connections = ConnectionLimits::new(max_connections, per_address);
     Arc::new(Admission::new(rules, connections, Arc::clone(&app.metrics)))
 }
 

@@ -3,13 +3,14 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 
-use listenfd::ListenFd;
 use miette::Diagnostic;
 use tokio::net::TcpSocket;
 use tracing::warn;
 
+use super::descriptors::{Descriptors, TooFewDescriptors};
+use super::passed_sockets::{PassedSocketError, PassedSockets};
 use crate::config::{AdminListen, Config};
-use crate::platform::{PortHolder, raise_descriptor_limit};
+use crate::platform::{PortHolder, accept_ipv4_too};
 use engage_wire::diagnostic::one_line;
 
 /// All listening sockets. Connections queue in the kernel until the server accepts them.
@@ -18,30 +19,30 @@ pub struct Sockets {
     pub(crate) http: TcpListener,
     pub(crate) https: TcpListener,
     pub(crate) admin: Option<TcpListener>,
-    /// How many descriptors the process may open.
-    pub(crate) descriptors: usize,
+    pub(crate) descriptors: Descriptors,
 }
 
 impl Sockets {
-    /// Takes the sockets that systemd passes, plain listener first, or binds the addresses of
-    /// `config`. Raises the descriptor limit. Must be called inside the runtime.
-    pub fn bind(config: &Config) -> Result<Self, BindError> {
-        let mut passed = ListenFd::from_env();
-        let mut take = |at, name, address| {
-            let socket = passed.take_tcp_listener(at).ok().flatten();
-            socket.map_or_else(|| listen(name, address), Ok)
+    /// Takes the sockets that a service manager passes, and binds the addresses of `config` for the
+    /// others. Raises the descriptor limit. Must be called inside the runtime.
+    pub fn bind(config: &Config) -> Result<Self, SocketsError> {
+        let descriptors = Descriptors::raise()?;
+        let PassedSockets { http, https, admin } = PassedSockets::take(config)?;
+        let or_bound = |passed: Option<TcpListener>, name, address| {
+            passed.map_or_else(|| listen(name, address), Ok)
         };
         Ok(Self {
-            http: take(0, "http", config.http.listen)?,
-            https: take(1, "https", config.https.listen)?,
+            http: or_bound(http, "http", config.http.listen)?,
+            https: or_bound(https, "https", config.https.listen)?,
             admin: match config.admin.listen {
+                _ if admin.is_some() => admin,
                 AdminListen::Default => listen("admin", AdminListen::DEFAULT_ADDRESS.into())
                     .inspect_err(|error| warn!("no admin listener: {}", one_line(error)))
                     .ok(),
                 AdminListen::Address(address) => Some(listen("admin", address)?),
                 AdminListen::Off => None,
             },
-            descriptors: raise_descriptor_limit(),
+            descriptors,
         })
     }
 
@@ -49,6 +50,23 @@ impl Sockets {
     pub fn http_address(&self) -> io::Result<SocketAddr> {
         self.http.local_addr()
     }
+}
+
+/// The daemon has not all sockets that it is to serve on.
+#[derive(Debug, Diagnostic, thiserror::Error)]
+pub enum SocketsError {
+    /// There are not descriptors enough.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Descriptors(#[from] TooFewDescriptors),
+    /// What a service manager passes is something else than the configuration says.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Passed(#[from] PassedSocketError),
+    /// An address cannot be had.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Bind(#[from] BindError),
 }
 
 /// A listener's address cannot be had.
@@ -128,6 +146,9 @@ fn listen(listener: &'static str, address: SocketAddr) -> Result<TcpListener, Bi
         // Accepted connections inherit it: an answer never waits for the acknowledgement of a TLS
         // ticket that went out before it.
         socket.set_nodelay(true)?;
+        if address.is_ipv6() {
+            accept_ipv4_too(&socket)?;
+        }
         socket.bind(address)?;
         socket.listen(BACKLOG)?.into_std()
     };

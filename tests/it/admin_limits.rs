@@ -2,12 +2,13 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use tokio::net::TcpSocket;
 
-use crate::harness::{Daemon, Installation, connect, get, program, standard, tls_get, trusting};
+use crate::harness::{
+    Daemon, Installation, connect, get, standard, tls_get, trusting, with_descriptors,
+};
 
 const ANNOUNCEMENT: &str = "/swordfish/lock/certificates/current";
 
@@ -17,19 +18,12 @@ const MAX_CONNECTIONS: usize = 16;
 #[test]
 fn a_hundred_connections_take_no_descriptor_that_devices_need() {
     let installation = Installation::new(standard()).with_admin();
-    let mut daemon = Daemon::run(
-        Command::new("sh")
-            .args(["-c", "ulimit -n 64 && exec \"$@\"", "sh"])
-            .arg(program().get_program())
-            .env_remove("RUST_LOG")
-            .args(["serve", "--config"])
-            .arg(installation.path("config.toml")),
-    );
+    let mut daemon = Daemon::run(&mut with_descriptors(&installation, 64));
     let admin = daemon.admin();
     let held: Vec<_> = (0..100).map(|_| connect(admin)).collect();
-    daemon.wait_for("admin connection refused: 8 are open, which is the limit");
+    daemon.wait_for("admin connection refused: 4 are open, which is the limit");
     // As many devices as the limit of descriptors leaves room for, and more of them one by one.
-    let devices: Vec<_> = (0..28).map(|_| connect(daemon.http)).collect();
+    let devices: Vec<_> = (0..20).map(|_| connect(daemon.http)).collect();
     let config = trusting(&standard().root.der);
     for _ in 0..20 {
         assert_eq!(get(daemon.http, ANNOUNCEMENT).status(), 200);

@@ -2,11 +2,11 @@
 
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, TcpStream};
-use std::process::Command;
+
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
 use crate::harness::{
-    Daemon, Installation, connect, connect_from, get, get_from, program, standard, tls_get,
-    trusting,
+    Daemon, Installation, connect, connect_from, get, get_from, standard, tls_get, trusting,
 };
 
 const ANNOUNCEMENT: &str = "/swordfish/lock/certificates/current";
@@ -88,16 +88,14 @@ fn without_a_configured_bound_loopback_is_not_counted() {
 /// either: what happened is read from the log, and from the metrics afterwards.
 #[test]
 fn a_full_descriptor_table_is_logged_once_counted_and_survived() {
-    let installation = Installation::new(standard()).with_admin();
-    installation.set("[limits]", "connections = 1000");
-    let mut daemon = Daemon::run(
-        Command::new("sh")
-            .args(["-c", "ulimit -n 64 && exec \"$@\"", "sh"])
-            .arg(program().get_program())
-            .env_remove("RUST_LOG")
-            .args(["serve", "--config"])
-            .arg(installation.path("config.toml")),
-    );
+    let mut daemon = daemon_with("connections = 1000");
+    let limit = Rlimit {
+        current: Some(64),
+        maximum: Some(64),
+    };
+    // Behind its back, as only an administrator can.
+    let process = Pid::from_raw(i32::try_from(daemon.id()).unwrap());
+    prlimit(process, Resource::Nofile, limit).unwrap();
     let config = trusting(&standard().root.der);
     for _ in 0..2 {
         // The kernel completes these connections; the daemon has no descriptor for all of them.
@@ -111,30 +109,4 @@ fn a_full_descriptor_table_is_logged_once_counted_and_survived() {
     }
     daemon.wait_for_metric("accept_errors_total", &[("listener", "http")], 1);
     assert_eq!(daemon.seen("http listener cannot accept").count(), 1);
-}
-
-#[test]
-fn few_descriptors_are_shared_out_with_a_reserve() {
-    let installation = Installation::new(standard());
-    let mut daemon = Daemon::run(
-        Command::new("sh")
-            .args(["-c", "ulimit -n 64 && exec \"$@\"", "sh"])
-            .arg(program().get_program())
-            .env_remove("RUST_LOG")
-            .args(["serve", "--config"])
-            .arg(installation.path("config.toml")),
-    );
-    daemon.wait_for("at most 32 connections at a time");
-    let held: Vec<_> = (0..100).map(|_| connect(daemon.http)).collect();
-    daemon.wait_for("`[limits] connections = 32` is reached");
-    drop(held);
-    // Places are given back as the daemon notices, and until then it hangs up.
-    let request = format!("GET {ANNOUNCEMENT} HTTP/1.0\r\n\r\n");
-    let is_answered = (0..1_000).any(|_| {
-        let (mut stream, mut answer) = (connect(daemon.http), Vec::new());
-        let _ = stream.write_all(request.as_bytes());
-        let _ = stream.read_to_end(&mut answer);
-        answer.starts_with(b"HTTP/1.0 200 ")
-    });
-    assert!(is_answered);
 }

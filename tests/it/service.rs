@@ -1,14 +1,12 @@
 //! What systemd gives and is told.
 
-use std::ffi::OsStr;
 use std::io::{Read, Write};
 use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::harness::{
-    Daemon, Installation, Response, connect, get, program, read_answer, run, standard, tls_get,
-    trusting,
+    Daemon, Installation, Response, connect, get, program, read_answer, run, standard,
 };
 
 const ANNOUNCEMENT: &str = "/swordfish/lock/certificates/current";
@@ -264,52 +262,6 @@ fn the_watchdog_is_fed_whatever_is_refused_to_others() {
         assert_eq!(code, Some(0));
         assert!(!log.contains("ERROR"), "{log}");
     }
-}
-
-#[test]
-fn sockets_of_the_service_manager_are_taken_in_their_order() {
-    let installation = Installation::new(standard());
-    // Addresses that cannot be bound: only what is passed can work.
-    installation.edit("listen = \"127.0.0.1:0\"", "listen = \"192.0.2.1:80\"");
-    installation.edit("listen = \"127.0.0.1:0\"", "listen = \"192.0.2.1:443\"");
-    let Some(daemon) = start_activated(&installation) else {
-        return;
-    };
-    assert_eq!(get(daemon.http, ANNOUNCEMENT).status(), 200);
-    let config = trusting(&standard().root.der);
-    assert_eq!(tls_get(daemon.https, &config, ANNOUNCEMENT).status(), 200);
-}
-
-/// Through a few lines of Python, which hand over two bound sockets as systemd does.
-fn start_activated(installation: &Installation) -> Option<Daemon> {
-    const HAND_OVER: &str = "
-import os, socket, sys
-for fd in 3, 4:
-    listener = socket.socket()
-    listener.bind(('127.0.0.1', 0))
-    listener.listen()
-    os.dup2(listener.fileno(), fd + 10)
-for fd in 3, 4:
-    os.dup2(fd + 10, fd)
-    os.set_inheritable(fd, True)
-os.environ['LISTEN_FDS'] = '2'
-os.environ['LISTEN_PID'] = str(os.getpid())
-os.execv(sys.argv[1], sys.argv[1:])
-";
-    if Command::new("python3").arg("--version").output().is_err() {
-        assert!(std::env::var_os("CI").is_none(), "python3 is needed");
-        println!("skipped: python3 is not installed");
-        return None;
-    }
-    let arguments = [OsStr::new("serve"), OsStr::new("--config")];
-    Some(Daemon::run(
-        Command::new("python3")
-            .args(["-c", HAND_OVER])
-            .arg(program().get_program())
-            .args(arguments)
-            .arg(installation.path("config.toml"))
-            .env_remove("RUST_LOG"),
-    ))
 }
 
 #[test]

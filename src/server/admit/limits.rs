@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::config::{Limits, PerAddress};
+use crate::config::PerAddress;
 use engage_wire::CallerNetwork;
 
 /// Counts the open connections of a listener, or of several together.
@@ -19,16 +19,14 @@ pub(in crate::server) struct ConnectionLimits {
 }
 
 impl ConnectionLimits {
-    /// `descriptors` is how many the process may open (`RLIMIT_NOFILE`).
-    pub(in crate::server) fn new(limits: &Limits, descriptors: usize) -> Self {
-        let (max_per_address, counts_loopback) = match limits.connections_per_address {
+    /// At most `max` in all.
+    pub(in crate::server) fn new(max: usize, per_address: PerAddress) -> Self {
+        let (max_per_address, counts_loopback) = match per_address {
             PerAddress::Default => (DEFAULT_PER_ADDRESS, false),
             PerAddress::Configured(max) => (max, true),
         };
         Self {
-            max: limits
-                .connections
-                .unwrap_or_else(|| connections_within(descriptors)),
+            max,
             max_per_address,
             counts_loopback,
             open: AtomicUsize::new(0),
@@ -149,28 +147,14 @@ impl LimitReached {
     }
 }
 
-/// Connections that leave descriptors for listeners, files, reloads and the admin listener.
-fn connections_within(descriptors: usize) -> usize {
-    descriptors
-        .saturating_sub(RESERVED_DESCRIPTORS)
-        .max(descriptors / 2)
-        .max(1)
-}
-
 const DEFAULT_PER_ADDRESS: usize = 64;
-const RESERVED_DESCRIPTORS: usize = 128;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn limits(total: usize, per_address: PerAddress) -> Arc<ConnectionLimits> {
-        let limits = Limits {
-            connections: Some(total),
-            connections_per_address: per_address,
-            ..Limits::default()
-        };
-        Arc::new(ConnectionLimits::new(&limits, 0))
+        Arc::new(ConnectionLimits::new(total, per_address))
     }
 
     #[test]
@@ -213,12 +197,5 @@ mod tests {
                 permit
             })
             .collect();
-    }
-
-    #[test]
-    fn few_descriptors_still_leave_connections() {
-        assert_eq!(connections_within(1_048_576), 1_048_448);
-        assert_eq!(connections_within(64), 32);
-        assert_eq!(connections_within(1), 1);
     }
 }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use tracing::warn;
 
@@ -59,6 +60,7 @@ pub(crate) struct ConnectionGuard {
     _permit: ConnectionPermit,
     _metric: OpenConnection,
     _open: TaskTrackerToken,
+    _place: Option<OwnedSemaphorePermit>,
 }
 
 impl Admission {
@@ -120,8 +122,7 @@ impl Admission {
             peer,
             unread,
             open,
-            // Devices' sockets have their own limits, with a reason for each refusal.
-            place: _,
+            place,
         } = accepted;
         if self.watchdog.is_from(peer) {
             return Err((peer, Rejection::WatchdogProbe));
@@ -149,6 +150,7 @@ impl Admission {
             _permit: permit,
             _metric: self.metrics.opened(listener),
             _open: open,
+            _place: place,
         };
         Ok(Admitted {
             socket,

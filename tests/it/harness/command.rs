@@ -8,6 +8,8 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
+use super::Installation;
+
 /// What a program left behind.
 #[derive(Debug)]
 pub(crate) struct Finished {
@@ -38,6 +40,19 @@ impl Finished {
 pub(crate) fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_engage-host"));
     command.env_remove("RUST_LOG");
+    command
+}
+
+/// `serve` with a limit of open descriptors.
+pub(crate) fn with_descriptors(installation: &Installation, limit: usize) -> Command {
+    let mut command = Command::new("sh");
+    let limited = format!("ulimit -n {limit} && exec \"$@\"");
+    command
+        .args(["-c", &limited, "sh"])
+        .arg(program().get_program())
+        .env_remove("RUST_LOG")
+        .args(["serve", "--config"])
+        .arg(installation.path("config.toml"));
     command
 }
 

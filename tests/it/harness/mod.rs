@@ -13,7 +13,7 @@ mod tls;
 mod wire;
 
 pub(crate) use certificate::{CA, Certificate, Chain, INTERMEDIATE, Request, SERVER, standard};
-pub(crate) use command::{Finished, openssl, program, run, run_with_input};
+pub(crate) use command::{Finished, openssl, program, run, run_with_input, with_descriptors};
 pub(crate) use daemon::Daemon;
 pub(crate) use host::{Host, ledger, months, request, stored};
 pub(crate) use installation::{Installation, SITE_KEY_BASE64, SITE_KEY_HEX};

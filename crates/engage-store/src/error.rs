@@ -85,6 +85,11 @@ fn io_hint(kind: io::ErrorKind) -> &'static str {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             "make room on the disk; devices keep their audits until they are acknowledged"
         }
+        io::ErrorKind::AlreadyExists
+        | io::ErrorKind::InvalidData
+        | io::ErrorKind::InvalidInput
+        | io::ErrorKind::IsADirectory
+        | io::ErrorKind::NotADirectory => "what stands there is not of the store: move it away",
         _ => "the user that runs engage-host needs read and write permission there",
     }
 }

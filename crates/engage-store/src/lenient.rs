@@ -5,8 +5,7 @@
 //! possible, and what was mended is said in a note.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
-use std::fmt::{self, Write as _};
+use std::fmt::Write as _;
 use std::iter::Peekable;
 use std::str::CharIndices;
 
@@ -14,6 +13,7 @@ use serde_json::value::RawValue;
 
 use super::body_error::BodyError;
 use super::json::{MAX_NUMBER_CHARS, is_finite, is_number};
+use super::notes::{Note, Notes};
 
 /// What was read of a body.
 #[derive(Debug, Default)]
@@ -21,29 +21,6 @@ pub(crate) struct Mended {
     /// JSON objects and arrays, minified, nearly always one.
     pub(crate) values: Vec<String>,
     pub(crate) notes: Notes,
-}
-
-/// What had to be mended. Displayed as one sentence after the other.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub(crate) struct Notes(BTreeSet<Note>);
-
-/// The order is that in which they are told.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub(crate) enum Note {
-    Latin1,
-    Utf16,
-    Padding,
-    TextAround,
-    InString,
-    Nested,
-    Several,
-    Control,
-    Token,
-    Comma,
-    Bracket,
-    Cut,
-    OnlyEvents,
-    LongMembers,
 }
 
 /// Reads a body.
@@ -86,48 +63,6 @@ pub(crate) fn decode<'a>(body: &'a [u8], notes: &mut Notes) -> Cow<'a, str> {
         text.extend(chunk.invalid().iter().copied().map(char::from));
     }
     Cow::Owned(text)
-}
-
-impl Notes {
-    pub(crate) fn add(&mut self, note: Note) {
-        self.0.insert(note);
-    }
-
-    /// Whether the brackets are not those of the body: then an event counts only if it can be read.
-    pub(crate) fn is_structural(&self) -> bool {
-        self.0
-            .iter()
-            .any(|note| matches!(note, Note::Bracket | Note::Cut | Note::OnlyEvents))
-    }
-
-    pub(crate) fn text(&self) -> Option<String> {
-        (!self.0.is_empty()).then(|| self.to_string())
-    }
-}
-
-impl fmt::Display for Notes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, note) in self.0.iter().enumerate() {
-            f.write_str(if at == 0 { "" } else { "; " })?;
-            f.write_str(match note {
-                Note::Latin1 => "bytes that are not UTF-8 are read as ISO 8859-1",
-                Note::Utf16 => "the body was UTF-16",
-                Note::Padding => "NUL bytes are left out",
-                Note::TextAround => "text before or after the JSON is left out",
-                Note::InString => "backslashes that begin no escape are doubled",
-                Note::Nested => "the JSON was inside a JSON string",
-                Note::Several => "the body held several JSON values",
-                Note::Control => "control characters are escaped",
-                Note::Token => "words and numbers that are not JSON are quoted",
-                Note::Comma => "commas are added or left out",
-                Note::Bracket => "brackets are added or left out",
-                Note::Cut => "the body ended early, and its last incomplete part is left out",
-                Note::OnlyEvents => "only the events are kept that could be read",
-                Note::LongMembers => "other members were too long, and are left out",
-            })?;
-        }
-        Ok(())
-    }
 }
 
 struct Mender<'a> {

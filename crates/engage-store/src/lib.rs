@@ -7,6 +7,7 @@
 //! whose format and guarantees [`files`] describes. [`Database`] is what an integrator dropped for
 //! a device, and [`CallInWindow`] says when a device is to call next. [`Credentials`] says who may.
 
+mod batch_id;
 mod body_error;
 mod clock;
 pub mod credentials;
@@ -22,6 +23,7 @@ mod id;
 mod json;
 mod keep_days;
 mod lenient;
+mod notes;
 mod quota;
 mod record;
 mod redact;
@@ -30,6 +32,7 @@ mod serial;
 mod store;
 mod upload;
 
+pub use batch_id::BatchId;
 pub use body_error::BodyError;
 pub use credentials::{Credentials, CredentialsError, LineProblem, credential_line};
 pub use db::{
@@ -50,7 +53,7 @@ pub use files::{
 pub use handle::StoreHandle;
 pub use id::{DeviceId, UnknownDeviceId};
 pub use keep_days::{KeepDays, KeepDaysError};
-pub use record::{Alert, AuditBatch, BatchId};
+pub use record::{Alert, AuditBatch};
 pub use redact::redact;
 pub use schedule::{CallInHours, CallInWindow, CallTime, WindowError, parse_time_zone};
 pub use serial::SerialNumber;

@@ -1,16 +1,15 @@
 //! What devices deliver: batches of audits, and alerts.
 
-use std::fmt;
-
-use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use super::DeviceId;
+use super::batch_id::BatchId;
 use super::body_error::BodyError;
 use super::event::Event;
 use super::json::{Object, elements};
-use super::lenient::{Mended, Note, Notes, mend};
+use super::lenient::{Mended, mend};
+use super::notes::{Note, Notes};
 
 /// The body of `POST /swordfish/lock/audit`.
 #[derive(Clone, Debug)]
@@ -155,41 +154,9 @@ impl UploadedEvents {
             events.update(b"\n");
             let mut id = [0; 16];
             id.copy_from_slice(&events.clone().finalize()[..16]);
-            BatchId(u128::from_be_bytes(id))
+            BatchId::new(id)
         });
         beginnings.collect()
-    }
-}
-
-/// A batch's name: 128 bits of a hash over device and events. Displayed as 32 hex digits.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct BatchId(u128);
-
-impl BatchId {
-    /// Reads hexadecimal digits.
-    pub(super) fn parse(text: &str) -> Option<Self> {
-        u128::from_str_radix(text, 16).ok().map(Self)
-    }
-}
-
-impl fmt::Display for BatchId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:032x}", self.0)
-    }
-}
-
-impl From<BatchId> for String {
-    fn from(id: BatchId) -> Self {
-        id.to_string()
-    }
-}
-
-impl TryFrom<String> for BatchId {
-    type Error = &'static str;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        Self::parse(&text).ok_or("not a batch")
     }
 }
 

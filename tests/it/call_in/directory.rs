@@ -133,15 +133,50 @@ fn a_large_file_that_a_crash_tore_costs_a_start_no_memory_and_hides_no_certifica
     host.daemon
         .wait_for("found the rest of an interrupted write");
     assert_eq!(fs_err::metadata(&file).unwrap().len(), whole);
+    let peak_kib = peak_kib(&host);
+    assert!(peak_kib < TORN_MIB * 1024 / 2, "{peak_kib} KiB");
+}
+
+/// All that the daemon had in memory at once, at most.
+#[cfg(target_os = "linux")]
+fn peak_kib(host: &Host) -> u64 {
     let status = fs_err::read_to_string(format!("/proc/{}/status", host.daemon.id())).unwrap();
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let peak_kib: u64 = peak
-        .unwrap()
-        .trim()
-        .trim_end_matches(" kB")
-        .parse()
-        .unwrap();
-    assert!(peak_kib < TORN_MIB * 1024 / 2, "{peak_kib} KiB");
+    let peak = peak.unwrap().trim().trim_end_matches(" kB");
+    peak.parse().unwrap()
+}
+
+/// Years of many devices: what is whole is not read at all, or only its end.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_large_directory_costs_a_start_no_memory_and_hides_no_certificate() {
+    const DEVICES: u64 = 20;
+    const EACH_MIB: usize = 10;
+    let installation = Host::installation("");
+    let line = |number: usize| {
+        format!(
+            r#"{{"received_at":"2026-01-23T02:13:05Z","event":"{number:08X}","x":"{:400}","batch":"{number:032x}","line":1,"of":1}}"#,
+            ""
+        ) + "\n"
+    };
+    let lines = EACH_MIB * 1024 * 1024 / line(0).len();
+    let text: String = (0..lines).map(line).collect();
+    for device in 0..DEVICES {
+        let name = format!("Engage_Data/{device:016X}/audits-2026-01.jsonl");
+        installation.write(&name, &text);
+    }
+    let mut host = Host {
+        daemon: Daemon::start(&installation),
+        installation,
+    };
+    assert_eq!(get(host.daemon.http, ANNOUNCEMENT).status(), 200);
+    for device in 0..DEVICES {
+        let target = format!("{AUDIT}?sn={device:016X}");
+        assert_eq!(host.call("POST", &target, BATCH).status(), 202);
+    }
+    assert_eq!(host.readiness().body, b"ready\n");
+    let peak_kib = peak_kib(&host);
+    assert!(peak_kib < 100 * 1024, "{peak_kib} KiB");
 }
 
 /// Neither stops the start, nor other devices; the host stays ready and says whose trouble it is.
@@ -157,6 +192,14 @@ fn one_devices_files_that_cannot_be_read_stop_neither_the_start_nor_other_device
     };
     let line = host.daemon.wait_for("cannot be read");
     assert!(line.contains("WARN") && line.contains(DEVICE), "{line}");
+    assert!(
+        line.contains("audits-2026-11.jsonl` is not a regular file"),
+        "{line}"
+    );
+    assert!(
+        line.contains("hint: what stands there is not of the store"),
+        "{line}"
+    );
     assert_eq!(get(host.daemon.http, ANNOUNCEMENT).status(), 200);
     assert_eq!(host.call("POST", &of_device(AUDIT), BATCH).status(), 503);
     let other = format!("{AUDIT}?sn=00000000000000FF");
@@ -168,6 +211,10 @@ fn one_devices_files_that_cannot_be_read_stop_neither_the_start_nor_other_device
         said.contains(&format!("warning: records of device {DEVICE}: ")),
         "{said}"
     );
+    // Once, also when the device calls: the store had its say when it looked at the folder.
+    host.daemon.wait_for("nothing of device");
+    let told = host.daemon.seen("cannot be read or written").count();
+    assert_eq!(told, 1);
     // Put right, it is stored without a restart.
     fs_err::remove_dir(folder.join("audits-2026-11.jsonl")).unwrap();
     assert_eq!(host.call("POST", &of_device(AUDIT), BATCH).status(), 201);

@@ -11,8 +11,7 @@ use tracing::warn;
 
 use super::disk::Disk;
 use super::regular::{is_damage, read_regular};
-use crate::record::BatchId;
-use crate::{Cursor, EventKind, Subscriber};
+use crate::{BatchId, Cursor, EventKind, Subscriber};
 
 /// The last event of each kind that was taken; `None` before the first.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]

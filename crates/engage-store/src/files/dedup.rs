@@ -9,8 +9,7 @@ use super::disk::{Disk, FileIdentity, look_up};
 use super::event_reader::{Entry, EventReader};
 use super::line::LineHeader;
 use super::month::{Month, months};
-use crate::record::BatchId;
-use crate::{DeviceId, EventKind};
+use crate::{BatchId, DeviceId, EventKind};
 
 /// The audits or the alerts of one device.
 pub(super) type LogKey = (DeviceId, EventKind);

@@ -1,8 +1,9 @@
-//! What follows a cursor in a device's monthly files.
+//! The log of events over files: what follows a cursor in a device's monthly files.
 
 use std::io;
 use std::path::Path;
 
+use async_trait::async_trait;
 use jiff::Timestamp;
 use tracing::{error, warn};
 
@@ -10,10 +11,110 @@ use super::cursor::{FileCursor, Position};
 use super::event_reader::{Entry, EventReader};
 use super::line::LineHeader;
 use super::month::{Month, months};
-use crate::{BatchLimit, Cursor, EventBatch, EventKind, LoggedEvent};
+use super::store::FileStore;
+use super::undelivered::set_aside;
+use crate::{
+    AppendedDevices, BatchLimit, Cursor, DeviceId, EventBatch, EventKind, EventLog, LoggedEvent,
+    PendingDevice, StoreError, Subscriber,
+};
+
+#[async_trait]
+impl EventLog for FileStore {
+    fn subscribe(&self, subscriber: Subscriber, appended: AppendedDevices) {
+        self.shared.subscribers.add(subscriber, appended);
+    }
+
+    async fn load_cursor(
+        &self,
+        subscriber: Subscriber,
+        device: DeviceId,
+    ) -> Result<Cursor, StoreError> {
+        self.blocking(move |shared| {
+            let directory = shared.dirs.path(device);
+            let cursor = FileCursor::load(subscriber, &directory);
+            let cursor = cursor.map_err(|source| StoreError::unavailable(&directory, source))?;
+            Ok(Cursor::from(&cursor))
+        })
+        .await
+    }
+
+    async fn next_batch(
+        &self,
+        device: DeviceId,
+        cursor: &Cursor,
+        limit: BatchLimit,
+    ) -> Result<Option<EventBatch>, StoreError> {
+        let cursor = cursor.clone();
+        self.blocking(move |shared| {
+            let directory = shared.dirs.path(device);
+            next_batch(&directory, &cursor, limit)
+                .map_err(|source| StoreError::unavailable(&directory, source))
+        })
+        .await
+    }
+
+    async fn commit_cursor(
+        &self,
+        subscriber: Subscriber,
+        device: DeviceId,
+        cursor: &Cursor,
+    ) -> Result<(), StoreError> {
+        let cursor = FileCursor::from(cursor);
+        self.blocking(move |shared| {
+            let (directory, disk) = (shared.dirs.path(device), &*shared.dirs.disk);
+            shared.dirs.writing(|_| {
+                let saved = cursor.save(subscriber, &directory, disk);
+                saved.map_err(|source| StoreError::unavailable(&directory, source))
+            })
+        })
+        .await
+    }
+
+    async fn set_aside(
+        &self,
+        subscriber: Subscriber,
+        device: DeviceId,
+        batch: &EventBatch,
+        reason: &str,
+    ) -> Result<(), StoreError> {
+        let (batch, reason) = (batch.clone(), reason.to_owned());
+        let cursor = FileCursor::from(&batch.cursor);
+        self.blocking(move |shared| {
+            let (directory, disk) = (shared.dirs.path(device), &*shared.dirs.disk);
+            shared.dirs.writing(|_| {
+                // Before the cursor: a crash in between repeats the attempt, and loses nothing.
+                set_aside(subscriber, &directory, &batch, &reason, disk)
+                    .and_then(|()| cursor.save(subscriber, &directory, disk))
+                    .map_err(|source| StoreError::unavailable(&directory, source))
+            })
+        })
+        .await
+    }
+
+    async fn pending(&self, subscriber: Subscriber) -> Result<Vec<PendingDevice>, StoreError> {
+        self.blocking(move |shared| {
+            let devices = shared.dirs.devices().into_iter();
+            Ok(devices
+                .filter_map(|device| pending(&shared.dirs.path(device), subscriber, device))
+                .collect())
+        })
+        .await
+    }
+}
+
+/// A device whose files cannot be read is logged and left out: it must not hide the others.
+fn pending(directory: &Path, subscriber: Subscriber, device: DeviceId) -> Option<PendingDevice> {
+    let oldest =
+        FileCursor::load(subscriber, directory).and_then(|cursor| oldest(directory, &cursor));
+    let oldest = oldest.unwrap_or_else(|error| {
+        warn!(%device, %error, "failed to look for undelivered events");
+        None
+    });
+    oldest.map(|oldest| PendingDevice { device, oldest })
+}
 
 /// The next events of a device: in order for each kind, and between the kinds by when they arrived.
-pub(super) fn next_batch(
+fn next_batch(
     directory: &Path,
     cursor: &Cursor,
     limit: BatchLimit,
@@ -45,7 +146,7 @@ pub(super) fn next_batch(
 }
 
 /// When the first event after a cursor arrived; `None` if there is none.
-pub(super) fn oldest(directory: &Path, cursor: &FileCursor) -> io::Result<Option<Timestamp>> {
+fn oldest(directory: &Path, cursor: &FileCursor) -> io::Result<Option<Timestamp>> {
     let limit = BatchLimit {
         events: 1,
         bytes: 0,

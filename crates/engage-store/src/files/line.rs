@@ -4,7 +4,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
-use crate::record::{BatchId, UploadedEvents};
+use crate::BatchId;
+use crate::record::UploadedEvents;
 
 /// An event as it is stored: a line of a `.jsonl` file.
 ///

@@ -7,8 +7,7 @@ use std::path::{Path, PathBuf};
 use super::dedup::LogKey;
 use super::disk::{AppendFile, Disk, FileIdentity, look_up};
 use super::writer::Append;
-use crate::record::BatchId;
-use crate::{AppendOutcome, StoreError};
+use crate::{AppendOutcome, BatchId, StoreError};
 
 /// The files that a group of batches goes to.
 pub(super) struct Commit<'a> {

@@ -15,11 +15,9 @@ use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{Semaphore, oneshot};
 use tracing::{debug, error, warn};
 
-use super::cursor::FileCursor;
 use super::database;
 use super::device_dirs::{DeviceDirs, strays};
 use super::disk::{Disk, RealDisk};
-use super::event_log;
 use super::health::HealthMonitor;
 use super::quarantine::{FOLDER as QUARANTINE, Quarantine};
 use super::reader::CONFIG_FILE;
@@ -27,20 +25,18 @@ use super::record_writer::{Observed, RecordWriter};
 use super::recovery::recover_all;
 use super::retention::Retention;
 use super::subscribers::Subscribers;
-use super::undelivered::set_aside;
 use super::writer::{Append, Writer};
 use crate::record::UploadedEvents;
 use crate::{
-    Alert, AppendOutcome, AppendedDevices, AuditBatch, BatchLimit, Call, ConfigUpload, Cursor,
-    Database, DeviceId, DeviceObservation, DeviceStore, EventBatch, EventKind, EventLog, Health,
-    KeepDays, OpenError, PendingDevice, StoreError, StoreWarning, Subscriber, UploadKind,
+    Alert, AppendOutcome, AuditBatch, Call, ConfigUpload, Database, DeviceId, DeviceObservation,
+    DeviceStore, EventKind, Health, KeepDays, OpenError, StoreError, StoreWarning, UploadKind,
 };
 
 /// The store over a directory that this process owns.
 ///
 /// Dropping it waits until everything that was accepted is written, but not for a disk that hangs.
 pub struct FileStore {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     appends: Option<Sender<Append>>,
     records: Option<SyncSender<Observed>>,
     room: Arc<Semaphore>,
@@ -48,10 +44,10 @@ pub struct FileStore {
     ended: Mutex<Receiver<()>>,
 }
 
-struct Shared {
-    dirs: Arc<DeviceDirs>,
+pub(super) struct Shared {
+    pub(super) dirs: Arc<DeviceDirs>,
     health: Arc<HealthMonitor>,
-    subscribers: Arc<Subscribers>,
+    pub(super) subscribers: Arc<Subscribers>,
     quarantine: Mutex<Quarantine>,
     strays: Vec<StoreWarning>,
     /// One replacement at a time for each device; several devices at a time.
@@ -148,7 +144,7 @@ impl FileStore {
     }
 
     /// Runs what waits for the disk where waiting harms nobody.
-    async fn blocking<T: Send + 'static>(
+    pub(super) async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Shared) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
@@ -243,92 +239,6 @@ impl DeviceStore for FileStore {
     }
 }
 
-#[async_trait]
-impl EventLog for FileStore {
-    fn subscribe(&self, subscriber: Subscriber, appended: AppendedDevices) {
-        self.shared.subscribers.add(subscriber, appended);
-    }
-
-    async fn load_cursor(
-        &self,
-        subscriber: Subscriber,
-        device: DeviceId,
-    ) -> Result<Cursor, StoreError> {
-        self.blocking(move |shared| {
-            shared.reading(device, |directory| {
-                Ok(Cursor::from(&FileCursor::load(subscriber, directory)?))
-            })
-        })
-        .await
-    }
-
-    async fn next_batch(
-        &self,
-        device: DeviceId,
-        cursor: &Cursor,
-        limit: BatchLimit,
-    ) -> Result<Option<EventBatch>, StoreError> {
-        let cursor = cursor.clone();
-        self.blocking(move |shared| {
-            shared.reading(device, |directory| {
-                event_log::next_batch(directory, &cursor, limit)
-            })
-        })
-        .await
-    }
-
-    async fn commit_cursor(
-        &self,
-        subscriber: Subscriber,
-        device: DeviceId,
-        cursor: &Cursor,
-    ) -> Result<(), StoreError> {
-        let cursor = FileCursor::from(cursor);
-        self.blocking(move |shared| {
-            let disk = &*shared.dirs.disk;
-            shared.dirs.writing(|_| {
-                shared.reading(device, |directory| cursor.save(subscriber, directory, disk))
-            })
-        })
-        .await
-    }
-
-    async fn set_aside(
-        &self,
-        subscriber: Subscriber,
-        device: DeviceId,
-        batch: &EventBatch,
-        reason: &str,
-    ) -> Result<(), StoreError> {
-        let (batch, reason) = (batch.clone(), reason.to_owned());
-        let cursor = FileCursor::from(&batch.cursor);
-        self.blocking(move |shared| {
-            let disk = &*shared.dirs.disk;
-            shared.dirs.writing(|_| {
-                shared.reading(device, |directory| {
-                    // Before the cursor: a crash in between repeats the attempt, and loses nothing.
-                    set_aside(subscriber, directory, &batch, &reason, disk)?;
-                    cursor.save(subscriber, directory, disk)
-                })
-            })
-        })
-        .await
-    }
-
-    async fn pending(&self, subscriber: Subscriber) -> Result<Vec<PendingDevice>, StoreError> {
-        self.blocking(move |shared| {
-            let pending = |device| shared.pending(subscriber, device);
-            Ok(shared
-                .dirs
-                .devices()
-                .into_iter()
-                .filter_map(pending)
-                .collect())
-        })
-        .await
-    }
-}
-
 impl Drop for FileStore {
     fn drop(&mut self) {
         // Without senders the threads finish what they have, and end.
@@ -372,28 +282,6 @@ impl Shared {
             self.health.failed(call.device, error);
         }
         kept
-    }
-
-    /// A device whose files cannot be read is logged and left out: it must not hide the others.
-    fn pending(&self, subscriber: Subscriber, device: DeviceId) -> Option<PendingDevice> {
-        let directory = self.dirs.path(device);
-        let oldest = FileCursor::load(subscriber, &directory)
-            .and_then(|cursor| event_log::oldest(&directory, &cursor));
-        let oldest = oldest.unwrap_or_else(|error| {
-            warn!(%device, %error, "failed to look for undelivered events");
-            None
-        });
-        oldest.map(|oldest| PendingDevice { device, oldest })
-    }
-
-    /// Reads and writes beside a device's records.
-    fn reading<T>(
-        &self,
-        device: DeviceId,
-        work: impl FnOnce(&Path) -> io::Result<T>,
-    ) -> Result<T, StoreError> {
-        let directory = self.dirs.path(device);
-        work(&directory).map_err(|source| StoreError::unavailable(&directory, source))
     }
 
     fn lock_device(&self, device: DeviceId) -> MutexGuard<'_, ()> {

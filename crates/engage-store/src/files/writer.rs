@@ -23,8 +23,8 @@ use super::recovery::recover;
 use super::retention::Retention;
 use super::segment::{Commit, OpenSegment};
 use super::subscribers::Subscribers;
-use crate::record::{BatchId, UploadedEvents};
-use crate::{AppendOutcome, Call, DeviceId, EventKind, StoreError};
+use crate::record::UploadedEvents;
+use crate::{AppendOutcome, BatchId, Call, DeviceId, EventKind, StoreError};
 
 /// A batch that waits to be stored.
 pub(super) struct Append {

@@ -22,6 +22,7 @@ use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 use tower::ServiceExt;
 
+use engage_host::adoption::AnnouncementFetches;
 use engage_host::config::Config;
 use engage_host::connection::{Connection, ListenerKind};
 use engage_host::publication::{CurrentPublication, Publication, validate};
@@ -125,7 +126,8 @@ fn service_of(folder: &TempDir) -> DeviceService {
     device_service(&Arc::new(App {
         published: CurrentPublication::new(publish(&config(folder.path()))),
         metrics: Arc::new(Metrics::new()),
-        announcement_fetches: Arc::default(),
+        announcement_fetches: AnnouncementFetches::default(),
+        certificate_fetches: Arc::default(),
         call_in: None,
     }))
 }

@@ -6,6 +6,7 @@ use std::ops::Index;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
+use crate::adoption::PendingDownload;
 use crate::server::ConnectionGuard;
 
 /// Exists once the connection has been admitted. Every request on it carries it as its extension
@@ -110,13 +111,20 @@ pub struct TlsSession {
 /// [`response_ready`](Self::response_ready). The socket's side is in `server::stream`, which knows
 /// everything else by itself.
 #[derive(Debug)]
-pub struct ConnectionState(AtomicU8);
+pub struct ConnectionState {
+    phase: AtomicU8,
+    /// The certificate that the client is being sent.
+    pub download: PendingDownload,
+}
 
 impl ConnectionState {
     /// A connection that starts in `phase`.
     #[must_use]
     pub fn new(phase: Phase) -> Self {
-        Self(AtomicU8::new(phase as u8))
+        Self {
+            phase: AtomicU8::new(phase as u8),
+            download: PendingDownload::default(),
+        }
     }
 
     /// The head of a request has been read; its body may still be arriving.
@@ -136,13 +144,13 @@ impl ConnectionState {
     /// Moves on to `phase`.
     pub(crate) fn enter(&self, phase: Phase) {
         // One task polls the socket and the routes, so no other memory depends on the order.
-        self.0.store(phase as u8, Ordering::Relaxed);
+        self.phase.store(phase as u8, Ordering::Relaxed);
     }
 
     /// The current phase.
     #[must_use]
     pub fn phase(&self) -> Phase {
-        match self.0.load(Ordering::Relaxed) {
+        match self.phase.load(Ordering::Relaxed) {
             0 => Phase::Handshake,
             1 => Phase::ReadingHead,
             2 => Phase::Request,

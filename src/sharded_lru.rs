@@ -28,6 +28,15 @@ impl<K: Eq + Hash, V> ShardedLru<K, V> {
         )]
         self.shards[hash as usize % SHARDS].lock()
     }
+
+    /// Shows every entry, a shard after the other. Nothing slow may be done meanwhile.
+    pub(crate) fn for_each(&self, mut show: impl FnMut(&K, &V)) {
+        for shard in &self.shards {
+            for (key, value) in shard.lock().iter() {
+                show(key, value);
+            }
+        }
+    }
 }
 
 impl<K: Eq + Hash, V> Default for ShardedLru<K, V> {

@@ -1,6 +1,11 @@
-//! How far devices have come with the announced certificates: who fetched which, and who then
-//! completed a handshake.
+//! Who fetched what, and whether it helped.
 
 mod announcement_fetches;
+mod certificate_fetches;
+mod download;
+mod fetch_file;
 
-pub use announcement_fetches::{AnnouncementFetches, Fetch};
+pub use announcement_fetches::AnnouncementFetches;
+pub use certificate_fetches::{CertificateFetch, CertificateFetches};
+pub use download::{Download, PendingDownload};
+pub(crate) use fetch_file::keep_fetches;

@@ -20,7 +20,7 @@ use rustls::server::ClientHello;
 
 use crate::tls::TlsIdentity;
 use engage_wire::HostName;
-use engage_wire::pki::{Certificate, DevicePath, ServerChain, Validity};
+use engage_wire::pki::{Certificate, DevicePath, Fingerprint, ServerChain, Validity};
 use engage_wire::site::SiteName;
 use jiff::Timestamp;
 
@@ -78,7 +78,7 @@ impl CurrentPublication {
 #[derive(Debug)]
 pub struct Publication {
     /// By the exact path of the request.
-    certificates: HashMap<String, Bytes>,
+    certificates: HashMap<String, ServedCertificate>,
     sites: HashMap<HostName, SiteSlot>,
     /// The one without `hosts`.
     default_site: Option<SiteSlot>,
@@ -89,6 +89,15 @@ pub struct Publication {
     identity: Result<TlsIdentity, Refusals>,
     expiries: Vec<Expiry>,
     chain_bytes: usize,
+}
+
+/// A file that is served.
+#[derive(Clone, Debug)]
+pub struct ServedCertificate {
+    /// Its bytes.
+    pub der: Bytes,
+    /// SHA-256 fingerprint.
+    pub fingerprint: Fingerprint,
 }
 
 /// When one of the certificates ends.
@@ -109,7 +118,7 @@ pub struct Expiry {
 impl Publication {
     /// The DER file whose path is exactly `path`, undecoded.
     #[must_use]
-    pub fn certificate(&self, path: &str) -> Option<Bytes> {
+    pub fn certificate(&self, path: &str) -> Option<ServedCertificate> {
         self.certificates.get(path).cloned()
     }
 

@@ -1,17 +1,20 @@
 //! The certificate routes: one look-up and one write each.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Extension;
 use axum::extract::{Request, State};
 use axum::response::Response;
+use http::Method;
 use jiff::Timestamp;
 
+use super::call_in::BasicCredentials;
 use super::error::{ApiError, with_type};
 use super::{App, JSON, requested_host};
-use crate::adoption::Fetch;
+use crate::adoption::{CertificateFetch, Download};
 use crate::connection::{Connection, ListenerKind};
-use crate::publication::NoAnnouncement;
+use crate::publication::{NoAnnouncement, ServedCertificate};
 use engage_store::DeviceId;
 
 /// `GET /swordfish/lock/certificates/current`: what the devices of a site are to install.
@@ -26,16 +29,9 @@ pub(super) async fn announcement(
         NoAnnouncement::NoSite => ApiError::NotFound,
         NoAnnouncement::Withheld => ApiError::SiteWithheld,
     })?;
-    let fetch = Fetch {
-        fingerprint: site.fingerprint,
-        at: Timestamp::now(),
-    };
-    let peer = connection.peer.ip();
-    let fetcher = DeviceId::from_caller(None, request.uri().query(), peer);
-    let fetches = &app.announcement_fetches;
-    match connection.listener {
-        ListenerKind::Http => fetches.fetched_in_clear(fetcher, peer, fetch),
-        ListenerKind::Https => fetches.fetched_in_tls(fetcher, peer, fetch),
+    if connection.listener == ListenerKind::Http {
+        let peer = connection.peer.ip();
+        app.announcement_fetches.fetched_in_clear(peer);
     }
     app.metrics.announced(connection.listener);
     Ok(with_type(JSON, site.announcement.body().into()))
@@ -47,9 +43,29 @@ pub(super) async fn announcement(
 /// published URL does not exist.
 pub(super) async fn certificate(
     State(app): State<Arc<App>>,
+    Extension(connection): Extension<Arc<Connection>>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let der = app.published.current().certificate(request.uri().path());
-    let der = der.ok_or(ApiError::NotFound)?;
+    let served = app.published.current().certificate(request.uri().path());
+    let ServedCertificate { der, fingerprint } = served.ok_or(ApiError::NotFound)?;
+    if request.method() == Method::GET {
+        let peer = connection.peer.ip();
+        connection.state.download.begin(Download {
+            fetches: Arc::clone(&app.certificate_fetches),
+            fetcher: fetcher(&request, peer),
+            fetch: CertificateFetch {
+                peer,
+                certificate: fingerprint,
+                at: Timestamp::now(),
+            },
+        });
+    }
     Ok(with_type("application/octet-stream", der.into()))
+}
+
+/// Who it is as it says, which nobody has proven.
+fn fetcher(request: &Request, peer: IpAddr) -> DeviceId {
+    let login = BasicCredentials::from_headers(request.headers());
+    let user_name = login.as_ref().map(|login| login.user_name.as_str());
+    DeviceId::from_caller(user_name, request.uri().query(), peer)
 }

@@ -13,7 +13,7 @@ use axum::routing::{get, post, put};
 use http::uri::Authority;
 use http::{HeaderMap, Uri, header};
 
-use crate::adoption::AnnouncementFetches;
+use crate::adoption::{AnnouncementFetches, CertificateFetches};
 use crate::publication::CurrentPublication;
 use crate::telemetry::Metrics;
 use engage_wire::paths;
@@ -28,8 +28,10 @@ pub struct App {
     pub published: CurrentPublication,
     /// What is counted.
     pub metrics: Arc<Metrics>,
-    /// Who fetched which announcement.
-    pub announcement_fetches: Arc<AnnouncementFetches>,
+    /// Who fetches announcements again and again.
+    pub announcement_fetches: AnnouncementFetches,
+    /// Who fetched which certificate.
+    pub certificate_fetches: Arc<CertificateFetches>,
     /// The nightly call-in, if it is answered.
     pub call_in: Option<Arc<CallIn>>,
 }
@@ -43,9 +45,10 @@ impl App {
         Self {
             published,
             metrics,
-            announcement_fetches: call_in
+            announcement_fetches: AnnouncementFetches::default(),
+            certificate_fetches: call_in
                 .as_ref()
-                .map_or_else(Arc::default, |it| Arc::clone(&it.announcement_fetches)),
+                .map_or_else(Arc::default, |it| Arc::clone(&it.certificate_fetches)),
             call_in,
         }
     }

@@ -9,7 +9,7 @@ use tower_http::add_extension::AddExtension;
 
 use super::admit::{Admission, Admitted};
 use super::listener::Accepted;
-use super::stream::{ClientStream, RefusedHeads, RequestHeads, Timeouts, client_stream};
+use super::stream::{ClientStream, Downloads, RefusedHeads, RequestHeads, Timeouts, client_stream};
 use crate::connection::{Connection, ConnectionState, ListenerKind, Phase};
 
 /// What an acceptor makes of a socket and a service.
@@ -28,7 +28,7 @@ pub(super) struct PlainAcceptor {
 }
 
 impl<S: Send + 'static> Accept<Accepted, S> for PlainAcceptor {
-    type Stream = RequestHeads<ClientStream>;
+    type Stream = Downloads<RequestHeads<ClientStream>>;
     type Service = WithConnection<S>;
     type Future = Accepting<Self::Stream, S>;
 
@@ -51,6 +51,7 @@ impl<S: Send + 'static> Accept<Accepted, S> for PlainAcceptor {
             let state = Arc::new(ConnectionState::new(Phase::ReadingHead));
             let stream = client_stream(socket, prefix, unread, &state, &timeouts);
             let stream = RequestHeads::new(stream, Arc::clone(&state), refused_heads, peer);
+            let stream = Downloads::new(stream, Arc::clone(&state));
             let connection = Connection {
                 listener: LISTENER,
                 peer,

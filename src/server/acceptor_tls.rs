@@ -15,7 +15,8 @@ use super::acceptor::{Accepting, WithConnection, refused};
 use super::admit::{Admission, Admitted, Rejection};
 use super::listener::Accepted;
 use super::stream::{
-    Capture, ClientStream, HandshakeCapture, RefusedHeads, RequestHeads, Timeouts, client_stream,
+    Capture, ClientStream, Downloads, HandshakeCapture, RefusedHeads, RequestHeads, Timeouts,
+    client_stream,
 };
 use crate::connection::{Connection, ConnectionState, ListenerKind, Phase, TlsSession};
 use crate::routes::App;
@@ -34,7 +35,7 @@ pub(super) struct TlsAcceptor {
 }
 
 impl<S: Send + 'static> Accept<Accepted, S> for TlsAcceptor {
-    type Stream = RequestHeads<TlsStream<HandshakeCapture<ClientStream>>>;
+    type Stream = Downloads<RequestHeads<TlsStream<HandshakeCapture<ClientStream>>>>;
     type Service = WithConnection<S>;
     type Future = Accepting<Self::Stream, S>;
 
@@ -46,7 +47,9 @@ impl<S: Send + 'static> Accept<Accepted, S> for TlsAcceptor {
             let (stream, connection) = acceptor.shake_hands(admitted).await?;
             let state = Arc::clone(&connection.state);
             let refused_heads = Arc::clone(&acceptor.refused_heads);
-            let stream = RequestHeads::new(stream, state, refused_heads, connection.peer);
+            let stream =
+                RequestHeads::new(stream, Arc::clone(&state), refused_heads, connection.peer);
+            let stream = Downloads::new(stream, state);
             Ok((stream, AddExtension::new(service, Arc::new(connection))))
         })
     }

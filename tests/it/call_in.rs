@@ -4,6 +4,7 @@ mod bodies;
 mod callers;
 mod databases;
 mod directory;
+mod downloads;
 mod parsers;
 mod replay;
 

@@ -59,7 +59,7 @@ impl Installation {
                 site: Some("hall".into()),
                 is_authenticated: false,
             },
-            DeviceObservation::AnnouncementFetched {
+            DeviceObservation::CertificateFetched {
                 fingerprint: "ab:cd".into(),
             },
             DeviceObservation::TlsSession {

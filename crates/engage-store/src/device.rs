@@ -34,9 +34,9 @@ pub struct DeviceRecord {
     /// The voltage of its main battery, in the device's unit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub battery: Option<String>,
-    /// The last announcement that it fetched.
+    /// The last certificate that it fetched, by its SHA-256 fingerprint.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub announcement: Option<Timestamped>,
+    pub certificate: Option<Timestamped>,
     /// Its last TLS session, with the version.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls: Option<Timestamped>,
@@ -80,7 +80,7 @@ impl DeviceRecord {
             model: None,
             firmware: None,
             battery: None,
-            announcement: None,
+            certificate: None,
             tls: None,
             config_saved_at: None,
             audits_stored_at: None,
@@ -99,8 +99,8 @@ impl DeviceRecord {
                 self.address = Some(address);
                 self.site = site.or_else(|| self.site.take());
             }
-            DeviceObservation::AnnouncementFetched { fingerprint } => {
-                self.announcement = dated(fingerprint);
+            DeviceObservation::CertificateFetched { fingerprint } => {
+                self.certificate = dated(fingerprint);
             }
             DeviceObservation::TlsSession { version } => self.tls = dated(version),
             DeviceObservation::ConfigSaved(properties) => self.take_over(properties, at),
@@ -144,9 +144,9 @@ pub enum DeviceObservation {
         /// Whether it gave its credentials.
         is_authenticated: bool,
     },
-    /// It fetched the announcement.
-    AnnouncementFetched {
-        /// The announced certificate's fingerprint.
+    /// It fetched a certificate, whole.
+    CertificateFetched {
+        /// The certificate's fingerprint.
         fingerprint: String,
     },
     /// It completed a TLS handshake.

@@ -90,7 +90,7 @@ fn row(record: &DeviceRecord) -> [String; 8] {
         or_dash(record.firmware.as_deref()),
         time(last_call_in(record)),
         when(&record.next_call_in),
-        when(&record.announcement),
+        when(&record.certificate),
         or_dash(record.battery.as_deref()),
     ]
 }

@@ -15,7 +15,7 @@ use super::inventory::Inventory;
 use super::refusal::{Refusal, Refusals};
 use super::site::{BadSite, SiteSlot};
 use super::static_files::{FileName, StaticCertificates};
-use super::{Publication, Warning};
+use super::{Publication, ServedCertificate, Warning};
 use crate::config::{BaseUrl, Config};
 use crate::tls::TlsIdentity;
 use engage_wire::pki::device_profile::{DeviceProfile, Judgement};
@@ -124,8 +124,11 @@ impl Validator<'_> {
     ) -> Publication {
         let served = std::mem::take(&mut self.served).into_iter();
         let certificates = served.map(|(name, (_, certificate))| {
-            let der = Bytes::copy_from_slice(certificate.der());
-            (name.request_path(), der)
+            let served = ServedCertificate {
+                der: Bytes::copy_from_slice(certificate.der()),
+                fingerprint: certificate.fingerprint(),
+            };
+            (name.request_path(), served)
         });
         let withheld = (!for_all.is_empty()).then(|| Err(for_all.into_iter().collect()));
         Publication {

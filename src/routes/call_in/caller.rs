@@ -20,7 +20,6 @@ use zeroize::Zeroizing;
 
 use super::CallIn;
 use super::login_throttle::LoginThrottle;
-use crate::adoption::Fetch;
 use crate::connection::{Connection, ListenerKind};
 use crate::routes::error::ApiError;
 use crate::routes::requested_host;
@@ -113,10 +112,10 @@ impl CallIn {
             let version = tls.version.to_owned();
             store.observe(device, DeviceObservation::TlsSession { version }, now);
         }
-        if let Some(Fetch { fingerprint, at }) = self.announcement_fetches.take(device, address) {
-            let fingerprint = fingerprint.to_string();
-            let fetched = DeviceObservation::AnnouncementFetched { fingerprint };
-            store.observe(device, fetched, at);
+        if let Some(fetch) = self.certificate_fetches.take(device, address) {
+            let fingerprint = fetch.certificate.to_string();
+            let fetched = DeviceObservation::CertificateFetched { fingerprint };
+            store.observe(device, fetched, fetch.at);
         }
     }
 }
@@ -237,13 +236,13 @@ async fn verify_blocking(
 }
 
 /// HTTP Basic credentials (RFC 7617). The password is wiped when dropped.
-struct BasicCredentials {
-    user_name: String,
+pub(in crate::routes) struct BasicCredentials {
+    pub(in crate::routes) user_name: String,
     password: Zeroizing<String>,
 }
 
 impl BasicCredentials {
-    fn from_headers(headers: &HeaderMap) -> Option<Self> {
+    pub(in crate::routes) fn from_headers(headers: &HeaderMap) -> Option<Self> {
         let value = headers.get(AUTHORIZATION)?.to_str().ok()?;
         let (scheme, encoded) = value.split_once(' ')?;
         if !scheme.eq_ignore_ascii_case("basic") {

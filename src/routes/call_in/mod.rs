@@ -22,7 +22,7 @@ use tracing::{error, warn};
 
 use super::JSON;
 use super::error::{ApiError, with_type};
-use crate::adoption::AnnouncementFetches;
+use crate::adoption::CertificateFetches;
 use crate::publication::CurrentPublication;
 use crate::telemetry::LogThrottle;
 use caller::Caller;
@@ -38,6 +38,7 @@ use body_memory::{BodyPermit, NoMemory};
 
 pub use body_memory::BodyMemory;
 pub use caller::Authenticator;
+pub(super) use caller::BasicCredentials;
 
 /// What the call-in is answered from.
 pub struct CallIn {
@@ -53,8 +54,8 @@ pub struct CallIn {
     pub body_memory: BodyMemory,
     /// Bodies for which there was no memory, as far as they have been logged.
     pub no_memory: LogThrottle,
-    /// Who fetched which announcement before calling in.
-    pub announcement_fetches: Arc<AnnouncementFetches>,
+    /// Who fetched which certificate before calling in.
+    pub certificate_fetches: Arc<CertificateFetches>,
     /// Which site a request is for.
     pub published: CurrentPublication,
     /// Failures of the store that have been logged.

@@ -1,6 +1,7 @@
 //! What a connection's bytes pass between the kernel and HTTP or TLS: one wrapper for each concern.
 
 mod corked;
+mod downloads;
 mod handshake_capture;
 mod prefixed;
 mod query;
@@ -20,6 +21,7 @@ use crate::connection::ConnectionState;
 use crate::server::shutdown::UnreadToken;
 
 use corked::Corked;
+pub(super) use downloads::Downloads;
 pub(super) use handshake_capture::{Capture, HandshakeCapture};
 use prefixed::Prefixed;
 use read_deadline::ReadDeadline;

@@ -14,7 +14,7 @@ use crate::harness::{
 const ANNOUNCEMENT: &str = "/swordfish/lock/certificates/current";
 const PASSWORD: &str = "the lock's own";
 
-fn batch(number: u32) -> String {
+pub(super) fn batch(number: u32) -> String {
     format!(r#"{{"asyncEvents":[{{"event":"{number:08X}","time":"20051013130309"}}]}}"#)
 }
 
@@ -265,30 +265,4 @@ fn without_credentials_that_can_be_used_nobody_calls_in_and_certificates_are_ser
     host.installation.write("credentials", good);
     host.daemon.wait_for("reloaded: new connections");
     assert_eq!(status_of(&host, &login), 200);
-}
-
-#[test]
-fn a_fetched_announcement_is_credited_to_the_device_that_fetched_it() {
-    let host = Host::start("");
-    let (one, other) = ("0123456789ABCDEF", "FEDCBA9876543210");
-    let fetched = get(host.daemon.http, &format!("{ANNOUNCEMENT}?sn={one}"));
-    assert_eq!(fetched.status(), 200);
-    for serial in [other, one] {
-        let answer = host.call("POST", &format!("{AUDIT}?sn={serial}"), batch(1));
-        assert_eq!(answer.status(), 201);
-    }
-    host.daemon.terminate();
-    let Host {
-        installation,
-        daemon,
-    } = host;
-    // What is known of devices is written at the latest when the daemon ends.
-    assert_eq!(daemon.finish().0, Some(0));
-    let record = |serial| -> serde_json::Value {
-        let file = format!("Engage_Data/{serial}/device.json");
-        let text = fs_err::read(installation.path(&file)).unwrap();
-        serde_json::from_slice(&text).unwrap()
-    };
-    assert!(record(one)["announcement"].is_object(), "{}", record(one));
-    assert!(record(other)["announcement"].is_null(), "{}", record(other));
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::str::FromStr;
 
 use data_encoding::HEXUPPER;
 use pem::{EncodeConfig, LineEnding, Pem};
@@ -320,6 +321,23 @@ impl fmt::Display for Fingerprint {
         f.write_str(&pairs.join(":"))
     }
 }
+
+/// As it is displayed.
+impl FromStr for Fingerprint {
+    type Err = FingerprintError;
+
+    fn from_str(text: &str) -> Result<Self, FingerprintError> {
+        let digits = text.replace(':', "");
+        let bytes = HEXUPPER.decode(digits.as_bytes());
+        let bytes = bytes.map_err(|_| FingerprintError)?.try_into();
+        bytes.map(Self).map_err(|_| FingerprintError)
+    }
+}
+
+/// Text that is no fingerprint.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("a fingerprint is 32 pairs of upper-case hexadecimal digits with colons between them")]
+pub struct FingerprintError;
 
 impl fmt::Debug for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

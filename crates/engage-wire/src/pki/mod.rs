@@ -17,7 +17,9 @@ mod public_key;
 mod signature;
 mod validity;
 
-pub use certificate::{Certificate, Fingerprint, LinkError, MalformedCertificate, SubjectAltName};
+pub use certificate::{
+    Certificate, Fingerprint, FingerprintError, LinkError, MalformedCertificate, SubjectAltName,
+};
 pub use chain::{ChainError, DevicePath, Role, ServerChain};
 pub use extensions::{AuthorityKeyId, Extensions};
 pub(crate) use load::is_utf16;

@@ -166,7 +166,7 @@ async fn observations_survive_a_restart() {
     stored.unwrap();
     store.observe(device(1), seen(Some("Main Office")), at(NOVEMBER));
     let fingerprint = "ab:cd".into();
-    let fetched = DeviceObservation::AnnouncementFetched { fingerprint };
+    let fetched = DeviceObservation::CertificateFetched { fingerprint };
     store.observe(device(1), fetched, at(NOVEMBER));
     drop(store);
     let store = open(folder.path());
@@ -176,7 +176,7 @@ async fn observations_survive_a_restart() {
     drop(store);
     let record = record(folder.path()).unwrap();
     assert_eq!(record.site.as_deref(), Some("Main Office"));
-    assert_eq!(record.announcement.as_ref().unwrap().value, "ab:cd");
+    assert_eq!(record.certificate.as_ref().unwrap().value, "ab:cd");
     assert_eq!(record.tls.as_ref().unwrap().value, "1.2");
     assert_eq!(
         (record.first_seen, record.last_seen),

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -177,12 +177,15 @@ fn what_is_no_file_takes_no_events_and_its_device_is_named() {
 
 /// Who else opens the file waits in the kernel until it is given up, as with a file server that is
 /// gone (fcntl(2), `F_SETLEASE`); at most for 45 s.
-struct Lease(Child);
+struct Lease {
+    child: Child,
+    said: BufReader<ChildStdout>,
+}
 
 impl Lease {
     fn take(path: &Path) -> Self {
         const TAKE: &str = "import fcntl, os, signal, sys
-signal.signal(signal.SIGIO, signal.SIG_IGN)
+signal.signal(signal.SIGIO, lambda *_: print('wanted', flush=True))
 file = os.open(sys.argv[1], os.O_RDWR)
 fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK)
 print('taken', flush=True)
@@ -194,18 +197,23 @@ sys.stdin.read()";
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
+        let said = BufReader::new(child.stdout.take().unwrap());
+        let mut lease = Self { child, said };
+        lease.wait_for("taken\n");
+        lease
+    }
+
+    fn wait_for(&mut self, text: &str) {
         let mut line = String::new();
-        let mut said = BufReader::new(child.stdout.take().unwrap());
-        said.read_line(&mut line).unwrap();
-        assert_eq!(line, "taken\n");
-        Self(child)
+        self.said.read_line(&mut line).unwrap();
+        assert_eq!(line, text);
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
@@ -218,11 +226,12 @@ fn a_disk_that_hangs_keeps_neither_certificates_nor_a_stop() {
         installation,
     };
     assert_eq!(post(&host, DEVICE, 1).status(), 201);
-    let lease = Lease::take(&months(&host.path(DEVICE), "audits-")[0]);
+    let mut lease = Lease::take(&months(&host.path(DEVICE), "audits-")[0]);
     let mut waiting = connect(host.daemon.http);
     let body = br#"{"event":"0B040001"}"#;
     let call = request("POST", &format!("{AUDIT}?sn={DEVICE}"), "", body);
     waiting.write_all(&call).unwrap();
+    lease.wait_for("wanted\n");
     for _ in 0..10 {
         let announcement = get(host.daemon.http, "/swordfish/lock/certificates/current");
         assert_eq!(announcement.status(), 200);

@@ -29,7 +29,6 @@ pub struct Connection {
 
 impl Connection {
     /// One without a place among the open connections, for benchmarks and tests.
-    #[must_use]
     pub fn unguarded(listener: ListenerKind, peer: SocketAddr) -> Self {
         Self {
             listener,
@@ -53,7 +52,6 @@ pub enum ListenerKind {
 
 impl ListenerKind {
     /// "http" or "https": the name in logs, metrics and URLs.
-    #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Http => "http",
@@ -119,7 +117,6 @@ pub struct ConnectionState {
 
 impl ConnectionState {
     /// A connection that starts in `phase`.
-    #[must_use]
     pub fn new(phase: Phase) -> Self {
         Self {
             phase: AtomicU8::new(phase as u8),
@@ -148,7 +145,6 @@ impl ConnectionState {
     }
 
     /// The current phase.
-    #[must_use]
     pub fn phase(&self) -> Phase {
         match self.phase.load(Ordering::Relaxed) {
             0 => Phase::Handshake,

@@ -48,7 +48,6 @@ impl CertificateFetches {
 
     /// What a device that calls in from `peer` fetched last, once. Without a fetch that names it,
     /// one from its address that names nobody.
-    #[must_use]
     pub fn take(&self, device: DeviceId, peer: IpAddr) -> Option<CertificateFetch> {
         let mut shard = self.last.shard(peer);
         let fetch = shard

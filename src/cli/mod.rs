@@ -46,7 +46,6 @@ enum Command {
 }
 
 /// Runs the command that the arguments name. Exit codes: 0 done, 1 refused or failed, 2 usage.
-#[must_use]
 pub fn run() -> ExitCode {
     match Cli::try_parse() {
         Ok(Cli { command }) => {

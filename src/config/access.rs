@@ -20,7 +20,6 @@ pub struct Access {
 
 impl Access {
     /// Whether a caller is answered.
-    #[must_use]
     pub fn allows(&self, caller: IpAddr) -> bool {
         self.allow
             .as_ref()
@@ -28,7 +27,6 @@ impl Access {
     }
 
     /// Whether a connection from `peer` starts with a PROXY protocol header.
-    #[must_use]
     pub fn is_balancer(&self, peer: IpAddr) -> bool {
         contains(&self.proxy_protocol_from, peer)
     }

@@ -16,7 +16,6 @@ pub struct BaseUrl(HttpUrl);
 impl BaseUrl {
     /// The URL of the plain listener itself, for a configuration without `base_url`: its address,
     /// or the host's primary IPv4 address where it listens on all of them.
-    #[must_use]
     pub fn from_listener(address: SocketAddr) -> Self {
         let ip = match address.ip() {
             ip if ip.is_unspecified() => {
@@ -32,25 +31,21 @@ impl BaseUrl {
     }
 
     /// The URL as a device requests it.
-    #[must_use]
     pub fn as_http_url(&self) -> &HttpUrl {
         &self.0
     }
 
     /// The host that devices connect to.
-    #[must_use]
     pub fn host(&self) -> &HostName {
         self.0.host()
     }
 
     /// The path that devices put before every other, which this daemon does not answer itself.
-    #[must_use]
     pub fn path(&self) -> &str {
         self.0.path().trim_end_matches('/')
     }
 
     /// Whether fetching the certificate needs the trust that it is to establish.
-    #[must_use]
     pub fn is_https(&self) -> bool {
         self.0.is_https()
     }
@@ -110,7 +105,6 @@ pub struct BaseUrlError {
 ///
 /// Connecting a UDP socket only chooses a route: no packet is sent, least of all to the
 /// documentation address (RFC 5737) that is asked about.
-#[must_use]
 pub fn primary_ipv4() -> Option<Ipv4Addr> {
     let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
     socket.connect((Ipv4Addr::new(192, 0, 2, 1), 9)).ok()?;

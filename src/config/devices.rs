@@ -33,7 +33,6 @@ pub struct DevicesConfig {
 
 impl DevicesConfig {
     /// When devices are told to call next.
-    #[must_use]
     pub fn call_in_window(&self) -> CallInWindow {
         CallInWindow::new(self.call_in_window, self.time_zone.clone())
     }
@@ -66,7 +65,6 @@ pub enum DevicesDirectory {
 
 impl DevicesDirectory {
     /// The directory, if the call-in is answered.
-    #[must_use]
     pub fn path(&self) -> Option<&Path> {
         match self {
             Self::Default(path) | Self::Configured(path) => Some(path),

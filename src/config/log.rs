@@ -20,7 +20,6 @@ pub struct LogLevel(Targets);
 
 impl LogLevel {
     /// What it lets through.
-    #[must_use]
     pub fn filter(&self) -> &Targets {
         &self.0
     }

@@ -148,7 +148,6 @@ impl Config {
     }
 
     /// The address that devices are told, with the plain listener bound at `http`.
-    #[must_use]
     pub fn base_url_at(&self, http: SocketAddr) -> BaseUrl {
         self.base_url
             .clone()

@@ -36,7 +36,6 @@ pub struct ListenOverrides {
 
 impl ListenOverrides {
     /// Puts them in the place of what the file says.
-    #[must_use]
     pub fn apply(&self, mut config: Config) -> Config {
         config.http.listen = self.http.unwrap_or(config.http.listen);
         config.https.listen = self.https.unwrap_or(config.https.listen);

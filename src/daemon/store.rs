@@ -147,7 +147,6 @@ fn credentials(file: &Path) -> Option<Credentials> {
 
 /// What would keep [`open`] from succeeding, as far as can be told without taking the directory
 /// over from a daemon that runs.
-#[must_use]
 pub(crate) fn refusals(config: &Config) -> Vec<CallInError> {
     let DevicesConfig {
         directory,

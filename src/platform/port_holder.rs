@@ -18,7 +18,6 @@ pub struct PortHolder {
 impl PortHolder {
     /// Who listens on a TCP port, on whichever address; `None` where that cannot be told: another
     /// user's process, or not Linux.
-    #[must_use]
     pub fn find(port: u16) -> Option<Self> {
         let inodes: Vec<String> = ["/proc/net/tcp", "/proc/net/tcp6"]
             .into_iter()

@@ -9,7 +9,6 @@ use fs_err::{File, OpenOptions};
 use zeroize::Zeroizing;
 
 /// File modes do not exist here, so nothing is known about other readers.
-#[must_use]
 pub fn mode_readable_by_others(_path: &Path) -> Option<u32> {
     None
 }
@@ -86,7 +85,6 @@ pub fn run_as(_user: &str) -> io::Result<()> {
 }
 
 /// No such limit is known here.
-#[must_use]
 pub fn raise_descriptor_limit() -> usize {
     8192
 }
@@ -97,7 +95,6 @@ pub fn is_listening(_socket: &std::net::TcpListener) -> io::Result<bool> {
 }
 
 /// Cannot be told here.
-#[must_use]
 pub fn accepts_ipv4(_socket: &std::net::TcpListener) -> bool {
     true
 }
@@ -113,11 +110,9 @@ pub fn send_before_end(stream: &tokio::net::TcpStream, bytes: &[u8]) -> io::Resu
 }
 
 /// Nothing more than size and time is known here.
-#[must_use]
 pub fn file_version(_metadata: &Metadata) {}
 
 /// Files have no number here.
-#[must_use]
 pub fn file_number(_metadata: &Metadata) -> u64 {
     0
 }
@@ -153,13 +148,11 @@ impl ReloadListener {
 }
 
 /// No folder is made for the daemon here.
-#[must_use]
 pub fn reload_socket_path() -> Option<PathBuf> {
     None
 }
 
 /// Where a daemon would be asked for a reload.
-#[must_use]
 pub fn default_reload_socket_path() -> PathBuf {
     "reload.sock".into()
 }
@@ -193,7 +186,6 @@ pub mod service_manager {
 
     impl WatchdogProbe {
         /// Never.
-        #[must_use]
         pub fn is_from(&self, _peer: SocketAddr) -> bool {
             false
         }

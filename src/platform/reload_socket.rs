@@ -29,7 +29,6 @@ impl ReloadListener {
 }
 
 /// Where the daemon listens: in the folder that the service manager made for it, if it made one.
-#[must_use]
 pub fn reload_socket_path() -> Option<PathBuf> {
     // systemd names several folders with colons between them.
     let folders = std::env::var_os("RUNTIME_DIRECTORY")?;
@@ -38,7 +37,6 @@ pub fn reload_socket_path() -> Option<PathBuf> {
 }
 
 /// The same for whoever is not started by the service manager.
-#[must_use]
 pub fn default_reload_socket_path() -> PathBuf {
     reload_socket_path().unwrap_or_else(|| "/run/engage-host/reload.sock".into())
 }

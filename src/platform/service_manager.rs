@@ -64,7 +64,6 @@ pub struct WatchdogProbe(Arc<Mutex<Option<SocketAddr>>>);
 
 impl WatchdogProbe {
     /// Whether a connection from `peer` is the daemon's own.
-    #[must_use]
     pub fn is_from(&self, peer: SocketAddr) -> bool {
         *self.address() == Some(peer)
     }

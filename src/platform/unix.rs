@@ -22,7 +22,6 @@ use zeroize::Zeroizing;
 ///
 /// Group access is left alone: `root:engage-host 0640` is how secrets are usually handed to a
 /// service.
-#[must_use]
 pub fn mode_readable_by_others(path: &Path) -> Option<u32> {
     let mode = std::fs::metadata(path).ok()?.mode() & 0o7777;
     (mode & 0o004 != 0).then_some(mode)
@@ -155,7 +154,6 @@ pub fn is_writable_dir(path: &Path) -> io::Result<()> {
 }
 
 /// Raises the limit of open descriptors as far as the system lets it, and says how far.
-#[must_use]
 pub fn raise_descriptor_limit() -> usize {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let raised = Rlimit {
@@ -178,7 +176,6 @@ pub fn is_listening(socket: &TcpListener) -> io::Result<bool> {
 }
 
 /// Whether an IPv6 socket takes IPv4 too.
-#[must_use]
 pub fn accepts_ipv4(socket: &TcpListener) -> bool {
     sockopt::ipv6_v6only(socket).is_ok_and(|is_only| !is_only)
 }
@@ -203,13 +200,11 @@ pub fn send_before_end(stream: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
 }
 
 /// Tells a file from what it was before a change of its contents, owner or mode.
-#[must_use]
 pub fn file_version(metadata: &Metadata) -> (u64, i64, i64) {
     (metadata.ino(), metadata.ctime(), metadata.ctime_nsec())
 }
 
 /// Tells a file or folder from another of the same path.
-#[must_use]
 pub fn file_number(metadata: &Metadata) -> u64 {
     metadata.ino()
 }

@@ -39,7 +39,6 @@ pub struct CurrentPublication(Arc<ArcSwap<Publication>>);
 
 impl CurrentPublication {
     /// Puts the first publication in force.
-    #[must_use]
     pub fn new(publication: Publication) -> Self {
         Self(Arc::new(ArcSwap::from_pointee(publication)))
     }
@@ -51,7 +50,6 @@ impl CurrentPublication {
     }
 
     /// What a client of the TLS listener is shown: the same for every one of them.
-    #[must_use]
     pub fn select_identity(
         &self,
         _peer: SocketAddr,
@@ -61,13 +59,11 @@ impl CurrentPublication {
     }
 
     /// The publication in force at this moment, to be looked at for long.
-    #[must_use]
     pub fn current_arc(&self) -> Arc<Publication> {
         self.0.load_full()
     }
 
     /// The publication in force at this moment.
-    #[must_use]
     pub fn current(&self) -> Guard<Arc<Publication>> {
         self.0.load()
     }
@@ -117,7 +113,6 @@ pub struct Expiry {
 
 impl Publication {
     /// The DER file whose path is exactly `path`, undecoded.
-    #[must_use]
     pub fn certificate(&self, path: &str) -> Option<ServedCertificate> {
         self.certificates.get(path).cloned()
     }
@@ -139,13 +134,11 @@ impl Publication {
     }
 
     /// What the devices of some site are told to trust.
-    #[must_use]
     pub fn any_anchor(&self) -> Option<&Certificate> {
         self.anchors().next()
     }
 
     /// Whether the certificate that the devices of some site trust is valid.
-    #[must_use]
     pub fn has_valid_anchor_at(&self, now: Timestamp) -> bool {
         let mut validities = self.anchors().map(Certificate::validity);
         validities.any(|validity| !validity.is_early(now) && !validity.is_over(now))
@@ -160,13 +153,11 @@ impl Publication {
     }
 
     /// How many sites are announced as they are configured.
-    #[must_use]
     pub fn good_sites(&self) -> usize {
         self.good_sites
     }
 
     /// Those that are not, in the order of the configuration.
-    #[must_use]
     pub fn bad_sites(&self) -> &[BadSite] {
         &self.bad_sites
     }
@@ -224,13 +215,11 @@ impl Publication {
     }
 
     /// When each certificate of the chain and above ends, the server's first.
-    #[must_use]
     pub fn expiries(&self) -> &[Expiry] {
         &self.expiries
     }
 
     /// Largest DER total that a device counts, in bytes.
-    #[must_use]
     pub fn chain_bytes(&self) -> usize {
         self.chain_bytes
     }
@@ -258,7 +247,6 @@ impl Publication {
     }
 
     /// Whether something was withheld only for the time of a certificate, which is right now.
-    #[must_use]
     pub fn is_time_right_at(&self, now: Timestamp) -> bool {
         let sites = self.bad_sites.iter().map(|site| &site.refusals);
         let mut withheld = self.identity.as_ref().err().into_iter().chain(sites);

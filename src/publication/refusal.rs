@@ -162,7 +162,6 @@ impl Refusals {
     }
 
     /// Whether nothing but the clock stood against what is refused, and now does no longer.
-    #[must_use]
     pub fn are_over_at(&self, now: Timestamp) -> bool {
         self.iter().all(|refusal| refusal.is_over_at(now))
     }

@@ -75,7 +75,6 @@ pub struct FileName(String);
 
 impl FileName {
     /// The name at the end of `path`, if it may be served.
-    #[must_use]
     pub fn from_path(path: &Path) -> Option<Self> {
         let name = path.file_name()?.to_str()?;
         let is_der = path.extension()? == "der";
@@ -83,7 +82,6 @@ impl FileName {
     }
 
     /// The path under which it is served: percent-encoded, and only this one spelling.
-    #[must_use]
     pub fn request_path(&self) -> String {
         format!(
             "{}{}",

@@ -35,7 +35,6 @@ pub type DeviceService =
 /// Around the router and not `Router::layer`, which would box every layer for every route. There is
 /// no body limit among them: what is too long is kept in quarantine as far as is allowed before it
 /// is refused, which only the routes with a body can do (`call_in::body`).
-#[must_use]
 pub fn device_service(app: &Arc<App>) -> DeviceService {
     ServiceBuilder::new()
         .layer(AccessLogLayer::new(app))

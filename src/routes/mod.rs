@@ -38,7 +38,6 @@ pub struct App {
 
 impl App {
     /// With all counters at zero.
-    #[must_use]
     pub fn new(published: CurrentPublication, call_in: Option<Arc<CallIn>>) -> Self {
         let metrics = Arc::new(Metrics::new());
         metrics.published(&published.current());

@@ -29,7 +29,6 @@ impl Descriptors {
     }
 
     /// Most threads that wait for files, with a descriptor or two each.
-    #[must_use]
     pub fn blocking_threads(self) -> usize {
         (self.0 / 24).clamp(2, 64)
     }

@@ -95,13 +95,11 @@ impl BindError {
     }
 
     /// The system's reason.
-    #[must_use]
     pub fn kind(&self) -> io::ErrorKind {
         self.source.kind()
     }
 
     /// Who has the port, where that is known.
-    #[must_use]
     pub fn holder(&self) -> Option<&PortHolder> {
         self.holder.as_ref()
     }

@@ -42,7 +42,6 @@ pub struct Suppressed(u64);
 
 impl Suppressed {
     /// The number, for the field `others`.
-    #[must_use]
     pub fn count(self) -> u64 {
         self.0
     }

@@ -21,7 +21,6 @@ pub struct TlsCapabilities {
 
 impl TlsCapabilities {
     /// What `config` can do when it proves itself with `identity`.
-    #[must_use]
     pub fn from_config(config: &ServerConfig, identity: &CertifiedKey) -> Self {
         let provider = config.crypto_provider();
         Self {

@@ -24,7 +24,6 @@ pub struct Diagnosis {
 /// `hello` is what the server read, `failure` how the handshake ended, `written` how many bytes the
 /// server had sent by then. The TLS library's own error comes last: it misleads (a client with
 /// RSA key exchange only has "no group in common", one with TLS 1.0 only "no signature algorithms").
-#[must_use]
 pub fn diagnose(
     capabilities: &TlsCapabilities,
     hello: Result<&ClientHello, &HelloError>,
@@ -132,7 +131,6 @@ impl FailureReason {
     ];
 
     /// Stable, kebab-case name.
-    #[must_use]
     pub fn label(self) -> &'static str {
         match self {
             Self::BadCertificate => "bad-certificate",

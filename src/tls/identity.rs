@@ -83,7 +83,6 @@ impl TlsIdentity {
     }
 
     /// What can be agreed on with a client: for the diagnosis of a failed handshake.
-    #[must_use]
     pub fn capabilities(&self) -> &TlsCapabilities {
         &self.capabilities
     }
@@ -92,7 +91,6 @@ impl TlsIdentity {
     ///
     /// It is asked again, as a whole connection: its `Acceptor`, which reads a hello before there
     /// is a configuration, sends no alert for a message that is not one.
-    #[must_use]
     pub fn alert(&self, mut opening: &[u8]) -> Vec<u8> {
         let mut alert = Vec::new();
         let Ok(mut connection) = ServerConnection::new(Arc::clone(&self.by_server_preference))
@@ -109,7 +107,6 @@ impl TlsIdentity {
     }
 
     /// How to shake hands with the client that says `hello`.
-    #[must_use]
     pub fn server_config(&self, hello: &ClientHello<'_>) -> Arc<ServerConfig> {
         let known = &self.by_server_preference.crypto_provider().cipher_suites;
         if client_prefers_chacha(hello.cipher_suites(), known) {

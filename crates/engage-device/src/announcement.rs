@@ -66,19 +66,16 @@ impl ReceivedAnnouncement {
     }
 
     /// `cert_url`, as received.
-    #[must_use]
     pub fn cert_url(&self) -> &str {
         &self.cert_url
     }
 
     /// `hash`, as received.
-    #[must_use]
     pub fn hash(&self) -> &str {
         &self.hash
     }
 
     /// Where the form differs from that of the documentation; a device may tolerate it.
-    #[must_use]
     pub fn deviations(&self) -> &[FormatDeviation] {
         &self.deviations
     }
@@ -98,13 +95,11 @@ impl ReceivedAnnouncement {
     }
 
     /// Whether `hash` is the Base64 of the HMAC over `der`.
-    #[must_use]
     pub fn matches(&self, key: &SiteKey, der: &[u8]) -> bool {
         self.hash == key.announcement_hash(der).to_string()
     }
 
     /// `hash` decoded, if it is Base64 of 20 bytes.
-    #[must_use]
     pub fn decoded_hash(&self) -> Option<AnnouncementHash> {
         let bytes = STANDARD.decode(&self.hash).ok()?;
         bytes.try_into().ok().map(AnnouncementHash::from_bytes)

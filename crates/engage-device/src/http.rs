@@ -22,13 +22,11 @@ pub struct Request {
 
 impl Request {
     /// A GET of the URL's target, on a connection of its own.
-    #[must_use]
     pub fn get(url: &HttpUrl) -> Self {
         Self::new("GET", url)
     }
 
     /// A request without a body, on a connection of its own.
-    #[must_use]
     pub fn new(method: &str, url: &HttpUrl) -> Self {
         Self {
             head: format!(
@@ -61,7 +59,6 @@ impl Request {
     }
 
     /// The bytes on the wire.
-    #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let connection = if self.keep_alive {
             "\r\n"
@@ -127,13 +124,11 @@ pub struct Received {
 
 impl Received {
     /// The raw bytes, head included.
-    #[must_use]
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
     /// Why reading stopped.
-    #[must_use]
     pub fn ending(&self) -> &EndOfRead {
         &self.ending
     }

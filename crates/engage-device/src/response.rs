@@ -67,25 +67,21 @@ impl Response {
     }
 
     /// The status code: 200, 404 ..
-    #[must_use]
     pub fn status(&self) -> u16 {
         self.head.status
     }
 
     /// The status line, as received.
-    #[must_use]
     pub fn status_line(&self) -> &str {
         &self.head.status_line
     }
 
     /// The headers, as received.
-    #[must_use]
     pub fn headers(&self) -> &[Header] {
         &self.head.headers
     }
 
     /// The value of the first header of this name, in any case.
-    #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.head
             .named(name)
@@ -94,7 +90,6 @@ impl Response {
     }
 
     /// The body's bytes, without those that follow after its announced length.
-    #[must_use]
     pub fn body(&self) -> &[u8] {
         &self.body
     }

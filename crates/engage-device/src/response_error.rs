@@ -134,7 +134,6 @@ pub enum ResponseError {
 
 impl ResponseError {
     /// Whether the body's bytes cannot be told from what carries them, or are not all there.
-    #[must_use]
     pub fn is_body_unreliable(&self) -> bool {
         !matches!(
             self,

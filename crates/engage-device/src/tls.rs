@@ -40,7 +40,6 @@ pub enum TlsVersions {
 
 impl TlsClient {
     /// A client that has installed `anchor`.
-    #[must_use]
     pub fn new(anchor: Certificate, versions: TlsVersions) -> Self {
         Self {
             anchor,
@@ -50,13 +49,11 @@ impl TlsClient {
     }
 
     /// The one certificate that is trusted.
-    #[must_use]
     pub fn anchor(&self) -> &Certificate {
         &self.anchor
     }
 
     /// The same client with its configuration made once, for many connections.
-    #[must_use]
     pub fn cached(&self) -> CachedTlsClient {
         CachedTlsClient::new(self)
     }
@@ -128,13 +125,11 @@ pub struct Session {
 
 impl Session {
     /// The certificates that the server presented, with the path to the trust anchor.
-    #[must_use]
     pub fn peer_chain(&self) -> &PeerChain {
         &self.peer_chain
     }
 
     /// "TLS 1.2" or "TLS 1.3".
-    #[must_use]
     pub fn version(&self) -> &'static str {
         match self.stream.get_ref().1.protocol_version() {
             Some(ProtocolVersion::TLSv1_2) => "TLS 1.2",
@@ -144,7 +139,6 @@ impl Session {
     }
 
     /// The cipher suite's registered name.
-    #[must_use]
     pub fn cipher_suite(&self) -> String {
         let suite = self.stream.get_ref().1.negotiated_cipher_suite();
         let name = suite.and_then(|suite| suite.suite().as_str());
@@ -194,7 +188,6 @@ pub enum TlsError {
 
 impl TlsError {
     /// Whether the two ends have no version of TLS or no cipher in common.
-    #[must_use]
     pub fn is_incompatible(&self) -> bool {
         matches!(self, Self::Handshake { source, .. } if is_incompatible(source))
     }

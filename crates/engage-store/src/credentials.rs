@@ -122,7 +122,6 @@ impl Credentials {
     }
 
     /// Lines that cannot be used, at most 20 of them.
-    #[must_use]
     pub fn problems(&self) -> &[CredentialsError] {
         &self.problems
     }
@@ -131,13 +130,11 @@ impl Credentials {
     ///
     /// Takes the same time for a wrong password as for an unknown device, and a core and 19 MiB
     /// while it lasts: call it where blocking harms nobody, and only a few at a time.
-    #[must_use]
     pub fn verify(&self, serial: SerialNumber, password: &[u8]) -> bool {
         self.verify_at(serial, password, Instant::now())
     }
 
     /// Whether [`verify`](Self::verify) would say yes at once, because it has lately.
-    #[must_use]
     pub fn is_remembered(&self, serial: SerialNumber, password: &[u8]) -> bool {
         self.remembers(serial, password, Instant::now())
     }

@@ -16,7 +16,6 @@ impl DbVersion {
     pub const NONE: Self = Self(0);
 
     /// Reads "0x" and up to 16 hexadecimal digits, or `0`.
-    #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         if text == "0" {
             return Some(Self::NONE);
@@ -34,7 +33,6 @@ impl DbVersion {
     /// [`NONE`](Self::NONE).
     ///
     /// The first of the 16 digits is 0, so a device that keeps 15 keeps all that matters.
-    #[must_use]
     pub fn from_content(content: &[u8]) -> Self {
         let mut first = [0; 8];
         first.copy_from_slice(&Sha256::digest(content)[..8]);

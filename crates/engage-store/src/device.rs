@@ -68,7 +68,6 @@ pub struct Timestamped {
 
 impl DeviceRecord {
     /// A device that nothing is known of yet.
-    #[must_use]
     pub fn new(device: DeviceId, seen: Timestamp) -> Self {
         Self {
             device,

@@ -50,7 +50,6 @@ pub struct EventCode(u32);
 
 impl EventCode {
     /// Reads 8 hexadecimal digits; a number has lost its leading zeros.
-    #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let is_hex = text.bytes().all(|byte| byte.is_ascii_hexdigit());
         ((1..=8).contains(&text.len()) && is_hex)
@@ -63,7 +62,6 @@ impl EventCode {
     }
 
     /// The kind in words, where it is known (PROTOCOL.md section 4, reported by integrators).
-    #[must_use]
     pub fn name(self) -> Option<&'static str> {
         NAMES
             .iter()
@@ -83,7 +81,6 @@ pub struct DeviceTime(jiff::civil::DateTime);
 
 impl DeviceTime {
     /// Reads "YYYYMMDDHHMMSS": 14 digits that are a date and a time.
-    #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let is_digits = text.len() == 14 && text.bytes().all(|byte| byte.is_ascii_digit());
         is_digits

@@ -84,7 +84,6 @@ impl EventKind {
     pub(crate) const ALL: [Self; 2] = [Self::Audits, Self::Alerts];
 
     /// "alerts" or "audits".
-    #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Alerts => "alerts",

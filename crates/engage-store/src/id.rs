@@ -26,7 +26,6 @@ impl DeviceId {
     /// address.
     ///
     /// Which of them real devices send is not public (PROTOCOL.md section 4).
-    #[must_use]
     pub fn from_caller(user_name: Option<&str>, query: Option<&str>, peer: IpAddr) -> Self {
         user_name
             .and_then(SerialNumber::from_user_name)

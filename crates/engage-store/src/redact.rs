@@ -9,7 +9,6 @@ use super::lenient::mend;
 ///
 /// What is not quite JSON is read as a body is. Text that cannot be read is replaced as a whole:
 /// it cannot be cleared.
-#[must_use]
 pub fn redact(json: impl AsRef<[u8]>) -> String {
     let json = json.as_ref();
     let mended = mend(json).unwrap_or_default();

@@ -22,7 +22,6 @@ pub struct CallInWindow {
 
 impl CallInWindow {
     /// These hours in this time zone.
-    #[must_use]
     pub fn new(hours: CallInHours, zone: TimeZone) -> Self {
         Self { hours, zone }
     }
@@ -37,7 +36,6 @@ impl CallInWindow {
     /// At least an hour ahead: a device whose clock is a little fast has made tonight's call and
     /// is not to make it again in a minute. So at most 25 hours ahead, and one more where a clock
     /// is put back.
-    #[must_use]
     pub fn next_call(&self, device: &DeviceId, now: Timestamp) -> CallTime {
         let offset = self.offset_seconds(device);
         let earliest = now + LEAD;
@@ -117,7 +115,6 @@ pub struct CallTime(ZonedDateTime);
 
 impl CallTime {
     /// The moment.
-    #[must_use]
     pub fn timestamp(&self) -> Timestamp {
         self.0.timestamp()
     }

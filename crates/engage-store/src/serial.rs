@@ -19,7 +19,6 @@ impl SerialNumber {
     ///
     /// The parameter's name is not public, so those in use are all accepted; a value that cannot
     /// be read is as good as none (PROTOCOL.md section 1: never fail on a parameter).
-    #[must_use]
     pub fn from_query(query: &str) -> Option<Self> {
         query.split('&').find_map(|parameter| {
             let (name, value) = parameter.split_once('=')?;
@@ -33,7 +32,6 @@ impl SerialNumber {
     ///
     /// "SN parameter is Base64 encoded" does not say of what. A `+` that was not percent-encoded
     /// arrives as such, `%2B`, `%2F` and `%3D` are undone.
-    #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         if text.len() > MAX_TEXT {
             return None;
@@ -56,14 +54,12 @@ impl SerialNumber {
     ///
     /// Stricter than [`parse`](Self::parse): a person's user name of eleven letters is Base64 of
     /// eight bytes too, and must not become a device.
-    #[must_use]
     pub fn from_user_name(name: &str) -> Option<Self> {
         Self::from_hex(name.as_bytes())
             .or_else(|| name.ends_with('=').then(|| Self::parse(name)).flatten())
     }
 
     /// Reads 16 or 32 hexadecimal digits, of any case.
-    #[must_use]
     pub fn from_hex(text: &[u8]) -> Option<Self> {
         Self::from_bytes(&HEXLOWER_PERMISSIVE.decode(text).ok()?)
     }

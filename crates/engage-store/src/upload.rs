@@ -36,13 +36,11 @@ impl ConfigUpload {
     }
 
     /// The upload, minified, with secret values replaced.
-    #[must_use]
     pub fn redacted(&self) -> String {
         redact(&self.text)
     }
 
     /// What tables show of a device.
-    #[must_use]
     pub fn properties(&self) -> Properties {
         let text = |path: &[&str]| text_at(&self.text, path);
         Properties {

@@ -5,7 +5,6 @@ use jiff::{SignedDuration, Timestamp};
 /// The system clock's time, to the second.
 ///
 /// Read once per validation, so that one run has one idea of "now".
-#[must_use]
 pub fn now() -> Timestamp {
     from_unix_seconds(Timestamp::now().as_second())
 }
@@ -13,14 +12,12 @@ pub fn now() -> Timestamp {
 /// Seconds since 1970, or the nearest time that there is: certificates without an end expire in
 /// the last second of the year 9999 (RFC 5280 section 4.1.2.5), hours after the last time that the
 /// library knows.
-#[must_use]
 pub fn from_unix_seconds(seconds: i64) -> Timestamp {
     let (first, last) = (Timestamp::MIN.as_second(), Timestamp::MAX.as_second());
     Timestamp::from_second(seconds.clamp(first, last)).unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
 /// `time` moved by whole days, which may be negative.
-#[must_use]
 pub fn add_days(time: Timestamp, days: i64) -> Timestamp {
     from_unix_seconds(
         time.as_second()
@@ -30,7 +27,6 @@ pub fn add_days(time: Timestamp, days: i64) -> Timestamp {
 
 /// Whole days from `earlier` to `later`, rounded towards the past: 23 hours are 0 days, one second
 /// ago is -1.
-#[must_use]
 pub fn days_between(earlier: Timestamp, later: Timestamp) -> i64 {
     let duration: SignedDuration = later.duration_since(earlier);
     duration.as_secs().div_euclid(SECONDS_PER_DAY)

@@ -7,14 +7,12 @@ use std::io;
 use miette::Diagnostic;
 
 /// Stable, kebab-case name for scripts and logs.
-#[must_use]
 pub fn code(error: &dyn Diagnostic) -> String {
     let code = error.code().map(|code| code.to_string());
     code.unwrap_or_else(|| "error".to_owned())
 }
 
 /// One sentence on what to do, without the word "hint"; empty if there is nothing to do.
-#[must_use]
 pub fn hint(error: &dyn Diagnostic) -> String {
     error
         .help()
@@ -28,7 +26,6 @@ pub fn hint(error: &dyn Diagnostic) -> String {
 /// failed to read private key `/etc/engage-host/pki/partner_server.key`: Permission denied
 ///   hint: the user that runs engage-host needs read permission
 /// ```
-#[must_use]
 pub fn explained(error: &dyn Diagnostic) -> String {
     let mut text = causes(error);
     let _ = write!(text, "\n  hint: {}", hint(error));
@@ -36,7 +33,6 @@ pub fn explained(error: &dyn Diagnostic) -> String {
 }
 
 /// The same on one line, for the log: without the margin and the caret of the TOML parser.
-#[must_use]
 pub fn one_line(error: &dyn Diagnostic) -> String {
     let causes = causes(error);
     let lines = causes.lines().map(str::trim);
@@ -45,7 +41,6 @@ pub fn one_line(error: &dyn Diagnostic) -> String {
 }
 
 /// The message and those of its sources, joined by colons.
-#[must_use]
 pub fn causes<E: Error + ?Sized>(error: &E) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
@@ -58,7 +53,6 @@ pub fn causes<E: Error + ?Sized>(error: &E) -> String {
 }
 
 /// What can be done about an operating system's refusal to read or write a file.
-#[must_use]
 pub fn io_hint(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::NotFound => "check the path: there is no file or folder of this name",

@@ -19,14 +19,12 @@ pub enum HostName {
 impl HostName {
     /// Reads the value of a device's Host header, whatever it says behind the host: devices find
     /// their site with a mistaken port too.
-    #[must_use]
     pub fn from_host_header(value: &str) -> Option<Self> {
         Self::split(value).map(|(host, _)| host)
     }
 
     /// Reads a host and perhaps a port, and nothing else: the value of a Host header (RFC 9110 section
     /// 7.2), or an authority (RFC 3986 section 3.2) without user information.
-    #[must_use]
     pub fn from_authority(value: &str) -> Option<Self> {
         let (host, rest) = Self::split(value)?;
         let port = match rest {

@@ -26,7 +26,6 @@ pub struct HttpUrl {
 
 impl HttpUrl {
     /// The URL of the root of `host`.
-    #[must_use]
     pub fn new(scheme: Scheme, address: HostPort) -> Self {
         let HostPort { host, port } = address;
         Self {
@@ -39,31 +38,26 @@ impl HttpUrl {
     }
 
     /// `http` or `https`.
-    #[must_use]
     pub fn scheme(&self) -> Scheme {
         self.scheme
     }
 
     /// Whether it is fetched under TLS.
-    #[must_use]
     pub fn is_https(&self) -> bool {
         self.scheme == Scheme::Https
     }
 
     /// The host, without its port.
-    #[must_use]
     pub fn host(&self) -> &HostName {
         &self.host
     }
 
     /// The TCP port to connect to.
-    #[must_use]
     pub fn port(&self) -> u16 {
         self.port.unwrap_or(self.scheme.port())
     }
 
     /// Where to connect.
-    #[must_use]
     pub fn address(&self) -> HostPort {
         HostPort {
             host: self.host.clone(),
@@ -72,26 +66,22 @@ impl HttpUrl {
     }
 
     /// The request target: path and query as written, never normalised.
-    #[must_use]
     pub fn target(&self) -> &str {
         &self.target
     }
 
     /// The path as written.
-    #[must_use]
     pub fn path(&self) -> &str {
         self.target.split('?').next().unwrap_or_default()
     }
 
     /// Whether a `?` follows the path.
-    #[must_use]
     pub fn has_query(&self) -> bool {
         self.target.contains('?')
     }
 
     /// The Host header: the host as written, with the port unless it is the scheme's own
     /// (RFC 9110 section 7.2).
-    #[must_use]
     pub fn host_header(&self) -> String {
         match self.port.filter(|port| *port != self.scheme.port()) {
             Some(port) => format!("{}:{port}", bracketed(&self.host, &self.host_text)),
@@ -101,7 +91,6 @@ impl HttpUrl {
 
     /// Scheme, host and port: what stands before the path. The host is in lower case, the port is
     /// there if it is written.
-    #[must_use]
     pub fn origin(&self) -> String {
         let host = bracketed(&self.host, &self.host.to_string());
         match self.port {
@@ -203,7 +192,6 @@ pub enum Scheme {
 
 impl Scheme {
     /// The port of a URL that names none.
-    #[must_use]
     pub const fn port(self) -> u16 {
         match self {
             Self::Http => 80,

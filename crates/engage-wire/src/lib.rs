@@ -24,7 +24,6 @@ pub use read::{ReadError, read_regular_file};
 pub use terminal::{escape_bytes, escape_for_terminal, excerpt};
 
 /// The one crypto provider; nothing depends on a process-wide default.
-#[must_use]
 pub fn crypto_provider() -> Arc<CryptoProvider> {
     Arc::new(aws_lc_rs::default_provider())
 }

@@ -25,7 +25,6 @@ pub const MAX_FILE_BYTES: usize = 64 * 1024;
 
 /// Bytes that a TLS 1.2 Certificate message adds to its certificates: handshake type and length
 /// (4), list length (3), and 3 per certificate (RFC 5246 section 7.4.2).
-#[must_use]
 pub const fn certificate_message_framing(certificates: usize) -> usize {
     7 + 3 * certificates
 }

@@ -91,7 +91,6 @@ pub enum ReadError {
 
 impl ReadError {
     /// Whether there is no such file.
-    #[must_use]
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::Unreadable { source, .. } if source.kind() == io::ErrorKind::NotFound)
     }

@@ -5,7 +5,6 @@ use std::fmt::Write as _;
 
 /// The same text with everything that cannot be seen as Rust's escapes: control characters, line
 /// separators, spaces that are none, and marks that turn the direction of writing.
-#[must_use]
 pub fn escape_for_terminal(text: &str) -> Cow<'_, str> {
     if text.chars().all(is_visible) {
         return Cow::Borrowed(text);
@@ -20,7 +19,6 @@ pub fn escape_for_terminal(text: &str) -> Cow<'_, str> {
 /// The start of `bytes` as text between back-ticks, with what cannot be seen as escapes.
 ///
 /// What a peer sends is shown to a person: it must neither move the cursor nor end our quotes.
-#[must_use]
 pub fn excerpt(bytes: &[u8]) -> String {
     let mut text = format!("`{}`", escape_bytes(bytes, MAX_EXCERPT_CHARS));
     if bytes.len() > MAX_EXCERPT_CHARS {
@@ -30,7 +28,6 @@ pub fn excerpt(bytes: &[u8]) -> String {
 }
 
 /// The first `max_chars` characters of `bytes`, to stand between back-ticks.
-#[must_use]
 pub fn escape_bytes(bytes: &[u8], max_chars: usize) -> String {
     // No character has more than four bytes: the rest need not be decoded.
     let start = &bytes[..bytes.len().min(4 * max_chars)];

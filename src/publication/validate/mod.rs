@@ -45,7 +45,6 @@ pub struct Validation {
 ///
 /// Finds as much as it can before it gives up: whoever repairs a configuration at night wants
 /// all of its faults at once.
-#[must_use]
 pub fn validate(
     config: &Config,
     base_url: &BaseUrl,

@@ -51,7 +51,6 @@ pub(super) struct NoMemory {
 
 impl BodyMemory {
     /// As much as `limits` allow, and at least two bodies of the longest length.
-    #[must_use]
     pub fn new(limits: &Limits) -> Self {
         Self(Arc::new(Budget {
             total: limits.body_memory_bytes.max(2 * limits.body_bytes),

@@ -123,7 +123,6 @@ impl CallIn {
 impl Authenticator {
     /// Lets in whom `credentials` let in; everybody where none are configured, and nobody where
     /// they are configured and cannot be read.
-    #[must_use]
     pub fn new(plain_http: bool, credentials: Option<Option<Credentials>>) -> Self {
         Self {
             plain_http,

@@ -43,7 +43,6 @@ pub struct Metrics {
 impl Metrics {
     /// Registers everything, at zero: a counter that is not there before its first event cannot be
     /// watched for it.
-    #[must_use]
     pub fn new() -> Self {
         let mut registry = Registry::with_prefix("engage_host");
         let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
@@ -82,7 +81,6 @@ impl Metrics {
     }
 
     /// What the webhook counts.
-    #[must_use]
     pub fn deliveries(&self) -> DeliveryMetrics {
         self.deliveries.clone()
     }
@@ -115,7 +113,6 @@ impl Metrics {
     }
 
     /// A connection was let in; it is open until the value is dropped.
-    #[must_use]
     pub fn opened(&self, listener: ListenerKind) -> OpenConnection {
         let gauge = self.listeners[listener].open_connections.clone();
         gauge.inc();
@@ -165,7 +162,6 @@ impl Metrics {
     }
 
     /// All of them, in the `OpenMetrics` format.
-    #[must_use]
     pub fn open_metrics(&self) -> String {
         let mut text = String::new();
         // Writing to a string cannot fail; an encoder's own error would show as a cut-off text,

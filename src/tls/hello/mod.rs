@@ -61,7 +61,6 @@ impl ClientHello {
     }
 
     /// The versions offered, as a list: by extension, or else only the highest is known.
-    #[must_use]
     pub fn versions(&self) -> Offered<ProtocolVersion> {
         if self.supported_versions.is_empty() {
             Offered::one(self.legacy_version)

@@ -19,7 +19,6 @@ impl<T: CodePoint> Offered<T> {
     }
 
     /// Whether nothing was offered.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

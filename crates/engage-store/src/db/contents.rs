@@ -31,7 +31,6 @@ pub struct DbContents {
 
 impl Database {
     /// What would be sent, counted.
-    #[must_use]
     pub fn contents(&self) -> DbContents {
         let text = format!("{{{}}}", self.members);
         let file = Object::parse(&text).ok();

@@ -48,13 +48,11 @@ impl Database {
 
     /// Derived from what is sent, so that a changed file is a new version and a touched one is
     /// not.
-    #[must_use]
     pub fn version(&self) -> DbVersion {
         self.stamp
     }
 
     /// What is there twice, or locks everybody out: sent, because it may be meant, and reported.
-    #[must_use]
     pub fn warnings(&self) -> &[DbWarning] {
         &self.warnings
     }
@@ -65,7 +63,6 @@ impl Database {
 /// Without a database, or where `asked` is its stamp: only when to call next and the stamp. No
 /// `db` member at all, because no status for "unchanged" is documented, and an empty one would
 /// erase. Without a database the stamp is the device's own, so it asks the same again.
-#[must_use]
 pub fn answer(database: Option<&Database>, asked: &str, next_call: &CallTime) -> Bytes {
     let current = DbVersion::parse(asked);
     let body = match database {

@@ -17,7 +17,6 @@ pub struct StoreReader {
 
 impl StoreReader {
     /// Reads what is stored in `[devices] directory`, which need not exist yet.
-    #[must_use]
     pub fn new(directory: &Path) -> Self {
         Self {
             root: directory.to_owned(),
@@ -33,7 +32,6 @@ impl StoreReader {
     }
 
     /// Whether there are records of a device.
-    #[must_use]
     pub fn has_device(&self, device: DeviceId) -> bool {
         self.root.join(device.to_string()).is_dir()
     }
@@ -53,7 +51,6 @@ impl StoreReader {
     }
 
     /// The events that a filter lets through, now and later.
-    #[must_use]
     pub fn follow(&self, filter: EventFilter) -> EventFollower {
         EventFollower::new(&self.root, filter)
     }

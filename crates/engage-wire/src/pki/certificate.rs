@@ -77,26 +77,22 @@ impl Certificate {
     }
 
     /// The bytes as read.
-    #[must_use]
     pub fn der(&self) -> &CertificateDer<'static> {
         &self.der
     }
 
     /// The certificate as a PEM section (RFC 7468), each line of which ends with `line_ending`.
-    #[must_use]
     pub fn to_pem(&self, line_ending: LineEnding) -> String {
         let section = Pem::new("CERTIFICATE", self.der.as_ref());
         pem::encode_config(&section, EncodeConfig::new().set_line_ending(line_ending))
     }
 
     /// DER length in bytes: what counts against [`crate::limits::MAX_CHAIN_BYTES`].
-    #[must_use]
     pub fn size(&self) -> usize {
         self.der.len()
     }
 
     /// The subject name, for people.
-    #[must_use]
     pub fn subject(&self) -> &str {
         self.subject.as_str()
     }
@@ -119,19 +115,16 @@ impl Certificate {
     }
 
     /// The issuer name, for people.
-    #[must_use]
     pub fn issuer(&self) -> &str {
         self.issuer.as_str()
     }
 
     /// Algorithm and size of the public key.
-    #[must_use]
     pub fn key(&self) -> &PublicKey {
         &self.key
     }
 
     /// The period in which the certificate may be used.
-    #[must_use]
     pub fn validity(&self) -> Validity {
         self.validity
     }
@@ -139,31 +132,26 @@ impl Certificate {
     /// Name of a broken hash in the certificate's own signature, if it has one.
     ///
     /// A trust anchor's signature is never checked, so that of a root does not count.
-    #[must_use]
     pub fn weak_signature(&self) -> Option<&'static str> {
         self.weak_signature.filter(|_| !self.signed_by_itself)
     }
 
     /// What the extensions say.
-    #[must_use]
     pub fn extensions(&self) -> &Extensions {
         &self.extensions
     }
 
     /// How the encoding differs from DER, so that strict clients cannot read it.
-    #[must_use]
     pub fn encoding_defect(&self) -> Option<&'static str> {
         self.encoding_defect
     }
 
     /// The subjectAltName entries that can name a host.
-    #[must_use]
     pub fn alt_names(&self) -> &[SubjectAltName] {
         &self.alt_names
     }
 
     /// The subjectAltName entries in one line, for messages.
-    #[must_use]
     pub fn alt_names_text(&self) -> String {
         let names: Vec<_> = self.alt_names.iter().map(ToString::to_string).collect();
         match names.as_slice() {
@@ -173,7 +161,6 @@ impl Certificate {
     }
 
     /// Whether the certificate is its own issuer, proven by its signature: a root.
-    #[must_use]
     pub fn is_self_signed(&self) -> bool {
         self.signed_by_itself
     }
@@ -184,13 +171,11 @@ impl Certificate {
     }
 
     /// SHA-256 over the DER, as `openssl x509 -fingerprint -sha256` prints it.
-    #[must_use]
     pub fn fingerprint(&self) -> Fingerprint {
         Fingerprint(Sha256::digest(&self.der).into())
     }
 
     /// The subjectPublicKey bits, to compare with a private key's.
-    #[must_use]
     pub fn subject_public_key(&self) -> &[u8] {
         &self.subject_public_key
     }
@@ -279,7 +264,6 @@ pub enum SubjectAltName {
 impl SubjectAltName {
     /// Whether a client that asked for `host` takes this name: addresses only as iPAddress, names
     /// only as dNSName, of which the left-most label may be a wildcard (RFC 6125 section 6.4.3).
-    #[must_use]
     pub fn matches(&self, host: &HostName) -> bool {
         match (self, host) {
             (Self::Ip(name), HostName::Ip(host)) => name == host,

@@ -26,20 +26,17 @@ impl ServerChain {
     }
 
     /// The server's own certificate.
-    #[must_use]
     pub fn leaf(&self) -> &Certificate {
         // `parse` refuses an empty chain.
         &self.0[0]
     }
 
     /// All of them, in the order in which they are sent.
-    #[must_use]
     pub fn certificates(&self) -> &[Certificate] {
         &self.0
     }
 
     /// Bytes of the TLS 1.2 Certificate message that carries this chain.
-    #[must_use]
     pub fn certificate_message_bytes(&self) -> usize {
         self.0.iter().map(Certificate::size).sum::<usize>()
             + certificate_message_framing(self.0.len())
@@ -135,27 +132,23 @@ impl DevicePath {
     }
 
     /// Sum of the DER lengths in bytes: what a device compares with its limit.
-    #[must_use]
     pub fn size(&self) -> usize {
         self.0.iter().map(Certificate::size).sum()
     }
 
     /// Whether a root above the topmost certificate exists but is not known, so that
     /// [`DevicePath::size`] is less than what a device may count.
-    #[must_use]
     pub fn lacks_root(&self) -> bool {
         !self.0.iter().any(Certificate::is_self_signed)
     }
 
     /// The certificate nearest to the root.
-    #[must_use]
     pub fn topmost(&self) -> &Certificate {
         // Built from a `ServerChain`, which is never empty.
         &self.0[self.0.len() - 1]
     }
 
     /// "server 1402 + intermediate 1250 + root 1204", in bytes.
-    #[must_use]
     pub fn sum_text(&self) -> String {
         self.roles()
             .map(|(role, certificate)| format!("{role} {}", certificate.size()))
@@ -177,7 +170,6 @@ pub enum Role {
 
 impl Role {
     /// The role of the certificate at `position`, from 0, of a chain.
-    #[must_use]
     pub fn at(position: usize, certificate: &Certificate) -> Self {
         match position {
             0 => Self::Server,
@@ -186,7 +178,6 @@ impl Role {
     }
 
     /// The role of a certificate that is not the server's.
-    #[must_use]
     pub fn of_issuer(certificate: &Certificate) -> Self {
         if certificate.is_self_signed() {
             Self::Root

@@ -30,7 +30,6 @@ impl DistinguishedName {
     }
 
     /// For people.
-    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.shown
     }

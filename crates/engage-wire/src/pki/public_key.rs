@@ -42,7 +42,6 @@ impl PublicKey {
     }
 
     /// Size in bits, where the algorithm has one.
-    #[must_use]
     pub fn bits(&self) -> Option<usize> {
         match self {
             Self::Ec { bits } | Self::Rsa { bits } => Some(*bits),

@@ -16,19 +16,16 @@ pub struct Validity {
 
 impl Validity {
     /// Whether the period has not begun at `now`.
-    #[must_use]
     pub fn is_early(self, now: Timestamp) -> bool {
         now < self.not_before
     }
 
     /// Whether the period is over at `now`.
-    #[must_use]
     pub fn is_over(self, now: Timestamp) -> bool {
         now > self.not_after
     }
 
     /// Whole days left at `now`; negative once it is over.
-    #[must_use]
     pub fn days_left(self, now: Timestamp) -> i64 {
         days_between(now, self.not_after)
     }

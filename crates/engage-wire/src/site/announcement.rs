@@ -22,7 +22,6 @@ pub struct Announcement {
 
 impl Announcement {
     /// Composes the body.
-    #[must_use]
     pub fn new(cert_url: CertUrl, hash: AnnouncementHash) -> Self {
         #[derive(Serialize)]
         struct Body<'a> {
@@ -45,19 +44,16 @@ impl Announcement {
     }
 
     /// The bytes that devices receive; cloning shares them.
-    #[must_use]
     pub fn body(&self) -> Bytes {
         self.body.clone()
     }
 
     /// Where devices fetch the certificate.
-    #[must_use]
     pub fn cert_url(&self) -> &CertUrl {
         &self.cert_url
     }
 
     /// The hash that devices check.
-    #[must_use]
     pub fn hash(&self) -> AnnouncementHash {
         self.hash
     }
@@ -77,7 +73,6 @@ impl CertUrl {
     }
 
     /// The URL's text.
-    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -103,7 +98,6 @@ pub struct AnnouncementHash([u8; 20]);
 
 impl AnnouncementHash {
     /// Wraps the HMAC's bytes.
-    #[must_use]
     pub const fn from_bytes(bytes: [u8; 20]) -> Self {
         Self(bytes)
     }

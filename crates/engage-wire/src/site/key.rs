@@ -22,7 +22,6 @@ impl SiteKey {
     pub const BYTES: usize = 32;
 
     /// Wraps bytes that are the key itself.
-    #[must_use]
     pub fn from_bytes(bytes: [u8; Self::BYTES]) -> Self {
         Self(bytes)
     }
@@ -65,7 +64,6 @@ impl SiteKey {
 
     /// Whether `text` contains what looks like the Base64 or hexadecimal form of a key, perhaps
     /// with spaces in it, so that it must not be quoted.
-    #[must_use]
     pub fn is_written_in(text: &str) -> bool {
         let spaceless: String = text.chars().filter(|it| *it != ' ').collect();
         [text, &spaceless].into_iter().any(|text| {
@@ -87,7 +85,6 @@ impl SiteKey {
 
     /// Whether the bytes are all printable text: 32 random bytes never are, so the file probably
     /// holds half of a hexadecimal key or a pass phrase.
-    #[must_use]
     pub fn looks_like_text(&self) -> bool {
         self.0
             .trim_ascii_end()
@@ -98,7 +95,6 @@ impl SiteKey {
     /// What makes the key plainly a placeholder, if it is one: bytes that count in equal steps
     /// (all zero too), or the same half twice, as in the vendor's published examples
     /// (PROTOCOL.md section 1). A random key is neither.
-    #[must_use]
     pub fn placeholder(&self) -> Option<&'static str> {
         let step = self.0[1].wrapping_sub(self.0[0]);
         let is_even = |pair: &[u8]| pair[1].wrapping_sub(pair[0]) == step;
@@ -116,7 +112,6 @@ impl SiteKey {
     }
 
     /// HMAC-SHA1 over the exact bytes that are served (RFC 2104; PROTOCOL.md section 1).
-    #[must_use]
     pub fn announcement_hash(&self, der: &[u8]) -> AnnouncementHash {
         hmac_sha1(&self.0, der)
     }
@@ -124,7 +119,6 @@ impl SiteKey {
     /// The hash as the classic mistake makes it: keyed with the *text* of the key.
     ///
     /// Only for telling an operator that a foreign host makes this mistake.
-    #[must_use]
     pub fn mistaken_hashes(&self, der: &[u8]) -> Vec<(&'static str, AnnouncementHash)> {
         let base64 = Zeroizing::new(BASE64.encode(&self.0));
         let hex = Zeroizing::new(HEXLOWER.encode(&self.0));

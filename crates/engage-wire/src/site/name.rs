@@ -11,7 +11,6 @@ pub struct SiteName(String);
 
 impl SiteName {
     /// The name's text.
-    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }

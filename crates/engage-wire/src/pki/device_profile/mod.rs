@@ -37,7 +37,6 @@ pub struct Judgement<T> {
 
 impl<T> Judgement<T> {
     /// The first violation that makes a device refuse.
-    #[must_use]
     pub fn refusal(&self) -> Option<&Violation> {
         self.violations.iter().find(|it| it.is_refusal())
     }
@@ -45,7 +44,6 @@ impl<T> Judgement<T> {
 
 impl DeviceProfile<'static> {
     /// The device's clock shows `now`.
-    #[must_use]
     pub fn new(now: Timestamp) -> Self {
         Self {
             now,
@@ -56,7 +54,6 @@ impl DeviceProfile<'static> {
 
 impl<'a> DeviceProfile<'a> {
     /// The same, naming in messages the file that a certificate was read from.
-    #[must_use]
     pub fn with_files(
         now: Timestamp,
         file_of: &'a dyn Fn(&Certificate) -> Option<PathBuf>,
@@ -65,13 +62,11 @@ impl<'a> DeviceProfile<'a> {
     }
 
     /// Time, key, signature, encoding and extensions of a certificate by itself.
-    #[must_use]
     pub fn check_certificate(&self, role: Role, certificate: &Certificate) -> Vec<Violation> {
         certificate::check(&self.name(role, certificate), certificate, self.now)
     }
 
     /// The certificates of a handshake, server first, before it is known what a device trusts.
-    #[must_use]
     pub fn check_chain(&self, certificates: Vec<Certificate>) -> Judgement<ServerChain> {
         let mut violations = Vec::new();
         for (at, certificate) in certificates.iter().enumerate() {
@@ -104,7 +99,6 @@ impl<'a> DeviceProfile<'a> {
     /// What a device makes of `chain` that trusts only `anchor`.
     ///
     /// `root` is the certificate above the topmost one otherwise known; it is only counted.
-    #[must_use]
     pub fn check_anchor(
         &self,
         chain: &ServerChain,
@@ -137,7 +131,6 @@ impl<'a> DeviceProfile<'a> {
     }
 
     /// All of it: what the simulated device and `doctor` ask of a handshake.
-    #[must_use]
     pub fn check_handshake(
         &self,
         certificates: Vec<Certificate>,
@@ -160,7 +153,6 @@ impl<'a> DeviceProfile<'a> {
 
     /// Whether the server certificate names `host`. Only a warning: whether devices compare names is
     /// not documented. `what` says whose host it is: "the host of `base_url`".
-    #[must_use]
     pub fn check_host(
         &self,
         leaf: &Certificate,

@@ -437,20 +437,17 @@ pub enum Violation {
 
 impl Violation {
     /// Whether a device refuses; otherwise it is for a person to look at.
-    #[must_use]
     pub fn is_refusal(&self) -> bool {
         self.severity()
             .is_none_or(|severity| severity == Severity::Error)
     }
 
     /// Whether it is about the time of a certificate, which changes by itself.
-    #[must_use]
     pub fn is_about_time(&self) -> bool {
         matches!(self, Self::Expired { .. } | Self::NotYetValid { .. })
     }
 
     /// The certificate that it is about, unless it is about the chain as a whole.
-    #[must_use]
     pub fn certificate(&self) -> Option<&CertificateName> {
         match self {
             Self::Expired { certificate, .. }

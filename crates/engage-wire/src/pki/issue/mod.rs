@@ -75,13 +75,11 @@ impl CertifiedIssuer {
     }
 
     /// The certificate.
-    #[must_use]
     pub fn certificate(&self) -> &Certificate {
         &self.certificate
     }
 
     /// The private key, PKCS#8 in PEM.
-    #[must_use]
     pub fn key_pem(&self) -> Zeroizing<String> {
         Zeroizing::new(self.key.serialize_pem())
     }

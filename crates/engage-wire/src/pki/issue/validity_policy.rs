@@ -23,25 +23,21 @@ pub enum ServerDays {
 
 impl ValidityPolicy {
     /// Periods that begin one day before `now`.
-    #[must_use]
     pub fn new(now: Timestamp, server_days: ServerDays) -> Self {
         Self { now, server_days }
     }
 
     /// The moment of issue.
-    #[must_use]
     pub fn now(&self) -> Timestamp {
         self.now
     }
 
     /// Of a server certificate.
-    #[must_use]
     pub fn server(&self) -> Validity {
         self.lasting(0)
     }
 
     /// Of a root or an intermediate.
-    #[must_use]
     pub fn authority(&self) -> Validity {
         self.lasting(AUTHORITY_EXTRA_DAYS)
     }

@@ -153,7 +153,6 @@ impl PrivateKey {
     }
 
     /// Hands the DER to the TLS library.
-    #[must_use]
     pub fn into_der(self) -> PrivateKeyDer<'static> {
         self.0
     }

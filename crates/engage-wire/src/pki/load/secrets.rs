@@ -11,7 +11,6 @@ use super::sections::contains;
 
 /// What kind of private key `bytes` hold, if they hold one: PEM, also in UTF-16 and encrypted,
 /// DER of PKCS#1, PKCS#8, SEC1 and PKCS#12, or a key of `PuTTY`.
-#[must_use]
 pub fn private_key_kind(bytes: &[u8]) -> Option<&'static str> {
     if has_marker(bytes) || PrivateKeyDer::try_from(bytes).is_ok() {
         Some("private key")
@@ -25,7 +24,6 @@ pub fn private_key_kind(bytes: &[u8]) -> Option<&'static str> {
 }
 
 /// The same of a regular file, of which the first 16 MiB are searched.
-#[must_use]
 pub fn private_key_kind_of_file(path: &Path) -> Option<&'static str> {
     let mut file = File::open(path).ok()?.take(MAX_SEARCHED_BYTES);
     let mut window = Zeroizing::new(Vec::with_capacity(WINDOW_BYTES + 1));

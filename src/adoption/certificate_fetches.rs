@@ -10,7 +10,6 @@ use engage_store::DeviceId;
 use engage_wire::pki::Fingerprint;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_with::{DisplayFromStr, serde_as};
 
 use crate::sharded_lru::ShardedLru;
 
@@ -27,13 +26,11 @@ pub struct CertificateFetches {
 }
 
 /// A certificate was fetched: its last byte was taken.
-#[serde_as]
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct CertificateFetch {
     /// From where it was asked for.
     pub peer: IpAddr,
     /// Which certificate.
-    #[serde_as(as = "DisplayFromStr")]
     pub certificate: Fingerprint,
     /// When it was asked for.
     pub at: Timestamp,
@@ -93,7 +90,7 @@ mod tests {
             peer,
             certificate: [["AB"; 16].join(":"), ["CD"; 16].join(":")]
                 .join(":")
-                .parse()
+                .try_into()
                 .unwrap(),
             at: Timestamp::UNIX_EPOCH,
         }

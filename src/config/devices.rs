@@ -5,12 +5,10 @@ use std::path::{Path, PathBuf};
 use jiff::tz::TimeZone;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
-use serde_with::{DisplayFromStr, serde_as};
 
 use engage_store::{CallInHours, CallInWindow, KeepDays, parse_time_zone};
 
 /// How the call-in is answered.
-#[serde_as]
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
 #[serde(deny_unknown_fields, default)]
 pub struct DevicesConfig {
@@ -24,7 +22,7 @@ pub struct DevicesConfig {
     #[serde(rename = "keep_audits_days", deserialize_with = "keep_days")]
     pub keep_audits: KeepDays,
     /// When devices are told to call next.
-    #[serde_as(as = "DisplayFromStr")]
+    #[serde(deserialize_with = "call_in_hours")]
     call_in_window: CallInHours,
     /// Where those hours are meant.
     #[serde(deserialize_with = "time_zone")]
@@ -92,6 +90,12 @@ impl From<PathBuf> for DevicesDirectory {
 
 fn keep_days<'de, D: Deserializer<'de>>(deserializer: D) -> Result<KeepDays, D::Error> {
     KeepDays::new(u32::deserialize(deserializer)?).map_err(D::Error::custom)
+}
+
+fn call_in_hours<'de, D: Deserializer<'de>>(deserializer: D) -> Result<CallInHours, D::Error> {
+    String::deserialize(deserializer)?
+        .parse()
+        .map_err(D::Error::custom)
 }
 
 fn time_zone<'de, D: Deserializer<'de>>(deserializer: D) -> Result<TimeZone, D::Error> {

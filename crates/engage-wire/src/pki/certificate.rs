@@ -2,11 +2,11 @@
 
 use std::fmt;
 use std::net::IpAddr;
-use std::str::FromStr;
 
 use data_encoding::HEXUPPER;
 use pem::{EncodeConfig, LineEnding, Pem};
 use rustls::pki_types::CertificateDer;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use x509_parser::error::X509Error;
 use x509_parser::extensions::GeneralName;
@@ -296,7 +296,8 @@ impl fmt::Display for SubjectAltName {
 }
 
 /// SHA-256 fingerprint of a certificate.
-#[derive(Clone, Copy, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Fingerprint([u8; 32]);
 
 impl fmt::Display for Fingerprint {
@@ -307,14 +308,20 @@ impl fmt::Display for Fingerprint {
 }
 
 /// As it is displayed.
-impl FromStr for Fingerprint {
-    type Err = FingerprintError;
+impl TryFrom<String> for Fingerprint {
+    type Error = FingerprintError;
 
-    fn from_str(text: &str) -> Result<Self, FingerprintError> {
+    fn try_from(text: String) -> Result<Self, FingerprintError> {
         let digits = text.replace(':', "");
         let bytes = HEXUPPER.decode(digits.as_bytes());
         let bytes = bytes.map_err(|_| FingerprintError)?.try_into();
         bytes.map(Self).map_err(|_| FingerprintError)
+    }
+}
+
+impl From<Fingerprint> for String {
+    fn from(fingerprint: Fingerprint) -> Self {
+        fingerprint.to_string()
     }
 }
 

@@ -136,8 +136,7 @@ impl Refusal {
     /// Whether it is about time, and the clock that shows `now` says otherwise.
     fn is_over_at(&self, now: Timestamp) -> bool {
         match self {
-            Self::Certificate(Violation::Expired { not_after, .. }) => now <= *not_after,
-            Self::Certificate(Violation::NotYetValid { not_before, .. }) => now >= *not_before,
+            Self::Certificate(Violation::Certificate(_, defect)) => defect.is_over_at(now),
             _ => false,
         }
     }

@@ -51,24 +51,12 @@ pub enum ChainRefusal {
 
 /// Verifies one connection's chain as a device would, and remembers what it saw.
 pub(super) struct DeviceVerifier {
-    anchor: Certificate,
-    provider: Arc<CryptoProvider>,
-    peer_chain: Arc<OnceLock<PeerChain>>,
+    pub(super) anchor: Certificate,
+    pub(super) provider: Arc<CryptoProvider>,
+    pub(super) peer_chain: Arc<OnceLock<PeerChain>>,
 }
 
 impl DeviceVerifier {
-    pub(super) fn new(
-        anchor: Certificate,
-        provider: Arc<CryptoProvider>,
-        peer_chain: Arc<OnceLock<PeerChain>>,
-    ) -> Self {
-        Self {
-            anchor,
-            provider,
-            peer_chain,
-        }
-    }
-
     /// Verifies with the bare key, for a certificate that the library's own parser refuses:
     /// `openssl ca` without an extension section makes version 1 certificates, which devices take.
     fn verify_with_bare_key(
@@ -192,7 +180,7 @@ impl PeerChain {
         }
         let judgement = DeviceProfile::new(now).check_handshake(certificates.clone(), anchor);
         let refusal = judgement.refusal().cloned().map(ChainRefusal::Violation);
-        let no_path = || ChainRefusal::Violation(ChainError::Empty.into());
+        let no_path = || ChainRefusal::Violation(Violation::Chain(Box::new(ChainError::Empty)));
         Self {
             certificates,
             path: match refusal {

@@ -44,7 +44,7 @@ impl Report {
     /// What the device profile holds against the chain in `path`, as announced by `site`.
     pub(super) fn add(&mut self, violations: Vec<Violation>, path: &Path, site: Option<&SiteName>) {
         for violation in violations {
-            let is_chains = violation.certificate().is_none();
+            let is_chains = !matches!(violation, Violation::Certificate(..));
             match (violation.is_refusal(), is_chains) {
                 (true, false) => self.refuse(Refusal::Certificate(violation)),
                 (true, true) => self.refuse(Refusal::Chain {

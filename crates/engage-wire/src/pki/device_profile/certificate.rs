@@ -2,137 +2,87 @@
 
 use jiff::Timestamp;
 
-use super::{CertificateName, Violation};
+use super::Defect;
 use crate::limits::{EXPIRY_WARNING_DAYS, MAX_KEY_BITS, MIN_RSA_BITS};
-use crate::pki::{Certificate, PublicKey};
+use crate::pki::{Certificate, PublicKey, Role, Validity};
 
-/// Time, key, signature, encoding and extensions.
-pub(super) fn check(
-    name: &CertificateName,
+/// Time, key, encoding, extensions and signature.
+pub(super) fn defects(
+    role: Role,
     certificate: &Certificate,
     now: Timestamp,
-) -> Vec<Violation> {
+) -> impl Iterator<Item = Defect> {
+    let extensions = certificate.extensions();
+    let malformed = extensions.malformed.clone();
+    let unknown = extensions.unknown_critical.clone();
     [
-        check_time(name, certificate, now),
-        check_key(name, certificate),
+        time_defect(role, certificate.validity(), now),
+        key_defect(certificate.key()),
+        certificate.encoding_defect().map(Defect::NotDer),
+        malformed.map(Defect::MalformedExtension),
+        unknown.map(Defect::UnknownCritical),
+        certificate.weak_signature().map(Defect::WeakSignature),
     ]
     .into_iter()
     .flatten()
-    .chain(check_form(name, certificate))
-    .collect()
 }
 
-fn check_time(
-    name: &CertificateName,
-    certificate: &Certificate,
-    now: Timestamp,
-) -> Option<Violation> {
-    let certificate_name = name.clone();
-    let validity = certificate.validity();
+fn time_defect(role: Role, validity: Validity, now: Timestamp) -> Option<Defect> {
+    let Validity {
+        not_before,
+        not_after,
+    } = validity;
     if validity.is_over(now) {
-        return Some(Violation::Expired {
-            certificate: certificate_name,
-            not_after: validity.not_after,
+        return Some(Defect::Expired {
+            role,
+            not_after,
             now,
         });
     }
     if validity.is_early(now) {
-        return Some(Violation::NotYetValid {
-            certificate: certificate_name,
-            not_before: validity.not_before,
-            now,
-        });
+        return Some(Defect::NotYetValid { not_before, now });
     }
     let days = validity.days_left(now);
-    (days <= EXPIRY_WARNING_DAYS).then_some(Violation::ExpiresSoon {
-        certificate: certificate_name,
-        days,
-        not_after: validity.not_after,
-    })
+    (days <= EXPIRY_WARNING_DAYS).then_some(Defect::ExpiresSoon { days, not_after })
 }
 
-fn check_key(name: &CertificateName, certificate: &Certificate) -> Option<Violation> {
-    let (key, certificate) = (certificate.key().clone(), name.clone());
+fn key_defect(key: &PublicKey) -> Option<Defect> {
     match key {
         PublicKey::Rsa {
             bits: MIN_RSA_BITS..=MAX_KEY_BITS,
         } => None,
-        PublicKey::Rsa { .. } => Some(Violation::KeySize { certificate, key }),
-        PublicKey::Ec { .. } => Some(Violation::EcdsaKey { certificate, key }),
-        PublicKey::Other { .. } => Some(Violation::UnsupportedKey { certificate, key }),
+        PublicKey::Rsa { .. } => Some(Defect::KeySize(key.clone())),
+        PublicKey::Ec { .. } => Some(Defect::EcdsaKey(key.clone())),
+        PublicKey::Other { .. } => Some(Defect::UnsupportedKey(key.clone())),
     }
-}
-
-fn check_form(name: &CertificateName, certificate: &Certificate) -> Vec<Violation> {
-    let extensions = certificate.extensions();
-    let name = || name.clone();
-    let mut violations = Vec::new();
-    if let Some(defect) = certificate.encoding_defect() {
-        violations.push(Violation::NotDer {
-            certificate: name(),
-            defect,
-        });
-    }
-    if let Some(oid) = extensions.malformed.clone() {
-        violations.push(Violation::MalformedExtension {
-            certificate: name(),
-            oid,
-        });
-    }
-    if let Some(oid) = extensions.unknown_critical.clone() {
-        violations.push(Violation::UnknownCritical {
-            certificate: name(),
-            oid,
-        });
-    }
-    if let Some(hash) = certificate.weak_signature() {
-        violations.push(Violation::WeakSignature {
-            certificate: name(),
-            hash,
-        });
-    }
-    violations
 }
 
 /// What strict TLS clients expect of a server certificate, and a device may one day.
-pub(super) fn check_server(name: &CertificateName, leaf: &Certificate) -> Vec<Violation> {
+pub(super) fn server_defects(leaf: &Certificate) -> impl Iterator<Item = Defect> {
     let extensions = leaf.extensions();
-    let certificate = || name.clone();
-    let mut violations = Vec::new();
-    if extensions.is_ca == Some(true) {
-        violations.push(Violation::ServerIsCa {
-            certificate: certificate(),
-        });
-    }
+    let authority_key_id = &extensions.authority_key_id;
     let missing: Vec<_> = [
         (extensions.server_auth.is_none(), "extKeyUsage"),
         (extensions.subject_key_id.is_none(), "subjectKeyIdentifier"),
-        (
-            extensions.authority_key_id.is_none(),
-            "authorityKeyIdentifier",
-        ),
+        (authority_key_id.is_none(), "authorityKeyIdentifier"),
         (extensions.digital_signature.is_none(), "keyUsage"),
     ]
     .into_iter()
     .filter_map(|(is_missing, extension)| is_missing.then_some(extension))
     .collect();
-    if !missing.is_empty() {
-        violations.push(Violation::MissingExtensions {
-            certificate: certificate(),
-            missing: missing.join(", "),
-        });
-    }
-    for (allowed, use_name) in [
+    let wrong_uses = [
         (extensions.server_auth, "serverAuth in extKeyUsage"),
         (extensions.digital_signature, "digitalSignature in keyUsage"),
         (extensions.netscape_server, "server in nsCertType"),
-    ] {
-        if allowed == Some(false) {
-            violations.push(Violation::WrongKeyUse {
-                certificate: certificate(),
-                use_name,
-            });
-        }
-    }
-    violations
+    ]
+    .into_iter()
+    .filter(|(allowed, _)| *allowed == Some(false));
+    let is_ca = extensions.is_ca == Some(true);
+    [
+        is_ca.then_some(Defect::ServerIsCa),
+        (!missing.is_empty()).then(|| Defect::MissingExtensions(missing.join(", "))),
+    ]
+    .into_iter()
+    .flatten()
+    .chain(wrong_uses.map(|(_, use_name)| Defect::WrongKeyUse(use_name)))
 }

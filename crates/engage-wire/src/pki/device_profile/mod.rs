@@ -6,6 +6,7 @@
 //! strict refuse, of which nobody knows whether a certain firmware does.
 
 mod certificate;
+mod defect;
 mod path;
 mod violation;
 
@@ -13,10 +14,11 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
-use super::{Certificate, ChainError, DevicePath, Role, ServerChain};
+use super::{Certificate, DevicePath, Role, ServerChain, SubjectAltName};
 use crate::HostName;
 use crate::limits::{MAX_CHAIN_BYTES, TIGHT_CHAIN_BYTES};
 
+pub use defect::Defect;
 pub use violation::{CertificateName, Violation};
 
 /// A device's view at one time.
@@ -63,7 +65,9 @@ impl<'a> DeviceProfile<'a> {
 
     /// Time, key, signature, encoding and extensions of a certificate by itself.
     pub fn check_certificate(&self, role: Role, certificate: &Certificate) -> Vec<Violation> {
-        certificate::check(&self.name(role, certificate), certificate, self.now)
+        let defects = certificate::defects(role, certificate, self.now);
+        let violation = |defect| Violation::Certificate(self.name(role, certificate), defect);
+        defects.map(violation).collect()
     }
 
     /// The certificates of a handshake, server first, before it is known what a device trusts.
@@ -73,20 +77,20 @@ impl<'a> DeviceProfile<'a> {
             violations.extend(self.check_certificate(Role::at(at, certificate), certificate));
         }
         if let Some(leaf) = certificates.first() {
-            let name = self.name(Role::Server, leaf);
-            violations.extend(certificate::check_server(&name, leaf));
+            let defects = certificate::server_defects(leaf);
+            violations.extend(defects.map(|it| self.server_violation(leaf, it)));
         }
         let accepted = match ServerChain::parse(certificates) {
             Ok(chain) => {
                 let bytes = chain.certificate_message_bytes();
                 if bytes > MAX_CHAIN_BYTES {
-                    violations.push(Violation::CertificateMessageLarge { bytes });
+                    violations.push(Violation::CertificateMessageLarge(bytes));
                 }
                 Some(chain)
             }
             Err(error) => {
                 // What is wrong with the order comes first: the rest may follow from it.
-                violations.insert(0, error.into());
+                violations.insert(0, Box::new(error).into());
                 None
             }
         };
@@ -110,8 +114,7 @@ impl<'a> DeviceProfile<'a> {
             violations.extend(self.check_certificate(Role::of_issuer(anchor), anchor));
         }
         if anchor == chain.leaf() && !anchor.is_self_signed() {
-            let certificate = self.name(Role::Server, anchor);
-            violations.push(Violation::ServerAnnounced { certificate });
+            violations.push(self.server_violation(anchor, Defect::ServerAnnounced));
         }
         let accepted = match chain.device_path(anchor, root) {
             Ok(device_path) => {
@@ -120,7 +123,7 @@ impl<'a> DeviceProfile<'a> {
                 Some(device_path)
             }
             Err(error) => {
-                violations.push(error.into());
+                violations.push(Box::new(error).into());
                 None
             }
         };
@@ -160,23 +163,31 @@ impl<'a> DeviceProfile<'a> {
         what: &'static str,
     ) -> Option<Violation> {
         let names = leaf.alt_names();
-        let certificate = self.name(Role::Server, leaf);
-        if !names.iter().any(|name| name.matches(host)) {
-            return Some(Violation::NameMissing {
-                certificate,
+        let is_dns = |name: &SubjectAltName| matches!(name, SubjectAltName::Dns(_));
+        let defect = if !names.iter().any(|name| name.matches(host)) {
+            Defect::NameMissing {
                 host: host.clone(),
                 what,
                 names: leaf.alt_names_text(),
-            });
-        }
-        let has_dns = names
-            .iter()
-            .any(|name| matches!(name, super::SubjectAltName::Dns(_)));
-        (!has_dns).then_some(Violation::OnlyIpNames { certificate })
+            }
+        } else if names.iter().any(is_dns) {
+            return None;
+        } else {
+            Defect::OnlyIpNames
+        };
+        Some(self.server_violation(leaf, defect))
+    }
+
+    fn server_violation(&self, leaf: &Certificate, defect: Defect) -> Violation {
+        Violation::Certificate(self.name(Role::Server, leaf), defect)
     }
 
     fn name(&self, role: Role, certificate: &Certificate) -> CertificateName {
-        CertificateName::new(role, certificate, (self.file_of)(certificate))
+        CertificateName {
+            role,
+            subject: certificate.subject().to_owned(),
+            file: (self.file_of)(certificate),
+        }
     }
 }
 
@@ -187,21 +198,14 @@ fn check_size(path: &DevicePath) -> Vec<Violation> {
             found,
             sum: path.sum_text(),
         }),
-        found if found > TIGHT_CHAIN_BYTES => violations.push(Violation::ChainTight { found }),
+        found if found > TIGHT_CHAIN_BYTES => violations.push(Violation::ChainTight(found)),
         _ => {}
     }
     if path.lacks_root() {
-        violations.push(Violation::RootNotCounted {
-            root: path.topmost().issuer().to_owned(),
-        });
+        let root = path.topmost().issuer().to_owned();
+        violations.push(Violation::RootNotCounted(root));
     }
     violations
-}
-
-impl From<ChainError> for Violation {
-    fn from(error: ChainError) -> Self {
-        Self::Chain(Box::new(error))
-    }
 }
 
 #[cfg(test)]

@@ -33,9 +33,9 @@ impl ReceivedAnnouncement {
             let mut values = entries.iter().filter(|(name, _)| name == key);
             match (values.next(), values.next()) {
                 (Some((_, Value::String(text))), None) => Ok(text.clone()),
-                (Some(_), None) => Err(AnnouncementError::NotText { key }),
-                (Some(_), Some(_)) => Err(AnnouncementError::Repeated { key }),
-                (None, _) => Err(AnnouncementError::Missing { key }),
+                (Some(_), None) => Err(AnnouncementError::NotText(key)),
+                (Some(_), Some(_)) => Err(AnnouncementError::Repeated(key)),
+                (None, _) => Err(AnnouncementError::Missing(key)),
             }
         };
         let (cert_url, hash) = (text_of("cert_url")?, text_of("hash")?);
@@ -43,9 +43,7 @@ impl ReceivedAnnouncement {
             .iter()
             .find(|(key, _)| !KEYS.contains(&key.as_str()))
         {
-            return Err(AnnouncementError::Unknown {
-                key: excerpt(key.as_bytes()),
-            });
+            return Err(AnnouncementError::Unknown(excerpt(key.as_bytes())));
         }
         let mut deviations = Vec::new();
         if entries.first().is_some_and(|(key, _)| key != KEYS[0]) {
@@ -84,7 +82,7 @@ impl ReceivedAnnouncement {
     pub fn certificate_url(&self) -> Result<HttpUrl, AnnouncementError> {
         let found = self.cert_url.chars().count();
         if found > MAX_CERT_URL_CHARS {
-            return Err(AnnouncementError::UrlTooLong { found });
+            return Err(AnnouncementError::UrlTooLong(found));
         }
         self.cert_url
             .parse()
@@ -125,13 +123,10 @@ pub enum FormatDeviation {
 /// Why a body is not an announcement.
 #[derive(Clone, Debug, Diagnostic, Eq, PartialEq, thiserror::Error)]
 pub enum AnnouncementError {
-    /// A key is not there.
-    #[error("the announcement has no `{key}`; allowed: exactly `cert_url` and `hash`")]
+    /// This key is not there.
+    #[error("the announcement has no `{0}`; allowed: exactly `cert_url` and `hash`")]
     #[diagnostic(code("announcement-key-missing"), help("{WHOLE_BODY}"))]
-    Missing {
-        /// The key.
-        key: &'static str,
-    },
+    Missing(&'static str),
     /// Not a JSON object.
     #[error("the body {body} is not a JSON object: {reason}")]
     #[diagnostic(code("announcement-not-json"), help("{WHOLE_BODY}"))]
@@ -141,27 +136,18 @@ pub enum AnnouncementError {
         /// The parser's reason.
         reason: String,
     },
-    /// A value of another type.
-    #[error("`{key}` is not a JSON string")]
+    /// The value of this key is of another type.
+    #[error("`{0}` is not a JSON string")]
     #[diagnostic(code("announcement-not-text"), help("{WHOLE_BODY}"))]
-    NotText {
-        /// The key.
-        key: &'static str,
-    },
-    /// A key more than once.
-    #[error("the announcement has more than one `{key}`")]
+    NotText(&'static str),
+    /// This key is there more than once.
+    #[error("the announcement has more than one `{0}`")]
     #[diagnostic(code("announcement-key-repeated"), help("{WHOLE_BODY}"))]
-    Repeated {
-        /// The key.
-        key: &'static str,
-    },
-    /// Another key.
-    #[error("the announcement has the key {key}; allowed: exactly `cert_url` and `hash`")]
+    Repeated(&'static str),
+    /// This key is there too.
+    #[error("the announcement has the key {0}; allowed: exactly `cert_url` and `hash`")]
     #[diagnostic(code("announcement-key-unknown"), help("{WHOLE_BODY}"))]
-    Unknown {
-        /// The key.
-        key: String,
-    },
+    Unknown(String),
     /// `cert_url` is no URL.
     #[error("`cert_url` {url} cannot be used: {source}; allowed: `http://HOST[:PORT]/PATH`")]
     #[diagnostic(
@@ -176,16 +162,13 @@ pub enum AnnouncementError {
         /// What is wrong with it.
         source: HttpUrlError,
     },
-    /// `cert_url` is too long.
-    #[error("`cert_url` has {found} characters; allowed: {MAX_CERT_URL_CHARS}")]
+    /// `cert_url` has so many characters.
+    #[error("`cert_url` has {0} characters; allowed: {MAX_CERT_URL_CHARS}")]
     #[diagnostic(
         code("cert-url-too-long"),
         help("use a shorter host name, folder or file name")
     )]
-    UrlTooLong {
-        /// Characters found.
-        found: usize,
-    },
+    UrlTooLong(usize),
 }
 
 const WHOLE_BODY: &str = r#"the whole body must be `{"cert_url":"http://..","hash":".."}`"#;
@@ -291,7 +274,7 @@ mod tests {
                 .certificate_url()
         };
         assert!(url(256).is_ok());
-        assert_eq!(url(257), Err(AnnouncementError::UrlTooLong { found: 257 }));
+        assert_eq!(url(257), Err(AnnouncementError::UrlTooLong(257)));
     }
 
     proptest! {

@@ -19,14 +19,8 @@ pub struct Response {
 impl Response {
     /// Reads `bytes`, all of them, as a device does: refuses whatever a device chokes on.
     pub fn parse(bytes: &[u8]) -> Result<Self, ResponseError> {
-        let LenientResponse {
-            response: answer,
-            faults,
-        } = Self::parse_lenient(bytes)?;
-        match faults.into_iter().next() {
-            None => Ok(answer),
-            Some(fault) => Err(fault),
-        }
+        let LenientResponse { response, faults } = Self::parse_lenient(bytes)?;
+        faults.into_iter().next().map_or(Ok(response), Err)
     }
 
     /// Reads `bytes` as far as they make sense, with everything that a device would choke on.
@@ -37,9 +31,7 @@ impl Response {
         let body = &bytes[head_bytes..];
         let mut faults = Vec::new();
         if head.version != "HTTP/1.1" {
-            faults.push(ResponseError::Version {
-                found: head.version.clone(),
-            });
+            faults.push(ResponseError::Version(head.version.clone()));
         }
         let body = match head.framing() {
             Ok(Framing { length, spelling }) => {
@@ -53,9 +45,7 @@ impl Response {
             }
         };
         if body.len() > MAX_BODY_BYTES {
-            faults.push(ResponseError::BodyTooLong {
-                found: body.len() as u64,
-            });
+            faults.push(ResponseError::BodyTooLong(body.len() as u64));
         }
         Ok(LenientResponse {
             response: Self {
@@ -138,36 +128,32 @@ impl Head {
     /// How many body bytes follow by the literal rules of a device, in any spelling.
     pub(super) fn framing(&self) -> Result<Framing, ResponseError> {
         if let Some(Header { name, value }) = self.named("Transfer-Encoding").next() {
-            return Err(ResponseError::Chunked {
-                header: format!("{name}: {}", excerpt(value.as_bytes()).trim_matches('`')),
-            });
+            return Err(ResponseError::Chunked(format!(
+                "{name}: {}",
+                excerpt(value.as_bytes()).trim_matches('`')
+            )));
         }
         let lengths: Vec<_> = self.named("Content-Length").collect();
         let [Header { name, value }] = lengths.as_slice() else {
             return Err(match lengths.len() {
                 0 => ResponseError::LengthMissing,
-                found => ResponseError::LengthRepeated { found },
+                found => ResponseError::LengthRepeated(found),
             });
         };
         let is_decimal = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
         let length = value.parse().ok().filter(|_| is_decimal);
         Ok(Framing {
-            length: length.ok_or_else(|| ResponseError::LengthValue {
-                found: excerpt(value.as_bytes()),
-            })?,
-            spelling: (name != "Content-Length").then(|| ResponseError::LengthSpelling {
-                found: name.clone(),
-            }),
+            length: length.ok_or_else(|| ResponseError::LengthValue(excerpt(value.as_bytes())))?,
+            spelling: (name != "Content-Length")
+                .then(|| ResponseError::LengthSpelling(name.clone())),
         })
     }
 
     fn parse(head: &[u8]) -> Result<Self, ResponseError> {
         let mut lines = Lines(Some(head));
         let status_line = lines.next().unwrap_or_default();
-        let (version, status) =
-            parse_status_line(status_line).ok_or_else(|| ResponseError::StatusLine {
-                line: excerpt(status_line),
-            })?;
+        let (version, status) = parse_status_line(status_line)
+            .ok_or_else(|| ResponseError::StatusLine(excerpt(status_line)))?;
         Ok(Self {
             version,
             status,
@@ -228,9 +214,7 @@ fn parse_status_line(line: &[u8]) -> Option<(String, u16)> {
 /// A name of token characters, at once a colon, a value without control characters (RFC 9112
 /// section 5).
 fn parse_header(line: &[u8]) -> Result<Header, ResponseError> {
-    let malformed = || ResponseError::HeaderLine {
-        line: excerpt(line),
-    };
+    let malformed = || ResponseError::HeaderLine(excerpt(line));
     let colon = line
         .iter()
         .position(|byte| *byte == b':')
@@ -249,15 +233,15 @@ fn parse_header(line: &[u8]) -> Result<Header, ResponseError> {
 
 fn length_fault(announced: u64, found: usize) -> Option<ResponseError> {
     if announced > MAX_BODY_BYTES as u64 {
-        return Some(ResponseError::BodyTooLong { found: announced });
+        return Some(ResponseError::BodyTooLong(announced));
     }
     match (found as u64).cmp(&announced) {
         std::cmp::Ordering::Equal => None,
         std::cmp::Ordering::Less => Some(ResponseError::Truncated { found, announced }),
-        std::cmp::Ordering::Greater => Some(ResponseError::TrailingBytes {
-            // Not more than `found`, which is a `usize`.
-            found: found - usize::try_from(announced).unwrap_or(0),
-        }),
+        // Not more than `found`, which is a `usize`.
+        std::cmp::Ordering::Greater => Some(ResponseError::TrailingBytes(
+            found - usize::try_from(announced).unwrap_or(0),
+        )),
     }
 }
 
@@ -267,13 +251,11 @@ fn unfinished(bytes: &[u8]) -> ResponseError {
     if bytes.is_empty() {
         ResponseError::Empty
     } else if !bytes.starts_with(b"HTTP/") {
-        ResponseError::StatusLine {
-            line: excerpt(first_line),
-        }
+        ResponseError::StatusLine(excerpt(first_line))
     } else if find(bytes, b"\n\n").is_some() {
         ResponseError::BareLineFeed
     } else {
-        ResponseError::HeadUnfinished { found: bytes.len() }
+        ResponseError::HeadUnfinished(bytes.len())
     }
 }
 

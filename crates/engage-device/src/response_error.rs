@@ -11,23 +11,17 @@ pub enum ResponseError {
     #[error("the lines of the answer's head end with LF; allowed: CR LF")]
     #[diagnostic(code("response-bare-line-feed"), help("{HAND_WRITTEN}"))]
     BareLineFeed,
-    /// The body is, or would be, longer than this client reads.
-    #[error("the body has {found} bytes or more; allowed: {MAX_BODY_BYTES}")]
+    /// The body is, or would be, longer than this client reads: bytes announced or received.
+    #[error("the body has {0} bytes or more; allowed: {MAX_BODY_BYTES}")]
     #[diagnostic(
         code("response-body-too-long"),
         help("devices have little memory: this is not what ENGAGE hosts answer")
     )]
-    BodyTooLong {
-        /// Bytes announced or received.
-        found: u64,
-    },
-    /// The body has a transfer encoding.
-    #[error("the body is sent with `{header}`; allowed: a plain body with `Content-Length:`")]
+    BodyTooLong(u64),
+    /// The body has a transfer encoding, in this header line.
+    #[error("the body is sent with `{0}`; allowed: a plain body with `Content-Length:`")]
     #[diagnostic(code("response-chunked"), help("{PLAIN_LENGTH}"))]
-    Chunked {
-        /// The header line as received.
-        header: String,
-    },
+    Chunked(String),
     /// Nothing was received.
     #[error("the answer is empty: the connection ended without a byte")]
     #[diagnostic(
@@ -44,34 +38,25 @@ pub enum ResponseError {
         help("devices have little memory: this is not what ENGAGE hosts answer")
     )]
     HeadTooLong,
-    /// The connection ended within the head.
-    #[error("the answer ends within its head, after {found} bytes")]
+    /// The connection ended within the head, after so many bytes.
+    #[error("the answer ends within its head, after {0} bytes")]
     #[diagnostic(code("response-head-unfinished"), help("{STOPPED}"))]
-    HeadUnfinished {
-        /// Bytes received.
-        found: usize,
-    },
-    /// A line of the head is not a header.
-    #[error("{line} is not a header line; allowed: `Name: value`")]
+    HeadUnfinished(usize),
+    /// A line of the head, of which this is the start, is not a header.
+    #[error("{0} is not a header line; allowed: `Name: value`")]
     #[diagnostic(code("response-header-line"), help("{HAND_WRITTEN}"))]
-    HeaderLine {
-        /// The line's start.
-        line: String,
-    },
+    HeaderLine(String),
     /// No length at all.
     #[error("there is no `Content-Length:` header")]
     #[diagnostic(code("response-length-missing"), help("{PLAIN_LENGTH}"))]
     LengthMissing,
-    /// More than one length.
-    #[error("there are {found} length headers; allowed: one `Content-Length:`")]
+    /// More than one length: how many.
+    #[error("there are {0} length headers; allowed: one `Content-Length:`")]
     #[diagnostic(code("response-length-repeated"), help("{PLAIN_LENGTH}"))]
-    LengthRepeated {
-        /// How many.
-        found: usize,
-    },
-    /// The header is there, in another case.
+    LengthRepeated(usize),
+    /// The header is there, in this other case.
     #[error(
-        "the length header is spelled `{found}:`; allowed: `Content-Length:`, in exactly that case"
+        "the length header is spelled `{0}:`; allowed: `Content-Length:`, in exactly that case"
     )]
     #[diagnostic(
         code("response-length-spelling"),
@@ -80,37 +65,25 @@ pub enum ResponseError {
          and hyper's default write lower case"
         )
     )]
-    LengthSpelling {
-        /// The name as received.
-        found: String,
-    },
-    /// The length is no number.
-    #[error("`Content-Length:` is {found}; allowed: a decimal number of bytes")]
+    LengthSpelling(String),
+    /// The length is this, and no number.
+    #[error("`Content-Length:` is {0}; allowed: a decimal number of bytes")]
     #[diagnostic(code("response-length-value"), help("{PLAIN_LENGTH}"))]
-    LengthValue {
-        /// The value as received.
-        found: String,
-    },
-    /// Not HTTP.
-    #[error("the answer starts with {line}; allowed: a status line such as `HTTP/1.1 200 OK`")]
+    LengthValue(String),
+    /// Not HTTP, but a first line that starts with this.
+    #[error("the answer starts with {0}; allowed: a status line such as `HTTP/1.1 200 OK`")]
     #[diagnostic(
         code("response-status-line"),
         help("another service answers on this port, or this port speaks TLS")
     )]
-    StatusLine {
-        /// The first line's start.
-        line: String,
-    },
-    /// More bytes than announced.
-    #[error("{found} bytes follow after the body that `Content-Length:` announces")]
+    StatusLine(String),
+    /// So many bytes more than announced.
+    #[error("{0} bytes follow after the body that `Content-Length:` announces")]
     #[diagnostic(
         code("response-trailing-bytes"),
         help("the length is counted wrongly, often in characters instead of bytes")
     )]
-    TrailingBytes {
-        /// How many were received.
-        found: usize,
-    },
+    TrailingBytes(usize),
     /// Fewer bytes than announced.
     #[error("the body ends after {found} bytes; `Content-Length:` announces {announced}")]
     #[diagnostic(code("response-truncated"), help("{STOPPED}"))]
@@ -120,16 +93,13 @@ pub enum ResponseError {
         /// Bytes announced.
         announced: u64,
     },
-    /// Another version of HTTP.
-    #[error("the status line says `{found}`; allowed: `HTTP/1.1`")]
+    /// Another version of HTTP, as received.
+    #[error("the status line says `{0}`; allowed: `HTTP/1.1`")]
     #[diagnostic(
         code("response-version"),
         help("devices need HTTP/1.1: set the server, or the proxy before it, to HTTP/1.1")
     )]
-    Version {
-        /// The version as received.
-        found: String,
-    },
+    Version(String),
 }
 
 impl ResponseError {
@@ -138,9 +108,9 @@ impl ResponseError {
         !matches!(
             self,
             Self::LengthMissing
-                | Self::LengthSpelling { .. }
-                | Self::TrailingBytes { .. }
-                | Self::Version { .. }
+                | Self::LengthSpelling(_)
+                | Self::TrailingBytes(_)
+                | Self::Version(_)
         )
     }
 }

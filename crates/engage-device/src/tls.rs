@@ -104,8 +104,11 @@ impl TlsClient {
         let Ok(builder) = builder else {
             unreachable!("the provider has cipher suites for both versions");
         };
-        let verifier =
-            DeviceVerifier::new(self.anchor.clone(), Arc::clone(&self.provider), peer_chain);
+        let verifier = DeviceVerifier {
+            anchor: self.anchor.clone(),
+            provider: Arc::clone(&self.provider),
+            peer_chain,
+        };
         let mut config = builder
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(verifier))

@@ -108,50 +108,32 @@ pub enum FailureReason {
 }
 
 impl FailureReason {
-    /// Every reason, so that a metric can start each at zero.
-    pub const ALL: [Self; 18] = [
-        Self::BadCertificate,
-        Self::CertificateExpired,
-        Self::ClosedAfterCertificate,
-        Self::ClosedBeforeCertificate,
-        Self::ClosedBeforeHello,
-        Self::MalformedHello,
-        Self::NoCommonCipher,
-        Self::NoCommonGroup,
-        Self::NoCommonProtocol,
-        Self::NoCommonSignature,
-        Self::NotTls,
-        Self::Other,
-        Self::OtherAlert,
-        Self::RsaKeyExchangeOnly,
-        Self::TimedOut,
-        Self::TlsVersion,
-        Self::UnknownCa,
-        Self::InvalidServerName,
+    /// Every reason with its label, which is stable, in the order of their declaration. A metric
+    /// starts each at zero.
+    pub const LABELS: [(Self, &'static str); 18] = [
+        (Self::BadCertificate, "bad-certificate"),
+        (Self::CertificateExpired, "certificate-expired"),
+        (Self::ClosedAfterCertificate, "closed-after-certificate"),
+        (Self::ClosedBeforeCertificate, "closed-before-certificate"),
+        (Self::ClosedBeforeHello, "closed-before-hello"),
+        (Self::MalformedHello, "malformed-hello"),
+        (Self::NoCommonCipher, "no-common-cipher"),
+        (Self::NoCommonGroup, "no-common-group"),
+        (Self::NoCommonProtocol, "no-common-protocol"),
+        (Self::NoCommonSignature, "no-common-signature"),
+        (Self::NotTls, "not-tls"),
+        (Self::Other, "other"),
+        (Self::OtherAlert, "other-alert"),
+        (Self::RsaKeyExchangeOnly, "rsa-key-exchange-only"),
+        (Self::TimedOut, "timed-out"),
+        (Self::TlsVersion, "tls-version"),
+        (Self::UnknownCa, "unknown-ca"),
+        (Self::InvalidServerName, "invalid-server-name"),
     ];
 
     /// Stable, kebab-case name.
     pub fn label(self) -> &'static str {
-        match self {
-            Self::BadCertificate => "bad-certificate",
-            Self::CertificateExpired => "certificate-expired",
-            Self::ClosedAfterCertificate => "closed-after-certificate",
-            Self::ClosedBeforeCertificate => "closed-before-certificate",
-            Self::ClosedBeforeHello => "closed-before-hello",
-            Self::MalformedHello => "malformed-hello",
-            Self::NoCommonCipher => "no-common-cipher",
-            Self::NoCommonGroup => "no-common-group",
-            Self::NoCommonProtocol => "no-common-protocol",
-            Self::NoCommonSignature => "no-common-signature",
-            Self::NotTls => "not-tls",
-            Self::Other => "other",
-            Self::OtherAlert => "other-alert",
-            Self::RsaKeyExchangeOnly => "rsa-key-exchange-only",
-            Self::TimedOut => "timed-out",
-            Self::TlsVersion => "tls-version",
-            Self::UnknownCa => "unknown-ca",
-            Self::InvalidServerName => "invalid-server-name",
-        }
+        Self::LABELS[self as usize].1
     }
 
     pub(super) fn because(self, sentence: impl Into<String>) -> Diagnosis {

@@ -21,8 +21,7 @@ pub(super) struct HandshakeMetrics {
 impl HandshakeMetrics {
     pub(super) fn register(registry: &mut Registry) -> Self {
         let failed = Family::<ReasonLabels, Counter>::default();
-        for reason in FailureReason::ALL {
-            let reason = reason.label();
+        for (_, reason) in FailureReason::LABELS {
             let _ = failed.get_or_create(&ReasonLabels { reason });
         }
         Self {

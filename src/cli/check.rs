@@ -1,6 +1,6 @@
 //! `engage-host check`: everything that a start does, without keeping anything of it.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Display};
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -10,13 +10,12 @@ use miette::Diagnostic;
 use serde::Serialize;
 
 use super::check_ports::Ports;
-use super::output::{ErrorEntry, Failure, print, print_json};
+use super::output::{ErrorEntry, Failure, print_result};
 use crate::config::{BaseUrl, Config, ConfigSource, ListenOverrides};
 use crate::daemon::{recording_refusals, recording_warnings};
 use crate::platform::run_as;
 use crate::publication::{Inventory, Publication, SiteEntry, Validation, validate};
 use engage_wire::clock;
-use engage_wire::diagnostic::explained;
 use engage_wire::limits::MAX_CHAIN_BYTES;
 
 /// Try everything that `serve` does at its start, without serving or keeping anything.
@@ -66,11 +65,7 @@ impl Check {
             Err(error) if self.json => Report::from_error(&error),
             Err(error) => return Err(error.into()),
         };
-        if self.json {
-            print_json(&report)?;
-        } else {
-            print(report.text())?;
-        }
+        print_result(&report, self.json)?;
         Ok(ExitCode::from(u8::from(!report.ok)))
     }
 }
@@ -97,27 +92,10 @@ struct Report {
     inventory: Inventory,
     chain_limit_bytes: usize,
     warnings: Vec<ErrorEntry>,
-    refusals: Vec<RefusalEntry>,
+    refusals: Vec<ErrorEntry>,
     /// Whether certificates are served, if not of every site.
     #[serde(skip)]
     is_served: bool,
-}
-
-#[derive(Serialize)]
-struct RefusalEntry {
-    #[serde(flatten)]
-    entry: ErrorEntry,
-    #[serde(skip)]
-    explained: String,
-}
-
-impl RefusalEntry {
-    fn new(error: &dyn Diagnostic) -> Self {
-        Self {
-            entry: ErrorEntry::new(error),
-            explained: explained(error),
-        }
-    }
 }
 
 impl Report {
@@ -133,22 +111,17 @@ impl Report {
             warnings,
             outcome,
         } = validation;
-        let mut warnings: Vec<_> = warnings.iter().map(|it| ErrorEntry::new(it)).collect();
-        let recording_warnings = recording_warnings(config);
-        warnings.extend(recording_warnings.iter().map(|it| ErrorEntry::new(it)));
-        let recording = recording_refusals(config);
+        let mut warnings = ErrorEntry::all(&warnings);
+        warnings.extend(ErrorEntry::all(&recording_warnings(config)));
         let is_served = outcome.is_ok();
-        let mut refusals: Vec<_> = match &outcome.and_then(Publication::whole) {
+        let mut refusals = match &outcome.and_then(Publication::whole) {
             Ok(_) => Vec::new(),
-            Err(refusals) => refusals
-                .iter()
-                .map(|refusal| RefusalEntry::new(refusal))
-                .collect(),
+            Err(refusals) => ErrorEntry::all(refusals.iter()),
         };
-        refusals.extend(recording.iter().map(|refusal| RefusalEntry::new(refusal)));
+        refusals.extend(ErrorEntry::all(&recording_refusals(config)));
         match ports {
             Ports::Usable => {}
-            Ports::Refused(error) => refusals.push(RefusalEntry::new(&error)),
+            Ports::Refused(error) => refusals.push(ErrorEntry::new(&error)),
             Ports::Unknown(warning) => warnings.push(warning),
         }
         Self {
@@ -171,97 +144,96 @@ impl Report {
             inventory: Inventory::default(),
             chain_limit_bytes: MAX_CHAIN_BYTES,
             warnings: Vec::new(),
-            refusals: vec![RefusalEntry::new(error)],
+            refusals: vec![ErrorEntry::new(error)],
             is_served: false,
         }
     }
+}
 
-    fn text(&self) -> String {
-        let mut text = String::new();
-        self.write_chain(&mut text);
-        for site in &self.inventory.sites {
-            write_site(&mut text, site);
+/// Ends without a line break.
+impl Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.inventory.certificates.is_empty() {
+            self.fmt_chain(f)?;
         }
-        for ErrorEntry {
-            code,
-            message,
-            hint,
-        } in &self.warnings
-        {
-            let _ = writeln!(text, "warning[{code}]: {message}\n  hint: {hint}");
+        for site in &self.inventory.sites {
+            fmt_site(f, site)?;
+        }
+        for warning in &self.warnings {
+            writeln!(f, "warning{warning}")?;
         }
         for refusal in &self.refusals {
-            let _ = writeln!(text, "error[{}]: {}", refusal.entry.code, refusal.explained);
+            writeln!(f, "error{refusal}")?;
         }
-        let _ = write!(
-            text,
+        write!(
+            f,
             "{}: {}, {}",
             if self.ok { "ok" } else { "refused" },
             counted(self.refusals.len(), "error"),
             counted(self.warnings.len(), "warning")
-        );
-        self.write_bad_sites(&mut text);
-        text
+        )?;
+        self.fmt_bad_sites(f)
     }
+}
 
+impl Report {
     /// What becomes of sites whose trouble concerns no other.
-    fn write_bad_sites(&self, text: &mut String) {
+    fn fmt_bad_sites(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let bad = self.inventory.sites.iter().filter(|site| !site.ok);
         let bad: Vec<_> = bad.map(|site| format!("`{}`", site.name)).collect();
-        if self.is_served && !bad.is_empty() {
-            let _ = write!(
-                text,
-                "\n`serve` starts without site {}, whose devices are answered 503; a reload keeps its last announcement",
-                bad.join(", ")
-            );
+        if !self.is_served || bad.is_empty() {
+            return Ok(());
         }
+        write!(
+            f,
+            "\n`serve` starts without site {}, whose devices are answered 503; a reload keeps its last announcement",
+            bad.join(", ")
+        )
     }
 
-    fn write_chain(&self, text: &mut String) {
+    fn fmt_chain(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Inventory {
             certificates,
             certificate_message_bytes,
             sites,
             served_files,
         } = &self.inventory;
-        if certificates.is_empty() {
-            return;
-        }
-        let _ = writeln!(
-            text,
+        writeln!(
+            f,
             "{:<13} {:>5}  {:<10} {:>9}  SUBJECT",
             "CERTIFICATE", "BYTES", "KEY", "DAYS LEFT"
-        );
+        )?;
         for certificate in certificates {
-            let _ = writeln!(
-                text,
+            writeln!(
+                f,
                 "{:<13} {:>5}  {:<10} {:>9}  {}",
                 certificate.role,
                 certificate.size_bytes,
                 certificate.key,
                 certificate.days_left,
                 certificate.subject
-            );
+            )?;
         }
         if let Some(total) = sites.iter().filter_map(|site| site.chain_bytes).max() {
-            let _ = writeln!(
-                text,
-                "{:<13} {total:>5}  of {} that a device accepts",
-                "sum", self.chain_limit_bytes
-            );
+            let limit = self.chain_limit_bytes;
+            writeln!(
+                f,
+                "{:<13} {total:>5}  of {limit} that a device accepts",
+                "sum"
+            )?;
         }
         if let Some(message) = certificate_message_bytes {
-            let _ = writeln!(
-                text,
-                "{:<13} {message:>5}  with framing, as sent in the handshake",
-                "TLS message"
-            );
+            let label = "TLS message";
+            writeln!(
+                f,
+                "{label:<13} {message:>5}  with framing, as sent in the handshake"
+            )?;
         }
-        let _ = writeln!(
-            text,
-            "{:<13} {served_files:>5}  certificates in the static directory\n",
-            "served"
-        );
+        let label = "served";
+        writeln!(
+            f,
+            "{label:<13} {served_files:>5}  certificates in the static directory\n"
+        )
     }
 }
 
@@ -269,19 +241,19 @@ fn counted(number: usize, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
-fn write_site(text: &mut String, site: &SiteEntry) {
+fn fmt_site(f: &mut fmt::Formatter<'_>, site: &SiteEntry) -> fmt::Result {
     let hosts = match site.hosts.as_slice() {
         [] => "default".to_owned(),
         hosts => hosts.join(", "),
     };
     let refused = if site.ok { "" } else { ": refused" };
-    let _ = writeln!(text, "site `{}` ({hosts}){refused}", site.name);
+    writeln!(f, "site `{}` ({hosts}){refused}", site.name)?;
     for (label, value) in [
         ("cert_url", &site.cert_url),
         ("hash", &site.hash),
         ("fingerprint", &site.fingerprint_sha256),
     ] {
-        let _ = writeln!(text, "  {label:<12} {}", value.as_deref().unwrap_or("-"));
+        writeln!(f, "  {label:<12} {}", value.as_deref().unwrap_or("-"))?;
     }
-    text.push('\n');
+    writeln!(f)
 }

@@ -29,15 +29,10 @@ pub(super) struct Hash {
 
 impl Hash {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
-        let Self {
-            certificate,
-            site_key_file,
-            json,
-        } = self;
-        let key = SiteKey::load(&site_key_file)?;
-        let certificate = load_certificate_der("certificate", &certificate)?;
+        let key = SiteKey::load(&self.site_key_file)?;
+        let certificate = load_certificate_der("certificate", &self.certificate)?;
         let hash = key.announcement_hash(certificate.der()).to_string();
-        if json {
+        if self.json {
             print_json(&HashReport { hash })?;
         } else {
             print(hash)?;

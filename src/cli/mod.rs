@@ -15,12 +15,12 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use output::{Failure, ReportFormat, written};
+use output::{Failure, written};
 
 /// Certificate distribution for Schlage ENGAGE Wi-Fi devices.
 ///
 /// Tells door locks which certificate to install (port 80), and speaks TLS with them under that
-/// certificate (port 443). Everything is proven as a lock would before a lock sees it.
+/// certificate (port 443). Everything is checked as a lock would before a lock sees it.
 #[derive(Debug, Parser)]
 #[command(
     name = "engage-host",
@@ -49,22 +49,21 @@ enum Command {
 pub fn run() -> ExitCode {
     match Cli::try_parse() {
         Ok(Cli { command }) => {
-            let format = command.report_format();
-            command
-                .run()
-                .unwrap_or_else(|failure| failure.report(format))
+            let json = command.is_json();
+            command.run().unwrap_or_else(|failure| failure.report(json))
         }
         // `--help` and `--version` are results too.
         Err(usage) => match written(usage.print()) {
             Ok(()) => ExitCode::from(u8::try_from(usage.exit_code()).unwrap_or(2)),
-            Err(failure) => failure.report(ReportFormat::Text),
+            Err(failure) => failure.report(false),
         },
     }
 }
 
 impl Command {
-    fn report_format(&self) -> ReportFormat {
-        ReportFormat::from_json_flag(match self {
+    /// Whether scripts read the result, and so the errors too.
+    fn is_json(&self) -> bool {
+        match self {
             Self::Serve(_) => false,
             Self::Reload(reload) => reload.json,
             Self::Check(check) => check.json,
@@ -73,7 +72,7 @@ impl Command {
             Self::Hash(hash) => hash.json,
             Self::Doctor(doctor) => doctor.json,
             Self::Devices(devices) => devices.is_json(),
-        })
+        }
     }
 
     fn run(self) -> Result<ExitCode, Failure> {

@@ -1,6 +1,6 @@
 //! How every command ends: the one place for the words "error" and "hint", and for exit codes.
 
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::io::{self, Write};
 use std::process::ExitCode;
 
@@ -14,21 +14,6 @@ use engage_wire::diagnostic::{causes, code, hint};
 pub(super) struct Failure {
     errors: Vec<Box<dyn Diagnostic + Send>>,
     exit_code: u8,
-}
-
-/// In which form a [`Failure`] is reported.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum ReportFormat {
-    /// For people, to standard error.
-    Text,
-    /// For scripts, to standard output, where they await the result.
-    Json,
-}
-
-impl ReportFormat {
-    pub(super) fn from_json_flag(json: bool) -> Self {
-        if json { Self::Json } else { Self::Text }
-    }
 }
 
 impl Failure {
@@ -53,9 +38,10 @@ impl Failure {
         }
     }
 
-    /// Prints each error with its causes and its hint.
-    pub(super) fn report(&self, format: ReportFormat) -> ExitCode {
-        if format == ReportFormat::Text || self.print_json().is_err() {
+    /// Prints each error with its causes and its hint: for people to standard error, for scripts
+    /// to standard output, where they await the result.
+    pub(super) fn report(&self, json: bool) -> ExitCode {
+        if !json || self.print_json().is_err() {
             self.print_text();
         }
         ExitCode::from(self.exit_code)
@@ -75,13 +61,10 @@ impl Failure {
 
     /// One line, so that it fits behind JSON lines too.
     fn print_json(&self) -> Result<(), Failure> {
+        let refusals = self.errors.iter().map(|it| ErrorEntry::new(&**it));
         let report = FailureReport {
             ok: false,
-            refusals: self
-                .errors
-                .iter()
-                .map(|it| ErrorEntry::new(&**it))
-                .collect(),
+            refusals: refusals.collect(),
         };
         print(serde_json::to_string(&report).map_err(OutputError::from)?)
     }
@@ -112,12 +95,30 @@ pub(super) struct ErrorEntry {
 }
 
 impl ErrorEntry {
+    pub(super) fn all<'a, E: Diagnostic + 'a>(
+        errors: impl IntoIterator<Item = &'a E>,
+    ) -> Vec<Self> {
+        errors.into_iter().map(|it| Self::new(it)).collect()
+    }
+
     pub(super) fn new(error: &dyn Diagnostic) -> Self {
         Self {
             code: code(error),
             message: causes(error),
             hint: hint(error),
         }
+    }
+}
+
+/// The rest of a line that begins with `error` or `warning`.
+impl Display for ErrorEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            code,
+            message,
+            hint,
+        } = self;
+        write!(f, "[{code}]: {message}\n  hint: {hint}")
     }
 }
 
@@ -155,6 +156,15 @@ impl SystemError {
 pub(super) fn print(text: impl Display) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();
     written(writeln!(stdout, "{text}").and_then(|()| stdout.flush()))
+}
+
+/// Prints a result for scripts or for people.
+pub(super) fn print_result(result: &(impl Display + Serialize), json: bool) -> Result<(), Failure> {
+    if json {
+        print_json(result)
+    } else {
+        print(result)
+    }
 }
 
 /// Prints one JSON document.

@@ -31,8 +31,7 @@ pub(super) struct Reload {
 
 impl Reload {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
-        let Self { socket, json } = self;
-        let socket = socket.unwrap_or_else(default_reload_socket_path);
+        let socket = self.socket.unwrap_or_else(default_reload_socket_path);
         let ReloadOutcome {
             refusals,
             bad_sites,
@@ -40,7 +39,7 @@ impl Reload {
         if !(refusals.is_empty() && bad_sites.is_empty()) {
             return Err(Failure::from_errors(refusals.into_iter().chain(bad_sites)));
         }
-        if json {
+        if self.json {
             print_json(&ReloadReport { ok: true })?;
         } else {
             print("reloaded: new connections get the new state")?;

@@ -15,8 +15,10 @@ use std::process::ExitCode;
 
 use clap::Args;
 
+use super::init::layout::folder;
+use super::init::outcome::CreatedEntry;
 use super::init::staging::{NewFile, create_data_dir, lock_folder_of, remove_staged, write_all};
-use super::output::{ErrorEntry, Failure, print, print_json};
+use super::output::{ErrorEntry, Failure, print_result};
 use crate::config::ListenOverrides;
 use crate::publication::{Publication, validate};
 use devices::DeviceFiles;
@@ -24,13 +26,13 @@ use engage_wire::clock;
 use error::AdoptError;
 use exposed::{AuthorityKey, Exposed};
 use old_server::OldServer;
-use report::{CreatedEntry, Report};
-use site_key::ProvenKey;
-use target::{Target, folder};
+use report::Report;
+use site_key::VerifiedKey;
+use target::Target;
 
 /// Take over certificates, keys and databases of the vendor's sample server.
 ///
-/// Reads its folder and its two scripts, which are never run; proves the site key against the hash
+/// Reads its folder and its two scripts, which are never run; verifies the site key against the hash
 /// that the old server announced; writes `config.toml`, `pki/` and `static/` into another folder.
 /// The old folder is left as it is. docs/MIGRATION.md has the cut-over and the way back.
 #[derive(Args, Debug)]
@@ -60,16 +62,12 @@ impl Adopt {
         let written = adoption.write()?;
         let report = adoption.into_report(written);
         let ok = report.refusals.is_empty();
-        if self.json {
-            print_json(&report)?;
-        } else {
-            print(report)?;
-        }
+        print_result(&report, self.json)?;
         Ok(ExitCode::from(u8::from(!ok)))
     }
 }
 
-/// Everything read and proven, nothing written.
+/// Everything read and verified, nothing written.
 struct Adoption {
     server: OldServer,
     key_note: Option<String>,
@@ -90,15 +88,15 @@ impl Adoption {
     fn prepare(arguments: &Adopt) -> Result<Self, Failure> {
         let config_path = config_path(&arguments.dir, &arguments.old)?;
         let server = OldServer::read(&arguments.old)?;
-        let proven = ProvenKey::new(arguments.site_key_file.as_deref(), &server)?;
+        let key = VerifiedKey::new(arguments.site_key_file.as_deref(), &server)?;
         let authorities = exposed::authority_keys(&server);
         let devices = DeviceFiles::read(&arguments.old);
         let target = Target::new(&config_path, &server, &arguments.listen)?;
-        let exposed = exposed::exposed(&server, &proven.key);
-        let files = target.files(&server, proven.contents, &authorities, &devices)?;
+        let exposed = exposed::exposed(&server, &key.key);
+        let files = target.files(&server, key.contents, &authorities, &devices)?;
         Ok(Self {
             has_intermediate_key: authorities.iter().any(AuthorityKey::is_intermediate),
-            key_note: proven.note,
+            key_note: key.note,
             server,
             exposed,
             devices,
@@ -141,9 +139,9 @@ impl Adoption {
         let config = &self.target.config;
         let base_url = config.base_url_at(config.http.listen);
         let validation = validate(config, &base_url, clock::now(), None);
-        let refusals = match validation.outcome.and_then(Publication::whole) {
+        let refusals = match &validation.outcome.and_then(Publication::whole) {
             Ok(_) => Vec::new(),
-            Err(refusals) => refusals.iter().map(|it| ErrorEntry::new(it)).collect(),
+            Err(refusals) => ErrorEntry::all(refusals.iter()),
         };
         let next = self.next_steps(&refusals);
         let mut notes = self.server.notes;
@@ -156,11 +154,7 @@ impl Adoption {
             notes,
             exposed: self.exposed,
             devices_left: self.devices.left,
-            warnings: validation
-                .warnings
-                .iter()
-                .map(|it| ErrorEntry::new(it))
-                .collect(),
+            warnings: ErrorEntry::all(&validation.warnings),
             refusals,
             next,
         }

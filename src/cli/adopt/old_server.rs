@@ -15,7 +15,7 @@ use engage_wire::pki::{
 };
 use engage_wire::read_regular_file;
 
-/// Everything that is taken over or told, read and proven to belong together but for the site key.
+/// Everything that is taken over or told, read and found to belong together; the site key is verified later.
 pub(super) struct OldServer {
     pub(super) folder: PathBuf,
     pub(super) announcement: OldAnnouncement,
@@ -94,7 +94,7 @@ impl OldServer {
     }
 }
 
-/// What the old server proved itself with.
+/// What the old server authenticated with.
 struct ServedPair {
     certificate: PathBuf,
     key: PathBuf,

@@ -1,12 +1,12 @@
 //! What was taken over, and what to do next: the texts.
 
 use std::fmt;
-use std::path::Path;
 
 use serde::Serialize;
 
 use super::devices::LeftFile;
 use super::exposed::Exposed;
+use crate::cli::init::outcome::{CreatedEntry, fmt_steps};
 use crate::cli::output::ErrorEntry;
 
 /// The result, for the person at the console; serialises as `adopt --json`.
@@ -26,29 +26,13 @@ pub(super) struct Report {
     pub(super) next: Vec<String>,
 }
 
-/// A new file, and what it is.
-#[derive(Serialize)]
-pub(super) struct CreatedEntry {
-    pub(super) path: String,
-    pub(super) what: String,
-}
-
-impl CreatedEntry {
-    pub(super) fn new(path: &Path, what: impl fmt::Display) -> Self {
-        Self {
-            path: path.display().to_string(),
-            what: what.to_string(),
-        }
-    }
-}
-
 impl fmt::Display for Report {
     /// Ends without a line break.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "the site key gives the old server's hash {}", self.hash)?;
         writeln!(f, "devices are told {}\n", self.cert_url)?;
-        for CreatedEntry { path, what } in &self.created {
-            writeln!(f, "made    {path}  ({what})")?;
+        for created in &self.created {
+            writeln!(f, "{created}")?;
         }
         for path in &self.existing {
             writeln!(f, "exists  {path}")?;
@@ -56,29 +40,15 @@ impl fmt::Display for Report {
         for note in &self.notes {
             writeln!(f, "note: {note}")?;
         }
-        for ErrorEntry {
-            code,
-            message,
-            hint,
-        } in &self.warnings
-        {
-            writeln!(f, "warning[{code}]: {message}\n  hint: {hint}")?;
+        for warning in &self.warnings {
+            writeln!(f, "warning{warning}")?;
         }
-        for ErrorEntry {
-            code,
-            message,
-            hint,
-        } in &self.refusals
-        {
-            writeln!(f, "error[{code}]: {message}\n  hint: {hint}")?;
+        for refusal in &self.refusals {
+            writeln!(f, "error{refusal}")?;
         }
         self.fmt_exposed(f)?;
         self.fmt_devices(f)?;
-        f.write_str("\nnext:")?;
-        for (at, step) in self.next.iter().enumerate() {
-            write!(f, "\n{}. {step}", at + 1)?;
-        }
-        Ok(())
+        fmt_steps(f, &self.next)
     }
 }
 

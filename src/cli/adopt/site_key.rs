@@ -1,4 +1,4 @@
-//! The site key: asked for, and proven by the hash that the old server announced.
+//! The site key: asked for, and verified by the hash that the old server announced.
 
 use std::io::{self, IsTerminal};
 use std::path::Path;
@@ -15,15 +15,15 @@ use engage_wire::read_regular_file;
 use engage_wire::site::SiteKey;
 
 /// The key of the ENGAGE site.
-pub(super) struct ProvenKey {
+pub(super) struct VerifiedKey {
     pub(super) key: SiteKey,
     /// As it was written.
     pub(super) contents: Zeroizing<Vec<u8>>,
-    /// What was wrong with the old hash, if it proves the key all the same.
+    /// What was wrong with the old hash, if it verifies the key all the same.
     pub(super) note: Option<String>,
 }
 
-impl ProvenKey {
+impl VerifiedKey {
     /// From a file, or from the terminal.
     pub(super) fn new(file: Option<&Path>, server: &OldServer) -> Result<Self, Failure> {
         let (key, contents) = match file {
@@ -33,7 +33,7 @@ impl ProvenKey {
             }
             None => typed()?,
         };
-        let note = prove(&key, server)?;
+        let note = verify(&key, server)?;
         Ok(Self {
             key,
             contents,
@@ -42,17 +42,20 @@ impl ProvenKey {
     }
 }
 
-/// A hash that was made for another file, or with the text of the key, proves the key too: only
+/// A hash that was made for another file, or with the text of the key, verifies the key too: only
 /// no device can have accepted it.
-fn prove(key: &SiteKey, server: &OldServer) -> Result<Option<String>, AdoptError> {
+fn verify(key: &SiteKey, server: &OldServer) -> Result<Option<String>, AdoptError> {
     let hash = &server.announcement.hash;
-    let proves =
+    let is_hash_of =
         |certificate: &Certificate| key.announcement_hash(certificate.der()).to_string() == *hash;
-    if proves(&server.anchor) {
+    if is_hash_of(&server.anchor) {
         return Ok(None);
     }
     let others = server.other_certificates();
-    if let Some((path, _)) = others.iter().find(|(_, certificate)| proves(certificate)) {
+    if let Some((path, _)) = others
+        .iter()
+        .find(|(_, certificate)| is_hash_of(certificate))
+    {
         return Ok(Some(format!(
             "the old hash is that of `{}`, but `{}` was announced: no device can have accepted it; the right hash is \
              announced now",

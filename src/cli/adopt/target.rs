@@ -8,12 +8,13 @@ use zeroize::Zeroizing;
 use super::devices::{DeviceDatabase, DeviceFiles};
 use super::exposed::AuthorityKey;
 use super::old_server::OldServer;
-use crate::cli::init::staging::NewFile;
+use crate::cli::init::certificates::pem;
+use crate::cli::init::layout::folder;
+use crate::cli::init::staging::{NewFile, Readers};
 use crate::cli::init::template::Template;
 use crate::cli::output::Failure;
 use crate::config::{Config, ListenOverrides};
 use engage_wire::limits::MAX_FILE_BYTES;
-use engage_wire::pki::{Certificate, LineEnding};
 use engage_wire::read_regular_file;
 
 /// The new folder.
@@ -60,17 +61,18 @@ impl Target {
     ) -> Result<Vec<NewFile>, Failure> {
         let https = &self.config.https;
         let site = &self.config.sites[0];
-        let secret =
-            |path: &Path, contents, what| NewFile::secret(path.to_owned(), contents, what, None);
+        let secret = |path: &Path, contents, what| {
+            NewFile::new(path.to_owned(), contents, what, Readers::Daemon(None))
+        };
         let mut files = vec![
             secret(&site.key_file, site_key, "site key"),
             secret(&https.private_key, server.key_pem.clone(), "server key"),
             secret(
                 &https.certificate,
-                pem(&server.chain),
+                Zeroizing::new(pem(&server.chain)),
                 "server certificate and its issuers",
             ),
-            certificate_file(
+            NewFile::certificate(
                 &site.certificate,
                 &server.anchor,
                 "announced certificate, for devices",
@@ -79,12 +81,12 @@ impl Target {
         let certificates_dir = folder(&site.certificate);
         for (path, certificate) in server.other_certificates() {
             let path = certificates_dir.join(file_name(&path));
-            files.push(certificate_file(&path, &certificate, "certificate"));
+            files.push(NewFile::certificate(&path, &certificate, "certificate"));
         }
         for authority in authorities {
             let path = folder(&https.private_key).join(authority.name);
             let contents = read_regular_file("private key", &authority.path, MAX_FILE_BYTES)?;
-            files.push(NewFile::private(path, contents, authority.what));
+            files.push(NewFile::new(path, contents, authority.what, Readers::Owner));
         }
         for DeviceDatabase {
             device, contents, ..
@@ -94,26 +96,15 @@ impl Target {
             files.push(secret(&path, contents.clone(), "database of a device"));
         }
         let config = self.config_text.clone().into_bytes();
-        files.push(NewFile::public(
-            self.config.path.clone(),
+        let path = self.config.path.clone();
+        files.push(NewFile::new(
+            path,
             config,
             "configuration",
+            Readers::Everybody,
         ));
         Ok(files)
     }
-}
-
-fn certificate_file(path: &Path, certificate: &Certificate, what: &'static str) -> NewFile {
-    NewFile::public(path.to_owned(), certificate.der().to_vec(), what)
-}
-
-fn pem(chain: &[Certificate]) -> Zeroizing<Vec<u8>> {
-    let sections: Vec<_> = chain.iter().map(|it| it.to_pem(LineEnding::LF)).collect();
-    Zeroizing::new(sections.concat().into_bytes())
-}
-
-pub(super) fn folder(file: &Path) -> &Path {
-    file.parent().unwrap_or(Path::new("/"))
 }
 
 fn file_name(path: &Path) -> String {

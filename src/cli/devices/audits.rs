@@ -58,34 +58,25 @@ pub(super) struct Form {
 
 impl Audits {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let Self {
-            device,
-            store,
-            since,
-            follow,
-            form,
-            alerts,
-        } = self;
-        let OpenedStore { reader, directory } = match device {
-            Some(device) if !follow => store.open_with(device)?,
+        let OpenedStore { reader, directory } = match self.device {
+            Some(device) if !self.follow => self.store.open_with(device)?,
             // One that has not called yet can be waited for.
-            _ => store.open()?,
+            _ => self.store.open()?,
         };
-        let kind = if alerts {
-            EventKind::Alerts
+        let (kind, what) = if self.alerts {
+            (EventKind::Alerts, "alerts")
         } else {
-            EventKind::Audits
+            (EventKind::Audits, "audits")
         };
-        let since = since.map(|since| since.before(Timestamp::now()));
+        let since = self.since.map(|since| since.before(Timestamp::now()));
         let mut events = reader.follow(EventFilter {
-            device,
+            device: self.device,
             kind,
             since,
         });
-        let mut printer = Printer::new(form, follow);
+        let mut printer = Printer::new(self.form, self.follow);
         printer.print_all(&mut events)?;
         if printer.events == 0 {
-            let what = if alerts { "alerts" } else { "audits" };
             let since = since.map_or_else(String::new, |since| format!(" since {}", moment(since)));
             eprint_note(
                 "note",

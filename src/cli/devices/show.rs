@@ -35,12 +35,8 @@ pub(super) struct Show {
 
 impl Show {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let Self {
-            device,
-            store,
-            json,
-        } = self;
-        let reader = store.open_with(device)?.reader;
+        let device = self.device;
+        let reader = self.store.open_with(device)?.reader;
         let record = reader
             .record(device)
             .map_err(|source| DevicesError::Record { device, source })?;
@@ -48,7 +44,7 @@ impl Show {
         if record.is_none() {
             eprint_note("note", format!("device {device} has no `device.json` yet"));
         }
-        if json {
+        if self.json {
             print_json(&Shown::new(device, record, config))
         } else {
             print(text(device, record.as_ref(), config.as_deref()))

@@ -9,18 +9,9 @@ pub(super) fn read_announcement(
     findings: &mut Findings,
     exchanged: Result<Received, ExchangeError>,
 ) -> Option<Vec<u8>> {
-    match exchanged {
-        Ok(received) => read(
-            findings,
-            &received,
-            "application/json",
-            "a device gets no announcement: is this an ENGAGE host, and does the Host header select a site?",
-        ),
-        Err(error) => {
-            findings.add_error(&error);
-            None
-        }
-    }
+    let hint = "a device gets no announcement: is this an ENGAGE host, and does the Host header select a site?";
+    let received = findings.accept(exchanged)?;
+    read(findings, &received, "application/json", hint)
 }
 
 /// Judges the answer to a request for the certificate.
@@ -35,13 +26,7 @@ pub(super) fn read_certificate(findings: &mut Findings, received: &Received) -> 
 }
 
 pub(super) fn check_form(findings: &mut Findings, body: &[u8]) -> Option<ReceivedAnnouncement> {
-    let announced = match ReceivedAnnouncement::parse(body) {
-        Ok(announced) => announced,
-        Err(error) => {
-            findings.add_error(&error);
-            return None;
-        }
-    };
+    let announced = findings.accept(ReceivedAnnouncement::parse(body))?;
     for deviation in announced.deviations() {
         findings.warn(
             deviation.to_string(),
@@ -60,13 +45,7 @@ pub(super) fn check_cert_url(
     asked: &HttpUrl,
 ) -> Option<HttpUrl> {
     let shown = excerpt(announced.cert_url().as_bytes());
-    let url = match announced.certificate_url() {
-        Ok(url) => url,
-        Err(error) => {
-            findings.add_error(&error);
-            return None;
-        }
-    };
+    let url = findings.accept(announced.certificate_url())?;
     if url.is_https() {
         findings.fail(
             format!("{shown} is https; allowed: http"),
@@ -113,13 +92,7 @@ fn read(
     let LenientResponse {
         response: answer,
         faults,
-    } = match received.lenient_response() {
-        Ok(examined) => examined,
-        Err(fault) => {
-            findings.add_error(&fault);
-            return None;
-        }
-    };
+    } = findings.accept(received.lenient_response())?;
     if answer.status() != 200 {
         let line = excerpt(answer.status_line().as_bytes());
         findings.fail(

@@ -2,7 +2,7 @@
 
 use super::run::DoctorRun;
 use super::step::Findings;
-use engage_device::{Received, ReceivedAnnouncement, Request, TlsClient, connect, exchange};
+use engage_device::{Received, ReceivedAnnouncement, Request, TlsClient, exchange};
 use engage_wire::paths;
 use engage_wire::pki::private_key_kind;
 use engage_wire::site::SiteKey;
@@ -56,24 +56,16 @@ struct KeyProbe<'a> {
 
 impl KeyProbe<'_> {
     async fn ask(&self, path: &str, client: Option<&TlsClient>) -> Option<Received> {
-        let deadline = self.run.deadline();
         let target = &self.run.target;
         let url = target.url.with_target(path);
-        match client {
-            None => {
-                let mut stream = connect(&url.address(), deadline).await.ok()?;
-                exchange(&mut stream, &Request::get(&url), deadline)
-                    .await
-                    .ok()
-            }
-            Some(client) => {
-                let url = url.with_scheme(Scheme::Https, target.https.port);
-                let mut session = client.connect(&target.https, deadline).await.ok()?;
-                exchange(&mut session.stream, &Request::get(&url), deadline)
-                    .await
-                    .ok()
-            }
-        }
+        let Some(client) = client else {
+            return self.run.get(&url).await.ok();
+        };
+        let url = url.with_scheme(Scheme::Https, target.https.port);
+        let deadline = self.run.deadline();
+        let mut session = client.connect(&target.https, deadline).await.ok()?;
+        let request = Request::get(&url);
+        exchange(&mut session.stream, &request, deadline).await.ok()
     }
 
     /// The raw bytes are searched: a key that is badly framed is still a key.

@@ -19,7 +19,7 @@ use engage_device::{
     ConnectError, ExchangeError, Received, ReceivedAnnouncement, Request, TlsClient, connect,
     exchange,
 };
-use engage_wire::Scheme;
+use engage_wire::{HttpUrl, Scheme};
 
 /// An run under way.
 pub(super) struct DoctorRun {
@@ -73,22 +73,22 @@ impl DoctorRun {
         self.end.min(Instant::now() + OPERATION_TIMEOUT)
     }
 
+    /// What is answered in clear text, on a connection of its own.
+    pub(super) async fn get(&self, url: &HttpUrl) -> Result<Received, FetchError> {
+        let mut stream = connect(&url.address(), self.deadline()).await?;
+        Ok(exchange(&mut stream, &Request::get(url), self.deadline()).await?)
+    }
+
     async fn connect(&mut self) -> Option<TcpStream> {
         let mut findings = Findings::new();
         let address = self.target.url.address();
-        let stream = match connect(&address, self.deadline()).await {
-            Ok(stream) => {
-                let peer = stream
-                    .peer_addr()
-                    .map_or_else(|_| address.to_string(), |peer| peer.to_string());
-                findings.note(format!("{peer} accepts connections"));
-                Some(stream)
-            }
-            Err(error) => {
-                findings.add_error(&error);
-                None
-            }
-        };
+        let stream = findings.accept(connect(&address, self.deadline()).await);
+        if let Some(stream) = &stream {
+            let peer = stream
+                .peer_addr()
+                .map_or_else(|_| address.to_string(), |peer| peer.to_string());
+            findings.note(format!("{peer} accepts connections"));
+        }
         self.end_step("connect", findings);
         stream
     }
@@ -117,21 +117,8 @@ impl DoctorRun {
             );
         };
         let mut findings = Findings::new();
-        let fetched = async {
-            let mut stream = connect(&url.address(), self.deadline())
-                .await
-                .map_err(FetchError::Connect)?;
-            exchange(&mut stream, &Request::get(&url), self.deadline())
-                .await
-                .map_err(FetchError::Exchange)
-        };
-        let der = match fetched.await {
-            Ok::<Received, _>(received) => read_certificate(&mut findings, &received),
-            Err(error) => {
-                findings.add_error(&error);
-                None
-            }
-        };
+        let fetched = findings.accept(self.get(&url).await);
+        let der = fetched.and_then(|received| read_certificate(&mut findings, &received));
         self.end_step("certificate-download", findings);
         der
     }
@@ -219,16 +206,16 @@ impl DoctorRun {
 
 /// Why nothing was fetched.
 #[derive(Debug, Diagnostic, thiserror::Error)]
-enum FetchError {
+pub(super) enum FetchError {
     #[error(transparent)]
     #[diagnostic(transparent)]
-    Connect(ConnectError),
+    Connect(#[from] ConnectError),
     #[error(transparent)]
     #[diagnostic(transparent)]
-    Exchange(ExchangeError),
+    Exchange(#[from] ExchangeError),
 }
 
-/// How long one operation may take; a device's own patience is not documented.
+/// How long one operation may take; how long a device waits is not documented.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(10);
 
 const NO_ANNOUNCEMENT: &str = "no announcement to read";

@@ -1,11 +1,11 @@
-//! One step of an run, in words.
+//! One step of a run, in words.
 
 use std::fmt::Write as _;
 
 use miette::{Diagnostic, Severity};
 use serde::Serialize;
 
-use engage_wire::diagnostic::causes;
+use engage_wire::diagnostic::{causes, hint};
 use engage_wire::escape_for_terminal;
 
 /// A step's result; serialises as an element of `doctor --json`.
@@ -96,15 +96,16 @@ impl Findings {
 
     /// An error, or a violation: a warning where its severity says so.
     pub(super) fn add_error(&mut self, error: &dyn Diagnostic) {
-        let hint = error
-            .help()
-            .map(|hint| hint.to_string())
-            .unwrap_or_default();
         let outcome = match error.severity() {
             Some(Severity::Warning | Severity::Advice) => Outcome::Warn,
             Some(Severity::Error) | None => Outcome::Fail,
         };
-        self.add(outcome, causes(error), hint);
+        self.add(outcome, causes(error), hint(error));
+    }
+
+    /// The value, or nothing and the error noted.
+    pub(super) fn accept<T>(&mut self, result: Result<T, impl Diagnostic>) -> Option<T> {
+        result.map_err(|error| self.add_error(&error)).ok()
     }
 
     pub(super) fn into_step(self, number: usize, name: &'static str) -> Step {

@@ -24,15 +24,8 @@ pub(super) struct Target {
 
 impl Target {
     pub(super) fn from_arguments(doctor: Doctor) -> Result<Self, Failure> {
-        let Doctor {
-            url,
-            config,
-            site_key_file,
-            site,
-            https,
-            json: _,
-        } = doctor;
-        if let (Some(url), Some(key_file)) = (&url, site_key_file) {
+        let https = doctor.https;
+        if let (Some(url), Some(key_file)) = (&doctor.url, doctor.site_key_file) {
             let url = announcement_url(url)?;
             return Ok(Self {
                 https: https.unwrap_or_else(|| at_port(&url, Scheme::Https.port())),
@@ -41,12 +34,12 @@ impl Target {
                 private_key: None,
             });
         }
-        let config = Config::load(&config)?;
-        let url = match url {
+        let config = Config::load(&doctor.config)?;
+        let url = match doctor.url {
             Some(url) => announcement_url(&url)?,
             None => configured_url(&config)?,
         };
-        let site = select_site(&config, &url, site.as_deref())?;
+        let site = select_site(&config, &url, doctor.site.as_deref())?;
         let port = match config.https.listen.port() {
             0 => Scheme::Https.port(),
             port => port,
@@ -64,16 +57,16 @@ impl Target {
 #[derive(Debug, Diagnostic, thiserror::Error)]
 pub(super) enum TargetError {
     #[error(
-        "`{url}` cannot be examined: a device asks in clear text first; allowed: `http://HOST[:PORT]`"
+        "`{0}` cannot be examined: a device asks in clear text first; allowed: `http://HOST[:PORT]`"
     )]
     #[diagnostic(
         code("not-plain-http"),
         help("name the plain listener, and the TLS listener with `--https HOST:PORT`")
     )]
-    Https { url: HttpUrl },
-    #[error("`{url}` cannot be examined: it has a path; allowed: `http://HOST[:PORT]`")]
+    Https(HttpUrl),
+    #[error("`{0}` cannot be examined: it has a path; allowed: `http://HOST[:PORT]`")]
     #[diagnostic(code("has-path"), help("a device always asks for {ANNOUNCEMENT}"))]
-    Path { url: HttpUrl },
+    Path(HttpUrl),
     #[error(
         "configuration file `{}` does not say where the daemon is: it has no `base_url`, and port 0 of \
          `[http] listen` is another at each start",
@@ -101,11 +94,11 @@ pub(super) enum TargetError {
 /// A device knows a host, not a path: only the announcement's own path may follow.
 fn announcement_url(url: &HttpUrl) -> Result<HttpUrl, TargetError> {
     if url.is_https() {
-        return Err(TargetError::Https { url: url.clone() });
+        return Err(TargetError::Https(url.clone()));
     }
     match url.target() {
         "/" | ANNOUNCEMENT => Ok(url.with_target(ANNOUNCEMENT)),
-        _ => Err(TargetError::Path { url: url.clone() }),
+        _ => Err(TargetError::Path(url.clone())),
     }
 }
 

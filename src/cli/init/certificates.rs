@@ -9,7 +9,7 @@ use super::error::InitError;
 use super::hosts;
 use super::layout::{IntermediatePaths, Layout, PairPaths, RootPaths, exists};
 use super::replaced::Replaced;
-use super::staging::NewFile;
+use super::staging::{NewFile, Readers};
 use crate::cli::output::Failure;
 use crate::config::Config;
 use crate::platform::FileAccess;
@@ -18,6 +18,7 @@ use engage_wire::limits::MAX_CHAIN_BYTES;
 use engage_wire::pki::issue::{CertifiedIssuer, IssueError, ValidityPolicy};
 use engage_wire::pki::{Certificate, LineEnding, PrivateKey, ServerChain, load_certificate_der};
 use jiff::Timestamp;
+use serde::Serialize;
 
 /// What is to be written, in an order in which every key precedes its certificate.
 #[derive(Default)]
@@ -27,10 +28,11 @@ pub(super) struct Issuance {
 }
 
 /// A server certificate that was issued now.
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
 pub(super) struct NewServer {
-    pub(super) hosts: Vec<HostName>,
+    pub(super) hosts: Vec<String>,
     /// The certificate that it replaces, if its names were taken over.
+    #[serde(skip)]
     pub(super) names_from: Option<PathBuf>,
     pub(super) not_after: Timestamp,
     /// Of server certificate, intermediate and root.
@@ -82,7 +84,7 @@ pub(super) fn missing(
         server: Some(NewServer {
             not_after: server.certificate().validity().not_after,
             names_from: replaced.filter(|_| given.is_empty()).map(|it| it.path),
-            hosts,
+            hosts: hosts.iter().map(HostName::to_string).collect(),
             chain_bytes,
         }),
     })
@@ -103,14 +105,20 @@ fn server_files(
     let certificate_access = replaced
         .and_then(|it| it.certificate_access)
         .or_else(secrets);
-    let PairPaths { certificate, key } = &layout.server;
+    let PairPaths { certificate, key } = layout.server.clone();
+    let what = "server certificate and intermediate";
     [
-        NewFile::secret(key.clone(), key_pem(server), "server key", key_access),
-        NewFile::secret(
-            certificate.clone(),
-            pem(chain),
-            "server certificate and intermediate",
-            certificate_access,
+        NewFile::new(
+            key,
+            key_pem(server),
+            "server key",
+            Readers::Daemon(key_access),
+        ),
+        NewFile::new(
+            certificate,
+            pem(chain.iter().copied()),
+            what,
+            Readers::Daemon(certificate_access),
         ),
     ]
 }
@@ -148,7 +156,7 @@ impl Authorities {
             .map_err(InitError::issuing("an intermediate certificate"))?;
         files.extend([
             key_file(&pair.key, &intermediate, "intermediate key"),
-            certificate_file(
+            NewFile::certificate(
                 &pair.certificate,
                 intermediate.certificate(),
                 "intermediate certificate",
@@ -200,9 +208,8 @@ fn root(
             let root = CertifiedIssuer::root(validity_policy)
                 .map_err(InitError::issuing("a root certificate"))?;
             let mut files = vec![key_file(&paths.key, &root, "root key")];
-            files.extend(paths.certificates.iter().map(|path| {
-                certificate_file(path, root.certificate(), "root certificate, for devices")
-            }));
+            let certificates = paths.certificates.iter();
+            files.extend(certificates.map(|path| root_file(path, root.certificate())));
             Ok((root, files))
         }
     }
@@ -220,16 +227,12 @@ fn missing_anchors(root: &RootPaths, below: &Path) -> Result<Vec<NewFile>, Failu
             .existing()?
             .ok_or_else(|| InitError::anchor_lost(path, below))?;
         let root = load_certificate_der("root certificate", other)?;
-        files.push(certificate_file(
-            path,
-            &root,
-            "root certificate, for devices",
-        ));
+        files.push(root_file(path, &root));
     }
     Ok(files)
 }
 
-/// Proves that a device accepts the new chain, whichever announced certificate it trusts.
+/// Checks that a device accepts the new chain, whichever announced certificate it trusts.
 /// Returns the largest DER total.
 fn validate(
     layout: &Layout,
@@ -279,21 +282,20 @@ fn existing_issuer(certificate: &Path, key: &Path) -> Result<CertifiedIssuer, Fa
 }
 
 fn key_file(path: &Path, issued: &CertifiedIssuer, what: &'static str) -> NewFile {
-    NewFile::private(path.to_owned(), key_pem(issued), what)
+    NewFile::new(path.to_owned(), key_pem(issued), what, Readers::Owner)
 }
 
 fn key_pem(issued: &CertifiedIssuer) -> Zeroizing<Vec<u8>> {
     Zeroizing::new(issued.key_pem().as_bytes().to_vec())
 }
 
-fn certificate_file(path: &Path, certificate: &Certificate, what: &'static str) -> NewFile {
-    NewFile::public(path.to_owned(), certificate.der().to_vec(), what)
+fn root_file(path: &Path, root: &Certificate) -> NewFile {
+    NewFile::certificate(path, root, "root certificate, for devices")
 }
 
-fn pem(certificates: &[&Certificate]) -> Zeroizing<Vec<u8>> {
-    let sections: Vec<_> = certificates
-        .iter()
-        .map(|certificate| certificate.to_pem(LineEnding::LF))
-        .collect();
-    Zeroizing::new(sections.concat().into_bytes())
+/// One section after another: the form in which the server reads its chain.
+pub(in crate::cli) fn pem<'a>(certificates: impl IntoIterator<Item = &'a Certificate>) -> Vec<u8> {
+    let certificates = certificates.into_iter();
+    let sections = certificates.map(|it| it.to_pem(LineEnding::LF));
+    sections.collect::<String>().into_bytes()
 }

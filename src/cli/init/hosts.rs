@@ -1,5 +1,6 @@
 //! The names for which the server certificate is issued.
 
+use super::layout::distinct;
 use super::replaced::Replaced;
 use crate::config::{Config, primary_ipv4};
 use engage_wire::HostName;
@@ -27,13 +28,7 @@ pub(super) fn names(
     // What an integrator's curl on this computer connects to.
     names.push(HostName::Dns("localhost".to_owned()));
     names.push(HostName::Ip(std::net::Ipv4Addr::LOCALHOST.into()));
-    let mut distinct = Vec::new();
-    for name in names {
-        if !distinct.contains(&name) {
-            distinct.push(name);
-        }
-    }
-    distinct
+    distinct(names)
 }
 
 /// Names under which devices are told to reach this computer.

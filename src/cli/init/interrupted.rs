@@ -10,7 +10,7 @@ use super::staging::{publish_staged, staged_leftovers, staged_path};
 use engage_wire::pki::issue::CertifiedIssuer;
 use engage_wire::pki::{PrivateKey, load_der_or_pem};
 
-/// The leavings of an interrupted run.
+/// What an interrupted run left.
 pub(super) struct Interrupted {
     /// Hidden files that are of no use any more.
     stale: Vec<PathBuf>,

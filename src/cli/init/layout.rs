@@ -17,7 +17,7 @@ pub(super) struct Layout {
 }
 
 /// A certificate and its private key.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct PairPaths {
     pub(super) certificate: PathBuf,
     pub(super) key: PathBuf,
@@ -42,7 +42,7 @@ impl Layout {
     /// The keys of the authorities lie beside the server's, the intermediate beside the first
     /// announced certificate.
     pub(super) fn new(config: &Config) -> Self {
-        let announced = distinct(config.sites.iter().map(|site| &site.certificate));
+        let announced = distinct(config.sites.iter().map(|site| site.certificate.clone()));
         // A configuration without a site does not exist.
         let certificates_dir = folder(&announced[0]).to_owned();
         let keys_dir = folder(&config.https.private_key);
@@ -61,7 +61,7 @@ impl Layout {
         }
         Self {
             config: config.path.clone(),
-            site_keys: distinct(config.sites.iter().map(|site| &site.key_file)),
+            site_keys: distinct(config.sites.iter().map(|site| site.key_file.clone())),
             root: RootPaths {
                 certificates: roots,
                 key: keys_dir.join("partner_CA.key"),
@@ -141,15 +141,16 @@ pub(super) fn exists(path: &Path) -> Result<bool, InitError> {
 }
 
 /// The folder of a file.
-pub(super) fn folder(file: &Path) -> &Path {
+pub(in crate::cli) fn folder(file: &Path) -> &Path {
     file.parent().unwrap_or(Path::new("/"))
 }
 
-fn distinct<'a>(paths: impl Iterator<Item = &'a PathBuf>) -> Vec<PathBuf> {
-    let mut distinct: Vec<PathBuf> = Vec::new();
-    for path in paths {
-        if !distinct.contains(path) {
-            distinct.push(path.clone());
+/// Each value once, where it stands first.
+pub(super) fn distinct<T: PartialEq>(values: impl IntoIterator<Item = T>) -> Vec<T> {
+    let mut distinct = Vec::new();
+    for value in values {
+        if !distinct.contains(&value) {
+            distinct.push(value);
         }
     }
     distinct

@@ -4,13 +4,13 @@
 //! a refusal leaves everything as it was. Nothing that exists is ever overwritten. A run that is
 //! killed is completed by the next one.
 
-mod certificates;
+pub(super) mod certificates;
 mod clock;
 mod error;
 mod hosts;
 mod interrupted;
-mod layout;
-mod outcome;
+pub(super) mod layout;
+pub(super) mod outcome;
 mod replaced;
 mod site_keys;
 pub(super) mod staging;
@@ -23,15 +23,15 @@ use std::process::ExitCode;
 use clap::Args;
 use jiff::Timestamp;
 
-use super::output::{Failure, print, print_json};
+use super::output::{Failure, print, print_result};
 use crate::config::{Config, DevicesDirectory, ListenOverrides};
 use certificates::NewServer;
 use engage_wire::HostName;
-use engage_wire::pki::issue::{ServerDays, ValidityPolicy};
+use engage_wire::pki::issue::ValidityPolicy;
 use interrupted::Interrupted;
 use layout::Layout;
-use outcome::Outcome;
-use staging::NewFile;
+use outcome::{CreatedEntry, Outcome, next_steps};
+use staging::{NewFile, Readers};
 use template::Template;
 
 /// Make the keys, certificates and configuration that are missing.
@@ -65,29 +65,16 @@ pub(super) struct Init {
 
 impl Init {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
-        let Self {
-            dir,
-            hosts,
-            listen,
-            site_key_file,
-            days,
-            json,
-        } = self;
         let request = InitRequest {
-            config_path: &dir.join("config.toml"),
-            hosts: &hosts,
-            listen: &listen,
-            site_key_file: site_key_file.as_deref(),
-            server_days: days.map_or(ServerDays::Default, ServerDays::Exactly),
+            config_path: &self.dir.join("config.toml"),
+            hosts: &self.hosts,
+            listen: &self.listen,
+            site_key_file: self.site_key_file.as_deref(),
+            server_days: self.days,
             only_unused: false,
             now: engage_wire::clock::now(),
         };
-        let outcome = request.execute()?;
-        if json {
-            print_json(&outcome.report())?;
-        } else {
-            print(outcome)?;
-        }
+        print_result(&request.execute()?, self.json)?;
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -99,12 +86,12 @@ pub(super) fn create_missing(config_path: &Path, listen: &ListenOverrides) -> Re
         hosts: &[],
         listen,
         site_key_file: None,
-        server_days: ServerDays::Default,
+        server_days: None,
         only_unused: true,
         now: engage_wire::clock::now(),
     };
     let outcome = request.execute()?;
-    if outcome.created_something() {
+    if !outcome.created.is_empty() {
         // Devices are served even if nobody can read this.
         let _ = print(outcome);
     }
@@ -117,7 +104,8 @@ struct InitRequest<'a> {
     hosts: &'a [HostName],
     listen: &'a ListenOverrides,
     site_key_file: Option<&'a Path>,
-    server_days: ServerDays,
+    /// Days that the server certificate is valid, if the operator says so.
+    server_days: Option<u32>,
     /// Create nothing in a place that has been used: nobody is there who would notice.
     only_unused: bool,
     now: Timestamp,
@@ -150,13 +138,20 @@ impl InitRequest<'_> {
         let completed = completed.into_iter().map(|path| (path, COMPLETED));
         let data_dir = data_dir.into_iter().map(|path| (path, "what devices send"));
         let files = plan.files.into_iter().map(|file| (file.path, file.what));
+        let created: Vec<_> = completed.chain(data_dir).chain(files).collect();
+        let entries = created.iter();
+        let entries = entries.map(|(path, what)| CreatedEntry::new(path, what));
+        let existing = existing.iter().map(|path| path.display().to_string());
+        let Plan {
+            server,
+            is_new_site_key,
+            ..
+        } = plan;
         Ok(Outcome {
-            created: completed.chain(data_dir).chain(files).collect(),
-            existing,
-            server: plan.server,
-            is_new_site_key: plan.is_new_site_key,
-            layout,
-            config,
+            created: entries.collect(),
+            existing: existing.collect(),
+            next: next_steps(&layout, &config, &created, server.as_ref(), is_new_site_key),
+            server,
         })
     }
 
@@ -191,7 +186,7 @@ impl InitRequest<'_> {
         }
         let text = Template::for_host(self.listen, self.hosts.first()).text();
         let config = Config::parse(&path, &text)?;
-        let file = NewFile::public(path, text.into_bytes(), "configuration");
+        let file = NewFile::new(path, text.into_bytes(), "configuration", Readers::Everybody);
         Ok((config, Some(file)))
     }
 }

@@ -8,146 +8,110 @@ use serde::Serialize;
 use super::certificates::NewServer;
 use super::layout::Layout;
 use crate::config::Config;
-use engage_wire::HostName;
 use engage_wire::limits::MAX_CHAIN_BYTES;
 
-/// The result of a run, for the person at the console.
-#[derive(Debug)]
+/// The result of a run, for the person at the console; serialises as `init --json`.
+#[derive(Debug, Serialize)]
 pub(super) struct Outcome {
-    /// Each new file or folder, and what it is.
-    pub(super) created: Vec<(PathBuf, &'static str)>,
-    pub(super) existing: Vec<PathBuf>,
+    pub(super) created: Vec<CreatedEntry>,
+    pub(super) existing: Vec<String>,
     pub(super) server: Option<NewServer>,
-    pub(super) is_new_site_key: bool,
-    pub(super) layout: Layout,
-    pub(super) config: Config,
-}
-
-impl Outcome {
-    pub(super) fn created_something(&self) -> bool {
-        !self.created.is_empty()
-    }
-
-    /// For scripts.
-    pub(super) fn report(&self) -> Report {
-        let text = |path: &PathBuf| path.display().to_string();
-        Report {
-            created: self
-                .created
-                .iter()
-                .map(|(path, what)| CreatedEntry {
-                    path: text(path),
-                    what,
-                })
-                .collect(),
-            existing: self.existing.iter().map(text).collect(),
-            server: self.server.as_ref().map(|server| ServerEntry {
-                hosts: server.hosts.iter().map(HostName::to_string).collect(),
-                not_after: server.not_after.to_string(),
-                chain_bytes: server.chain_bytes,
-            }),
-            next: if self.created_something() {
-                self.next_steps()
-            } else {
-                Vec::new()
-            },
-        }
-    }
-
-    fn has_created(&self, path: &Path) -> bool {
-        self.created.iter().any(|(created, _)| created == path)
-    }
-
-    fn created_an_anchor(&self) -> bool {
-        self.config
-            .sites
-            .iter()
-            .any(|site| self.has_created(&site.certificate))
-    }
-
-    fn next_steps(&self) -> Vec<String> {
-        let config = &self.config;
-        let mut steps = Vec::new();
-        if self.is_new_site_key {
-            steps.push(SITE_KEY.replace("FILES", &shown(&self.layout.site_keys)));
-        }
-        let start = format!("engage-host serve --config {}", config.path.display());
-        steps.push(format!("start the daemon (or restart it): {start}"));
-        // Only a server certificate of issuers that devices already trust spares them.
-        steps.push(if self.server.is_some() && !self.created_an_anchor() {
-            "nothing to do on devices: they keep what they trust".to_owned()
-        } else {
-            DEVICES.replace("SERVER", &address_of(config))
-        });
-        if self.has_created(&self.layout.root.key) {
-            steps.push(OFFLINE.replace("FILE", &self.layout.root.key.display().to_string()));
-        }
-        steps
-    }
-}
-
-/// Serialises as `init --json`.
-#[derive(Serialize)]
-pub(super) struct Report {
-    created: Vec<CreatedEntry>,
-    existing: Vec<String>,
-    server: Option<ServerEntry>,
     /// What the operator does next, in this order.
-    next: Vec<String>,
+    pub(super) next: Vec<String>,
 }
 
-#[derive(Serialize)]
-struct CreatedEntry {
+/// A new file or folder, and what it is.
+#[derive(Debug, Serialize)]
+pub(in crate::cli) struct CreatedEntry {
     path: String,
     what: &'static str,
 }
 
-#[derive(Serialize)]
-struct ServerEntry {
-    hosts: Vec<String>,
-    not_after: String,
-    chain_bytes: usize,
+impl CreatedEntry {
+    pub(in crate::cli) fn new(path: &Path, what: &'static str) -> Self {
+        Self {
+            path: path.display().to_string(),
+            what,
+        }
+    }
 }
 
-impl fmt::Display for Outcome {
-    /// Ends without a line break.
+impl fmt::Display for CreatedEntry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (path, what) in &self.created {
-            writeln!(f, "made    {}  ({what})", path.display())?;
+        write!(f, "made    {}  ({})", self.path, self.what)
+    }
+}
+
+/// What the operator does after a run that made `created`, in this order.
+pub(super) fn next_steps(
+    layout: &Layout,
+    config: &Config,
+    created: &[(PathBuf, &'static str)],
+    server: Option<&NewServer>,
+    is_new_site_key: bool,
+) -> Vec<String> {
+    if created.is_empty() {
+        return Vec::new();
+    }
+    let has_created = |path: &Path| created.iter().any(|(created, _)| created == path);
+    let mut steps = Vec::new();
+    if is_new_site_key {
+        steps.push(SITE_KEY.replace("FILES", &shown(&layout.site_keys)));
+    }
+    let start = format!("engage-host serve --config {}", config.path.display());
+    steps.push(format!("start the daemon (or restart it): {start}"));
+    let mut sites = config.sites.iter();
+    let is_new_anchor = sites.any(|site| has_created(&site.certificate));
+    // Only a server certificate of issuers that devices already trust spares them.
+    steps.push(if server.is_some() && !is_new_anchor {
+        "nothing to do on devices: they keep what they trust".to_owned()
+    } else {
+        DEVICES.replace("SERVER", &address_of(config))
+    });
+    if has_created(&layout.root.key) {
+        steps.push(OFFLINE.replace("FILE", &layout.root.key.display().to_string()));
+    }
+    steps
+}
+
+/// Ends without a line break.
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for created in &self.created {
+            writeln!(f, "{created}")?;
         }
         for path in &self.existing {
-            writeln!(f, "exists  {}", path.display())?;
+            writeln!(f, "exists  {path}")?;
         }
         if let Some(server) = &self.server {
             write!(f, "\n{server}")?;
         }
-        if !self.created_something() {
+        if self.created.is_empty() {
             return f.write_str("\nnothing is missing, nothing was changed");
         }
-        f.write_str("\nnext:")?;
-        for (at, step) in self.next_steps().iter().enumerate() {
-            write!(f, "\n{}. {step}", at + 1)?;
-        }
-        Ok(())
+        fmt_steps(f, &self.next)
     }
+}
+
+/// Numbered, under a heading.
+pub(in crate::cli) fn fmt_steps(f: &mut fmt::Formatter<'_>, steps: &[String]) -> fmt::Result {
+    f.write_str("\nnext:")?;
+    for (at, step) in steps.iter().enumerate() {
+        write!(f, "\n{}. {step}", at + 1)?;
+    }
+    Ok(())
 }
 
 impl fmt::Display for NewServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            hosts,
-            names_from,
-            not_after,
-            chain_bytes,
-        } = self;
-        let hosts: Vec<_> = hosts.iter().map(HostName::to_string).collect();
-        writeln!(f, "server certificate for {}", hosts.join(", "))?;
-        if let Some(path) = names_from {
+        writeln!(f, "server certificate for {}", self.hosts.join(", "))?;
+        if let Some(path) = &self.names_from {
             writeln!(f, "with the names of `{}`", path.display())?;
         }
         writeln!(
             f,
-            "valid until {not_after}; {chain_bytes} bytes with its issuers, of {MAX_CHAIN_BYTES} that a device accepts"
+            "valid until {}; {} bytes with its issuers, of {MAX_CHAIN_BYTES} that a device accepts",
+            self.not_after, self.chain_bytes
         )
     }
 }

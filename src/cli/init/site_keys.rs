@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use super::error::InitError;
 use super::layout::{Layout, exists};
-use super::staging::NewFile;
+use super::staging::{NewFile, Readers};
 use crate::cli::output::Failure;
 use crate::platform::FileAccess;
 use engage_wire::pki::issue::random_bytes;
@@ -33,7 +33,12 @@ pub(super) fn missing(layout: &Layout, provided: Option<&Path>) -> Result<Vec<Ne
             Some(provided) => provided.contents.clone(),
             None => new_key()?,
         };
-        files.push(NewFile::secret(path.clone(), contents, "site key", like));
+        files.push(NewFile::new(
+            path.clone(),
+            contents,
+            "site key",
+            Readers::Daemon(like),
+        ));
     }
     Ok(files)
 }

@@ -16,6 +16,7 @@ use zeroize::Zeroizing;
 use super::error::InitError;
 use super::layout::{exists, folder};
 use crate::platform::{self, FileAccess};
+use engage_wire::pki::Certificate;
 use engage_wire::read_regular_file;
 
 /// A file to be written.
@@ -28,57 +29,40 @@ pub(in crate::cli) struct NewFile {
 }
 
 /// Who may read a new file.
-enum Readers {
-    /// Everybody whom the umask lets.
+pub(in crate::cli) enum Readers {
+    /// Everybody whom the umask lets: certificates that are announced, the configuration.
     Everybody,
-    /// Its owner.
+    /// Its owner, never the daemon: the keys of the authorities.
     Owner,
     /// Its owner and the daemon: as this other file, or as the folder has it.
     Daemon(Option<FileAccess>),
 }
 
 impl NewFile {
-    /// For everybody: certificates that are announced, the configuration.
-    pub(in crate::cli) fn public(path: PathBuf, contents: Vec<u8>, what: &'static str) -> Self {
-        Self {
-            path,
-            what,
-            contents: Zeroizing::new(contents),
-            readers: Readers::Everybody,
-        }
-    }
-
-    /// Never for the daemon: the keys of the authorities.
-    pub(in crate::cli) fn private(
+    pub(in crate::cli) fn new(
         path: PathBuf,
-        contents: Zeroizing<Vec<u8>>,
+        contents: impl Into<Zeroizing<Vec<u8>>>,
         what: &'static str,
+        readers: Readers,
     ) -> Self {
         Self {
             path,
             what,
-            contents,
-            readers: Readers::Owner,
+            contents: contents.into(),
+            readers,
         }
     }
 
-    /// For the daemon and nobody else; with the access of a file `like` it if there is one.
-    pub(in crate::cli) fn secret(
-        path: PathBuf,
-        contents: Zeroizing<Vec<u8>>,
+    /// A certificate in the form in which devices fetch it.
+    pub(in crate::cli) fn certificate(
+        path: &Path,
+        certificate: &Certificate,
         what: &'static str,
-        like: Option<FileAccess>,
     ) -> Self {
-        Self {
-            path,
-            what,
-            contents,
-            readers: Readers::Daemon(like),
-        }
+        let der = certificate.der().to_vec();
+        Self::new(path.to_owned(), der, what, Readers::Everybody)
     }
-}
 
-impl NewFile {
     /// Whether the file exists with just these contents.
     pub(in crate::cli) fn is_in_place(&self) -> bool {
         let found = read_regular_file(self.what, &self.path, self.contents.len());
@@ -130,11 +114,11 @@ impl Step<'_> {
         let (Self::Stage(file) | Self::Publish(file)) = self;
         match self {
             Self::Stage(_) => {
-                let readers = match file.readers {
-                    Readers::Everybody => DirReaders::Everybody,
-                    Readers::Owner | Readers::Daemon(_) => DirReaders::Daemon,
+                let access = match file.readers {
+                    Readers::Everybody => FOR_EVERYBODY,
+                    Readers::Owner | Readers::Daemon(_) => FOR_DAEMON,
                 };
-                create_dir(folder(&file.path), readers)?;
+                create_dir(folder(&file.path), access)?;
                 stage(file)
             }
             Self::Publish(_) => publish_staged(&file.path),
@@ -191,14 +175,14 @@ pub(in crate::cli) fn remove_staged(path: &Path) {
     }
 }
 
-/// Creates the folder of `config`, and holds off another `init` in it until dropped: two that
+/// Creates the folder of `config`, and keeps another `init` out of it until dropped: two that
 /// interleave could build on each other's unfinished work.
 ///
 /// The folder itself is locked, which leaves no file behind. Where folders cannot be opened or
 /// locked, there is no lock, and still nothing is ever overwritten.
 pub(in crate::cli) fn lock_folder_of(config: &Path) -> Result<Option<File>, InitError> {
     let folder = folder(config);
-    create_dir(folder, DirReaders::Everybody)?;
+    create_dir(folder, FOR_EVERYBODY)?;
     let Ok(handle) = File::open(folder) else {
         return Ok(None);
     };
@@ -214,24 +198,20 @@ pub(in crate::cli) fn lock_folder_of(config: &Path) -> Result<Option<File>, Init
 /// Creates the folder for what devices send; says whether it was missing.
 pub(in crate::cli) fn create_data_dir(path: &Path) -> Result<bool, InitError> {
     let is_missing = !exists(path)?;
-    create_dir(path, DirReaders::DaemonWrites)?;
+    create_dir(path, FOR_DAEMON_TO_WRITE)?;
     Ok(is_missing)
 }
 
-/// Who may use a new folder.
+/// The permissions of a new folder: as created, and those of them that it has from the group above.
 #[derive(Clone, Copy)]
-enum DirReaders {
-    /// Everybody whom the umask lets.
-    Everybody,
-    /// Its owner, and the daemon to read.
-    Daemon,
-    /// Its owner, and the daemon to write.
-    DaemonWrites,
+struct DirAccess {
+    mode: u32,
+    group_bits: u32,
 }
 
 /// Creates a folder and those above it, each with the owner and the group of the one above it:
 /// root makes them for a daemon that runs as somebody else. One that exists is left as it is.
-fn create_dir(path: &Path, readers: DirReaders) -> Result<(), InitError> {
+fn create_dir(path: &Path, access: DirAccess) -> Result<(), InitError> {
     if exists(path)? {
         let is_dir = path.is_dir();
         return is_dir
@@ -239,15 +219,10 @@ fn create_dir(path: &Path, readers: DirReaders) -> Result<(), InitError> {
             .ok_or_else(|| InitError::file("create", path)(io::ErrorKind::NotADirectory.into()));
     }
     if let Some(parent) = path.parent() {
-        create_dir(parent, readers)?;
+        create_dir(parent, access)?;
     }
-    let (mode, group_bits) = match readers {
-        DirReaders::Everybody => (0o777, 0o050),
-        DirReaders::Daemon => (0o700, 0o050),
-        DirReaders::DaemonWrites => (0o750, 0o070),
-    };
-    platform::create_dir(path, mode)
-        .and_then(|()| platform::inherit_access(path, group_bits))
+    platform::create_dir(path, access.mode)
+        .and_then(|()| platform::inherit_access(path, access.group_bits))
         .map_err(InitError::file("create", path))
 }
 
@@ -278,12 +253,30 @@ fn sync_folder_of(path: &Path) {
     }
 }
 
+/// Everybody whom the umask lets.
+const FOR_EVERYBODY: DirAccess = DirAccess {
+    mode: 0o777,
+    group_bits: 0o050,
+};
+
+/// Its owner, and the daemon to read.
+const FOR_DAEMON: DirAccess = DirAccess {
+    mode: 0o700,
+    group_bits: 0o050,
+};
+
+/// Its owner, and the daemon to write.
+const FOR_DAEMON_TO_WRITE: DirAccess = DirAccess {
+    mode: 0o750,
+    group_bits: 0o070,
+};
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn file(path: PathBuf, contents: &[u8]) -> NewFile {
-        NewFile::private(path, Zeroizing::new(contents.to_vec()), "test")
+        NewFile::new(path, contents.to_vec(), "test", Readers::Owner)
     }
 
     #[test]

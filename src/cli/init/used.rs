@@ -60,5 +60,5 @@ fn is_written_by_us(config: &Path) -> bool {
     fs_err::read_to_string(config).is_ok_and(|text| text.starts_with(template::FIRST_WORDS))
 }
 
-/// As many as tell the story.
+/// As many as one message names.
 const MAX_TRACES: usize = 3;

@@ -21,9 +21,9 @@ use zeroize::Zeroizing;
 use super::{Certificate, LinkError, MalformedCertificate, PrivateKey, Validity};
 use crate::HostName;
 
-pub use validity_policy::{ServerDays, ValidityPolicy};
+pub use validity_policy::ValidityPolicy;
 
-/// A certificate with its private key, both made here or proven to belong together.
+/// A certificate with its private key, both made here or checked to belong together.
 ///
 /// The key cannot be printed and its encoding is wiped when dropped.
 pub struct CertifiedIssuer {
@@ -45,7 +45,7 @@ impl CertifiedIssuer {
         Ok(Self { certificate, key })
     }
 
-    /// Takes up an existing authority after proving that `key` is the key of `certificate`.
+    /// Takes up an existing authority after checking that `key` is the key of `certificate`.
     pub fn from_existing(certificate: Certificate, key: PrivateKey) -> Result<Self, IssueError> {
         let key: PrivateKeyDer<'static> = key.into_der();
         let key = Zeroizing::new(KeyPair::try_from(&key).map_err(|_| IssueError::UnusableKey)?);

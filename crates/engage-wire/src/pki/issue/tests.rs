@@ -18,7 +18,7 @@ fn authorities() -> &'static (CertifiedIssuer, CertifiedIssuer) {
 }
 
 fn validity_policy() -> ValidityPolicy {
-    ValidityPolicy::new(NOW, ServerDays::Default)
+    ValidityPolicy::new(NOW, None)
 }
 
 fn hosts(names: &[&str]) -> Vec<HostName> {
@@ -94,7 +94,7 @@ fn names_and_key_uses_are_what_strict_clients_expect() {
 #[test]
 fn nothing_outlives_its_issuer_whatever_was_asked_for() {
     let (root, intermediate) = authorities();
-    let asked = ValidityPolicy::new(NOW, ServerDays::Exactly(36_500));
+    let asked = ValidityPolicy::new(NOW, Some(36_500));
     let server = intermediate
         .issue_server(&hosts(&["a.example"]), &asked)
         .unwrap();
@@ -106,7 +106,7 @@ fn nothing_outlives_its_issuer_whatever_was_asked_for() {
 #[test]
 fn an_expired_issuer_issues_nothing() {
     let (_, intermediate) = authorities();
-    let late = ValidityPolicy::new(add_days(NOW, 4051), ServerDays::Exactly(10));
+    let late = ValidityPolicy::new(add_days(NOW, 4051), Some(10));
     let refused = intermediate.issue_server(&hosts(&["a.example"]), &late);
     assert!(matches!(refused, Err(IssueError::IssuerExpired { .. })));
 }

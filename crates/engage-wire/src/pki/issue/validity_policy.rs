@@ -9,21 +9,13 @@ use crate::pki::Validity;
 #[derive(Clone, Copy, Debug)]
 pub struct ValidityPolicy {
     now: Timestamp,
-    server_days: ServerDays,
-}
-
-/// How many days a server certificate is valid.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum ServerDays {
-    /// Ten years, but not beyond what 32-bit clocks can tell.
-    Default,
-    /// Exactly so many, as the operator asked.
-    Exactly(u32),
+    server_days: Option<u32>,
 }
 
 impl ValidityPolicy {
-    /// Periods that begin one day before `now`.
-    pub fn new(now: Timestamp, server_days: ServerDays) -> Self {
+    /// Periods that begin one day before `now`. A server certificate is valid for `server_days`, or
+    /// for ten years, but then not beyond what 32-bit clocks can tell.
+    pub fn new(now: Timestamp, server_days: Option<u32>) -> Self {
         Self { now, server_days }
     }
 
@@ -43,16 +35,14 @@ impl ValidityPolicy {
     }
 
     fn lasting(&self, extra_days: i64) -> Validity {
-        let not_after = match self.server_days {
-            ServerDays::Exactly(days) => add_days(self.now, i64::from(days) + extra_days),
-            ServerDays::Default => {
-                let wanted = add_days(self.now, DEFAULT_SERVER_DAYS + extra_days);
-                if days_between(self.now, LAST_32_BIT_SECOND) < MIN_CLAMPED_DAYS {
-                    wanted
-                } else {
-                    wanted.min(LAST_32_BIT_SECOND)
-                }
-            }
+        let days = self.server_days.map_or(DEFAULT_SERVER_DAYS, i64::from);
+        let wanted = add_days(self.now, days + extra_days);
+        let is_clamped = self.server_days.is_none()
+            && days_between(self.now, LAST_32_BIT_SECOND) >= MIN_CLAMPED_DAYS;
+        let not_after = if is_clamped {
+            wanted.min(LAST_32_BIT_SECOND)
+        } else {
+            wanted
         };
         Validity {
             not_before: add_days(self.now, -BACK_DATED_DAYS),
@@ -87,7 +77,7 @@ mod tests {
 
     #[test]
     fn a_server_certificate_lasts_ten_years_and_its_issuers_400_days_longer() {
-        let validity_policy = ValidityPolicy::new(NOVEMBER_2026, ServerDays::Default);
+        let validity_policy = ValidityPolicy::new(NOVEMBER_2026, None);
         assert_eq!(validity_policy.server().days_left(NOVEMBER_2026), 3650);
         assert_eq!(validity_policy.authority().days_left(NOVEMBER_2026), 4050);
         for validity in [validity_policy.server(), validity_policy.authority()] {
@@ -98,11 +88,11 @@ mod tests {
     #[test]
     fn nothing_ends_after_2038_unless_the_operator_asked_for_days() {
         let in_2030 = add_days(NOVEMBER_2026, 1200);
-        let default = ValidityPolicy::new(in_2030, ServerDays::Default);
+        let default = ValidityPolicy::new(in_2030, None);
         for validity in [default.server(), default.authority()] {
             assert_eq!(validity.not_after.to_string(), "2038-01-19T03:14:07Z");
         }
-        let asked = ValidityPolicy::new(in_2030, ServerDays::Exactly(3650));
+        let asked = ValidityPolicy::new(in_2030, Some(3650));
         assert_eq!(asked.server().days_left(in_2030), 3650);
         assert_eq!(asked.authority().days_left(in_2030), 4050);
     }
@@ -111,7 +101,7 @@ mod tests {
     fn the_bound_is_given_up_where_it_would_leave_less_than_a_year() {
         for days in [3800, 4100, 5000] {
             let late = add_days(NOVEMBER_2026, days);
-            let validity = ValidityPolicy::new(late, ServerDays::Default).server();
+            let validity = ValidityPolicy::new(late, None).server();
             assert!(validity.days_left(late) >= 366, "{days}");
         }
     }

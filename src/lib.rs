@@ -9,21 +9,21 @@
 //! ```
 //!
 //! fetches the DER file, checks that `hash` is Base64(HMAC-SHA1(site key, DER)), and from then on
-//! speaks TLS on port 443. This crate proves all of that as a device would before it serves it.
+//! speaks TLS on port 443. This crate checks all of that as a device would before it serves it.
 //!
 //! # The map
 //!
 //! Data flows one way: `config.toml` -> [`config::Config`] -> [`publication::Publication`]
-//! (proven, immutable) -> listeners. A room knows what lies below it, never above.
+//! (checked, immutable) -> listeners. A room knows what lies below it, never above.
 //!
 //! - [`cli`]: one file per command; the only place that prints.
 //! - `daemon`: start, run, reload, watch, drain.
 //! - [`server`]: sockets, TLS, the one HTTP/1 profile.
 //! - [`routes`]: what is answered, every step of it in one function.
-//! - [`publication`]: everything that the certificate routes serve, and its proof.
+//! - [`publication`]: everything that the certificate routes serve, and its validation.
 //! - [`webhook`]: the delivery of what devices sent to the access-control system.
 //! - [`adoption`]: who fetched which announcement, and whether a handshake followed.
-//! - [`config`], [`tls`]: configuration, what the server proves itself with.
+//! - [`config`], [`tls`]: configuration, what the server authenticates with.
 //! - [`telemetry`], [`platform`]: logs; what differs by operating system.
 //!
 //! Below it: `engage-wire` (what a device and a host agree on), `engage-device` (a device,

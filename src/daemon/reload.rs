@@ -1,6 +1,6 @@
 //! New configuration and certificates without a lost connection.
 //!
-//! Everything new is read and proven first; only then is it swapped in, as one value. Anything
+//! Everything new is read and checked first; only then is it swapped in, as one value. Anything
 //! wrong leaves the old state in force and says why (DESIGN.md, promise 4).
 
 use std::net::SocketAddr;
@@ -110,7 +110,7 @@ impl Reloader {
         (files, outcome)
     }
 
-    /// Reads and proves everything on a thread that may block, but not for ever: a file server
+    /// Reads and checks everything on a thread that may block, but not for ever: a file server
     /// that does not answer must not take the next reload with it.
     async fn read(&self) -> Result<Candidate, ReloadRefusal> {
         let (source, http) = (self.source.clone(), self.http);

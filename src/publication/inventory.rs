@@ -1,8 +1,8 @@
-//! What a proof looked at, for people and scripts: the rows of `check`.
+//! What a validation looked at, for people and scripts: the rows of `check`.
 
 use serde::Serialize;
 
-/// What a proof found, whether or not it was refused.
+/// What a validation found, whether or not it was refused.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Inventory {
     /// Each distinct certificate of the server's chain and above, server first.

@@ -1,4 +1,4 @@
-//! Everything that the certificate routes serve, proven as a device would prove it.
+//! Everything that the certificate routes serve, checked as a device would check it.
 //!
 //! [`validate`] is the one implementation behind `serve`, `check` and every reload. What it returns
 //! is immutable; a request costs one map look-up and one write (DESIGN.md, promises 1 and 2).
@@ -81,7 +81,7 @@ pub struct Publication {
     /// How many sites are announced as they are configured.
     good_sites: usize,
     bad_sites: Vec<BadSite>,
-    /// What the TLS listener proves itself with, or why devices would refuse it now.
+    /// What the TLS listener authenticates with, or why devices would refuse it now.
     identity: Result<TlsIdentity, Refusals>,
     expiries: Vec<Expiry>,
     chain_bytes: usize,
@@ -224,19 +224,19 @@ impl Publication {
         self.chain_bytes
     }
 
-    /// What the TLS listener proves itself with, or why devices would refuse it now: the time of
+    /// What the TLS listener authenticates with, or why devices would refuse it now: the time of
     /// the server's chain has not begun or is over.
     pub fn identity(&self) -> Result<&TlsIdentity, &Refusals> {
         self.identity.as_ref()
     }
 
-    /// The same if the TLS listener can prove itself, or why not.
+    /// The same if the TLS listener can authenticate, or why not.
     pub fn with_identity(self) -> Result<Self, Refusals> {
         let identity = Ok(self.identity?);
         Ok(Self { identity, ..self })
     }
 
-    /// The same if the TLS listener can prove itself and every site is good, or why not.
+    /// The same if the TLS listener can authenticate and every site is good, or why not.
     pub fn whole(self) -> Result<Self, Refusals> {
         if self.identity.is_ok() && self.bad_sites.is_empty() {
             return Ok(self);

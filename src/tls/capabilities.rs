@@ -20,7 +20,7 @@ pub struct TlsCapabilities {
 }
 
 impl TlsCapabilities {
-    /// What `config` can do when it proves itself with `identity`.
+    /// What `config` can do when it authenticates with `identity`.
     pub fn from_config(config: &ServerConfig, identity: &CertifiedKey) -> Self {
         let provider = config.crypto_provider();
         Self {

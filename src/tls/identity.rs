@@ -1,4 +1,4 @@
-//! What the server proves itself with: a chain and the private key of its leaf.
+//! What the server authenticates with: a chain and the private key of its leaf.
 
 use std::fmt;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ pub struct TlsIdentity {
 }
 
 impl TlsIdentity {
-    /// Proves that `key` is the private key of the chain's leaf.
+    /// Checks that `key` is the private key of the chain's leaf.
     ///
     /// The public keys are compared here and not by the TLS library, which would refuse the
     /// version 1 certificates that `openssl ca` makes without an extension section; a device

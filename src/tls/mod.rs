@@ -1,4 +1,4 @@
-//! TLS on the server's side: the identity it proves, and how it speaks.
+//! TLS on the server's side: its identity, and how it speaks.
 
 mod capabilities;
 mod diagnosis;
@@ -35,8 +35,9 @@ fn server_config(identity: CertifiedKey) -> ServerConfig {
         .with_cert_resolver(Arc::new(SingleCertAndKey::from(identity)));
     // HTTP/1.0 is spoken too, and a client that offers only that must not fail its handshake.
     config.alpn_protocols = vec![b"http/1.1".to_vec(), b"http/1.0".to_vec()];
-    // One ticket, not two and not none: a TLS 1.3 client with Nagle's algorithm on stalls until
-    // our delayed ACK if nothing follows its Finished (RUST-FACTS.md: 44 ms instead of 0.75).
+    // One ticket, not two and not none: a TLS 1.3 client with Nagle's algorithm on holds its
+    // request back until its Finished is acknowledged. A ticket carries that acknowledgement;
+    // without one, it waits for the delayed ACK (measured: 44 ms instead of 0.75).
     config.send_tls13_tickets = 1;
     config.ignore_client_order = true;
     config

@@ -46,12 +46,12 @@ impl CircuitBreaker {
         (now < retry_at).then_some(retry_at)
     }
 
-    /// What a job that starts now hands in with its outcome.
+    /// What a job that starts now returns with its outcome.
     pub(super) fn generation(&self) -> u64 {
         self.generation
     }
 
-    /// The receiver answered, and not that it is overloaded or broken. True if that is news.
+    /// The receiver answered, and not that it is overloaded or broken. True if the breaker was open.
     pub(super) fn on_success(&mut self) -> bool {
         self.open.take().is_some()
     }
@@ -81,7 +81,7 @@ impl CircuitBreaker {
 /// Devices that are delivered at the same time.
 pub(super) const MAX_JOBS: usize = 8;
 
-/// A receiver may ask for more patience than our own, but not for ever.
+/// A receiver may ask for a longer pause than ours, but not for any.
 const MAX_RETRY_AFTER: Duration = Duration::from_hours(1);
 
 #[cfg(test)]

@@ -64,7 +64,7 @@ impl DeliveryError {
     }
 
     /// Whether it may be these events that the receiver does not take. A server error can be that,
-    /// where a program stumbles over one event; but not one that says that nobody could work.
+    /// where a program fails at one event; but not one that says that it could take none.
     pub(super) fn may_be_of_events(&self) -> bool {
         matches!(self, Self::Answered { status, .. }
             if !matches!(status.as_u16(), 408 | 429 | 502..=504))
@@ -106,8 +106,8 @@ impl WebhookClient {
     ) -> Result<(), DeliveryError> {
         let mut request = self.request(headers, body)?;
         let connection = capture_connection(&mut request);
-        let patience = self.timing.connect_timeout + self.timing.answer_timeout;
-        let answer = timeout(patience, self.http.request(request))
+        let time = self.timing.connect_timeout + self.timing.answer_timeout;
+        let answer = timeout(time, self.http.request(request))
             .await
             .map_err(|_| unanswered(&connection, format_args!("no answer in time")))?
             .map_err(|error| unanswered(&connection, reason(&error)))?;

@@ -70,7 +70,7 @@ pub(super) struct JobResult {
 pub(super) enum Outcome {
     /// Nothing waits any more.
     Drained,
-    /// More waits, and others are to have their turn.
+    /// More waits, but devices alternate.
     More,
     /// The next delivery failed, and is to be repeated after a delay of the device's own; `None`
     /// where it says nothing about the device.

@@ -1,4 +1,4 @@
-//! Chains that openssl made, each proven by a TLS client that trusts only what is announced.
+//! Chains that openssl made, each verified by a TLS client that trusts only what is announced.
 
 use std::path::Path;
 

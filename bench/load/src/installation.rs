@@ -121,15 +121,15 @@ impl Installation {
     }
 }
 
-/// What devices must be told, from the proof and not from a server.
+/// What devices must be told, from the validation and not from a server.
 fn announcement(config: &Config) -> Outcome<Vec<u8>> {
-    let proof = validate(
+    let validation = validate(
         config,
         &config.base_url_at(config.http.listen),
         clock::now(),
         None,
     );
-    let publication = proof
+    let publication = validation
         .outcome
         .map_err(|refusals| Trouble::new(format!("the installation is refused: {refusals:?}")))?;
     publication

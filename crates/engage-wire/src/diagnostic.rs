@@ -20,7 +20,7 @@ pub fn hint(error: &dyn Diagnostic) -> String {
         .unwrap_or_default()
 }
 
-/// The whole story in one text: message, causes, hint.
+/// Message, causes and hint in one text.
 ///
 /// ```text
 /// failed to read private key `/etc/engage-host/pki/partner_server.key`: Permission denied

@@ -1,4 +1,4 @@
-//! The proof: everything that a device would check, checked first.
+//! The validation: everything that a device would check, checked first.
 
 mod checks;
 mod kept;
@@ -26,7 +26,7 @@ use jiff::Timestamp;
 use report::Report;
 use site::{Anchor, GoodSite};
 
-/// What a proof found.
+/// What a validation found.
 #[derive(Debug)]
 pub struct Validation {
     /// Everything that was looked at.
@@ -40,7 +40,7 @@ pub struct Validation {
     pub outcome: Result<Publication, Refusals>,
 }
 
-/// Reads every file that `config` names and proves that a device would accept what they say. A bad
+/// Reads every file that `config` names and checks that a device would accept what they say. A bad
 /// site keeps what is announced for it `in_force`.
 ///
 /// Finds as much as it can before it gives up: whoever repairs a configuration at night wants
@@ -106,7 +106,7 @@ impl Validator<'_> {
             {
                 Ok(self.complete(publication, for_all, bad_sites.collect()))
             }
-            // What no site can be announced for is not served either: a chain is only proven from
+            // What no site can be announced for is not served either: a chain is only verified from
             // what some device trusts.
             _ => {
                 let of_sites = bad_sites.flat_map(|site| site.refusals);

@@ -180,7 +180,7 @@ impl<'a> Validator<'a> {
         }
     }
 
-    /// The announced certificate of a site, proven once for each distinct file where it holds.
+    /// The announced certificate of a site, checked once for each distinct file where it holds.
     fn anchor(
         &mut self,
         site: &SiteConfig,

@@ -29,7 +29,7 @@ impl PublicationMetrics {
             reload_duration: register_with_unit(
                 registry,
                 "reload_duration",
-                "Time to read, prove and swap in",
+                "Time to read, check and swap in",
                 Unit::Seconds,
                 latency_histogram(),
             ),

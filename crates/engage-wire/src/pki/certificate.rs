@@ -50,7 +50,7 @@ impl Certificate {
         }
         let subject = DistinguishedName::from_x509(parsed.subject());
         let issuer = DistinguishedName::from_x509(parsed.issuer());
-        // A root's signature proves nothing, so one that cannot be checked is taken on trust.
+        // A root's signature says nothing of others, so one that cannot be checked is taken on trust.
         let signed_by_itself = subject == issuer
             && matches!(
                 verify_signature(&parsed, parsed.public_key()),
@@ -160,7 +160,7 @@ impl Certificate {
         }
     }
 
-    /// Whether the certificate is its own issuer, proven by its signature: a root.
+    /// Whether the certificate is its own issuer, verified by its signature: a root.
     pub fn is_self_signed(&self) -> bool {
         self.signed_by_itself
     }
@@ -180,7 +180,7 @@ impl Certificate {
         &self.subject_public_key
     }
 
-    /// Proves that `issuer` issued this certificate: the names chain and the signature verifies
+    /// Verifies that `issuer` issued this certificate: the names chain and the signature verifies
     /// under the issuer's key (RFC 5280 section 6.1.3 (a) (1) and (4)).
     pub fn verify_issued_by(&self, issuer: &Self) -> Result<(), LinkError> {
         if self.issuer != issuer.subject {

@@ -12,7 +12,7 @@ use crate::limits::certificate_message_framing;
 pub struct ServerChain(Vec<Certificate>);
 
 impl ServerChain {
-    /// Proves the order (RFC 5246 section 7.4.2: each certificate certifies the one before it).
+    /// Verifies the order (RFC 5246 section 7.4.2: each certificate certifies the one before it).
     pub fn parse(certificates: Vec<Certificate>) -> Result<Self, ChainError> {
         if certificates.is_empty() {
             return Err(ChainError::Empty);
@@ -42,7 +42,7 @@ impl ServerChain {
             + certificate_message_framing(self.0.len())
     }
 
-    /// Proves that a device which trusts only `anchor` accepts this chain, and returns all
+    /// Checks that a device which trusts only `anchor` accepts this chain, and returns all
     /// certificates that count against its limits.
     ///
     /// `root` is the certificate above the topmost one otherwise known; it is only counted.

@@ -14,7 +14,7 @@ use x509_parser::signature_algorithm::RsaSsaPssParams;
 
 use super::LinkError;
 
-/// Proves that the key of `issuer` signed `certificate`.
+/// Verifies that the key of `issuer` signed `certificate`.
 pub(super) fn verify_signature(
     certificate: &X509Certificate<'_>,
     issuer: &SubjectPublicKeyInfo<'_>,

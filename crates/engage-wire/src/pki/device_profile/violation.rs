@@ -101,6 +101,9 @@ impl Violation {
     pub fn is_about_time(&self) -> bool {
         use Defect::{Expired, NotYetValid};
 
-        matches!(self, Self::Certificate(_, Expired { .. } | NotYetValid { .. }))
+        matches!(
+            self,
+            Self::Certificate(_, Expired { .. } | NotYetValid { .. })
+        )
     }
 }

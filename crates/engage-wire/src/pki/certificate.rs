@@ -1,7 +1,6 @@
 //! One X.509 certificate: its exact bytes and what this program needs to know of them.
 
 use std::fmt;
-use std::net::IpAddr;
 
 use data_encoding::HEXUPPER;
 use pem::{EncodeConfig, LineEnding, Pem};
@@ -9,15 +8,12 @@ use rustls::pki_types::CertificateDer;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use x509_parser::error::X509Error;
-use x509_parser::extensions::GeneralName;
 use x509_parser::oid_registry::{OID_PKCS1_SHA1WITHRSA, OID_SHA1_WITH_RSA};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::signature::verify_signature;
-use super::{DistinguishedName, Extensions, PublicKey, Validity, der};
-use crate::HostName;
+use super::{DistinguishedName, Extensions, PublicKey, SubjectAltName, Validity, der};
 use crate::clock::from_unix_seconds;
-use crate::escape_for_terminal;
 
 /// Exactly one well-formed X.509 certificate.
 ///
@@ -70,7 +66,7 @@ impl Certificate {
             weak_signature: weak_signature(&parsed),
             encoding_defect: encoding_defect(&der, &parsed),
             extensions: Extensions::from_certificate(&parsed),
-            alt_names: alt_names(&parsed),
+            alt_names: SubjectAltName::all(&parsed),
             signed_by_itself,
             der: CertificateDer::from(der),
         })
@@ -248,53 +244,6 @@ pub enum LinkError {
     Unsupported,
 }
 
-/// A name under which a certificate may be presented.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum SubjectAltName {
-    /// directoryName.
-    Directory(DistinguishedName),
-    /// dNSName, lower-cased.
-    Dns(String),
-    /// iPAddress.
-    Ip(IpAddr),
-    /// Another kind of name, which names no host.
-    Other(&'static str),
-}
-
-impl SubjectAltName {
-    /// Whether a client that asked for `host` takes this name: addresses only as iPAddress, names
-    /// only as dNSName, of which the left-most label may be a wildcard (RFC 6125 section 6.4.3).
-    pub fn matches(&self, host: &HostName) -> bool {
-        match (self, host) {
-            (Self::Ip(name), HostName::Ip(host)) => name == host,
-            (Self::Dns(name), HostName::Dns(host)) => {
-                let parent = |text: &str| text.split_once('.').map(|(_, parent)| parent.to_owned());
-                name == host || (name.starts_with("*.") && parent(name) == parent(host))
-            }
-            _ => false,
-        }
-    }
-
-    pub(super) fn kind_of(name: &GeneralName<'_>) -> &'static str {
-        match name {
-            GeneralName::RFC822Name(_) => "e-mail address",
-            GeneralName::URI(_) => "URI",
-            _ => "name of another kind",
-        }
-    }
-}
-
-impl fmt::Display for SubjectAltName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Directory(name) => write!(f, "{name}"),
-            Self::Dns(name) => f.write_str(&escape_for_terminal(name)),
-            Self::Ip(address) => write!(f, "{address}"),
-            Self::Other(kind) => f.write_str(kind),
-        }
-    }
-}
-
 /// SHA-256 fingerprint of a certificate.
 #[derive(Clone, Copy, Deserialize, Eq, Hash, PartialEq, Serialize)]
 #[serde(try_from = "String", into = "String")]
@@ -336,28 +285,6 @@ impl fmt::Debug for Fingerprint {
     }
 }
 
-fn alt_names(certificate: &X509Certificate<'_>) -> Vec<SubjectAltName> {
-    let Ok(Some(extension)) = certificate.subject_alternative_name() else {
-        return Vec::new();
-    };
-    extension
-        .value
-        .general_names
-        .iter()
-        .map(|name| match name {
-            GeneralName::DNSName(name) => SubjectAltName::Dns(name.to_ascii_lowercase()),
-            GeneralName::IPAddress(octets) => ip_address(octets).map_or(
-                SubjectAltName::Other("malformed address"),
-                SubjectAltName::Ip,
-            ),
-            GeneralName::DirectoryName(name) => {
-                SubjectAltName::Directory(DistinguishedName::from_x509(name))
-            }
-            other => SubjectAltName::Other(SubjectAltName::kind_of(other)),
-        })
-        .collect()
-}
-
 /// The last of the common names, as OpenSSL takes it.
 fn common_name(certificate: &X509Certificate<'_>) -> Option<String> {
     let name = certificate.subject().iter_common_name().last()?;
@@ -371,13 +298,6 @@ fn encoding_defect(der: &[u8], certificate: &X509Certificate<'_>) -> Option<&'st
         (certificate.signature_algorithm != certificate.tbs_certificate.signature)
             .then_some("its two signature algorithms differ")
     })
-}
-
-fn ip_address(octets: &[u8]) -> Option<IpAddr> {
-    <[u8; 4]>::try_from(octets)
-        .map(IpAddr::from)
-        .or_else(|_| <[u8; 16]>::try_from(octets).map(IpAddr::from))
-        .ok()
 }
 
 /// Signatures over hashes still weaker than SHA-1 do not verify at all.

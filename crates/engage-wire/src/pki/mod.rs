@@ -4,8 +4,10 @@
 //! exactly one well-formed X.509 certificate; a [`ServerChain`] that exists is in order, each
 //! certificate signed by the next.
 
+mod alt_name;
 mod certificate;
 mod chain;
+mod chain_error;
 mod der;
 pub mod device_profile;
 mod extensions;
@@ -17,10 +19,12 @@ mod public_key;
 mod signature;
 mod validity;
 
+pub use alt_name::SubjectAltName;
 pub use certificate::{
-    Certificate, Fingerprint, FingerprintError, LinkError, MalformedCertificate, SubjectAltName,
+    Certificate, Fingerprint, FingerprintError, LinkError, MalformedCertificate,
 };
-pub use chain::{ChainError, DevicePath, Role, ServerChain};
+pub use chain::{DevicePath, Role, ServerChain};
+pub use chain_error::ChainError;
 pub use extensions::{AuthorityKeyId, Extensions};
 pub(crate) use load::is_utf16;
 pub use load::{

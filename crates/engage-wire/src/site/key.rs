@@ -44,7 +44,7 @@ impl SiteKey {
         let mut key = Zeroizing::new([0; Self::BYTES]);
         match text.len() {
             HEX_DIGITS => decode(&HEXLOWER_PERMISSIVE, text, &mut key)
-                .map_err(|at| KeyTextError::Hex { position: at + 1 })?,
+                .map_err(|at| KeyTextError::Hex(at + 1))?,
             BASE64_CHARACTERS => {
                 decode(&BASE64, text, &mut key).map_err(|_| KeyTextError::Base64)?;
             }
@@ -159,28 +159,19 @@ pub enum KeyTextError {
         "it has 32 hexadecimal digits, which are 16 bytes; allowed: 64 digits, which are 32 bytes"
     )]
     HalfHex,
-    /// 64 characters, but not all hexadecimal.
-    #[error("it has the 64 characters of hexadecimal digits, but character {position} is none")]
-    Hex {
-        /// Position of the first other character, from 1.
-        position: usize,
-    },
-    /// A key's text with white space inside it.
+    /// 64 characters, of which the one at this position, from 1, is not hexadecimal.
+    #[error("it has the 64 characters of hexadecimal digits, but character {0} is none")]
+    Hex(usize),
+    /// A key's text with white space inside it, after so many characters.
     #[error(
-        "it has a space or the end of a line inside, after {position} characters; allowed: one line without spaces"
+        "it has a space or the end of a line inside, after {0} characters; allowed: one line without spaces"
     )]
-    InnerWhitespace {
-        /// Characters before it.
-        position: usize,
-    },
-    /// Another length than that of any form.
+    InnerWhitespace(usize),
+    /// Another length, in bytes, than that of any form.
     #[error(
-        "it has {found} bytes; allowed: 44 characters (Base64), 64 digits (hexadecimal) or exactly 32 bytes (raw)"
+        "it has {0} bytes; allowed: 44 characters (Base64), 64 digits (hexadecimal) or exactly 32 bytes (raw)"
     )]
-    Length {
-        /// Bytes found, without surrounding white space.
-        found: usize,
-    },
+    Length(usize),
     /// Base64 without the `=` at its end.
     #[error("it has 43 characters; allowed: the 44 of Base64, of which the last is `=`")]
     NoPadding,
@@ -216,11 +207,11 @@ impl KeyTextError {
                 Self::RawWithLineEnd
             }
             (_, Some(position)) if [HEX_DIGITS, BASE64_CHARACTERS].contains(&spaceless) => {
-                Self::InnerWhitespace { position }
+                Self::InnerWhitespace(position)
             }
             (SiteKey::BYTES, _) if text.iter().all(u8::is_ascii_hexdigit) => Self::HalfHex,
             (43, _) if is_text => Self::NoPadding,
-            (found, _) => Self::Length { found },
+            (found, _) => Self::Length(found),
         }
     }
 
@@ -230,7 +221,7 @@ impl KeyTextError {
             Self::Utf16 => {
                 "convert it: `iconv -f UTF-16 -t ASCII FILE > site.key`, or write it in PowerShell with `Out-File -Encoding ascii`"
             }
-            Self::InnerWhitespace { .. } => {
+            Self::InnerWhitespace(_) => {
                 "put the key on one line: `tr -d '[:space:]' < FILE > site.key`"
             }
             _ => {
@@ -354,8 +345,8 @@ mod tests {
     fn other_lengths_and_alphabets_are_refused() {
         let refused = |contents: &[u8]| SiteKey::parse(contents).unwrap_err();
         assert_eq!(refused(b" \n"), KeyTextError::Empty);
-        assert_eq!(refused(&[b'a'; 63]), KeyTextError::Length { found: 63 });
-        assert_eq!(refused(&[b'g'; 64]), KeyTextError::Hex { position: 1 });
+        assert_eq!(refused(&[b'a'; 63]), KeyTextError::Length(63));
+        assert_eq!(refused(&[b'g'; 64]), KeyTextError::Hex(1));
         assert_eq!(
             refused(b"AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHy-_"),
             KeyTextError::Base64
@@ -381,7 +372,7 @@ mod tests {
         let digits = hex(&COUNTING);
         let wrapped = format!("{}\n{}\n", &digits[..60], &digits[60..]);
         let wrapped = refused(wrapped.as_bytes());
-        assert_eq!(wrapped, KeyTextError::InnerWhitespace { position: 60 });
+        assert_eq!(wrapped, KeyTextError::InnerWhitespace(60));
         let half = refused(format!("{}\n", &digits[..32]).as_bytes());
         assert_eq!(half, KeyTextError::HalfHex);
         let unpadded = refused(&STANDARD.encode(COUNTING).as_bytes()[..43]);

@@ -138,7 +138,9 @@ pub enum KeyMismatch {
         owner: Option<String>,
     },
     /// The TLS library cannot use it.
-    #[error("its algorithm or size cannot be used for TLS; allowed: RSA of 2048 bits")]
+    #[error(
+        "it is damaged, or of an algorithm or size that TLS does not use; allowed: RSA of 2048 bits"
+    )]
     #[diagnostic(
         code("unusable-key"),
         help("make one with `openssl genrsa -out FILE.key 2048`, or with `engage-host init`")

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -19,13 +20,13 @@ const DATABASE: &str = r#"{"db":{"usrRcrd":{"deleteAll":1,"delete":[],"update":[
 "schedules":[{"days":["Mo"],"strtHr":0,"strtMn":0,"lngth":1439}],"holidays":[],"autoUnlock":[]}}"#;
 
 /// `API_Server` beside the site key, and the folder to move to.
-struct Move {
+pub(crate) struct Move {
     home: TempDir,
-    hash: String,
+    pub(crate) hash: String,
 }
 
 impl Move {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let home = tempfile::tempdir().unwrap();
         let served = home.path().join("API_Server/static/Device_Certificates");
         let work = home.path().join("openssl");
@@ -97,19 +98,25 @@ impl Move {
         fs_err::write(path, contents).unwrap();
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.home.path().join(name)
     }
 
     fn adopt(&self, more: &[&str]) -> Finished {
-        run(program()
+        run(&mut self.command(more))
+    }
+
+    pub(crate) fn command(&self, more: &[&str]) -> Command {
+        let mut command = program();
+        command
             .arg("adopt")
             .arg(self.path("API_Server"))
             .arg("--dir")
             .arg(self.path("new"))
             .arg("--site-key-file")
             .arg(self.path("site.key"))
-            .args(more))
+            .args(more);
+        command
     }
 
     fn check(&self) -> Finished {

@@ -38,6 +38,7 @@ mod log_messages;
 mod log_reader;
 mod logs;
 mod malformed;
+mod messages;
 mod output;
 mod passed_sockets;
 mod paths;

@@ -117,7 +117,10 @@ pub enum OpenError {
     #[error("failed to open device directory: `{}`", path.display())]
     #[diagnostic(
         code("device-directory-unusable"),
-        help("the user that runs engage-host needs to create, write and read files there")
+        help(
+            "{}; engage-host creates, writes and reads files there",
+            engage_wire::diagnostic::io_hint(source)
+        )
     )]
     Unusable {
         /// The file or directory.

@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 use super::error::AdoptError;
 use super::script::{OldAnnouncement, ScriptFacts};
 use crate::cli::output::Failure;
+use crate::config::BaseUrl;
 use engage_wire::limits::MAX_FILE_BYTES;
 use engage_wire::pki::issue::CertifiedIssuer;
 use engage_wire::pki::{
@@ -181,11 +182,13 @@ fn disagreements(scripts: &[Script], announcement: &OldAnnouncement) -> Vec<Stri
 /// configuration.
 fn split_url(url: &str) -> Option<(&str, &str)> {
     let host = url.find("://")? + "://".len();
-    let path = host + url[host..].find('/')?;
+    let path = host + url.get(host..)?.find('/')?;
     let (_, name) = url.rsplit_once('/')?;
     let is_plain = |it: char| it.is_ascii_alphanumeric() || "-._~:/[]%".contains(it);
     let is_der = Path::new(name).extension().is_some_and(|it| it == "der");
-    (is_der && url.chars().all(is_plain)).then_some((&url[..path], name))
+    let base_url = url.get(..path)?;
+    let is_base = base_url.parse::<BaseUrl>().is_ok();
+    (is_der && is_base && url.chars().all(is_plain)).then_some((base_url, name))
 }
 
 /// The file that a script names: as it is written, from the folder; or wherever a file of that

@@ -44,7 +44,9 @@ pub(super) enum DevicesError {
     #[error("records of {devices} device{} could not be read, and are missing above", if *devices == 1 { "" } else { "s" })]
     #[diagnostic(
         code("incomplete"),
-        help("the warnings name the files; the user that runs this command needs read permission")
+        help(
+            "the warnings before it name the files and the reasons; mend these, and run this again"
+        )
     )]
     Incomplete { devices: usize },
     /// `fs_err` has named the path.

@@ -66,7 +66,9 @@ pub enum LineProblem {
         first: usize,
     },
     /// Not a serial number.
-    #[error("does not start with a serial number; allowed: 16 or 32 hexadecimal digits")]
+    #[error(
+        "does not start with a serial number and a space; allowed: 16 or 32 hexadecimal digits, then the hash"
+    )]
     Serial,
 }
 

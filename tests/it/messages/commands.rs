@@ -1,0 +1,282 @@
+//! What commands say that cannot do what they are asked to.
+
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+use std::process::Command;
+
+use fs_err as fs;
+
+use super::{failure, failure_text};
+use crate::adopt::Move;
+use crate::harness::{Daemon, Installation, Key, SITE_KEY_HEX, program, run, shown, standard};
+
+fn command(arguments: &str) -> Command {
+    let mut command = program();
+    command.args(arguments.split_whitespace());
+    command
+}
+
+/// `arguments`, and the configuration of an installation.
+fn with_config(arguments: &str, installation: &Installation) -> Command {
+    let mut command = command(arguments);
+    command
+        .arg("--config")
+        .arg(installation.path("config.toml"));
+    command
+}
+
+#[test]
+fn devices() {
+    let installation = Installation::new(standard());
+    let mut told = failure(&mut with_config("devices", &installation));
+    fs::create_dir(installation.path("Engage_Data")).unwrap();
+    told += &failure(&mut with_config(
+        "devices show 0123456789abcdef",
+        &installation,
+    ));
+    installation.write("Engage_Data/0123456789ABCDEF/device.json", "{");
+    told += &failure(&mut with_config(
+        "devices show 0123456789abcdef",
+        &installation,
+    ));
+    let month = "Engage_Data/0123456789ABCDEF/audits-2026-11.jsonl";
+    fs::create_dir(installation.path(month)).unwrap();
+    let mut audits = with_config("devices audits", &installation);
+    told += &failure_text("incomplete", &mut audits, b"");
+    installation.set("[devices]", "directory = \"\"");
+    told += &failure(&mut with_config("devices", &installation));
+    let credential = || command("devices credential 0123456789ABCDEF");
+    told += &failure_text(
+        "not-a-serial-number",
+        &mut command("devices credential 10.0.0.1"),
+        b"x\n",
+    );
+    told += &failure_text("no-password", &mut credential(), b"\n");
+    told += &failure_text("password-too-long", &mut credential(), &[b'x'; 5000]);
+    let mut of_folder = Command::new("sh");
+    let named = credential();
+    of_folder
+        .args(["-c", "exec \"$@\" < /", "sh"])
+        .arg(named.get_program())
+        .args(named.get_args());
+    told += &failure_text("unusable-input", &mut of_folder, b"");
+    installation.write("db.json", r#"{"db":{"schedules":[1]}}"#);
+    let mut check = command("devices db check");
+    told += &failure_text(
+        "malformed-database",
+        check.arg(installation.path("db.json")),
+        b"",
+    );
+    insta::assert_snapshot!("devices", shown(&installation, &told));
+}
+
+#[test]
+fn doctor() {
+    let installation = Installation::new(standard());
+    let mut told = failure(&mut with_config("doctor", &installation));
+    told += &failure(&mut with_config(
+        "doctor https://10.44.68.128",
+        &installation,
+    ));
+    told += &failure(&mut with_config(
+        "doctor http://10.44.68.128/static",
+        &installation,
+    ));
+    told += &failure(&mut with_config(
+        "doctor http://10.44.68.128 --site Annex",
+        &installation,
+    ));
+    insta::assert_snapshot!("doctor", shown(&installation, &told));
+}
+
+#[test]
+fn reload_and_output() {
+    let installation = Installation::new(standard());
+    let socket = installation.path("reload.sock");
+    let reload = || {
+        let mut reload = command("reload --socket");
+        reload.arg(&socket);
+        reload
+    };
+    let mut told = failure(&mut reload());
+    let listener = UnixListener::bind(&socket).unwrap();
+    let closing = std::thread::spawn(move || drop(listener.accept()));
+    told += &failure(&mut reload());
+    closing.join().unwrap();
+    let mut full = Command::new("sh");
+    let check = with_config("check", &installation);
+    full.args(["-c", "exec \"$@\" > /dev/full", "sh"])
+        .arg(check.get_program())
+        .args(check.get_args());
+    told += &failure_text("output", &mut full, b"");
+    told += &failure(&mut with_config(
+        "check --as-user nobody-of-this-name",
+        &installation,
+    ));
+    insta::assert_snapshot!("reload_and_output", shown(&installation, &told));
+}
+
+#[test]
+fn init() {
+    let mut told = String::new();
+    let made = || {
+        let installation = Installation::new(standard());
+        fs::remove_dir_all(installation.path("pki")).unwrap();
+        fs::remove_dir_all(installation.path("static")).unwrap();
+        fs::remove_file(installation.path("config.toml")).unwrap();
+        let made = run(&mut init_in(&installation));
+        assert_eq!(made.code, Some(0), "{}", made.stderr_text());
+        installation
+    };
+    let mut refused = |spoil: &dyn Fn(&Installation)| {
+        let installation = made();
+        spoil(&installation);
+        told += &shown(&installation, &failure(&mut init_in(&installation)));
+    };
+    refused(&|it| it.remove("pki/partner_server.key"));
+    refused(&|it| it.remove("static/Device_Certificates/partner_CA.der"));
+    refused(&|it| {
+        remove_pairs(it, &["partner_server.pem", "partner_server.key"]);
+        remove_pairs(it, &["partner_intermediate.key", "partner_CA.key"]);
+        it.remove("static/Device_Certificates/partner_intermediate.der");
+    });
+    refused(&|it| {
+        remove_pairs(it, &["partner_server.pem", "partner_server.key"]);
+        it.write("pki/partner_intermediate.key", Key::Foreign.pem());
+    });
+    let installation = made();
+    installation.write("other.key", SITE_KEY_HEX);
+    let with_key = |installation: &Installation| {
+        let mut init = init_in(installation);
+        init.arg("--site-key-file")
+            .arg(installation.path("other.key"));
+        init
+    };
+    told += &shown(&installation, &failure(&mut with_key(&installation)));
+    let annex = "[[site]]\nname = \"Annex\"\nhosts = [\"annex\"]\nkey_file = \"pki/annex.key\"\n\
+                 certificate = \"static/Device_Certificates/partner_CA.der\"\n\n[[site]]";
+    installation.edit("[[site]]", annex);
+    told += &shown(&installation, &failure(&mut with_key(&installation)));
+    installation.remove("pki/site.key");
+    let mut serve = with_config("serve --init", &installation);
+    told += &shown(&installation, &failure_text("used-before", &mut serve, b""));
+    let empty = tempfile::tempdir().unwrap();
+    let mut long = init_at(empty.path());
+    for number in 0..60 {
+        long.arg("--host")
+            .arg(format!("door-{number}.a-rather-long-name.example.com"));
+    }
+    told += &failure(&mut long);
+    insta::assert_snapshot!("init", told);
+}
+
+fn remove_pairs(installation: &Installation, names: &[&str]) {
+    for name in names {
+        installation.remove(&format!("pki/{name}"));
+    }
+}
+
+fn init_in(installation: &Installation) -> Command {
+    let mut init = init_at(installation.folder());
+    init.args(["--host", "10.44.68.128"]);
+    init
+}
+
+fn init_at(folder: &Path) -> Command {
+    let mut init = command("init --dir");
+    init.arg(folder);
+    init
+}
+
+#[test]
+fn adopt() {
+    let mut told = String::new();
+    let mut refused = |spoil: &dyn Fn(&Move), more: &[&str]| {
+        let old = Move::new();
+        spoil(&old);
+        let text = failure(&mut old.command(more));
+        let home = old.path("");
+        told += &text
+            .replace(home.to_str().unwrap(), "[folder]/")
+            .replace(&old.hash, "[hash]");
+    };
+    let script = "API_Server/Example_Non_Secure_API_Server.py";
+    let secure = "API_Server/Example_Secure_API_TLS_Server.py";
+    refused(
+        &|old| {
+            for path in [script, secure] {
+                fs::remove_file(old.path(path)).unwrap();
+            }
+        },
+        &[],
+    );
+    refused(
+        &|old| {
+            for path in [script, secure] {
+                let text = fs::read_to_string(old.path(path)).unwrap();
+                fs::write(
+                    old.path(path),
+                    text.replace("http://10.44.68.128/static", "ftp://10.44.68.128/static"),
+                )
+                .unwrap();
+            }
+        },
+        &[],
+    );
+    let served = "API_Server/static/Device_Certificates";
+    refused(
+        &|old| fs::remove_file(old.path(&format!("{served}/partner_server.key"))).unwrap(),
+        &[],
+    );
+    refused(
+        &|old| {
+            fs::write(
+                old.path(&format!("{served}/partner_server.key")),
+                Key::Foreign.pem(),
+            )
+            .unwrap();
+        },
+        &[],
+    );
+    refused(
+        &|old| fs::write(old.path("site.key"), [b'9'; 64]).unwrap(),
+        &[],
+    );
+    refused(
+        &|old| {
+            fs::create_dir_all(old.path("new")).unwrap();
+            fs::write(old.path("new/config.toml"), "# mine").unwrap();
+        },
+        &[],
+    );
+    let old = Move::new();
+    let folder = old.path("API_Server");
+    let mut bare = command("adopt");
+    bare.arg(&folder).arg("--dir").arg(old.path("new"));
+    let mut inside = command("adopt");
+    inside.arg(&folder).arg("--dir").arg(folder.join("new"));
+    inside.arg("--site-key-file").arg(old.path("site.key"));
+    let text = failure(&mut bare) + &failure(&mut inside);
+    told += &text.replace(old.path("").to_str().unwrap(), "[folder]/");
+    insta::assert_snapshot!("adopt", told);
+}
+
+#[test]
+fn serve_where_another_serves() {
+    let installation = Installation::new(standard());
+    let daemon = Daemon::start(&installation);
+    let mut told = failure_text(
+        "device-directory-in-use",
+        &mut with_config("serve", &installation),
+        b"",
+    );
+    let id = daemon.id().to_string();
+    told = told.replace(&id, "[pid]");
+    installation.edit("127.0.0.1:0", "192.0.2.1:8080");
+    told += &failure_text(
+        "cannot-listen",
+        &mut with_config("serve", &installation),
+        b"",
+    );
+    insta::assert_snapshot!("serve", shown(&installation, &told));
+}

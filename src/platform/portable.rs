@@ -104,6 +104,11 @@ pub fn accept_ipv4_too(_socket: &tokio::net::TcpSocket) -> io::Result<()> {
     Ok(())
 }
 
+/// Cannot be done here.
+pub fn ignore_new_connections(_socket: &tokio::net::TcpListener) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
 /// Sends `bytes`; the end of the connection follows by itself.
 pub fn send_before_end(stream: &tokio::net::TcpStream, bytes: &[u8]) -> io::Result<usize> {
     stream.try_write(bytes)

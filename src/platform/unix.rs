@@ -3,6 +3,7 @@
 use std::fs::{Metadata, Permissions};
 use std::io::{self, BufRead, Read};
 use std::net::TcpListener;
+use std::os::fd::AsFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, chown};
 use std::path::Path;
 
@@ -14,6 +15,8 @@ use rustix::io::Errno;
 use rustix::net::sockopt;
 use rustix::process::{Resource, Rlimit, Signal, getegid, geteuid, getrlimit, setrlimit};
 use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
+#[cfg(target_os = "linux")]
+use socket2::{SockFilter, SockRef};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
 use zeroize::Zeroizing;
@@ -183,6 +186,33 @@ pub fn accepts_ipv4(socket: &TcpListener) -> bool {
 /// Lets an IPv6 socket take IPv4 too, whatever `net.ipv6.bindv6only` says.
 pub fn accept_ipv4_too(socket: &TcpSocket) -> io::Result<()> {
     Ok(sockopt::set_ipv6_v6only(socket, false)?)
+}
+
+/// Lets a socket that listens take no new connections, but those whose handshakes have begun: other
+/// clients hear nothing and try again a second later, when it is closed.
+#[cfg(target_os = "linux")]
+pub fn ignore_new_connections(socket: &impl AsFd) -> io::Result<()> {
+    // Classic BPF (linux/bpf_common.h). What it is given begins with the TCP header, whose 14th byte
+    // has SYN and ACK (RFC 9293 section 3.1): only a first segment has SYN alone.
+    const LOAD_BYTE: u16 = 0x30;
+    const AND: u16 = 0x54;
+    const JUMP_IF_EQUAL: u16 = 0x15;
+    const RETURN: u16 = 0x06;
+    const SYN: u32 = 0x02;
+    const ACK: u32 = 0x10;
+    SockRef::from(socket).attach_filter(&[
+        SockFilter::new(LOAD_BYTE, 0, 0, 13),
+        SockFilter::new(AND, 0, 0, SYN | ACK),
+        SockFilter::new(JUMP_IF_EQUAL, 0, 1, SYN),
+        SockFilter::new(RETURN, 0, 0, 0),
+        SockFilter::new(RETURN, 0, 0, u32::MAX),
+    ])
+}
+
+/// Cannot be done here.
+#[cfg(not(target_os = "linux"))]
+pub fn ignore_new_connections(_socket: &impl AsFd) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 /// Sends `bytes` in one segment with the end of the connection, where the system can be told that

@@ -3,24 +3,29 @@
 use std::future::poll_fn;
 use std::io;
 use std::net::{self, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
 use axum_server::{AddrListener, Address};
 use parking_lot::Mutex;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Duration, Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::shutdown::{Shutdown, UnreadToken};
-use super::sockets::BACKLOG;
+use super::sockets::{BACKLOG, ListeningSocket};
+use crate::platform::ignore_new_connections;
 
 /// Accepts until the daemon stops, and then what the kernel has accepted by that time: those
 /// clients may have sent their requests already, and closing the socket would reset them.
 pub(super) struct Listener {
     socket: Mutex<Socket>,
     local_address: SocketAddr,
+    is_passed: bool,
+    /// When the socket is closed.
+    closes_at: OnceLock<Instant>,
     shutdown: Shutdown,
     /// Places for accepted sockets: others wait in the kernel, where they take no descriptor.
     places: Arc<Semaphore>,
@@ -62,7 +67,7 @@ impl Listener {
     /// Takes a bound socket, and accepts while there is one of `places`. Must be called inside the
     /// runtime.
     pub(super) fn new(
-        socket: net::TcpListener,
+        ListeningSocket { socket, is_passed }: ListeningSocket,
         places: &Arc<Semaphore>,
         shutdown: &Shutdown,
     ) -> io::Result<Self> {
@@ -75,6 +80,8 @@ impl Listener {
                 listener: socket,
                 unread: shutdown.unread_token(),
             }),
+            is_passed,
+            closes_at: OnceLock::new(),
             shutdown: shutdown.clone(),
             places: Arc::clone(places),
         })
@@ -113,6 +120,22 @@ impl Listener {
         }
     }
 
+    /// Completes when a stop was asked for and handshakes that had begun have had time to end, where
+    /// the system can be told to begin no others: closing the socket resets what it has not accepted.
+    async fn stopped(&self) {
+        self.shutdown.stopping().cancelled().await;
+        let closes_at = *self.closes_at.get_or_init(|| match &*self.socket.lock() {
+            // Who accepts next from a socket that was passed is the next daemon.
+            Socket::Open { listener, .. }
+                if !self.is_passed && ignore_new_connections(listener).is_ok() =>
+            {
+                Instant::now() + LAST_HANDSHAKES
+            }
+            _ => Instant::now(),
+        });
+        sleep_until(closes_at).await;
+    }
+
     fn start_draining(&self) {
         let mut socket = self.socket.lock();
         *socket = match std::mem::replace(&mut *socket, Socket::Closed) {
@@ -149,7 +172,7 @@ impl AddrListener<Accepted, Tcp> for Listener {
         let accepted = tokio::select! {
             biased;
             accepted = poll_fn(|context| self.poll_accept(context)) => accepted,
-            () = stopping.cancelled() => {
+            () = self.stopped() => {
                 self.start_draining();
                 poll_fn(|context| self.poll_accept(context)).await
             }
@@ -174,3 +197,6 @@ fn registered(stream: net::TcpStream) -> io::Result<TcpStream> {
     stream.set_nonblocking(true)?;
     TcpStream::from_std(stream)
 }
+
+/// For the last segment of a handshake over bad Wi-Fi.
+const LAST_HANDSHAKES: Duration = Duration::from_millis(200);

@@ -13,7 +13,6 @@ mod sockets;
 mod stream;
 
 use std::io;
-use std::net;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,6 +38,7 @@ use stream::{RefusedHeads, Timeouts};
 
 pub(crate) use admit::ConnectionGuard;
 pub use descriptors::Descriptors;
+use sockets::ListeningSocket;
 pub use sockets::{BindError, Sockets, SocketsError};
 
 /// The three listeners, while they serve.
@@ -127,7 +127,7 @@ fn open(
 }
 
 fn open_admin(
-    socket: net::TcpListener,
+    socket: ListeningSocket,
     acceptor: &AdminAcceptor,
     shutdown: &Shutdown,
 ) -> io::Result<Server<Tcp>> {

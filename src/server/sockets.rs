@@ -16,10 +16,18 @@ use engage_wire::diagnostic::one_line;
 /// All listening sockets. Connections queue in the kernel until the server accepts them.
 #[derive(Debug)]
 pub struct Sockets {
-    pub(crate) http: TcpListener,
-    pub(crate) https: TcpListener,
-    pub(crate) admin: Option<TcpListener>,
+    pub(crate) http: ListeningSocket,
+    pub(crate) https: ListeningSocket,
+    pub(crate) admin: Option<ListeningSocket>,
     pub(crate) descriptors: Descriptors,
+}
+
+/// A socket that listens.
+#[derive(Debug)]
+pub(crate) struct ListeningSocket {
+    pub(super) socket: TcpListener,
+    /// Whether it outlives this process, which a service manager passed it to.
+    pub(super) is_passed: bool,
 }
 
 impl Sockets {
@@ -28,14 +36,18 @@ impl Sockets {
     pub fn bind(config: &Config) -> Result<Self, SocketsError> {
         let descriptors = Descriptors::raise()?;
         let PassedSockets { http, https, admin } = PassedSockets::take(config)?;
-        let or_bound = |passed: Option<TcpListener>, name, address| {
-            passed.map_or_else(|| listen(name, address), Ok)
+        let passed = |socket| ListeningSocket {
+            socket,
+            is_passed: true,
+        };
+        let or_bound = |socket: Option<TcpListener>, name, address| {
+            socket.map_or_else(|| listen(name, address), |socket| Ok(passed(socket)))
         };
         Ok(Self {
             http: or_bound(http, "http", config.http.listen)?,
             https: or_bound(https, "https", config.https.listen)?,
             admin: match config.admin.listen {
-                _ if admin.is_some() => admin,
+                _ if admin.is_some() => admin.map(passed),
                 AdminListen::Default => listen("admin", AdminListen::DEFAULT_ADDRESS.into())
                     .inspect_err(|error| warn!("no admin listener: {}", one_line(error)))
                     .ok(),
@@ -48,7 +60,7 @@ impl Sockets {
 
     /// The plain listener's real address.
     pub fn http_address(&self) -> io::Result<SocketAddr> {
-        self.http.local_addr()
+        self.http.socket.local_addr()
     }
 }
 
@@ -130,7 +142,7 @@ impl BindError {
     }
 }
 
-fn listen(listener: &'static str, address: SocketAddr) -> Result<TcpListener, BindError> {
+fn listen(listener: &'static str, address: SocketAddr) -> Result<ListeningSocket, BindError> {
     let bind = || {
         let socket = if address.is_ipv4() {
             TcpSocket::new_v4()
@@ -150,7 +162,13 @@ fn listen(listener: &'static str, address: SocketAddr) -> Result<TcpListener, Bi
         socket.bind(address)?;
         socket.listen(BACKLOG)?.into_std()
     };
-    bind().map_err(|source| BindError::new(listener, address, source))
+    match bind() {
+        Ok(socket) => Ok(ListeningSocket {
+            socket,
+            is_passed: false,
+        }),
+        Err(source) => Err(BindError::new(listener, address, source)),
+    }
 }
 
 /// Connections that may wait to be accepted: after a power cut a whole building calls at once.

@@ -1,7 +1,7 @@
 //! How the daemon ends, and what keeps it from starting.
 
-use std::io::Write;
-use std::net::TcpStream;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
 
 use crate::harness::{
     Daemon, Installation, connect, get, read_answer, standard, tls_connect, trusting,
@@ -119,3 +119,43 @@ fn what_was_accepted_and_sent_before_a_stop_is_answered() {
     let (code, log) = daemon.finish();
     assert_eq!(code, Some(0), "{log}");
 }
+
+/// A client that connects until it is refused: how many of its connections were reset.
+fn resets(address: SocketAddr) -> usize {
+    let mut resets = 0;
+    loop {
+        let Ok(mut stream) = TcpStream::connect(address) else {
+            return resets;
+        };
+        let mut answer = Vec::new();
+        let asked = stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        let read = asked.and_then(|()| stream.read_to_end(&mut answer));
+        resets += usize::from(read.is_err() && answer.is_empty());
+    }
+}
+
+#[test]
+fn who_connects_during_a_stop_is_answered_or_refused_and_never_reset() {
+    let installation = Installation::new(standard());
+    let mut found = 0;
+    for _ in 0..STOPS {
+        let daemon = Daemon::start(&installation);
+        let http = daemon.http;
+        let clients: Vec<_> = (0..8)
+            .map(|_| std::thread::spawn(move || resets(http)))
+            .collect();
+        for _ in 0..20 {
+            assert_eq!(get(http, "/").status(), 404);
+        }
+        daemon.terminate();
+        found += clients
+            .into_iter()
+            .map(|it| it.join().unwrap())
+            .sum::<usize>();
+        assert_eq!(daemon.finish().0, Some(0));
+    }
+    assert_eq!(found, 0);
+}
+
+/// Closed at once, the socket resets somebody in about a third of them.
+const STOPS: usize = 30;

@@ -189,18 +189,70 @@ fn tls_get_behind(daemon: &Daemon, header: &[u8]) -> Response {
     Response::parse(&read_to_end(&mut stream))
 }
 
+/// Version 2 with any family and any addresses.
+fn header_v2_of(command: u8, family: u8, addresses: &[u8]) -> Vec<u8> {
+    let mut header = b"\r\n\r\n\0\r\nQUIT\n".to_vec();
+    header.extend([0x20 | command, family]);
+    header.extend(u16::try_from(addresses.len()).unwrap().to_be_bytes());
+    header.extend(addresses);
+    header
+}
+
+/// Headers that name nobody, although some of them hold addresses, and whether they say that the
+/// balancer itself calls.
+fn headers_without_a_caller() -> Vec<(Vec<u8>, bool)> {
+    let inside = [10, 44, 1, 7, 10, 0, 0, 1, 0xc0, 0, 0, 80];
+    let long = "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff";
+    vec![
+        (b"PROXY UNKNOWN\r\n".to_vec(), false),
+        (
+            b"PROXY UNKNOWN 10.44.1.7 10.0.0.1 49152 80\r\n".to_vec(),
+            false,
+        ),
+        (
+            format!("PROXY UNKNOWN {long} {long} 65535 65535\r\n").into_bytes(),
+            false,
+        ),
+        // Unspecified, with and without what could be addresses, and a Unix socket.
+        (header_v2_of(1, 0x00, &[]), false),
+        (header_v2_of(1, 0x00, &inside), false),
+        (header_v2_of(1, 0x31, &[0; 216]), false),
+        // LOCAL, whatever else it says.
+        (header_v2_of(0, 0x00, &[]), true),
+        (header_v2_of(0, 0x00, &inside), true),
+        (header_v2_of(0, 0x11, &inside), true),
+        (header_v2(0, [10, 45, 0, 1], 7), true),
+    ]
+}
+
 #[test]
-fn the_balancers_own_connections_are_known_by_its_address() {
-    let mut daemon = behind_balancer();
-    for header in [
-        b"PROXY UNKNOWN\r\n".to_vec(),
-        header_v2(0, [10, 45, 0, 1], 7),
-    ] {
-        let sent = [header, request()].concat();
-        let said = said_to(connect_from(BALANCER, daemon.http), &sent);
-        assert_eq!(Response::parse(&said).status(), 200);
+fn a_balancer_that_names_nobody_is_held_against_the_list_itself() {
+    for (allow, is_balancer_inside) in [("10.44.0.0/16", false), ("127.0.0.2", true)] {
+        let mut daemon = Daemon::start(&installation(&format!(
+            "proxy_protocol_from = [\"127.0.0.2\"]\nallow = [\"{allow}\"]"
+        )));
+        for (header, is_own) in headers_without_a_caller() {
+            let is_answered = is_own || is_balancer_inside;
+            let sent = [header.clone(), request()].concat();
+            let said = said_to(connect_from(BALANCER, daemon.http), &sent);
+            let status = Response::parse(&said).status();
+            assert_eq!(status, if is_answered { 200 } else { 401 }, "{header:?}");
+            let sent = [header.clone(), client_hello()].concat();
+            let mut stream = connect_from(BALANCER, daemon.https);
+            stream.write_all(&sent).unwrap();
+            // A handshake begins, or it is closed without a byte.
+            let is_handshake = matches!(stream.read(&mut [0]), Ok(1));
+            assert_eq!(is_handshake, is_answered, "{header:?}");
+        }
+        daemon.wait_for_count("peer=127.0.0.2:", 10);
+        daemon.terminate();
+        // No address in such a header is anybody's.
+        let (_, log) = daemon.finish();
+        assert!(
+            !log.contains("10.44.1.7") && !log.contains("10.45.0.1"),
+            "{log}"
+        );
     }
-    daemon.wait_for_count("peer=127.0.0.2:", 2);
 }
 
 #[test]

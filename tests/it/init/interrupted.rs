@@ -1,38 +1,99 @@
 //! `init` that is killed: what it leaves, and what the next one makes of it.
 
-use std::time::{Duration, Instant};
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use super::{check, command, files, init, stderr};
+use super::{check, command, files, init, mode, stderr};
 
-/// The unit tests of `init` end it after each single step; here it is the kernel that does.
+/// Killed at each of its steps in turn: every one of them, staging a file or giving it its name, ends
+/// with an `fsync`.
 #[test]
 fn a_killed_run_is_completed_by_the_next_and_nothing_hidden_stays() {
-    for visible in 1..=8 {
+    let tools = tempfile::tempdir().unwrap();
+    let library = killing_library(tools.path());
+    let mut killed = 0;
+    loop {
         let home = tempfile::tempdir().unwrap();
         let dir = home.path().to_str().unwrap();
-        let mut child = command(&["init", "--dir", dir, "--host", "127.0.0.1"])
-            .stdout(std::process::Stdio::null())
-            .spawn()
+        let ended = command(&["init", "--dir", dir, "--host", "127.0.0.1"])
+            .env("LD_PRELOAD", &library)
+            .env("FSYNCS", killed.to_string())
+            .output()
             .unwrap();
-        // Watches without a pause: all is written within a millisecond.
-        let deadline = Instant::now() + Duration::from_mins(1);
-        while files_so_far(home.path()) < visible
-            && child.try_wait().unwrap().is_none()
-            && Instant::now() < deadline
-        {}
-        child.kill().unwrap();
-        child.wait().unwrap();
+        if ended.status.success() {
+            break;
+        }
+        assert_eq!(ended.status.signal(), Some(9), "{}", stderr(&ended));
+        killed += 1;
+        assert_keys_are_private(home.path());
+        let before = files(home.path());
         let completed = init(home.path(), &["--host", "127.0.0.1"]);
         assert!(
             completed.status.success(),
-            "{visible}: {}",
+            "{killed}: {}",
             stderr(&completed)
         );
-        let names: Vec<_> = files(home.path()).into_keys().collect();
-        assert_eq!(names.len(), 8, "{visible}: {names:?}");
-        assert!(check(home.path()).status.success(), "{visible}");
+        let after = files(home.path());
+        assert_eq!(after.len(), 8, "{killed}: {:?}", after.keys());
+        assert!(
+            !after.keys().any(|name| is_hidden(name)),
+            "{:?}",
+            after.keys()
+        );
+        // What had its name may be in use already.
+        for (name, contents) in before.iter().filter(|(name, _)| !is_hidden(name)) {
+            assert_eq!(after.get(name), Some(contents), "{killed}: {name}");
+        }
+        assert_keys_are_private(home.path());
+        let checked = check(home.path());
+        assert!(checked.status.success(), "{killed}: {}", stderr(&checked));
+    }
+    // Eight files, each staged and published, file and folder.
+    assert!(killed >= 24, "{killed}");
+}
+
+fn is_hidden(name: &str) -> bool {
+    Path::new(name)
+        .file_name()
+        .is_some_and(|name| name.to_string_lossy().starts_with('.'))
+}
+
+fn assert_keys_are_private(home: &Path) {
+    for (name, _) in files(home).iter().filter(|(name, _)| name.contains(".key")) {
+        assert_eq!(mode(&home.join(name)), 0o600, "{name}");
     }
 }
+
+/// Kills a program in the place of one of its calls of `fsync`, after as many as `FSYNCS` says.
+fn killing_library(folder: &Path) -> PathBuf {
+    let (source, library) = (folder.join("kill.c"), folder.join("kill.so"));
+    fs_err::write(&source, KILL).unwrap();
+    let mut compiler = Command::new("cc");
+    compiler
+        .args(["-shared", "-fPIC", "-o"])
+        .arg(&library)
+        .arg(&source);
+    let compiled = crate::harness::run(&mut compiler);
+    assert_eq!(compiled.code, Some(0), "{}", compiled.stderr_text());
+    library
+}
+
+const KILL: &str = r#"
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+int fsync(int file) {
+    static int left = -1;
+    if (left < 0)
+        left = atoi(getenv("FSYNCS"));
+    if (left-- == 0)
+        raise(SIGKILL);
+    return syscall(SYS_fsync, file);
+}
+"#;
 
 #[test]
 fn what_an_earlier_version_left_hidden_is_removed() {
@@ -44,18 +105,4 @@ fn what_an_earlier_version_left_hidden_is_removed() {
     assert!(init(home.path(), &[]).status.success());
     assert!(!copy.exists());
     assert!(other.exists());
-}
-
-/// Counts entries that may vanish meanwhile.
-fn files_so_far(folder: &std::path::Path) -> usize {
-    let Ok(entries) = std::fs::read_dir(folder) else {
-        return 0;
-    };
-    entries
-        .filter_map(Result::ok)
-        .map(|entry| match entry.file_type() {
-            Ok(kind) if kind.is_dir() => files_so_far(&entry.path()),
-            _ => usize::from(!entry.file_name().to_string_lossy().starts_with('.')),
-        })
-        .sum()
 }

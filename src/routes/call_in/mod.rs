@@ -215,7 +215,13 @@ impl CallIn {
                 one_line(error)
             );
         }
-        ApiError::StorageUnavailable
+        match error {
+            // Counted as a limit: the store is well.
+            StoreError::TooManyDevices { .. } | StoreError::TooManyNewDevices { .. } => {
+                ApiError::LimitReached(NEW_DEVICES)
+            }
+            _ => ApiError::StorageUnavailable,
+        }
     }
 }
 
@@ -229,3 +235,6 @@ fn status(appended: AppendOutcome) -> StatusCode {
 
 /// Its key in `[limits]`, and its label in metrics.
 const BODY_MEMORY: &str = "body_memory_bytes";
+
+/// In metrics, the limit of devices that nobody knows yet (docs/CALL-IN.md).
+const NEW_DEVICES: &str = "new_devices";

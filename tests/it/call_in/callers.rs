@@ -1,14 +1,15 @@
 //! Who may call, on which listener, and what a caller is filed under.
 
 use std::io::Write;
+use std::net::TcpStream;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::{AUDIT, DEVICE, NO_DATABASE, of_device};
 use crate::harness::{
-    Daemon, Host, Response, connect_from, get, get_from, ledger, program, read_to_end, request,
-    run_with_input, wire_text,
+    Daemon, Host, Response, connect_from, get, get_from, ledger, program, read_answer, read_to_end,
+    request, run_with_input, wire_text,
 };
 
 const ANNOUNCEMENT: &str = "/swordfish/lock/certificates/current";
@@ -265,4 +266,69 @@ fn without_credentials_that_can_be_used_nobody_calls_in_and_certificates_are_ser
     host.installation.write("credentials", good);
     host.daemon.wait_for("reloaded: new connections");
     assert_eq!(status_of(&host, &login), 200);
+}
+
+/// A connection that a balancer passes on for a caller.
+fn passed_on(host: &Host, caller: &str) -> TcpStream {
+    let mut stream = connect_from([127, 0, 0, 2], host.daemon.http);
+    write!(stream, "PROXY TCP4 {caller} 10.0.0.1 49152 80\r\n").unwrap();
+    stream
+}
+
+/// Delivers an audit for a serial number that anybody can make up.
+fn deliver(stream: &mut TcpStream, serial: u32, headers: &str) -> u16 {
+    let target = format!("{AUDIT}?sn={serial:016X}");
+    let call = request("POST", &target, headers, batch(serial).as_bytes());
+    stream.write_all(&call).unwrap();
+    read_answer(stream).status()
+}
+
+/// A daemon behind a balancer at 127.0.0.2.
+fn behind_balancer(devices: &str) -> Host {
+    let installation = Host::installation(devices);
+    installation.set("[access]", "proxy_protocol_from = [\"127.0.0.2\"]");
+    installation.write("credentials", credential(DEVICE, PASSWORD));
+    let daemon = Daemon::start(&installation);
+    Host {
+        installation,
+        daemon,
+    }
+}
+
+#[test]
+fn who_makes_up_serial_numbers_is_stopped_and_keeps_nobody_else_out() {
+    let mut host = behind_balancer("");
+    let mut stranger = passed_on(&host, "10.66.0.1");
+    for serial in 0..500 {
+        assert_eq!(deliver(&mut stranger, serial, ""), 201, "{serial}");
+    }
+    for serial in 500..520 {
+        assert_eq!(deliver(&mut stranger, serial, ""), 503, "{serial}");
+    }
+    // Neither those whom it brought before, nor others.
+    assert_eq!(deliver(&mut stranger, 7, ""), 202);
+    let mut other = passed_on(&host, "10.66.0.2");
+    assert_eq!(deliver(&mut other, 500, ""), 201);
+    let line = host
+        .daemon
+        .wait_for("one of too many new ones from 10.66.0.1");
+    assert!(line.contains("allowed: 500 new devices an hour"), "{line}");
+    let labels = [("limit", "new_devices")];
+    host.daemon.wait_for_metric("refusals_total", &labels, 20);
+    assert_eq!(host.readiness().status(), 200);
+}
+
+#[test]
+fn with_credentials_a_stranger_takes_no_place_at_all() {
+    let host = behind_balancer("credentials_file = \"credentials\"");
+    let mut stranger = passed_on(&host, "10.66.0.1");
+    for serial in 0..600 {
+        assert_eq!(deliver(&mut stranger, serial, ""), 401, "{serial}");
+    }
+    let mut genuine = passed_on(&host, "10.66.0.1");
+    let call = request("POST", AUDIT, &basic(DEVICE, PASSWORD), batch(1).as_bytes());
+    genuine.write_all(&call).unwrap();
+    assert_eq!(read_answer(&mut genuine).status(), 201);
+    assert_eq!(host.audits(DEVICE).len(), 1);
+    assert!(!host.path("0000000000000007").exists());
 }

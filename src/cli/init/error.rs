@@ -81,6 +81,17 @@ pub(in crate::cli) enum InitError {
         server: PathBuf,
         source: Box<ChainError>,
     },
+    #[error("`{argument}` is not what `{}` says: {found}", path.display())]
+    #[diagnostic(
+        code("contradicted"),
+        help("what exists is never changed: {hint}, or leave the argument away")
+    )]
+    Contradicted {
+        argument: String,
+        path: PathBuf,
+        found: String,
+        hint: &'static str,
+    },
     #[error(
         "site key `{}` exists and is another key than the given `{}`",
         existing.display(),

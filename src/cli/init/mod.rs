@@ -6,6 +6,7 @@
 
 pub(super) mod certificates;
 mod clock;
+mod contradicted;
 mod error;
 mod hosts;
 mod interrupted;
@@ -36,7 +37,7 @@ use template::Template;
 
 /// Make the keys, certificates and configuration that are missing.
 ///
-/// Never overwrites: what exists is kept and listed. To renew the server certificate, move it and
+/// Never overwrites: what exists is kept and listed, and an argument that it contradicts is refused. To renew the server certificate, move it and
 /// its key away and run this again; devices keep the root that they have.
 #[derive(Args, Debug)]
 #[command(
@@ -122,6 +123,9 @@ impl InitRequest<'_> {
         let completed = interrupted.complete()?;
         let existing = layout::existing(layout.files())?;
         let plan = self.plan(&layout, &config, new_config)?;
+        if plan.server.is_none() {
+            self.refuse_other_certificate(&layout)?;
+        }
         if self.only_unused && !plan.files.is_empty() && !interrupted.had_staged(&plan.files) {
             used::refuse_used(&layout, &config, &plan.files)?;
         }
@@ -182,6 +186,7 @@ impl InitRequest<'_> {
     fn load_or_new_config(&self, path: PathBuf) -> Result<(Config, Option<NewFile>), Failure> {
         if layout::exists(&path)? {
             let config = Config::load(&path)?;
+            self.refuse_other_addresses(&config)?;
             return Ok((self.listen.apply(config), None));
         }
         let text = Template::for_host(self.listen, self.hosts.first()).text();

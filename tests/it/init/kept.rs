@@ -6,7 +6,7 @@ use super::{INTERMEDIATE, ROOT, SERVER, SERVER_KEY, check, files, fresh, init, s
 fn a_second_run_changes_no_byte_and_says_what_exists() {
     let home = fresh();
     let before = files(home.path());
-    let again = init(home.path(), &["--host", "192.0.2.1", "--days", "9"]);
+    let again = init(home.path(), &["--host", "127.0.0.1"]);
     let text = stdout(&again);
     assert!(again.status.success(), "{}", stderr(&again));
     assert_eq!(files(home.path()), before);

@@ -177,3 +177,43 @@ fn a_disk_that_fills_up_midway_leaves_no_file_behind() {
         "once there is room"
     );
 }
+
+#[test]
+fn an_argument_that_what_exists_contradicts_is_not_passed_over() {
+    let home = fresh();
+    let before = files(home.path());
+    for (arguments, found) in [
+        (
+            ["--http", "127.0.0.1:8080"],
+            "`[http] listen` is 0.0.0.0:80",
+        ),
+        (
+            ["--https", "127.0.0.1:8443"],
+            "`[https] listen` is 0.0.0.0:443",
+        ),
+        (["--host", "192.0.2.9"], "it is for 127.0.0.1"),
+        (["--days", "30"], "it is valid for 3650 days"),
+    ] {
+        let refused = init(home.path(), &arguments);
+        assert_eq!(refused.status.code(), Some(1), "{arguments:?}");
+        let said = stderr(&refused);
+        let argument = format!("error: `{}` is not what `", arguments.join(" "));
+        assert!(said.starts_with(&argument), "{said}");
+        assert!(said.contains(found), "{said}");
+        assert!(
+            said.contains("hint: what exists is never changed: "),
+            "{said}"
+        );
+    }
+    // The same arguments again are none.
+    let same = [
+        "--host",
+        "127.0.0.1",
+        "--http",
+        "0.0.0.0:80",
+        "--days",
+        "3650",
+    ];
+    assert!(init(home.path(), &same).status.success());
+    assert_eq!(files(home.path()), before);
+}

@@ -45,10 +45,15 @@ fn warnings(app: &App, now: Timestamp) -> Vec<String> {
     let credentials = credentials.flat_map(|it| it.authenticator.credential_problems());
     let store = store(app).map(|store| store.warnings()).unwrap_or_default();
     let store = store.iter().map(ToString::to_string);
+    let call_in = app.call_in.as_ref();
+    let delivery = call_in.and_then(|it| it.delivery_problem.lock().clone());
+    let delivery =
+        delivery.map(|why| format!("audits and alerts are stored but not delivered: {why}"));
     expired
         .chain(bad_sites)
         .chain(credentials)
         .chain(store)
+        .chain(delivery)
         .collect()
 }
 

@@ -15,7 +15,7 @@ use tracing::{error, info};
 use crate::config::{Config, DevicesConfig, WebhookConfig};
 use crate::platform::is_writable_dir;
 use crate::publication::CurrentPublication;
-use crate::routes::{Authenticator, BodyMemory, CallIn};
+use crate::routes::{Authenticator, BodyMemory, CallIn, DeliveryProblem};
 use crate::telemetry::{DeliveryMetrics, LogThrottle};
 use crate::webhook::{self, Receiver, WebhookError};
 use engage_store::{
@@ -53,6 +53,8 @@ pub(super) struct Recording {
 pub(super) struct Delivery {
     webhook: WebhookConfig,
     store: StoreHandle,
+    /// Where it is told why nothing is delivered.
+    problem: DeliveryProblem,
 }
 
 /// Delivers until `end` completes, and saves how far it came; without a webhook, just waits.
@@ -61,13 +63,18 @@ pub(super) async fn deliver(
     metrics: DeliveryMetrics,
     end: impl Future<Output = ()>,
 ) {
-    let Some(Delivery { webhook, store }) = delivery else {
+    let Some(Delivery {
+        webhook,
+        store,
+        problem,
+    }) = delivery
+    else {
         return end.await;
     };
     let mut end = pin!(end);
     let begin = async {
         store.opened().await;
-        load_receiver(&webhook).await
+        load_receiver(&webhook, &problem).await
     };
     tokio::select! {
         receiver = begin => webhook::run(receiver, Arc::new(store.clone()), metrics, end).await,
@@ -77,10 +84,12 @@ pub(super) async fn deliver(
 
 /// Tries again until the receiver's secret and certificates can be used: what devices deliver is
 /// stored meanwhile.
-async fn load_receiver(webhook: &WebhookConfig) -> Receiver {
+async fn load_receiver(webhook: &WebhookConfig, problem: &DeliveryProblem) -> Receiver {
     let mut logged = String::new();
     loop {
-        let error = match Receiver::load(webhook) {
+        let loaded = Receiver::load(webhook);
+        *problem.lock() = loaded.as_ref().err().map(causes);
+        let error = match loaded {
             Ok(receiver) => return receiver,
             Err(error) => one_line(&error),
         };
@@ -112,6 +121,7 @@ pub(super) fn open(
     };
     let store = open_in_background(root, *keep_audits)?;
     let webhook = config.webhook.clone();
+    let problem = DeliveryProblem::default();
     let call_in = CallIn {
         store: Arc::new(store.clone()),
         window: config.devices.call_in_window(),
@@ -125,10 +135,15 @@ pub(super) fn open(
         certificate_fetches: Arc::default(),
         published: published.clone(),
         failures: LogThrottle::default(),
+        delivery_problem: Arc::clone(&problem),
     };
     Ok(Recording {
         fetches: Some((store.clone(), root.to_owned())),
-        delivery: webhook.map(|webhook| Delivery { webhook, store }),
+        delivery: webhook.map(|webhook| Delivery {
+            webhook,
+            store,
+            problem,
+        }),
         call_in: Some(Arc::new(call_in)),
     })
 }

@@ -19,7 +19,7 @@ use crate::telemetry::Metrics;
 use engage_wire::paths;
 use error::ApiError;
 
-pub use call_in::{Authenticator, BodyMemory, CallIn};
+pub use call_in::{Authenticator, BodyMemory, CallIn, DeliveryProblem};
 pub use layers::{DeviceService, device_service};
 
 /// What the routes answer from, and where they leave their traces.

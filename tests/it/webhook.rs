@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -138,6 +138,33 @@ fn host(receiver: SocketAddr) -> Host {
     Host {
         installation,
         daemon,
+    }
+}
+
+#[test]
+fn a_secret_that_cannot_be_used_is_in_the_health_until_it_can() {
+    let installation = Host::installation("");
+    installation.set(
+        "[webhook]",
+        "url = \"http://127.0.0.1:9/hook\"\nsecret_file = \"hook.secret\"",
+    );
+    installation.write("hook.secret", "short");
+    let daemon = Daemon::start(&installation);
+    let mut host = Host {
+        installation,
+        daemon,
+    };
+    host.daemon
+        .wait_for("audits and alerts are stored but not delivered until this is mended");
+    let health = host.readiness();
+    assert_eq!(health.status(), 200);
+    let text = String::from_utf8(health.body).unwrap();
+    let expected = "warning: audits and alerts are stored but not delivered: webhook secret_file";
+    assert!(text.contains(expected), "{text}");
+    host.installation.write("hook.secret", SECRET);
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while host.readiness().body != b"ready\n" {
+        assert!(Instant::now() < deadline, "still not ready");
     }
 }
 

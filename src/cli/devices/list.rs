@@ -31,6 +31,9 @@ impl List {
             let text = format!("no device has called yet: `{directory}` holds no device");
             eprint_note("note", text);
         }
+        for stray in reader.warnings().map_err(DevicesError::from)? {
+            eprint_note("warning", stray);
+        }
         let mut records = Vec::with_capacity(devices.len());
         let mut exit_code = ExitCode::SUCCESS;
         for device in devices {

@@ -11,6 +11,8 @@ mod login_throttle;
 use std::error::Error;
 use std::sync::Arc;
 
+use parking_lot::Mutex;
+
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::State;
@@ -60,7 +62,12 @@ pub struct CallIn {
     pub published: CurrentPublication,
     /// Failures of the store that have been logged.
     pub failures: LogThrottle,
+    /// Why what is stored is not delivered, if that is known.
+    pub delivery_problem: DeliveryProblem,
 }
+
+/// Why stored events cannot be delivered, for `/readyz`.
+pub type DeliveryProblem = Arc<Mutex<Option<String>>>;
 
 /// An answer, and whose call it answers.
 type Answer = (Extension<DeviceId>, Result<Response, ApiError>);

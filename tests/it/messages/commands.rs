@@ -35,6 +35,10 @@ fn devices() {
         &installation,
     ));
     installation.write("Engage_Data/0123456789ABCDEF/device.json", "{");
+    installation.write("Engage_Data/FEDCBA9876543210.json", "{}");
+    fs::create_dir(installation.path("Engage_Data/fedcba9876543210")).unwrap();
+    let listed = run(&mut with_config("devices", &installation));
+    told += &listed.stderr_text();
     told += &failure(&mut with_config(
         "devices show 0123456789abcdef",
         &installation,

@@ -174,25 +174,34 @@ pub(super) fn existing(root: &Path) -> io::Result<Vec<DeviceId>> {
 /// Directories that nobody reads: made for a device under another spelling of its name, or for
 /// something that is no device.
 pub(super) fn strays(root: &Path) -> io::Result<Vec<StoreWarning>> {
-    let names = match directories(root) {
+    let entries = match entries(root) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        names => names?,
+        entries => entries?,
     };
-    let strays = names
+    let is_ours = |name: &str| device_of(name).is_some() || name == QUARANTINE;
+    let strays = entries
         .iter()
-        .filter(|name| device_of(name).is_none() && *name != QUARANTINE && !name.starts_with('.'))
+        .filter(|(name, is_folder)| !(*is_folder && is_ours(name) || name.starts_with('.')))
         .take(MAX_STRAYS)
-        .map(|name| StoreWarning::Stray(stray(&root.join(name), name)));
+        .map(|(name, is_folder)| StoreWarning::Stray(stray(&root.join(name), name, *is_folder)));
     Ok(strays.collect())
 }
 
-fn stray(path: &Path, name: &str) -> String {
-    let device = name
-        .parse()
-        .ok()
-        .or_else(|| SerialNumber::parse(name).map(DeviceId::Serial));
+fn stray(path: &Path, name: &str, is_folder: bool) -> String {
+    let of_device = |name: &str| {
+        let device = name.parse().ok();
+        device.or_else(|| SerialNumber::parse(name).map(DeviceId::Serial))
+    };
+    let name_of_file = name.split_once('.').map_or(name, |(before, _)| before);
+    let device = of_device(if is_folder { name } else { name_of_file });
     let path = path.display();
     match device {
+        Some(device) if !is_folder => format!(
+            "file `{path}` is not read; a database for this device is `{device}/db.json`: move it there"
+        ),
+        None if !is_folder => {
+            format!("file `{path}` is not read; what concerns a device lies in a folder of its own")
+        }
         Some(device) => format!(
             "folder `{path}` is not read; the folder of this device is `{device}`: rename it, or move its db.json there"
         ),
@@ -203,16 +212,24 @@ fn stray(path: &Path, name: &str) -> String {
 }
 
 fn directories(root: &Path) -> io::Result<Vec<String>> {
-    let mut names = Vec::new();
+    let folders = entries(root)?.into_iter();
+    Ok(folders
+        .filter_map(|(name, is_folder)| is_folder.then_some(name))
+        .collect())
+}
+
+/// Names, and which of them are folders. One that has gone meanwhile is none.
+fn entries(root: &Path) -> io::Result<Vec<(String, bool)>> {
+    let mut entries = Vec::new();
     for entry in fs_err::read_dir(root)? {
         let entry = entry?;
-        // One that has gone meanwhile is none.
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            names.push(entry.file_name().to_string_lossy().into_owned());
+        if let Ok(kind) = entry.file_type() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            entries.push((name, kind.is_dir()));
         }
     }
-    names.sort();
-    Ok(names)
+    entries.sort();
+    Ok(entries)
 }
 
 /// Only the canonical name is a device's.
@@ -242,13 +259,22 @@ mod tests {
         ] {
             fs_err::create_dir(root.path().join(name)).unwrap();
         }
+        for name in ["0123456789abcdef.json", "zz.txt", ".clock"] {
+            fs_err::write(root.path().join(name), "").unwrap();
+        }
         assert_eq!(existing(root.path()).unwrap().len(), 2);
-        let told: Vec<_> = strays(root.path())
+        let mut told: Vec<_> = strays(root.path())
             .unwrap()
             .iter()
             .map(ToString::to_string)
             .collect();
-        assert_eq!(told.len(), 3, "{told:?}");
+        assert_eq!(told.len(), 5, "{told:?}");
+        let database = told.remove(0);
+        assert!(
+            database.ends_with("is `0123456789ABCDEF/db.json`: move it there"),
+            "{database}"
+        );
+        assert!(told[3].contains("zz.txt` is not read"), "{told:?}");
         assert!(
             told[0].contains("this device is `0123456789ABCDEF`"),
             "{}",

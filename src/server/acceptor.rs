@@ -9,7 +9,9 @@ use tower_http::add_extension::AddExtension;
 
 use super::admit::{Admission, Admitted};
 use super::listener::Accepted;
-use super::stream::{ClientStream, Downloads, RefusedHeads, RequestHeads, Timeouts, client_stream};
+use super::stream::{
+    ClientStream, Downloads, Intercepted, RefusedHeads, RequestHeads, Timeouts, client_stream,
+};
 use crate::connection::{Connection, ConnectionState, ListenerKind, Phase};
 
 /// What an acceptor makes of a socket and a service.
@@ -28,7 +30,7 @@ pub(super) struct PlainAcceptor {
 }
 
 impl<S: Send + 'static> Accept<Accepted, S> for PlainAcceptor {
-    type Stream = Downloads<RequestHeads<ClientStream>>;
+    type Stream = Downloads<Intercepted<ClientStream, RequestHeads>>;
     type Service = WithConnection<S>;
     type Future = Accepting<Self::Stream, S>;
 
@@ -50,7 +52,8 @@ impl<S: Send + 'static> Accept<Accepted, S> for PlainAcceptor {
             } = admitted.map_err(|_| refused())?;
             let state = Arc::new(ConnectionState::new(Phase::ReadingHead));
             let stream = client_stream(socket, prefix, unread, &state, &timeouts);
-            let stream = RequestHeads::new(stream, Arc::clone(&state), refused_heads, peer);
+            let heads = RequestHeads::new(Arc::clone(&state), refused_heads, peer);
+            let stream = Intercepted::new(stream, heads);
             let stream = Downloads::new(stream, Arc::clone(&state));
             let connection = Connection {
                 listener: LISTENER,

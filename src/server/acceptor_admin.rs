@@ -17,7 +17,7 @@ use tracing::warn;
 use super::acceptor::refused;
 use super::admit::{ConnectionLimits, ConnectionPermit};
 use super::listener::Accepted;
-use super::stream::{Timeouts, WriteDeadline};
+use super::stream::{Intercepted, Timeouts, WriteDeadline};
 use crate::config::Limits;
 use crate::telemetry::{LogThrottle, Metrics};
 
@@ -84,7 +84,7 @@ impl AdminAcceptor {
 }
 
 impl<S> Accept<Accepted, S> for AdminAcceptor {
-    type Stream = WriteDeadline<TcpStream>;
+    type Stream = Intercepted<TcpStream, WriteDeadline>;
     type Service = AddExtension<S, Arc<AdminConnection>>;
     type Future = Ready<io::Result<(Self::Stream, Self::Service)>>;
 
@@ -98,7 +98,8 @@ impl<S> Accept<Accepted, S> for AdminAcceptor {
             _place: accepted.place,
             _open: accepted.open,
         };
-        let stream = WriteDeadline::new(accepted.socket, Arc::clone(&self.timeouts));
+        let deadline = WriteDeadline::new(Arc::clone(&self.timeouts));
+        let stream = Intercepted::new(accepted.socket, deadline);
         ready(Ok((
             stream,
             AddExtension::new(service, Arc::new(connection)),

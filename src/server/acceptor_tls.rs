@@ -15,8 +15,8 @@ use super::acceptor::{Accepting, WithConnection, refused};
 use super::admit::{Admission, Admitted, Rejection};
 use super::listener::Accepted;
 use super::stream::{
-    Capture, ClientStream, Downloads, HandshakeCapture, RefusedHeads, RequestHeads, Timeouts,
-    client_stream,
+    Capture, ClientStream, Downloads, HandshakeCapture, Intercepted, RefusedHeads, RequestHeads,
+    Timeouts, client_stream,
 };
 use crate::connection::{Connection, ConnectionState, ListenerKind, Phase, TlsSession};
 use crate::routes::App;
@@ -35,7 +35,7 @@ pub(super) struct TlsAcceptor {
 }
 
 impl<S: Send + 'static> Accept<Accepted, S> for TlsAcceptor {
-    type Stream = Downloads<RequestHeads<TlsStream<HandshakeCapture<ClientStream>>>>;
+    type Stream = Downloads<Intercepted<TlsStream<CapturedStream>, RequestHeads>>;
     type Service = WithConnection<S>;
     type Future = Accepting<Self::Stream, S>;
 
@@ -47,19 +47,22 @@ impl<S: Send + 'static> Accept<Accepted, S> for TlsAcceptor {
             let (stream, connection) = acceptor.shake_hands(admitted).await?;
             let state = Arc::clone(&connection.state);
             let refused_heads = Arc::clone(&acceptor.refused_heads);
-            let stream =
-                RequestHeads::new(stream, Arc::clone(&state), refused_heads, connection.peer);
+            let heads = RequestHeads::new(Arc::clone(&state), refused_heads, connection.peer);
+            let stream = Intercepted::new(stream, heads);
             let stream = Downloads::new(stream, state);
             Ok((stream, AddExtension::new(service, Arc::new(connection))))
         })
     }
 }
 
+/// What is shaken hands over.
+type CapturedStream = Intercepted<ClientStream, HandshakeCapture>;
+
 impl TlsAcceptor {
     async fn shake_hands(
         &self,
         admitted: Admitted,
-    ) -> io::Result<(TlsStream<HandshakeCapture<ClientStream>>, Connection)> {
+    ) -> io::Result<(TlsStream<CapturedStream>, Connection)> {
         let started = Instant::now();
         let published = &self.app.published;
         if published.current().identity().is_err() {
@@ -86,9 +89,8 @@ impl TlsAcceptor {
             state,
             _guard: Some(guard),
         };
-        let stream = tls::accept(HandshakeCapture::start(stream), |hello| {
-            published.select_identity(peer, hello)
-        });
+        let stream = Intercepted::new(stream, HandshakeCapture::start());
+        let stream = tls::accept(stream, |hello| published.select_identity(peer, hello));
         let mut stream = match stream.await {
             Ok(stream) => stream,
             Err((error, stream)) => {
@@ -97,7 +99,7 @@ impl TlsAcceptor {
             }
         };
         let (capturing, session) = stream.get_mut();
-        drop(capturing.finish());
+        drop(capturing.by.finish());
         let version = version_name(session);
         connection.tls = Some(TlsSession { version });
         connection.state.enter(Phase::ReadingHead);
@@ -111,7 +113,7 @@ impl TlsAcceptor {
         &self,
         connection: &Connection,
         error: &io::Error,
-        stream: Option<HandshakeCapture<ClientStream>>,
+        stream: Option<CapturedStream>,
     ) {
         let Ok(identity) = self.app.published.current().identity().cloned() else {
             return;
@@ -124,7 +126,7 @@ impl TlsAcceptor {
                 &Capture::default(),
             );
         };
-        let capture = stream.finish();
+        let capture = stream.by.finish();
         self.explain(connection, identity.capabilities(), error, &capture);
         if capture.sent == 0 && error.kind() == io::ErrorKind::InvalidData {
             // The client may be gone, and learns nothing then.

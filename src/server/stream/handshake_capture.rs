@@ -1,19 +1,14 @@
 //! What went over a connection before its handshake was done, to explain a failure.
 
 use std::io;
-use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-
+use super::intercept::Intercept;
 use crate::tls::hello::HELLO_BYTES;
 
 /// Keeps the first bytes received and counts those sent, until [`Self::finish`].
 #[derive(Debug)]
-pub(in crate::server) struct HandshakeCapture<S> {
-    stream: S,
-    capture: Option<Box<Capture>>,
-}
+pub(in crate::server) struct HandshakeCapture(Option<Box<Capture>>);
 
 /// The beginning of a connection.
 #[derive(Debug, Default)]
@@ -24,26 +19,14 @@ pub(in crate::server) struct Capture {
     pub(in crate::server) sent: usize,
 }
 
-impl<S> HandshakeCapture<S> {
-    pub(in crate::server) fn start(stream: S) -> Self {
-        Self {
-            stream,
-            capture: Some(Box::default()),
-        }
+impl HandshakeCapture {
+    pub(in crate::server) fn start() -> Self {
+        Self(Some(Box::default()))
     }
 
     /// Ends the capture and hands it over.
     pub(in crate::server) fn finish(&mut self) -> Capture {
-        self.capture
-            .take()
-            .map(|capture| *capture)
-            .unwrap_or_default()
-    }
-
-    fn note_sent(&mut self, written: &Poll<io::Result<usize>>) {
-        if let (Some(capture), Poll::Ready(Ok(written))) = (&mut self.capture, written) {
-            capture.sent += written;
-        }
+        self.0.take().map(|capture| *capture).unwrap_or_default()
     }
 }
 
@@ -55,51 +38,28 @@ impl Capture {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for HandshakeCapture<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
+impl Intercept for HandshakeCapture {
+    fn read(
+        &mut self,
+        read: Poll<io::Result<()>>,
+        received: &mut [u8],
+        _: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
-        let filled = buffer.filled().len();
-        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
-        if let Some(capture) = &mut self.capture {
-            capture.receive(&buffer.filled()[filled..]);
+        if let Some(capture) = &mut self.0 {
+            capture.receive(received);
         }
         read
     }
-}
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for HandshakeCapture<S> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
+    fn written(
+        &mut self,
+        written: Poll<io::Result<usize>>,
+        _: &[u8],
+        _: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.note_sent(&written);
+        if let (Some(capture), Poll::Ready(Ok(sent))) = (&mut self.0, &written) {
+            capture.sent += sent;
+        }
         written
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
-        self.note_sent(&written);
-        written
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }

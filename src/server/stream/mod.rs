@@ -3,7 +3,8 @@
 mod corked;
 mod downloads;
 mod handshake_capture;
-mod prefixed;
+mod intercept;
+mod prefix;
 mod query;
 mod read_deadline;
 mod refused_heads;
@@ -23,7 +24,8 @@ use crate::server::shutdown::UnreadToken;
 use corked::Corked;
 pub(super) use downloads::Downloads;
 pub(super) use handshake_capture::{Capture, HandshakeCapture};
-use prefixed::Prefixed;
+pub(super) use intercept::Intercepted;
+use prefix::Prefix;
 use read_deadline::ReadDeadline;
 pub(super) use refused_heads::RefusedHeads;
 pub(super) use request_heads::RequestHeads;
@@ -32,7 +34,10 @@ use unread::Unread;
 pub(super) use write_deadline::WriteDeadline;
 
 /// An admitted connection whose every wait ends.
-pub(super) type ClientStream = Unread<ReadDeadline<WriteDeadline<Prefixed<Corked>>>>;
+pub(super) type ClientStream = Intercepted<
+    Intercepted<Intercepted<Intercepted<Corked, Prefix>, WriteDeadline>, ReadDeadline>,
+    Unread,
+>;
 
 /// Wraps an admitted socket; `prefix` has been read from it and comes first.
 pub(super) fn client_stream(
@@ -43,8 +48,9 @@ pub(super) fn client_stream(
     timeouts: &Arc<Timeouts>,
 ) -> ClientStream {
     let stream = Corked::new(socket, Arc::clone(state));
-    let stream = Prefixed::new(prefix, stream);
-    let stream = WriteDeadline::new(stream, Arc::clone(timeouts));
-    let stream = ReadDeadline::new(stream, Arc::clone(state), Arc::clone(timeouts));
-    Unread::new(stream, unread, Arc::clone(state))
+    let stream = Intercepted::new(stream, Prefix(prefix));
+    let stream = Intercepted::new(stream, WriteDeadline::new(Arc::clone(timeouts)));
+    let read_deadline = ReadDeadline::new(Arc::clone(state), Arc::clone(timeouts));
+    let stream = Intercepted::new(stream, read_deadline);
+    Intercepted::new(stream, Unread::new(unread, Arc::clone(state)))
 }

@@ -29,15 +29,23 @@ impl QueryFilter {
             *self = method.map_or(Self::Ended, |_| Self::Path);
             target = &mut target[method.map_or(0, |method| method.len())..];
         }
-        for byte in target {
-            match (&*self, *byte) {
-                (Self::Ended | Self::Expected, _) => return,
-                (_, b' ' | b'\r' | b'\n') => *self = Self::Ended,
-                (Self::Path, b'?') => *self = Self::Parameters,
-                (Self::Parameters, byte_in_query) if !is_taken(byte_in_query) => {
-                    *byte = REPLACEMENT;
-                }
-                _ => {}
+        if matches!(self, Self::Path) {
+            let end = target.iter().position(|byte| b"? \r\n".contains(byte));
+            let Some(end) = end else { return };
+            *self = match target[end] {
+                b'?' => Self::Parameters,
+                _ => Self::Ended,
+            };
+            target = &mut target[end + 1..];
+        }
+        if matches!(self, Self::Parameters) {
+            let end = target.iter().position(|byte| b" \r\n".contains(byte));
+            let query = target.iter_mut().take(end.unwrap_or(usize::MAX));
+            for byte in query.filter(|byte| !is_taken(**byte)) {
+                *byte = REPLACEMENT;
+            }
+            if end.is_some() {
+                *self = Self::Ended;
             }
         }
     }

@@ -5,38 +5,39 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
+use super::intercept::Intercept;
 use super::timeouts::{Timeouts, poll_timer};
 use crate::config::Limits;
 use crate::connection::{ConnectionState, Phase};
 
 /// Ends a connection that does not send what it is waited for: each [`Phase`] has its deadline.
+///
+/// The clock is read once each time that the client is waited for, and not at each byte.
 #[derive(Debug)]
-pub(in crate::server) struct ReadDeadline<S> {
-    stream: S,
+pub(in crate::server) struct ReadDeadline {
     state: Arc<ConnectionState>,
     timeouts: Arc<Timeouts>,
-    seen: Phase,
-    /// When the phase that was last seen began.
+    /// The phase in which the client was last waited for; `None` once it has begun another head.
+    seen: Option<Phase>,
+    /// When that began.
     since: Instant,
-    last_read: Instant,
+    /// When more of a body was first waited for; `None` once it has been read.
+    body_since: Option<Instant>,
     timer: Option<Pin<Box<Sleep>>>,
     /// The client has not taken its answer, which has its own deadline: it is not idle.
     is_writing: bool,
 }
 
-impl<S> ReadDeadline<S> {
-    pub(super) fn new(stream: S, state: Arc<ConnectionState>, timeouts: Arc<Timeouts>) -> Self {
-        let now = Instant::now();
+impl ReadDeadline {
+    pub(super) fn new(state: Arc<ConnectionState>, timeouts: Arc<Timeouts>) -> Self {
         Self {
-            stream,
-            seen: state.phase(),
             state,
             timeouts,
-            since: now,
-            last_read: now,
+            seen: None,
+            since: Instant::now(),
+            body_since: None,
             timer: None,
             is_writing: false,
         }
@@ -45,8 +46,10 @@ impl<S> ReadDeadline<S> {
     /// The moment at which the current phase has waited long enough for the client.
     fn deadline(&mut self) -> Instant {
         let phase = self.state.phase();
-        if phase != self.seen {
-            self.enter(phase);
+        if self.seen != Some(phase) {
+            self.seen = Some(phase);
+            self.since = Instant::now();
+            self.body_since = Some(self.since);
         }
         let Limits {
             tls_handshake,
@@ -59,15 +62,12 @@ impl<S> ReadDeadline<S> {
         match phase {
             Phase::Handshake => self.since + tls_handshake,
             Phase::ReadingHead => self.since + request_head,
-            Phase::Request => (self.since + body_total).min(self.last_read + body_idle),
+            Phase::Request => {
+                let body_since = self.body_since.get_or_insert_with(Instant::now);
+                (self.since + body_total).min(*body_since + body_idle)
+            }
             Phase::Idle | Phase::Closing => self.since + keep_alive_idle,
         }
-    }
-
-    fn enter(&mut self, phase: Phase) {
-        self.seen = phase;
-        self.since = Instant::now();
-        self.last_read = self.since;
     }
 
     /// The first byte after an answer begins the next request's head.
@@ -75,15 +75,15 @@ impl<S> ReadDeadline<S> {
         match self.state.phase() {
             Phase::Idle | Phase::Closing => {
                 self.state.enter(Phase::ReadingHead);
-                self.enter(Phase::ReadingHead);
+                self.seen = None;
             }
-            Phase::Request => self.last_read = Instant::now(),
+            Phase::Request => self.body_since = None,
             Phase::Handshake | Phase::ReadingHead => {}
         }
     }
 
     fn missed(&self) -> io::Error {
-        let (limit, what) = match self.seen {
+        let (limit, what) = match self.state.phase() {
             Phase::Handshake => ("tls_handshake_seconds", "the TLS handshake did not finish"),
             Phase::ReadingHead => ("request_head_seconds", "the request head did not arrive"),
             Phase::Request => ("body_idle_seconds", "the request body did not arrive"),
@@ -95,61 +95,31 @@ impl<S> ReadDeadline<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for ReadDeadline<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
+impl Intercept for ReadDeadline {
+    fn read(
+        &mut self,
+        read: Poll<io::Result<()>>,
+        received: &mut [u8],
         context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let this = &mut *self;
-        let filled = buffer.filled().len();
-        match Pin::new(&mut this.stream).poll_read(context, buffer) {
-            Poll::Ready(read) => {
-                if buffer.filled().len() > filled {
-                    this.note_received();
-                }
-                Poll::Ready(read)
-            }
-            Poll::Pending if this.is_writing => Poll::Pending,
-            Poll::Pending => {
-                let deadline = this.deadline();
-                ready!(poll_timer(&mut this.timer, deadline, context));
-                Poll::Ready(Err(this.missed()))
-            }
+        if !received.is_empty() {
+            self.note_received();
         }
+        if read.is_ready() || self.is_writing {
+            return read;
+        }
+        let deadline = self.deadline();
+        ready!(poll_timer(&mut self.timer, deadline, context));
+        Poll::Ready(Err(self.missed()))
     }
-}
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for ReadDeadline<S> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
+    fn written(
+        &mut self,
+        written: Poll<io::Result<usize>>,
+        _: &[u8],
+        _: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
         self.is_writing = written.is_pending();
         written
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
-        self.is_writing = written.is_pending();
-        written
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }

@@ -3,12 +3,10 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-
+use super::intercept::Intercept;
 use super::query::QueryFilter;
 use super::refused_heads::RefusedHeads;
 use crate::connection::{ConnectionState, Phase};
@@ -18,8 +16,7 @@ use crate::connection::{ConnectionState, Phase};
 /// hyper answers a head that it cannot parse by itself, with 400, 414 or 431, and ends the
 /// connection: no layer above learns of it. Here it is seen as an answer to a head that is still
 /// being read.
-pub(in crate::server) struct RequestHeads<S> {
-    stream: S,
+pub(in crate::server) struct RequestHeads {
     state: Arc<ConnectionState>,
     refused: Arc<RefusedHeads>,
     peer: SocketAddr,
@@ -33,15 +30,13 @@ struct Beginning {
     length: usize,
 }
 
-impl<S> RequestHeads<S> {
+impl RequestHeads {
     pub(in crate::server) fn new(
-        stream: S,
         state: Arc<ConnectionState>,
         refused: Arc<RefusedHeads>,
         peer: SocketAddr,
     ) -> Self {
         Self {
-            stream,
             state,
             refused,
             peer,
@@ -86,53 +81,26 @@ impl Beginning {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for RequestHeads<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
+impl Intercept for RequestHeads {
+    fn read(
+        &mut self,
+        read: Poll<io::Result<()>>,
+        received: &mut [u8],
+        _: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
-        let filled = buffer.filled().len();
-        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
-        self.received(&mut buffer.filled_mut()[filled..]);
+        self.received(received);
         read
     }
-}
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for RequestHeads<S> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
+    fn written(
+        &mut self,
+        written: Poll<io::Result<usize>>,
         bytes: &[u8],
+        _: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
         if written.is_ready() {
             self.sending(bytes);
         }
         written
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
-        if written.is_ready() {
-            self.sending(slices.first().map_or(&[], |first| &**first));
-        }
-        written
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }

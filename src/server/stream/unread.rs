@@ -6,17 +6,16 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::sleep;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
+use super::intercept::Intercept;
 use crate::connection::{ConnectionState, Phase};
 use crate::server::shutdown::UnreadToken;
 
 /// Keeps a stop waiting until the first request has been read, or until it is known that the
 /// client has sent nothing: a handshake that has begun is waited for, a silent client is not.
-pub(in crate::server) struct Unread<S> {
-    stream: S,
+pub(in crate::server) struct Unread {
     state: Arc<ConnectionState>,
     waiting: Option<Waiting>,
 }
@@ -28,8 +27,8 @@ struct Waiting {
     stopped: Pin<Box<dyn Future<Output = ()> + Send>>,
 }
 
-impl<S> Unread<S> {
-    pub(super) fn new(stream: S, token: UnreadToken, state: Arc<ConnectionState>) -> Self {
+impl Unread {
+    pub(super) fn new(token: UnreadToken, state: Arc<ConnectionState>) -> Self {
         let UnreadToken { token, stopping } = token;
         let stopped = Box::pin(async move {
             stopping.cancelled_owned().await;
@@ -37,7 +36,6 @@ impl<S> Unread<S> {
             sleep(Duration::from_millis(1)).await;
         });
         Self {
-            stream,
             state,
             waiting: Some(Waiting {
                 _token: token,
@@ -48,13 +46,13 @@ impl<S> Unread<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Unread<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
+impl Intercept for Unread {
+    fn read(
+        &mut self,
+        read: Poll<io::Result<()>>,
+        _: &mut [u8],
         context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
         let phase = self.state.phase();
         if let Some(waiting) = &mut self.waiting {
             let is_over = match read {
@@ -73,35 +71,5 @@ impl<S: AsyncRead + Unpin> AsyncRead for Unread<S> {
             }
         }
         read
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Unread<S> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }

@@ -5,23 +5,21 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
+use super::intercept::Intercept;
 use super::timeouts::{Timeouts, poll_timer};
 
 /// Ends a connection whose client has not taken any more of its answer for `stalled_write`.
 #[derive(Debug)]
-pub(in crate::server) struct WriteDeadline<S> {
-    stream: S,
+pub(in crate::server) struct WriteDeadline {
     timeouts: Arc<Timeouts>,
     timer: Option<Pin<Box<Sleep>>>,
 }
 
-impl<S> WriteDeadline<S> {
-    pub(in crate::server) fn new(stream: S, timeouts: Arc<Timeouts>) -> Self {
+impl WriteDeadline {
+    pub(in crate::server) fn new(timeouts: Arc<Timeouts>) -> Self {
         Self {
-            stream,
             timeouts,
             timer: None,
         }
@@ -48,46 +46,21 @@ impl<S> WriteDeadline<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for WriteDeadline<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
+impl Intercept for WriteDeadline {
+    fn written(
+        &mut self,
+        written: Poll<io::Result<usize>>,
+        _: &[u8],
         context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<usize>> {
+        self.bounded(written, context)
+    }
+
+    fn flushed(
+        &mut self,
+        flushed: Poll<io::Result<()>>,
+        context: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for WriteDeadline<S> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.bounded(written, context)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
-        self.bounded(written, context)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let flushed = Pin::new(&mut self.stream).poll_flush(context);
         self.bounded(flushed, context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let ended = Pin::new(&mut self.stream).poll_shutdown(context);
-        self.bounded(ended, context)
     }
 }

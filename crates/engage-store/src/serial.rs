@@ -1,11 +1,13 @@
 //! Device serial numbers.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use base64::Engine;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use data_encoding::{HEXLOWER_PERMISSIVE, HEXUPPER};
+use percent_encoding::percent_decode_str;
 
 /// A device's serial number: 8 bytes (short) or 16 bytes (long). Displayed as upper-case hex.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -31,19 +33,13 @@ impl SerialNumber {
     /// Reads Base64 of the bytes, Base64 of their hexadecimal text, or that text itself.
     ///
     /// "SN parameter is Base64 encoded" does not say of what. A `+` that was not percent-encoded
-    /// arrives as such, `%2B`, `%2F` and `%3D` are undone.
+    /// arrives as such.
     pub fn parse(text: &str) -> Option<Self> {
         if text.len() > MAX_TEXT {
             return None;
         }
-        let text = text
-            .replace("%2B", "+")
-            .replace("%2b", "+")
-            .replace("%2F", "/")
-            .replace("%2f", "/")
-            .replace("%3D", "=")
-            .replace("%3d", "=");
-        Self::from_hex(text.as_bytes()).or_else(|| {
+        let text = Cow::from(percent_decode_str(text));
+        Self::from_hex(&text).or_else(|| {
             let bytes = LENIENT_BASE64.decode(&text).ok()?;
             Self::from_hex(&bytes).or_else(|| Self::from_bytes(&bytes))
         })

@@ -22,12 +22,10 @@ use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 use tower::ServiceExt;
 
-use engage_host::adoption::AnnouncementFetches;
 use engage_host::config::Config;
 use engage_host::connection::{Connection, ListenerKind};
 use engage_host::publication::{CurrentPublication, Publication, validate};
 use engage_host::routes::{App, DeviceService, device_service};
-use engage_host::telemetry::Metrics;
 use engage_wire::clock;
 use engage_wire::paths::ANNOUNCEMENT;
 use engage_wire::pki::{ServerChain, load_certificate_chain, load_certificate_der};
@@ -123,13 +121,8 @@ fn publish(config: &Config) -> Publication {
 }
 
 fn service_of(folder: &TempDir) -> DeviceService {
-    device_service(&Arc::new(App {
-        published: CurrentPublication::new(publish(&config(folder.path()))),
-        metrics: Arc::new(Metrics::new()),
-        announcement_fetches: AnnouncementFetches::default(),
-        certificate_fetches: Arc::default(),
-        call_in: None,
-    }))
+    let published = CurrentPublication::new(publish(&config(folder.path())));
+    device_service(&Arc::new(App::new(published, None)))
 }
 
 fn answer(runtime: &Runtime, service: &DeviceService, path: &str) -> StatusCode {

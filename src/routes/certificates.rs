@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::extract::{Request, State};
 use axum::response::Response;
-use http::Method;
+use http::{HeaderValue, Method};
 use jiff::Timestamp;
 
 use super::call_in::BasicCredentials;
@@ -34,7 +34,7 @@ pub(super) async fn announcement(
         app.announcement_fetches.fetched_in_clear(peer);
     }
     app.metrics.announced(connection.listener);
-    Ok(with_type(JSON, site.announcement.body().into()))
+    Ok(with_type(&JSON, site.announcement.body().into()))
 }
 
 /// `GET /static/Device_Certificates/<name>.der`: the bytes that were hashed.
@@ -60,7 +60,7 @@ pub(super) async fn certificate(
             },
         });
     }
-    Ok(with_type("application/octet-stream", der.into()))
+    Ok(with_type(&OCTETS, der.into()))
 }
 
 /// Who it is as it says, which nobody has proven.
@@ -69,3 +69,5 @@ fn fetcher(request: &Request, peer: IpAddr) -> DeviceId {
     let user_name = login.as_ref().map(|login| login.user_name.as_str());
     DeviceId::from_caller(user_name, request.uri().query(), peer)
 }
+
+static OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream");

@@ -65,7 +65,7 @@ impl ApiError {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let (status, body) = self.parts();
-        let mut response = with_type(JSON, Body::from(body));
+        let mut response = with_type(&JSON, Body::from(body));
         *response.status_mut() = status;
         match self {
             Self::Unauthorized => {
@@ -87,13 +87,14 @@ impl IntoResponse for ApiError {
 }
 
 /// 200 with a body of `content_type`.
-pub(super) fn with_type(content_type: &'static str, body: Body) -> Response {
+pub(super) fn with_type(content_type: &HeaderValue, body: Body) -> Response {
     let mut response = Response::new(body);
     // hyper keeps the map for the next request's head, as long as the connection is idle: no more
     // room than for this header and the length.
     *response.headers_mut() = HeaderMap::with_capacity(2);
-    let content_type = HeaderValue::from_static(content_type);
-    response.headers_mut().insert(CONTENT_TYPE, content_type);
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, content_type.clone());
     response
 }
 

@@ -23,7 +23,7 @@ use super::error::{ApiError, RefusedBy};
 use super::route::Route;
 use super::{App, router};
 use crate::connection::Connection;
-use crate::telemetry::{AccessEvent, Metrics};
+use crate::telemetry::AccessEvent;
 use engage_store::DeviceId;
 
 /// What both device listeners serve.
@@ -37,7 +37,7 @@ pub type DeviceService =
 /// is refused, which only the routes with a body can do (`call_in::body`).
 pub fn device_service(app: &Arc<App>) -> DeviceService {
     ServiceBuilder::new()
-        .layer(AccessLogLayer::new(app))
+        .layer(AccessLogLayer(Arc::clone(app)))
         .layer(CatchPanicLayer::custom(panic_response as PanicResponse))
         .layer(ValidateRequestHeaderLayer::custom(AllowList))
         .service(router(app))
@@ -67,26 +67,14 @@ fn panic_response(_: Box<dyn Any + Send>) -> Response {
 
 /// Counts and logs every request, and tells the connection's socket where requests begin and end.
 #[derive(Clone)]
-struct AccessLogLayer {
-    metrics: Arc<Metrics>,
-    answers_call_ins: bool,
-}
-
-impl AccessLogLayer {
-    fn new(app: &App) -> Self {
-        Self {
-            metrics: Arc::clone(&app.metrics),
-            answers_call_ins: app.call_in.is_some(),
-        }
-    }
-}
+struct AccessLogLayer(Arc<App>);
 
 impl<S> Layer<S> for AccessLogLayer {
     type Service = AccessLog<S>;
 
     fn layer(&self, inner: S) -> AccessLog<S> {
         AccessLog {
-            layer: self.clone(),
+            app: Arc::clone(&self.0),
             inner,
         }
     }
@@ -95,7 +83,7 @@ impl<S> Layer<S> for AccessLogLayer {
 /// The service of [`AccessLogLayer`].
 #[derive(Clone)]
 pub struct AccessLog<S> {
-    layer: AccessLogLayer,
+    app: Arc<App>,
     inner: S,
 }
 
@@ -113,7 +101,7 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let started = Started::from_request(&request, &self.layer);
+        let started = Started::from_request(&request, &self.app);
         Answering {
             inner: self.inner.call(request),
             started,
@@ -150,7 +138,7 @@ where
 /// What is remembered of a request until it is answered.
 struct Started {
     connection: Arc<Connection>,
-    metrics: Arc<Metrics>,
+    app: Arc<App>,
     route: Route,
     method: Method,
     uri: Uri,
@@ -160,13 +148,13 @@ struct Started {
 
 impl Started {
     /// Nothing for a request that came on no connection, as in benchmarks.
-    fn from_request<B>(request: &Request<B>, layer: &AccessLogLayer) -> Option<Self> {
+    fn from_request<B>(request: &Request<B>, app: &Arc<App>) -> Option<Self> {
         let connection = request.extensions().get::<Arc<Connection>>()?;
         connection.state.request_started();
         Some(Self {
             connection: Arc::clone(connection),
-            metrics: Arc::clone(&layer.metrics),
-            route: Route::from_path(request.uri().path(), layer.answers_call_ins),
+            app: Arc::clone(app),
+            route: Route::from_path(request.uri().path(), app.call_in.is_some()),
             method: request.method().clone(),
             uri: request.uri().clone(),
             keep_alive: keeps_alive(request.version(), request.headers()),
@@ -177,7 +165,7 @@ impl Started {
     fn answered<R: HttpBody>(self, response: &http::Response<R>) {
         let Self {
             connection,
-            metrics,
+            app,
             route,
             method,
             uri,
@@ -186,10 +174,10 @@ impl Started {
         } = self;
         connection.state.response_ready(keep_alive);
         if let Some(RefusedBy(limit)) = response.extensions().get() {
-            metrics.refused(connection.listener, limit);
+            app.metrics.refused(connection.listener, limit);
         }
         let access = AccessEvent {
-            route: route.name(),
+            route: app.metrics_of(route),
             connection: &connection,
             method: &method,
             uri: &uri,
@@ -198,7 +186,7 @@ impl Started {
             size_bytes: response.body().size_hint().exact(),
             duration: at.elapsed(),
         };
-        metrics.answered(&access);
+        app.metrics.answered(&access);
         access.log();
     }
 }

@@ -11,13 +11,14 @@ use std::sync::Arc;
 use axum::Router;
 use axum::routing::{get, post, put};
 use http::uri::Authority;
-use http::{HeaderMap, Uri, header};
+use http::{HeaderMap, HeaderValue, Uri, header};
 
 use crate::adoption::{AnnouncementFetches, CertificateFetches};
 use crate::publication::CurrentPublication;
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, RouteMetrics};
 use engage_wire::paths;
 use error::ApiError;
+use route::Route;
 
 pub use call_in::{Authenticator, BodyMemory, CallIn, DeliveryProblem};
 pub use layers::{DeviceService, device_service};
@@ -34,6 +35,8 @@ pub struct App {
     pub certificate_fetches: Arc<CertificateFetches>,
     /// The nightly call-in, if it is answered.
     pub call_in: Option<Arc<CallIn>>,
+    /// What is counted of each route's requests.
+    route_metrics: [RouteMetrics; Route::ALL.len()],
 }
 
 impl App {
@@ -49,7 +52,12 @@ impl App {
                 .as_ref()
                 .map_or_else(Arc::default, |it| Arc::clone(&it.certificate_fetches)),
             call_in,
+            route_metrics: Route::ALL.map(|route| RouteMetrics::new(route.name())),
         }
+    }
+
+    fn metrics_of(&self, route: Route) -> &RouteMetrics {
+        &self.route_metrics[route as usize]
     }
 }
 
@@ -89,4 +97,4 @@ fn requested_host<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Option<&'a str> {
         .or_else(|| headers.get(header::HOST)?.to_str().ok())
 }
 
-const JSON: &str = "application/json";
+static JSON: HeaderValue = HeaderValue::from_static("application/json");

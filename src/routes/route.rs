@@ -4,7 +4,7 @@ use engage_wire::paths;
 
 /// What a request asks for. Not its path, which is the caller's to choose.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Route {
+pub(super) enum Route {
     /// An alert of the call-in.
     Alert,
     /// The announcement.
@@ -22,8 +22,19 @@ pub(crate) enum Route {
 }
 
 impl Route {
+    /// In the order of their numbers.
+    pub(super) const ALL: [Self; 7] = [
+        Self::Alert,
+        Self::Announcement,
+        Self::Audit,
+        Self::Certificate,
+        Self::Config,
+        Self::Database,
+        Self::Unknown,
+    ];
+
     /// The route that the router finds for a path. Told from the path again, because the layers
-    /// around the router do not see what it matched.
+    /// around the router do not see what it matched; `tests/it/admin.rs` compares both.
     pub(super) fn from_path(path: &str, answers_call_ins: bool) -> Self {
         match path {
             paths::ANNOUNCEMENT => Self::Announcement,
@@ -38,7 +49,7 @@ impl Route {
     }
 
     /// The name in metrics.
-    pub(crate) const fn name(self) -> &'static str {
+    pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Alert => "alert",
             Self::Announcement => "announcement",

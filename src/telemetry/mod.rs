@@ -20,7 +20,7 @@ use tracing_subscriber::{Layer, fmt, registry};
 use crate::config::{LogConfig, LogFormat, LogLevel};
 
 pub use access::AccessEvent;
-pub use metrics::{DeliveryMetrics, Metrics, OpenConnection};
+pub use metrics::{DeliveryMetrics, Metrics, OpenConnection, RouteMetrics};
 pub use stderr::flush_log;
 pub use throttle::{LogThrottle, Suppressed};
 

@@ -48,7 +48,7 @@ where
         event.record(&mut fields);
         let Fields { mut text, written } = fields;
         written?;
-        if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        if is_printable(&text) {
             line.write_str(&text)?;
         } else {
             line.write_str(&escape_for_terminal(&text))?;
@@ -81,12 +81,8 @@ struct Fields {
     written: fmt::Result,
 }
 
-/// Values of every kind arrive at the one function that a visitor must have.
-impl Visit for Fields {
-    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        if self.written.is_err() {
-            return;
-        }
+impl Fields {
+    fn begin(&mut self, field: &Field) {
         if !self.text.is_empty() {
             self.text.push(' ');
         }
@@ -94,8 +90,39 @@ impl Visit for Fields {
             self.text.push_str(field.name());
             self.text.push('=');
         }
-        self.written = write!(self.text, "{value:?}");
     }
+}
+
+/// Values of every other kind arrive at `record_debug`. Those of an access line that need none of
+/// its machinery, which takes most of the line's time, have a shorter way to the same text.
+impl Visit for Fields {
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.begin(field);
+        self.text.push_str(itoa::Buffer::new().format(value));
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        if !is_printable(value) || value.contains(['"', '\\']) {
+            return self.record_debug(field, &value);
+        }
+        self.begin(field);
+        self.text.push('"');
+        self.text.push_str(value);
+        self.text.push('"');
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        if self.written.is_ok() {
+            self.begin(field);
+            self.written = write!(self.text, "{value:?}");
+        }
+    }
+}
+
+/// Visible ASCII and spaces. Looks at all of it, which takes less than to stop early.
+fn is_printable(text: &str) -> bool {
+    text.bytes()
+        .fold(true, |all, byte| all & matches!(byte, b' '..=b'~'))
 }
 
 thread_local! {
@@ -132,11 +159,11 @@ mod tests {
     fn a_line_is_level_target_message_and_fields() {
         let line = written(false, || {
             info!(target: "access", peer = %"[::1]:80", tls = "1.2", absent = None::<&str>,
-                device.serial = Some("01"), status = 200_u16, ok = true, wait = ?(1, "a"), "{} -> {}", "GET /", 200);
+                device.serial = Some("01"), quoted = "a\"\\", status = 200_u16, ok = true, wait = ?(1, "a"), "{} -> {}", "GET /", 200);
         });
         assert_eq!(
             line.unwrap(),
-            " INFO access: GET / -> 200 peer=[::1]:80 tls=\"1.2\" device.serial=\"01\" status=200 ok=true wait=(1, \"a\")"
+            " INFO access: GET / -> 200 peer=[::1]:80 tls=\"1.2\" device.serial=\"01\" quoted=\"a\\\"\\\\\" status=200 ok=true wait=(1, \"a\")"
         );
     }
 

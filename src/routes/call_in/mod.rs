@@ -139,7 +139,7 @@ impl CallIn {
             .map_err(|_| ApiError::BadRequest)?;
         let answered = self.store.db_answer(call, &version, &self.window).await;
         match answered {
-            Ok(body) => Ok(with_type(JSON, body.into())),
+            Ok(body) => Ok(with_type(&JSON, body.into())),
             Err(error) => Err(self.unavailable(call.device, &error)),
         }
     }

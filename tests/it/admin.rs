@@ -3,6 +3,8 @@
 use std::net::TcpListener;
 use std::process::Command;
 
+use engage_wire::paths;
+
 use crate::harness::{
     Daemon, Installation, Response, exchange, get, run_with_input, standard, tls_get, trusting,
 };
@@ -280,4 +282,42 @@ fn a_name_that_somebody_points_here_reads_nothing() {
     daemon.wait_for("request on the admin listener refused: `attacker.example` is not a host");
     let labels = [("listener", "admin"), ("limit", "hosts")];
     assert_eq!(daemon.metrics().sum("refusals_total", &labels), 7);
+}
+
+/// No route answers `PATCH`: 405 is a path that the router knows, 404 one that it does not.
+#[test]
+fn a_request_is_counted_by_the_route_that_the_router_finds() {
+    let call_ins = Installation::new(standard()).with_admin();
+    let certificates_only = Installation::new(standard()).with_admin();
+    certificates_only.set("[devices]", "directory = \"\"");
+    for (installation, call_in) in [(call_ins, "405"), (certificates_only, "404")] {
+        let mut daemon = Daemon::start(&installation);
+        let below = |folder, name| format!("{folder}{name}");
+        for (path, route, status) in [
+            (paths::ANNOUNCEMENT.to_owned(), "announcement", "405"),
+            (below(paths::CERTIFICATES, "x"), "certificate", "405"),
+            (below(paths::CERTIFICATES, "%2e"), "certificate", "405"),
+            (paths::AUDIT.to_owned(), "audit", call_in),
+            (paths::ALERT.to_owned(), "alert", call_in),
+            (paths::CONFIG[0].to_owned(), "config", call_in),
+            (paths::CONFIG[1].to_owned(), "config", call_in),
+            (below(paths::DATABASE, "0"), "database", call_in),
+            (below(paths::CERTIFICATES, ""), "", "404"),
+            (below(paths::CERTIFICATES, "x/"), "", "404"),
+            (below(paths::CERTIFICATES, "x/y"), "", "404"),
+            (below(paths::DATABASE, ""), "", "404"),
+            (below(paths::DATABASE, "0/1"), "", "404"),
+            (below(paths::ANNOUNCEMENT, "/"), "", "404"),
+            (below(paths::AUDIT, "x"), "", "404"),
+            ("/".to_owned(), "", "404"),
+        ] {
+            let route = if status == "404" { "unknown" } else { route };
+            let labels = [("route", route), ("status", status)];
+            let before = daemon.metrics().sum("requests_total", &labels);
+            let request = format!("PATCH {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+            exchange(daemon.http, request);
+            let after = daemon.metrics().sum("requests_total", &labels);
+            assert_eq!(after, before + 1, "{path} {labels:?}");
+        }
+    }
 }

@@ -5,11 +5,21 @@ use std::process::{Command, Stdio};
 
 use crate::installation::Installation;
 use crate::process::{Server, free_address};
-use crate::trouble::{Outcome, While};
+use crate::trouble::{Outcome, Trouble, While};
 
 /// Starts the daemon with `config` on free ports.
 pub(crate) fn spawn(installation: &Installation, config: &Path) -> Outcome<Server> {
-    let log = installation.work.join(LOG);
+    start(&installation.engage_host, config, &installation.work.join(LOG))
+}
+
+/// Likewise the earlier one.
+pub(crate) fn spawn_baseline(installation: &Installation, config: &Path) -> Outcome<Server> {
+    let program = installation.baseline.as_deref();
+    let program = program.ok_or_else(|| Trouble::new("there is no baseline"))?;
+    start(program, config, &installation.work.join("log/baseline.log"))
+}
+
+fn start(program: &Path, config: &Path, log: &Path) -> Outcome<Server> {
     let log = std::fs::File::options()
         .create(true)
         .write(true)
@@ -17,7 +27,7 @@ pub(crate) fn spawn(installation: &Installation, config: &Path) -> Outcome<Serve
         .open(log)
         .doing("opening the daemon's log")?;
     let (http, https) = (free_address()?, free_address()?);
-    let mut command = Command::new(&installation.engage_host);
+    let mut command = Command::new(program);
     command
         .arg("serve")
         .arg("--config")

@@ -19,6 +19,8 @@ use crate::trouble::{Outcome, Trouble, While};
 #[derive(Debug)]
 pub(crate) struct Installation {
     pub(crate) engage_host: PathBuf,
+    /// An earlier engage-host.
+    pub(crate) baseline: Option<PathBuf>,
     pub(crate) nginx: PathBuf,
     /// Absolute.
     pub(crate) work: PathBuf,
@@ -28,11 +30,13 @@ pub(crate) struct Installation {
     pub(crate) announcement: Arc<[u8]>,
 }
 
-/// One of the two servers that are compared.
+/// One of the servers that are compared.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Subject {
     EngageHost,
     Nginx,
+    /// An earlier engage-host.
+    Baseline,
 }
 
 impl Subject {
@@ -42,13 +46,19 @@ impl Subject {
         match self {
             Self::EngageHost => "engage-host",
             Self::Nginx => "nginx",
+            Self::Baseline => "baseline",
         }
     }
 }
 
 impl Installation {
     /// Makes the chain with `engage-host init`, and the files that nginx serves.
-    pub(crate) fn new(engage_host: &Path, nginx: &Path, work: &Path) -> Outcome<Self> {
+    pub(crate) fn new(
+        engage_host: &Path,
+        baseline: Option<&Path>,
+        nginx: &Path,
+        work: &Path,
+    ) -> Outcome<Self> {
         // Only a folder that an earlier run has made is emptied.
         if work.join(MARK).exists() {
             fs::remove_dir_all(work).doing("emptying the work folder")?;
@@ -66,16 +76,18 @@ impl Installation {
         if !made.success() {
             return Err(Trouble::new("`engage-host init` failed"));
         }
-        let config_file = work.join("config.toml");
+        let config_file = work.join(CONFIG);
         // The admin listener is on, on a port that nobody else can have.
         let text = fs::read_to_string(&config_file)?;
-        fs::write(
-            &config_file,
-            format!("{text}\n[admin]\nlisten = \"127.0.0.1:0\"\n"),
-        )?;
+        let text = format!("{text}\n[admin]\nlisten = \"127.0.0.1:0\"\n");
+        fs::write(&config_file, &text)?;
+        let devices = "[devices]\ndirectory = \"Engage_Data_baseline\"\n";
+        fs::create_dir(work.join("Engage_Data_baseline"))?;
+        fs::write(work.join(BASELINE_CONFIG), text + devices)?;
         let config = Config::load(&config_file).doing("reading the configuration")?;
         let installation = Self {
             engage_host: engage_host.canonicalize()?,
+            baseline: baseline.map(Path::canonicalize).transpose()?,
             nginx: nginx.to_owned(),
             anchor: load_certificate_der("certificate", &config.sites[0].certificate)
                 .doing("reading the root")?,
@@ -96,8 +108,9 @@ impl Installation {
     /// Starts a server and does not wait.
     pub(crate) fn spawn(&self, subject: Subject) -> Outcome<Server> {
         match subject {
-            Subject::EngageHost => host::spawn(self, &self.work.join("config.toml")),
+            Subject::EngageHost => host::spawn(self, &self.work.join(CONFIG)),
             Subject::Nginx => nginx::spawn(self),
+            Subject::Baseline => host::spawn_baseline(self, &self.work.join(BASELINE_CONFIG)),
         }
     }
 
@@ -137,5 +150,10 @@ fn announcement(config: &Config) -> Outcome<Vec<u8>> {
         .map(|site| site.announcement.body().to_vec())
         .map_err(|_| Trouble::new("there is no default site"))
 }
+
+const CONFIG: &str = "config.toml";
+
+/// The same, with a folder for devices of its own: two daemons do not share one.
+const BASELINE_CONFIG: &str = "baseline.toml";
 
 const MARK: &str = ".bench-compare";

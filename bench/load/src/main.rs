@@ -36,6 +36,9 @@ struct Compare {
     /// The release binary of engage-host
     #[arg(long, value_name = "FILE")]
     engage_host: PathBuf,
+    /// An earlier binary of engage-host, measured beside this one (`requests` only)
+    #[arg(long, value_name = "FILE")]
+    baseline: Option<PathBuf>,
     /// The nginx binary
     #[arg(long, value_name = "FILE", default_value = "nginx")]
     nginx: PathBuf,
@@ -77,6 +80,7 @@ fn main() -> ExitCode {
 async fn run(compare: Compare) -> Outcome<()> {
     let Compare {
         engage_host,
+        baseline,
         nginx,
         work,
         json,
@@ -85,7 +89,7 @@ async fn run(compare: Compare) -> Outcome<()> {
     } = compare;
     let plan = Plan::new(quick, only);
     process::raise_descriptor_limit();
-    let installation = Installation::new(&engage_host, &nginx, &work)?;
+    let installation = Installation::new(&engage_host, baseline.as_deref(), &nginx, &work)?;
     let mut report = Report::new(&installation, &plan);
     if plan.has(Part::Requests) {
         requests::measure(&installation, &plan, &mut report).await?;

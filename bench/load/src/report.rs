@@ -24,6 +24,7 @@ pub(crate) struct Row {
     unit: &'static str,
     ours: Vec<f64>,
     theirs: Vec<f64>,
+    before: Vec<f64>,
     target: Option<Target>,
 }
 
@@ -70,12 +71,19 @@ impl Row {
             unit,
             ours: ours.to_vec(),
             theirs: Vec::new(),
+            before: Vec::new(),
             target: None,
         }
     }
 
     pub(crate) fn against(mut self, theirs: &[f64]) -> Self {
         self.theirs = theirs.to_vec();
+        self
+    }
+
+    /// What the earlier engage-host used, if there is one.
+    pub(crate) fn since(mut self, before: &[f64]) -> Self {
+        self.before = before.to_vec();
         self
     }
 
@@ -86,6 +94,11 @@ impl Row {
 
     fn ratio(&self) -> Option<f64> {
         (!self.theirs.is_empty()).then(|| median(&ratios(&self.ours, &self.theirs)))
+    }
+
+    /// How much more than the earlier engage-host.
+    fn change(&self) -> Option<f64> {
+        (!self.before.is_empty()).then(|| median(&ratios(&self.ours, &self.before)) - 1.0)
     }
 
     /// Whether the target is met, if there is one.
@@ -108,6 +121,8 @@ impl Row {
             "engage_host": summary(&self.ours),
             "nginx": summary(&self.theirs),
             "ratio": self.ratio(),
+            "baseline": summary(&self.before),
+            "change": self.change(),
             "target": target,
             "target_of": of,
             "met": self.is_met(),
@@ -141,9 +156,12 @@ impl fmt::Display for Row {
             Some(true) => "met",
             Some(false) => "MISSED",
         };
+        let change = self.change().map_or(String::new(), |change| {
+            format!(" {:+.1} % since {}", change * 100.0, cell(&self.before))
+        });
         write!(
             f,
-            "{:<58} {:>9} {:>24} {:>24} {ratio:>6} {target:>8} {verdict}",
+            "{:<58} {:>9} {:>24} {:>24} {ratio:>6} {target:>8} {verdict}{change}",
             self.name,
             self.unit,
             cell(&self.ours),

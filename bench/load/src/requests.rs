@@ -31,7 +31,8 @@ pub(crate) async fn measure(
 ) -> Outcome<()> {
     let key = installation.server_key()?;
     let mut subjects = Vec::new();
-    for subject in Subject::BOTH {
+    let baseline = installation.baseline.as_ref().map(|_| Subject::Baseline);
+    for subject in Subject::BOTH.into_iter().chain(baseline) {
         let server = installation.start(subject)?;
         let device = Device::of(installation, &server).await?;
         subjects.push((server, device));
@@ -40,18 +41,18 @@ pub(crate) async fn measure(
         (
             Kind::Handshake(Version::Tls12),
             "full TLS 1.2 handshake + request + close",
-            0.75,
+            0.80,
         ),
         (
             Kind::Handshake(Version::Tls13),
             "full TLS 1.3 handshake + request + close",
-            0.70,
+            0.75,
         ),
-        (Kind::Fresh, "fresh plain connection + request", 1.10),
+        (Kind::Fresh, "fresh plain connection + request", 1.00),
         (Kind::Kept, "keep-alive request, plain", 1.00),
-        (Kind::KeptSecure, "keep-alive request, TLS", 0.80),
+        (Kind::KeptSecure, "keep-alive request, TLS", 0.75),
     ];
-    let mut used: Vec<[Vec<f64>; 2]> = vec![Default::default(); kinds.len()];
+    let mut used: Vec<[Vec<f64>; 3]> = vec![Default::default(); kinds.len()];
     let mut bare = Vec::new();
     // Round 0 warms up and is not counted.
     for round in 0..=plan.rounds {
@@ -69,8 +70,8 @@ pub(crate) async fn measure(
             }
         }
     }
-    for ((_, name, target), [ours, theirs]) in kinds.into_iter().zip(&used) {
-        let row = Row::new(name, "us CPU", ours).against(theirs);
+    for ((_, name, target), [ours, theirs, before]) in kinds.into_iter().zip(&used) {
+        let row = Row::new(name, "us CPU", ours).against(theirs).since(before);
         report.add(row.target(Target::Ratio(target)));
     }
     let row = Row::new(

@@ -129,13 +129,9 @@ impl ConnectionState {
         self.enter(Phase::Request);
     }
 
-    /// The answer is about to be written; `keep_alive` says whether another request may follow.
-    pub fn response_ready(&self, keep_alive: bool) {
-        self.enter(if keep_alive {
-            Phase::Idle
-        } else {
-            Phase::Closing
-        });
+    /// The answer is about to be written.
+    pub fn response_ready(&self) {
+        self.enter(Phase::Idle);
     }
 
     /// Moves on to `phase`.
@@ -150,8 +146,7 @@ impl ConnectionState {
             0 => Phase::Handshake,
             1 => Phase::ReadingHead,
             2 => Phase::Request,
-            3 => Phase::Idle,
-            _ => Phase::Closing,
+            _ => Phase::Idle,
         }
     }
 }
@@ -167,6 +162,4 @@ pub enum Phase {
     Request = 2,
     /// Answered, waiting for the next request.
     Idle = 3,
-    /// Answered, and no request will follow.
-    Closing = 4,
 }

@@ -109,11 +109,6 @@ pub fn ignore_new_connections(_socket: &tokio::net::TcpListener) -> io::Result<(
     Err(io::ErrorKind::Unsupported.into())
 }
 
-/// Sends `bytes`; the end of the connection follows by itself.
-pub fn send_before_end(stream: &tokio::net::TcpStream, bytes: &[u8]) -> io::Result<usize> {
-    stream.try_write(bytes)
-}
-
 /// Nothing more than size and time is known here.
 pub fn file_version(_metadata: &Metadata) {}
 

@@ -17,7 +17,7 @@ use rustix::process::{Resource, Rlimit, Signal, getegid, geteuid, getrlimit, set
 use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 #[cfg(target_os = "linux")]
 use socket2::{SockFilter, SockRef};
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::TcpSocket;
 use tokio::signal::unix::{SignalKind, signal};
 use zeroize::Zeroizing;
 
@@ -213,20 +213,6 @@ pub fn ignore_new_connections(socket: &impl AsFd) -> io::Result<()> {
 #[cfg(not(target_os = "linux"))]
 pub fn ignore_new_connections(_socket: &impl AsFd) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
-}
-
-/// Sends `bytes` in one segment with the end of the connection, where the system can be told that
-/// it follows.
-pub fn send_before_end(stream: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
-    #[cfg(target_os = "linux")]
-    return stream.try_io(tokio::io::Interest::WRITABLE, || {
-        use rustix::net::{SendFlags, send};
-
-        // The end of the stream goes out on a segment that still waits (tcp_send_fin).
-        Ok(send(stream, bytes, SendFlags::MORE | SendFlags::NOSIGNAL)?)
-    });
-    #[cfg(not(target_os = "linux"))]
-    stream.try_write(bytes)
 }
 
 /// Tells a file from what it was before a change of its contents, owner or mode.

@@ -10,8 +10,7 @@ use std::time::Instant;
 use axum::Router;
 use axum::body::{Body, HttpBody};
 use axum::response::{IntoResponse, Response};
-use http::header::CONNECTION;
-use http::{HeaderMap, Method, Request, Uri, Version};
+use http::{Method, Request, Uri};
 use pin_project_lite::pin_project;
 use tower::{Layer, Service, ServiceBuilder};
 use tower_http::catch_panic::{CatchPanic, CatchPanicLayer};
@@ -142,7 +141,6 @@ struct Started {
     route: Route,
     method: Method,
     uri: Uri,
-    keep_alive: bool,
     at: Instant,
 }
 
@@ -157,7 +155,6 @@ impl Started {
             route: Route::from_path(request.uri().path(), app.call_in.is_some()),
             method: request.method().clone(),
             uri: request.uri().clone(),
-            keep_alive: keeps_alive(request.version(), request.headers()),
             at: Instant::now(),
         })
     }
@@ -169,10 +166,9 @@ impl Started {
             route,
             method,
             uri,
-            keep_alive,
             at,
         } = self;
-        connection.state.response_ready(keep_alive);
+        connection.state.response_ready();
         if let Some(RefusedBy(limit)) = response.extensions().get() {
             app.metrics.refused(connection.listener, limit);
         }
@@ -188,51 +184,5 @@ impl Started {
         };
         app.metrics.answered(&access);
         access.log();
-    }
-}
-
-/// Whether the client may send another request on this connection (RFC 9112 section 9.3).
-fn keeps_alive(version: Version, headers: &HeaderMap) -> bool {
-    if version == Version::HTTP_10 {
-        has_option(headers, "keep-alive")
-    } else {
-        !has_option(headers, "close")
-    }
-}
-
-fn has_option(headers: &HeaderMap, option: &str) -> bool {
-    headers.get_all(CONNECTION).iter().any(|value| {
-        value
-            .as_bytes()
-            .split(|byte| *byte == b',')
-            .any(|found| found.trim_ascii().eq_ignore_ascii_case(option.as_bytes()))
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use http::HeaderValue;
-
-    use super::*;
-
-    #[test]
-    fn a_connection_is_kept_as_its_version_and_options_say() {
-        for (version, connection, kept) in [
-            (Version::HTTP_11, "", true),
-            (Version::HTTP_11, "keep-alive", true),
-            (Version::HTTP_11, "Close", false),
-            (Version::HTTP_11, "te , close", false),
-            (Version::HTTP_11, "closed", true),
-            (Version::HTTP_10, "", false),
-            (Version::HTTP_10, "Keep-Alive", true),
-        ] {
-            let value = HeaderValue::from_static(connection);
-            let headers = HeaderMap::from_iter([(CONNECTION, value)]);
-            assert_eq!(
-                keeps_alive(version, &headers),
-                kept,
-                "{version:?} {connection}"
-            );
-        }
     }
 }

@@ -1,6 +1,5 @@
 //! What a connection's bytes pass between the kernel and HTTP or TLS: one wrapper for each concern.
 
-mod corked;
 mod downloads;
 mod handshake_capture;
 mod intercept;
@@ -21,7 +20,6 @@ use tokio::net::TcpStream;
 use crate::connection::ConnectionState;
 use crate::server::shutdown::UnreadToken;
 
-use corked::Corked;
 pub(super) use downloads::Downloads;
 pub(super) use handshake_capture::{Capture, HandshakeCapture};
 pub(super) use intercept::Intercepted;
@@ -35,7 +33,7 @@ pub(super) use write_deadline::WriteDeadline;
 
 /// An admitted connection whose every wait ends.
 pub(super) type ClientStream = Intercepted<
-    Intercepted<Intercepted<Intercepted<Corked, Prefix>, WriteDeadline>, ReadDeadline>,
+    Intercepted<Intercepted<Intercepted<TcpStream, Prefix>, WriteDeadline>, ReadDeadline>,
     Unread,
 >;
 
@@ -47,8 +45,7 @@ pub(super) fn client_stream(
     state: &Arc<ConnectionState>,
     timeouts: &Arc<Timeouts>,
 ) -> ClientStream {
-    let stream = Corked::new(socket, Arc::clone(state));
-    let stream = Intercepted::new(stream, Prefix(prefix));
+    let stream = Intercepted::new(socket, Prefix(prefix));
     let stream = Intercepted::new(stream, WriteDeadline::new(Arc::clone(timeouts)));
     let read_deadline = ReadDeadline::new(Arc::clone(state), Arc::clone(timeouts));
     let stream = Intercepted::new(stream, read_deadline);

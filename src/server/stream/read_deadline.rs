@@ -66,14 +66,14 @@ impl ReadDeadline {
                 let body_since = self.body_since.get_or_insert_with(Instant::now);
                 (self.since + body_total).min(*body_since + body_idle)
             }
-            Phase::Idle | Phase::Closing => self.since + keep_alive_idle,
+            Phase::Idle => self.since + keep_alive_idle,
         }
     }
 
     /// The first byte after an answer begins the next request's head.
     fn note_received(&mut self) {
         match self.state.phase() {
-            Phase::Idle | Phase::Closing => {
+            Phase::Idle => {
                 self.state.enter(Phase::ReadingHead);
                 self.seen = None;
             }
@@ -87,9 +87,7 @@ impl ReadDeadline {
             Phase::Handshake => ("tls_handshake_seconds", "the TLS handshake did not finish"),
             Phase::ReadingHead => ("request_head_seconds", "the request head did not arrive"),
             Phase::Request => ("body_idle_seconds", "the request body did not arrive"),
-            Phase::Idle | Phase::Closing => {
-                ("keep_alive_idle_seconds", "the next request did not arrive")
-            }
+            Phase::Idle => ("keep_alive_idle_seconds", "the next request did not arrive"),
         };
         self.timeouts.missed(limit, what)
     }

@@ -149,6 +149,9 @@ fn init() {
         it.write("pki/partner_intermediate.key", Key::Foreign.pem());
     });
     let installation = made();
+    let mut elsewhere = init_in(&installation);
+    elsewhere.args(["--http", "127.0.0.1:8080"]);
+    told += &shown(&installation, &failure(&mut elsewhere));
     installation.write("other.key", SITE_KEY_HEX);
     let with_key = |installation: &Installation| {
         let mut init = init_in(installation);

@@ -13,6 +13,13 @@ use crate::DeviceId;
 /// Why nothing was stored: 503, and nothing is acknowledged.
 #[derive(Clone, Debug, Diagnostic, thiserror::Error)]
 pub enum StoreError {
+    /// More waits than can be kept waiting.
+    #[error("the device store has more waiting than it can take")]
+    #[diagnostic(
+        code("store-busy"),
+        help("the device calls again; is the disk or the database slow?")
+    )]
+    Busy,
     /// The store is shutting down.
     #[error("the device store is closed")]
     #[diagnostic(
@@ -94,9 +101,20 @@ fn io_hint(kind: io::ErrorKind) -> &'static str {
     }
 }
 
-/// Why the directory of devices cannot be used.
+/// Why the directory of devices, or the database, cannot be used.
 #[derive(Debug, Diagnostic, thiserror::Error)]
 pub enum OpenError {
+    /// The database refused.
+    #[error("failed to open database {place}")]
+    #[diagnostic(code("database-unusable"), help("{hint}"))]
+    Database {
+        /// The file, or the URL.
+        place: String,
+        /// The database's reason.
+        source: Box<dyn Error + Send + Sync>,
+        /// What helps against it.
+        hint: &'static str,
+    },
     /// Another process owns it.
     #[error(
         "device directory `{}` is in use{}",
@@ -112,6 +130,24 @@ pub enum OpenError {
         directory: PathBuf,
         /// The process that holds it, where it said so.
         pid: Option<u32>,
+    },
+    /// It was written by a newer program.
+    #[error(
+        "database {place} has schema {found}; this engage-host knows schemas up to {supported}"
+    )]
+    #[diagnostic(
+        code("newer-schema"),
+        help(
+            "install the engage-host that wrote it, or a newer one; or restore a backup from before"
+        )
+    )]
+    NewerSchema {
+        /// The file, or the URL.
+        place: String,
+        /// What the database has.
+        found: usize,
+        /// What this program knows.
+        supported: usize,
     },
     /// The operating system refused.
     #[error("failed to open device directory: `{}`", path.display())]

@@ -70,6 +70,14 @@ pub enum Subscriber {
     Webhook,
 }
 
+impl Subscriber {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Webhook => "webhook",
+        }
+    }
+}
+
 /// The two kinds of events of a device.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -82,6 +90,10 @@ pub enum EventKind {
 
 impl EventKind {
     pub(crate) const ALL: [Self; 2] = [Self::Audits, Self::Alerts];
+
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
+    }
 
     /// "alerts" or "audits".
     pub fn as_str(self) -> &'static str {

@@ -10,6 +10,8 @@
 mod batch_id;
 mod body_error;
 mod clock;
+#[cfg(test)]
+mod conformance;
 pub mod credentials;
 mod db;
 mod db_version;
@@ -24,12 +26,18 @@ mod json;
 mod keep_days;
 mod lenient;
 mod notes;
+mod quarantine;
 mod quota;
+mod reader;
 mod record;
 mod redact;
 mod schedule;
 mod serial;
+pub mod sql;
 mod store;
+mod stored_event;
+mod subscribers;
+mod undelivered;
 mod upload;
 
 pub use batch_id::BatchId;
@@ -46,16 +54,17 @@ pub use event_log::{
     AppendedDevices, BatchLimit, Cursor, EventBatch, EventKind, EventLog, LoggedEvent,
     PendingDevice, Subscriber,
 };
-pub use files::{
-    EventFilter, EventFollower, FileStore, FollowItem, StoreReader, StoredEvent, Undelivered,
-    UndeliveredEvent,
-};
+pub use files::FileStore;
 pub use handle::StoreHandle;
 pub use id::{DeviceId, UnknownDeviceId};
 pub use keep_days::{KeepDays, KeepDaysError};
+pub use reader::{EventFilter, EventFollower, FollowItem, StoreReader};
 pub use record::{Alert, AuditBatch};
 pub use redact::redact;
 pub use schedule::{CallInHours, CallInWindow, CallTime, WindowError, parse_time_zone};
 pub use serial::SerialNumber;
+pub use sql::{DatabaseUrl, DatabaseUrlError, PostgresUrl, SqlOptions, SqlStore};
 pub use store::{AppendOutcome, Call, DeviceStore, Health, Store, StoreWarning, UploadKind};
+pub use stored_event::StoredEvent;
+pub use undelivered::{Undelivered, UndeliveredEvent};
 pub use upload::{ConfigUpload, Properties};

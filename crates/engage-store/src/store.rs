@@ -121,6 +121,16 @@ pub enum UploadKind {
     Config,
 }
 
+impl UploadKind {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Alert => "alert",
+            Self::Audit => "audit",
+            Self::Config => "config",
+        }
+    }
+}
+
 /// Whether the store can be written.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Health {

@@ -119,7 +119,7 @@ impl DeviceDirs {
                 }
             }
             OpenError::Unusable { source, .. } => StoreError::unavailable(&self.root, source),
-            held @ OpenError::Held { .. } => StoreError::Unavailable {
+            held => StoreError::Unavailable {
                 place: format!("`{}`", self.root.display()),
                 source: Arc::new(held),
                 hint: "stop the other engage-host: its directory is used as soon as it has ended",

@@ -35,13 +35,13 @@ pub(super) trait AppendFile: Send {
 
 /// Which file it is, whatever its name: people remove files and put others in their place.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct FileIdentity {
+pub(crate) struct FileIdentity {
     device: u64,
     inode: u64,
 }
 
 /// The file that a path names now, and its length; `None` if there is none.
-pub(super) fn look_up(path: &Path) -> io::Result<Option<(FileIdentity, u64)>> {
+pub(crate) fn look_up(path: &Path) -> io::Result<Option<(FileIdentity, u64)>> {
     match fs_err::metadata(path) {
         Ok(metadata) => Ok(Some((identity(&metadata), metadata.len()))),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -130,7 +130,7 @@ impl AppendFile for File {
 
 /// Files 0640 and directories 0750 at most: what devices send is nobody else's business.
 #[cfg(unix)]
-pub(super) mod mode {
+pub(crate) mod mode {
     use std::io;
     use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt as _};
     use std::path::Path;
@@ -138,7 +138,7 @@ pub(super) mod mode {
     use atomic_write_file::unix::OpenOptionsExt as _;
     use fs_err::os::unix::fs::OpenOptionsExt as _;
 
-    pub(in super::super) fn of_file(options: &mut fs_err::OpenOptions) {
+    pub(crate) fn of_file(options: &mut fs_err::OpenOptions) {
         options.mode(0o640);
     }
 
@@ -146,7 +146,7 @@ pub(super) mod mode {
         options.preserve_mode(false).mode(0o640);
     }
 
-    pub(in super::super) fn create_dir(path: &Path, with_parents: bool) -> io::Result<()> {
+    pub(crate) fn create_dir(path: &Path, with_parents: bool) -> io::Result<()> {
         std::fs::DirBuilder::new()
             .recursive(with_parents)
             .mode(0o750)
@@ -160,15 +160,15 @@ pub(super) mod mode {
 
 /// Elsewhere there are no modes, and directories cannot be opened to be synchronised.
 #[cfg(not(unix))]
-pub(super) mod mode {
+pub(crate) mod mode {
     use std::io;
     use std::path::Path;
 
-    pub(in super::super) fn of_file(_options: &mut fs_err::OpenOptions) {}
+    pub(crate) fn of_file(_options: &mut fs_err::OpenOptions) {}
 
     pub(super) fn of_replacement(_options: &mut atomic_write_file::OpenOptions) {}
 
-    pub(in super::super) fn create_dir(path: &Path, with_parents: bool) -> io::Result<()> {
+    pub(crate) fn create_dir(path: &Path, with_parents: bool) -> io::Result<()> {
         std::fs::DirBuilder::new()
             .recursive(with_parents)
             .create(path)

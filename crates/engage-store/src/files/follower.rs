@@ -1,25 +1,18 @@
 //! The events of a kind, as far as they are stored, and what is added later.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use jiff::Timestamp;
-
 use super::device_dirs::existing;
 use super::event_reader::{Entry, EventReader};
-use super::line::StoredEvent;
 use super::month::{Month, months};
-use crate::{DeviceId, EventKind};
+use crate::{DeviceId, EventFilter, FollowItem, StoredEvent};
 
-/// Reads the events of one device or of all, and each time what was added since the last.
-///
-/// Works beside a daemon that writes. Keeps an offset in each file, and one line: nothing else,
-/// however much there is. What is read may not be durable yet, and is cut back if the disk then
-/// fails.
+/// Keeps an offset in each file, and one line: nothing else, however much there is. What is read
+/// may not be durable yet, and is cut back if the disk then fails.
 #[derive(Debug)]
-pub struct EventFollower {
+pub(crate) struct FileFollower {
     root: PathBuf,
     filter: EventFilter,
     progress: HashMap<DeviceId, Progress>,
@@ -33,55 +26,13 @@ struct Progress {
     unreadable: HashSet<PathBuf>,
 }
 
-/// Which events are followed.
-#[derive(Clone, Copy, Debug)]
-pub struct EventFilter {
-    /// Of this device only.
-    pub device: Option<DeviceId>,
-    /// Audits or alerts.
-    pub kind: EventKind,
-    /// Received at this moment or later.
-    pub since: Option<Timestamp>,
-}
-
-/// What was found.
-#[derive(Debug)]
-pub enum FollowItem<'a> {
-    /// Something that is no event. Passed over.
-    Broken {
-        /// "line 3 of `..`".
-        place: fmt::Arguments<'a>,
-    },
-    /// An event.
-    Event {
-        /// Whose.
-        device: DeviceId,
-        /// What it says.
-        event: &'a StoredEvent,
-        /// As it is stored, a JSON object.
-        text: &'a str,
-    },
-    /// The newest event is not complete: it is being written, or a crash tore it.
-    Unfinished {
-        /// "the last line of `..`".
-        place: fmt::Arguments<'a>,
-    },
-    /// Events that cannot be read. The others follow.
-    Unreadable {
-        /// Whose.
-        device: DeviceId,
-        /// The reason, with the place.
-        error: &'a io::Error,
-    },
-}
-
 #[derive(Clone, Copy, Debug, Default)]
 struct FileOffset {
     bytes: u64,
     lines: u64,
 }
 
-impl EventFollower {
+impl FileFollower {
     pub(super) fn new(root: &Path, filter: EventFilter) -> Self {
         Self {
             root: root.to_owned(),
@@ -90,10 +41,7 @@ impl EventFollower {
         }
     }
 
-    /// Hands over what has not been read yet: by device, and in the order in which it was stored.
-    ///
-    /// An error of `found` ends it and comes back.
-    pub fn read(
+    pub(crate) fn read(
         &mut self,
         found: &mut impl FnMut(FollowItem<'_>) -> io::Result<()>,
     ) -> io::Result<()> {
@@ -224,6 +172,7 @@ mod tests {
     use std::io::Write;
 
     use super::*;
+    use crate::EventKind;
 
     const DEVICE: &str = "0123456789ABCDEF";
 
@@ -245,7 +194,7 @@ mod tests {
             .unwrap();
     }
 
-    fn read(tail: &mut EventFollower) -> Vec<String> {
+    fn read(tail: &mut FileFollower) -> Vec<String> {
         let mut all = Vec::new();
         tail.read(&mut |found| {
             all.push(match found {
@@ -260,13 +209,13 @@ mod tests {
         all
     }
 
-    fn tail(root: &Path, since: Option<&str>) -> EventFollower {
+    fn tail(root: &Path, since: Option<&str>) -> FileFollower {
         let filter = EventFilter {
             device: None,
             kind: EventKind::Audits,
             since: since.map(|since| since.parse().unwrap()),
         };
-        EventFollower::new(root, filter)
+        FileFollower::new(root, filter)
     }
 
     #[test]

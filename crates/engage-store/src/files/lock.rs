@@ -16,8 +16,8 @@ use crate::OpenError;
 /// removed, and a second process would lock another one of the same name. The lock goes with the
 /// directory when that is moved: [`is_of`](Self::is_of) tells.
 #[derive(Debug)]
-pub(super) struct OwnerLock {
-    pub(super) identity: FileIdentity,
+pub(crate) struct OwnerLock {
+    pub(crate) identity: FileIdentity,
     #[expect(dead_code, reason = "closing it gives the lock back")]
     directory: Option<File>,
     #[expect(dead_code, reason = "closing it gives the lock back")]
@@ -25,7 +25,7 @@ pub(super) struct OwnerLock {
 }
 
 impl OwnerLock {
-    pub(super) fn acquire(path: &Path) -> Result<Self, OpenError> {
+    pub(crate) fn acquire(path: &Path) -> Result<Self, OpenError> {
         let unusable = |source| OpenError::unusable(path, source);
         let (identity, _) = look_up(path)
             .and_then(|found| found.ok_or_else(|| io::ErrorKind::NotFound.into()))
@@ -51,7 +51,7 @@ impl OwnerLock {
     }
 
     /// Whether it is still this directory that the path names.
-    pub(super) fn is_of(&self, path: &Path) -> bool {
+    pub(crate) fn is_of(&self, path: &Path) -> bool {
         look_up(path)
             .ok()
             .flatten()

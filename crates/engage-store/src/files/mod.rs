@@ -70,15 +70,14 @@ mod regular;
 mod retention;
 mod segment;
 mod store;
-mod subscribers;
 #[cfg(test)]
 mod tests;
 mod torn_tail;
 mod undelivered;
 mod writer;
 
-pub use follower::{EventFilter, EventFollower, FollowItem};
-pub use line::StoredEvent;
-pub use reader::StoreReader;
+pub(crate) use disk::{FileIdentity, look_up, mode};
+pub(crate) use follower::FileFollower;
+pub(crate) use lock::OwnerLock;
+pub(crate) use reader::FileReader;
 pub use store::FileStore;
-pub use undelivered::{Undelivered, UndeliveredEvent};

@@ -1,6 +1,5 @@
 //! Bodies that were refused: kept, because the device will not send them again.
 
-use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -10,6 +9,7 @@ use tracing::warn;
 
 use super::disk::{Disk, FileIdentity, mode};
 use super::regular::require_regular;
+use crate::quarantine::{MAX_BODIES, MAX_BODIES_EACH, surplus};
 use crate::{Call, UploadKind};
 
 /// The bodies in quarantine, with a bound for each device and one for all together.
@@ -50,7 +50,7 @@ impl Quarantine {
         bodies.retain(|body| body.name != name);
         bodies.push(Body { name, bytes });
         bodies.sort();
-        while let Some(surplus) = surplus(&bodies) {
+        while let Some(surplus) = surplus(&shares(&bodies)) {
             let body = bodies.remove(surplus);
             drop_body(&folder.join(&body.name), device(&body.name));
         }
@@ -60,11 +60,7 @@ impl Quarantine {
 }
 
 fn write(folder: &Path, call: &Call, kind: UploadKind, body: &[u8]) -> io::Result<String> {
-    let kind = match kind {
-        UploadKind::Alert => "alert",
-        UploadKind::Audit => "audit",
-        UploadKind::Config => "config",
-    };
+    let kind = kind.as_str();
     // Several in one nanosecond are one.
     let moment = call.received_at.strftime("%Y%m%dT%H%M%S.%9fZ");
     let name = format!("{moment}-{}-{kind}.body", call.device);
@@ -79,31 +75,11 @@ fn write(folder: &Path, call: &Call, kind: UploadKind, body: &[u8]) -> io::Resul
     Ok(name)
 }
 
-/// Which one has to go.
-fn surplus(bodies: &[Body]) -> Option<usize> {
-    let mut shares: HashMap<&str, (usize, u64)> = HashMap::new();
-    for body in bodies {
-        let share = shares.entry(device(&body.name)).or_default();
-        *share = (share.0 + 1, share.1 + body.bytes);
-    }
-    let oldest_of = |owner| bodies.iter().position(|body| device(&body.name) == owner);
-    let greedy = shares.iter().find(|(_, (count, bytes))| {
-        *count > 1 && (*count > MAX_BODIES_EACH || *bytes > MAX_BYTES_EACH)
-    });
-    if let Some((owner, _)) = greedy {
-        return oldest_of(*owner);
-    }
-    let bytes: u64 = bodies.iter().map(|body| body.bytes).sum();
-    if bodies.len() <= MAX_BODIES && bytes <= MAX_BYTES || bodies.len() == 1 {
-        return None;
-    }
-    let most = shares.values().map(|(count, _)| *count).max()?;
-    // The oldest of those who have most.
-    bodies.iter().position(|body| {
-        shares
-            .get(device(&body.name))
-            .is_some_and(|(count, _)| *count == most)
-    })
+fn shares(bodies: &[Body]) -> Vec<(&str, u64)> {
+    bodies
+        .iter()
+        .map(|body| (device(&body.name), body.bytes))
+        .collect()
 }
 
 fn drop_body(path: &PathBuf, device: &str) {
@@ -141,15 +117,6 @@ fn device(name: &str) -> &str {
 }
 
 pub(super) const FOLDER: &str = "quarantine";
-
-/// A week of nights in which a device sends one of each kind that cannot be read.
-const MAX_BODIES_EACH: usize = 16;
-
-const MAX_BYTES_EACH: u64 = 64 * 1024 * 1024;
-
-const MAX_BODIES: usize = 4096;
-
-const MAX_BYTES: u64 = 512 * 1024 * 1024;
 
 #[cfg(test)]
 mod tests {
@@ -217,33 +184,5 @@ mod tests {
             .unwrap();
         let path = root.path().join(FOLDER).join(&kept(root.path())[0]);
         assert_eq!(fs_err::read(path).unwrap(), body);
-    }
-
-    #[test]
-    fn what_is_too_much_for_all_goes_from_those_who_have_most() {
-        let body = |second: u32, device: &str| Body {
-            name: format!("{second:09}-{device}-audit.body"),
-            bytes: MAX_BYTES / 4,
-        };
-        let each = MAX_BYTES_EACH;
-        let small = |second: u32, device: &str| Body {
-            bytes: each / 2,
-            ..body(second, device)
-        };
-        assert_eq!(
-            surplus(&[small(1, "A"), small(2, "B"), small(3, "B")]),
-            None
-        );
-        let large = [
-            body(1, "A"),
-            body(2, "addr-fe80--1"),
-            body(3, "B"),
-            body(4, "B"),
-        ];
-        assert_eq!(surplus(&large), Some(2), "B has more than its share");
-        let many: Vec<_> = (0..=8).map(|at| small(at, &at.to_string())).collect();
-        assert_eq!(surplus(&many), None);
-        let many: Vec<_> = (0..=16).map(|at| small(at, &at.to_string())).collect();
-        assert_eq!(surplus(&many), Some(0));
     }
 }

@@ -4,64 +4,60 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::device_dirs::{existing, strays};
-use super::follower::{EventFilter, EventFollower};
+use super::follower::FileFollower;
 use super::regular::read_regular;
-use super::undelivered::Undelivered;
-use crate::{DeviceId, DeviceRecord, StoreWarning, Subscriber, redact};
+use super::undelivered;
+use crate::{DeviceId, DeviceRecord, EventFilter, StoreWarning, Subscriber, Undelivered, redact};
 
-/// What a store has recorded, to be read by anybody who may.
+/// What the files say, to anybody who may read them.
 #[derive(Clone, Debug)]
-pub struct StoreReader {
+pub(crate) struct FileReader {
     root: PathBuf,
 }
 
-impl StoreReader {
-    /// Reads what is stored in `[devices] directory`, which need not exist yet.
-    pub fn new(directory: &Path) -> Self {
+impl FileReader {
+    pub(crate) fn new(directory: &Path) -> Self {
         Self {
             root: directory.to_owned(),
         }
     }
 
-    /// The devices that have records, by name.
-    pub fn devices(&self) -> io::Result<Vec<DeviceId>> {
+    pub(crate) fn devices(&self) -> io::Result<Vec<DeviceId>> {
         match existing(&self.root) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
             devices => devices,
         }
     }
 
-    /// Whether there are records of a device.
-    pub fn has_device(&self, device: DeviceId) -> bool {
+    pub(crate) fn has_device(&self, device: DeviceId) -> bool {
         self.root.join(device.to_string()).is_dir()
     }
 
-    /// What is known of a device.
-    pub fn record(&self, device: DeviceId) -> io::Result<Option<DeviceRecord>> {
+    pub(crate) fn record(&self, device: DeviceId) -> io::Result<Option<DeviceRecord>> {
         let path = self.root.join(device.to_string()).join(DEVICE_FILE);
         let text = read_regular("device record", &path, MAX_RECORD_BYTES)?;
         Ok(text.map(|text| serde_json::from_slice(&text)).transpose()?)
     }
 
-    /// A device's last upload, with secret values replaced.
-    pub fn redacted_config(&self, device: DeviceId) -> io::Result<Option<String>> {
+    pub(crate) fn redacted_config(&self, device: DeviceId) -> io::Result<Option<String>> {
         let path = self.root.join(device.to_string()).join(CONFIG_FILE);
         let text = read_regular("parameter upload", &path, MAX_CONFIG_BYTES)?;
         Ok(text.map(|text| redact(&text)))
     }
 
-    /// The events that a filter lets through, now and later.
-    pub fn follow(&self, filter: EventFilter) -> EventFollower {
-        EventFollower::new(&self.root, filter)
+    pub(crate) fn follow(&self, filter: EventFilter) -> FileFollower {
+        FileFollower::new(&self.root, filter)
     }
 
-    /// The events of a device that a subscriber gave up.
-    pub fn undelivered(&self, subscriber: Subscriber, device: DeviceId) -> io::Result<Undelivered> {
-        Undelivered::load(subscriber, &self.root.join(device.to_string()))
+    pub(crate) fn undelivered(
+        &self,
+        subscriber: Subscriber,
+        device: DeviceId,
+    ) -> io::Result<Undelivered> {
+        undelivered::load(subscriber, &self.root.join(device.to_string()))
     }
 
-    /// Folders that look like a device's and are not read.
-    pub fn warnings(&self) -> io::Result<Vec<StoreWarning>> {
+    pub(crate) fn warnings(&self) -> io::Result<Vec<StoreWarning>> {
         strays(&self.root)
     }
 }

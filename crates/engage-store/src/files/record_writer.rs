@@ -13,7 +13,7 @@ use tracing::warn;
 
 use super::device_dirs::DeviceDirs;
 use super::health::HealthMonitor;
-use super::reader::{DEVICE_FILE, StoreReader};
+use super::reader::{DEVICE_FILE, FileReader};
 use super::regular::is_damage;
 use crate::{DeviceId, DeviceObservation, DeviceRecord, StoreError};
 
@@ -26,7 +26,7 @@ pub(super) struct Observed {
 pub(super) struct RecordWriter {
     dirs: Arc<DeviceDirs>,
     health: Arc<HealthMonitor>,
-    reader: StoreReader,
+    reader: FileReader,
     dirty: HashMap<DeviceId, DeviceRecord>,
     /// Of devices of which nothing is stored, and perhaps never will be: serial numbers can be
     /// invented, and a call may break off.
@@ -37,7 +37,7 @@ impl RecordWriter {
     pub(super) fn new(health: Arc<HealthMonitor>) -> Self {
         Self {
             dirs: Arc::clone(&health.dirs),
-            reader: StoreReader::new(health.dirs.root()),
+            reader: FileReader::new(health.dirs.root()),
             health,
             dirty: HashMap::new(),
             unstored: HashMap::new(),

@@ -14,8 +14,8 @@ use super::disk::Disk;
 use super::event_log::count_after;
 use super::month::{Month, months};
 use super::regular::read_regular;
-use super::subscribers::Subscribers;
 use crate::clock::ClockWatch;
+use crate::subscribers::Subscribers;
 use crate::{EventKind, KeepDays};
 
 /// Removes once a day what is too old, by a clock that can be believed.

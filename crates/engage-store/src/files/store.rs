@@ -24,9 +24,9 @@ use super::reader::CONFIG_FILE;
 use super::record_writer::{Observed, RecordWriter};
 use super::recovery::recover_all;
 use super::retention::Retention;
-use super::subscribers::Subscribers;
 use super::writer::{Append, Writer};
 use crate::record::UploadedEvents;
+use crate::subscribers::Subscribers;
 use crate::{
     Alert, AppendOutcome, AuditBatch, Call, ConfigUpload, Database, DeviceId, DeviceObservation,
     DeviceStore, EventKind, Health, KeepDays, OpenError, StoreError, StoreWarning, UploadKind,

@@ -61,7 +61,8 @@ fn codes_in(directory: &Path, kind: EventKind, device: DeviceId) -> Vec<String> 
         kind,
         since: None,
     };
-    let mut events = StoreReader::new(directory).follow(filter);
+    let reader = StoreReader::new(directory);
+    let mut events = reader.follow(filter);
     events
         .read(&mut |item| {
             if let FollowItem::Event { event, .. } = item {

@@ -22,8 +22,8 @@ use super::month::Month;
 use super::recovery::recover;
 use super::retention::Retention;
 use super::segment::{Commit, OpenSegment};
-use super::subscribers::Subscribers;
 use crate::record::UploadedEvents;
+use crate::subscribers::Subscribers;
 use crate::{AppendOutcome, BatchId, Call, DeviceId, EventKind, StoreError};
 
 /// A batch that waits to be stored.

@@ -5,14 +5,14 @@ use parking_lot::RwLock;
 use crate::{AppendedDevices, DeviceId, Subscriber};
 
 #[derive(Default)]
-pub(super) struct Subscribers(RwLock<Vec<(Subscriber, AppendedDevices)>>);
+pub(crate) struct Subscribers(RwLock<Vec<(Subscriber, AppendedDevices)>>);
 
 impl Subscribers {
-    pub(super) fn add(&self, subscriber: Subscriber, appended: AppendedDevices) {
+    pub(crate) fn add(&self, subscriber: Subscriber, appended: AppendedDevices) {
         self.0.write().push((subscriber, appended));
     }
 
-    pub(super) fn all(&self) -> Vec<Subscriber> {
+    pub(crate) fn all(&self) -> Vec<Subscriber> {
         self.0
             .read()
             .iter()
@@ -21,7 +21,7 @@ impl Subscribers {
     }
 
     /// Tells everybody of a device.
-    pub(super) fn notify(&self, device: DeviceId) {
+    pub(crate) fn notify(&self, device: DeviceId) {
         for (_, appended) in &*self.0.read() {
             appended.add(device);
         }

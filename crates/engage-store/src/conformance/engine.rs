@@ -1,0 +1,121 @@
+//! A store of each kind, empty.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use tempfile::TempDir;
+
+use super::postgres::{TestDatabase, postgres};
+use crate::{
+    DatabaseUrl, DeviceId, DeviceRecord, EventFilter, EventKind, FileStore, FollowItem, KeepDays,
+    SqlOptions, SqlStore, Store, StoreReader,
+};
+
+pub(super) struct TestEngine {
+    folder: TempDir,
+    kind: Kind,
+}
+
+enum Kind {
+    Files,
+    Postgres(TestDatabase),
+    Sqlite,
+}
+
+impl TestEngine {
+    pub(super) fn files() -> Self {
+        Self::new(Kind::Files)
+    }
+
+    pub(super) fn sqlite() -> Self {
+        Self::new(Kind::Sqlite)
+    }
+
+    pub(super) fn postgres() -> Option<Self> {
+        let server = postgres()?;
+        Some(Self::new(Kind::Postgres(server.create_database())))
+    }
+
+    fn new(kind: Kind) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        Self { folder, kind }
+    }
+
+    /// Several daemons may have it open, or only one.
+    pub(super) fn is_shared(&self) -> bool {
+        matches!(self.kind, Kind::Postgres(_))
+    }
+
+    /// Where `db.json` is dropped.
+    pub(super) fn directory(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub(super) fn open(&self) -> Arc<dyn Store> {
+        let keep = KeepDays::default();
+        match self.options() {
+            None => Arc::new(FileStore::open(self.folder.path(), keep).unwrap()),
+            Some(options) => Arc::new(SqlStore::open(options, keep).unwrap()),
+        }
+    }
+
+    fn options(&self) -> Option<SqlOptions> {
+        let url = match &self.kind {
+            Kind::Files => return None,
+            Kind::Sqlite => DatabaseUrl::Sqlite(self.folder.path().join("engage-host.db")),
+            Kind::Postgres(database) => database.url().parse().unwrap(),
+        };
+        Some(SqlOptions {
+            url,
+            password: None,
+            ca_file: None,
+            directory: Some(self.folder.path().to_owned()),
+        })
+    }
+
+    /// Reads on a thread that may block.
+    pub(super) fn read<T: Send>(&self, work: impl FnOnce(StoreReader) -> T + Send) -> T {
+        let reader = || match self.options() {
+            None => StoreReader::new(self.folder.path()),
+            Some(options) => StoreReader::sql(&options).unwrap(),
+        };
+        std::thread::scope(|scope| scope.spawn(|| work(reader())).join().unwrap())
+    }
+
+    pub(super) fn record(&self, device: DeviceId) -> Option<DeviceRecord> {
+        self.read(|reader| reader.record(device).unwrap())
+    }
+
+    /// The codes of a device's events, in order.
+    pub(super) fn codes(&self, kind: EventKind, device: DeviceId) -> Vec<String> {
+        self.events(kind, device)
+            .iter()
+            .map(|text| {
+                let event: serde_json::Value = serde_json::from_str(text).unwrap();
+                event["code"].as_str().unwrap().to_owned()
+            })
+            .collect()
+    }
+
+    /// The events of a device as they are stored.
+    pub(super) fn events(&self, kind: EventKind, device: DeviceId) -> Vec<String> {
+        let filter = EventFilter {
+            device: Some(device),
+            kind,
+            since: None,
+        };
+        let mut events = Vec::new();
+        self.read(|reader| {
+            reader
+                .follow(filter)
+                .read(&mut |item| {
+                    if let FollowItem::Event { text, .. } = item {
+                        events.push(text.to_owned());
+                    }
+                    Ok(())
+                })
+                .unwrap();
+        });
+        events
+    }
+}

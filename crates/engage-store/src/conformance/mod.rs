@@ -1,0 +1,100 @@
+//! What a store promises, whatever engine keeps it: every rule on files, SQLite and PostgreSQL.
+
+mod call_in;
+mod engine;
+mod event_log;
+pub(crate) mod postgres;
+mod properties;
+
+use jiff::Timestamp;
+
+use crate::{AuditBatch, Call, DeviceId};
+use engine::TestEngine;
+
+/// A test for each rule and engine. Where PostgreSQL is not installed its tests say so, and fail
+/// under CI.
+macro_rules! rules {
+    ($($module:ident::$rule:ident,)+) => {
+        mod files {
+            $(#[tokio::test]
+            async fn $rule() {
+                super::$module::$rule(&super::TestEngine::files()).await;
+            })+
+        }
+
+        mod sqlite {
+            $(#[tokio::test]
+            async fn $rule() {
+                super::$module::$rule(&super::TestEngine::sqlite()).await;
+            })+
+        }
+
+        mod postgresql {
+            $(#[tokio::test]
+            async fn $rule() {
+                if let Some(engine) = super::TestEngine::postgres() {
+                    super::$module::$rule(&engine).await;
+                }
+            })+
+        }
+    };
+}
+
+rules! {
+    call_in::the_first_audits_are_created_and_the_next_ones_are_not,
+    call_in::an_event_is_in_the_documented_format,
+    call_in::a_batch_that_arrives_again_is_stored_once_across_restart_and_month,
+    call_in::what_comes_behind_a_batch_that_was_not_heard_to_be_acknowledged_is_stored_alone,
+    call_in::many_devices_at_once_lose_nothing_and_mix_nothing,
+    call_in::alerts_have_their_own_log_and_an_empty_batch_leaves_nothing,
+    call_in::a_large_batch_is_stored_whole,
+    call_in::an_upload_is_kept_and_its_secrets_are_not_shown,
+    call_in::observations_survive_a_restart,
+    call_in::of_whom_nothing_is_stored_there_is_no_record_until_something_is,
+    call_in::a_bad_database_is_refused_and_the_last_good_one_stays,
+    call_in::a_database_that_is_taken_away_is_sent_no_more_where_its_folder_is_ours_alone,
+    call_in::who_sent_a_body_that_is_refused_is_known,
+    call_in::one_network_brings_a_bounded_number_of_new_devices_and_known_ones_are_taken,
+    call_in::text_of_every_script_is_kept,
+    event_log::a_clock_that_is_set_back_over_the_end_of_a_month_changes_no_order,
+    event_log::a_batch_of_events_keeps_its_limits_and_is_of_one_kind,
+    event_log::a_cursor_survives_a_restart_and_is_of_one_device,
+    event_log::what_is_set_aside_can_be_read_and_is_not_delivered_again,
+    event_log::who_waits_is_told_and_who_has_all_is_not_pending,
+    event_log::a_follower_reads_each_event_once_and_only_what_it_asked_for,
+    properties::every_acknowledged_event_is_there_exactly_once_and_in_order,
+}
+
+fn device(number: u64) -> DeviceId {
+    format!("{number:016X}").parse().unwrap()
+}
+
+fn call(number: u64, moment: &str) -> Call {
+    Call {
+        device: device(number),
+        peer: "10.44.0.7".parse().unwrap(),
+        is_authenticated: false,
+        received_at: at(moment),
+    }
+}
+
+fn at(moment: &str) -> Timestamp {
+    moment.parse().unwrap()
+}
+
+/// `events` events that no other `seed` has.
+fn batch(seed: usize, events: usize) -> AuditBatch {
+    let events: Vec<String> = (0..events)
+        .map(|event| format!(r#"{{"event":"{seed:04X}{event:04X}","time":"20261123021259"}}"#))
+        .collect();
+    AuditBatch::parse(format!(r#"{{"asyncEvents":[{}]}}"#, events.join(",")).as_bytes()).unwrap()
+}
+
+fn codes_of(seed: usize, events: usize) -> Vec<String> {
+    (0..events)
+        .map(|event| format!("{seed:04X}{event:04X}"))
+        .collect()
+}
+
+const NOVEMBER: &str = "2026-11-23T02:13:05Z";
+const DECEMBER: &str = "2026-12-01T00:00:01Z";

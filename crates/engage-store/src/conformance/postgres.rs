@@ -1,0 +1,151 @@
+//! A PostgreSQL server of our own: on a Unix socket in a temporary directory, without TCP, as an
+//! unprivileged user. Ends with the process that asked for it, however that ends.
+
+use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use parking_lot::Mutex;
+
+/// The server that all tests of a process share; `None` where none is installed.
+pub(crate) fn postgres() -> Option<&'static PostgresServer> {
+    static SERVER: OnceLock<Option<PostgresServer>> = OnceLock::new();
+    SERVER.get_or_init(PostgresServer::start).as_ref()
+}
+
+pub(crate) struct PostgresServer {
+    directory: PathBuf,
+    programs: PathBuf,
+    /// Its standard input takes commands; the server ends when that is closed.
+    child: Mutex<Child>,
+}
+
+/// An empty database.
+pub(crate) struct TestDatabase {
+    name: String,
+    directory: PathBuf,
+}
+
+impl PostgresServer {
+    /// One for a test that ends it.
+    pub(crate) fn start() -> Option<Self> {
+        let Some(programs) = programs() else {
+            assert!(
+                std::env::var_os("CI").is_none(),
+                "PostgreSQL is not installed: .ci/install installs it"
+            );
+            eprintln!("SKIPPED: PostgreSQL is not installed, nothing was tried with it");
+            return None;
+        };
+        let directory = tempfile::tempdir().unwrap().keep();
+        std::fs::set_permissions(&directory, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let mut command = Command::new("sh");
+        command
+            .args(["-c", SCRIPT, "sh"])
+            .arg(&directory)
+            .arg(&programs);
+        if is_root(&directory) {
+            std::os::unix::fs::chown(&directory, Some(NOBODY), Some(NOBODY)).unwrap();
+            command.uid(NOBODY).gid(NOBODY);
+        }
+        let mut child = command
+            .current_dir(&directory)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        assert!(is_done(&mut child), "PostgreSQL does not start; see above");
+        Some(Self {
+            directory,
+            programs,
+            child: Mutex::new(child),
+        })
+    }
+
+    /// Ends all its processes without a word to anybody.
+    pub(crate) fn kill(&self) {
+        self.command("kill");
+    }
+
+    pub(crate) fn restart(&self) {
+        self.command("start");
+    }
+
+    fn command(&self, command: &str) {
+        let mut child = self.child.lock();
+        writeln!(child.stdin.as_ref().unwrap(), "{command}").unwrap();
+        assert!(is_done(&mut child), "{command}");
+    }
+
+    pub(crate) fn create_database(&self) -> TestDatabase {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let name = format!("test{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+        let created = Command::new(self.programs.join("createdb"))
+            .args(["-U", "engage", "-h"])
+            .arg(&self.directory)
+            .arg(&name)
+            .status();
+        assert!(created.unwrap().success());
+        TestDatabase {
+            name,
+            directory: self.directory.clone(),
+        }
+    }
+}
+
+impl TestDatabase {
+    pub(crate) fn url(&self) -> String {
+        let directory = self.directory.display();
+        format!("postgres://engage@localhost/{}?host={directory}", self.name)
+    }
+}
+
+/// Reads "done" to the byte: the next line is the next command's.
+fn is_done(child: &mut Child) -> bool {
+    let mut answer = [0; 5];
+    let answered = child.stdout.as_mut().unwrap().read_exact(&mut answer);
+    answered.is_ok() && answer == *b"done\n"
+}
+
+/// Debian keeps each version's beside each other.
+fn programs() -> Option<PathBuf> {
+    let versions = std::fs::read_dir("/usr/lib/postgresql").ok()?;
+    let programs = versions.map(|version| version.unwrap().path().join("bin"));
+    programs.filter(|it| it.join("initdb").exists()).max()
+}
+
+/// Who made the directory is who we are.
+fn is_root(directory: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+
+    std::fs::metadata(directory).unwrap().uid() == 0
+}
+
+const NOBODY: u32 = 65534;
+
+/// Ends the server when its input ends, and cleans up.
+const SCRIPT: &str = r#"
+set -e
+start() {
+    "$programs/pg_ctl" --pgdata "$1/data" --wait --silent --log "$1/log" \
+        --options "-k '$1' -c listen_addresses='' -c max_connections=400" start >>"$1/log" 2>&1
+}
+programs=$2
+"$programs/initdb" --pgdata "$1/data" --username engage --auth trust --encoding UTF8 --no-locale --no-sync >"$1/initdb.log"
+start "$1"
+echo done
+while read -r command; do
+    case $command in
+        # The postmaster by its id; its children end themselves when it is gone.
+        kill) kill -KILL "$(head -n 1 "$1/data/postmaster.pid")" ;;
+        start) until start "$1"; do sleep 0.1; done ;;
+    esac
+    echo done
+done
+"$programs/pg_ctl" --pgdata "$1/data" --mode immediate --silent stop >>"$1/log" 2>&1 || true
+rm -rf "$1"
+"#;

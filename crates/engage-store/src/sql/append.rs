@@ -1,0 +1,230 @@
+//! What waits together is stored together: one transaction, a few statements.
+
+use std::collections::{BTreeMap, HashSet};
+use std::mem::take;
+
+use jiff::Timestamp;
+use sqlx::{AnyConnection, Row};
+
+use super::devices::{self, DeviceRow};
+use super::statement::{MAX_ROWS, dynamic, value_list, value_rows};
+use crate::BatchId;
+use crate::record::UploadedEvents;
+use crate::stored_event::stored_events;
+use crate::{
+    AppendOutcome, Call, ConfigUpload, DeviceId, DeviceObservation, EventKind, StoredEvent,
+};
+
+/// What a device delivers in one call.
+pub(super) struct Upload {
+    pub(super) call: Call,
+    pub(super) body: UploadBody,
+}
+
+pub(super) enum UploadBody {
+    Config(ConfigUpload),
+    Events(EventKind, UploadedEvents),
+}
+
+impl Upload {
+    /// Whether there is anything to store.
+    pub(super) fn is_empty(&self) -> bool {
+        matches!(&self.body, UploadBody::Events(_, batch) if batch.events.is_empty())
+    }
+}
+
+/// Stores all of it within the transaction that is begun.
+pub(super) async fn append(
+    connection: &mut AnyConnection,
+    uploads: &[&Upload],
+) -> Result<Vec<AppendOutcome>, sqlx::Error> {
+    let named: Vec<_> = uploads.iter().map(|upload| names(upload)).collect();
+    let mut callers: BTreeMap<DeviceId, Timestamp> = BTreeMap::new();
+    for Upload { call, .. } in uploads {
+        callers.entry(call.device).or_insert(call.received_at);
+    }
+    let mut plan = Plan {
+        devices: devices::lock(connection, &callers).await?,
+        ..Plan::default()
+    };
+    let whole: Vec<_> = named.iter().filter_map(|ids| ids.last().copied()).collect();
+    plan.batches = stored_batches(connection, &whole).await?;
+    let mut outcomes = Vec::with_capacity(uploads.len());
+    for (upload, ids) in uploads.iter().zip(&named) {
+        outcomes.push(plan.add(upload, ids)?);
+    }
+    plan.save(connection).await?;
+    Ok(outcomes)
+}
+
+fn names(upload: &Upload) -> Vec<BatchId> {
+    match &upload.body {
+        UploadBody::Config(_) => Vec::new(),
+        UploadBody::Events(_, batch) => batch.prefix_ids(&upload.call.device),
+    }
+}
+
+/// What a transaction is going to write.
+#[derive(Default)]
+struct Plan<'a> {
+    devices: BTreeMap<DeviceId, DeviceRow>,
+    /// Batches that are stored, or will be by this transaction.
+    batches: HashSet<(BatchId, EventKind)>,
+    new_batches: Vec<(BatchId, EventKind, i64)>,
+    events: Vec<EventRow>,
+    configs: BTreeMap<DeviceId, (&'a [u8], Timestamp)>,
+}
+
+struct EventRow {
+    device: DeviceId,
+    seq: i64,
+    kind: EventKind,
+    filed_at: i64,
+    event: StoredEvent,
+}
+
+impl<'a> Plan<'a> {
+    fn add(&mut self, upload: &'a Upload, ids: &[BatchId]) -> Result<AppendOutcome, sqlx::Error> {
+        let Upload { call, body } = upload;
+        let row = self.devices.get_mut(&call.device);
+        let row = row.ok_or(sqlx::Error::RowNotFound)?;
+        match body {
+            UploadBody::Config(config) => {
+                let bytes = (config.as_bytes(), call.received_at);
+                self.configs.insert(call.device, bytes);
+                let saved = DeviceObservation::ConfigSaved(config.properties());
+                row.record.apply(saved, call.received_at);
+                Ok(AppendOutcome::Updated)
+            }
+            UploadBody::Events(kind, batch) => {
+                if *kind == EventKind::Audits {
+                    let stored = DeviceObservation::AuditsStored;
+                    row.record.apply(stored, call.received_at);
+                }
+                Ok(self.add_events(call, *kind, batch, ids))
+            }
+        }
+    }
+
+    /// A device that did not hear its acknowledgement delivers the same again, and behind it what
+    /// has happened since. Only its last batch can be meant: what came before that was
+    /// acknowledged.
+    fn add_events(
+        &mut self,
+        call: &Call,
+        kind: EventKind,
+        batch: &UploadedEvents,
+        ids: &[BatchId],
+    ) -> AppendOutcome {
+        let (Some(row), Some(&id)) = (self.devices.get_mut(&call.device), ids.last()) else {
+            return AppendOutcome::Updated;
+        };
+        if !self.batches.insert((id, kind)) {
+            return AppendOutcome::Updated;
+        }
+        let filed_at = row.filed_at.max(call.received_at.as_microsecond());
+        row.filed_at = filed_at;
+        self.new_batches.push((id, kind, filed_at));
+        let before = row.last_batch(kind).replace(id);
+        let last = before.and_then(|last| ids.iter().position(|id| *id == last));
+        let stored = last.map_or(0, |at| at + 1);
+        for event in stored_events(batch, stored, id, call.received_at) {
+            row.last_seq += 1;
+            self.events.push(EventRow {
+                device: call.device,
+                seq: row.last_seq,
+                kind,
+                filed_at,
+                event,
+            });
+        }
+        match before {
+            None => AppendOutcome::Created,
+            Some(_) => AppendOutcome::Updated,
+        }
+    }
+
+    async fn save(mut self, connection: &mut AnyConnection) -> Result<(), sqlx::Error> {
+        insert_events(connection, &take(&mut self.events)).await?;
+        insert_batches(connection, &take(&mut self.new_batches)).await?;
+        for (device, (body, at)) in take(&mut self.configs) {
+            sqlx::query(
+                "INSERT INTO configs (device, saved_at, body) VALUES ($1, $2, $3) \
+                 ON CONFLICT (device) DO UPDATE SET saved_at = excluded.saved_at, body = excluded.body",
+            )
+            .bind(device.to_string())
+            .bind(at.as_microsecond())
+            .bind(body.to_vec())
+            .execute(&mut *connection)
+            .await?;
+        }
+        devices::save(connection, self.devices.values()).await
+    }
+}
+
+/// Those of the batches that are stored, with the kinds that they are stored as.
+async fn stored_batches(
+    connection: &mut AnyConnection,
+    ids: &[BatchId],
+) -> Result<HashSet<(BatchId, EventKind)>, sqlx::Error> {
+    let mut stored = HashSet::new();
+    for ids in ids.chunks(MAX_ROWS) {
+        let list = value_list(ids.len());
+        let mut query = dynamic(format!(
+            "SELECT batch, kind FROM batches WHERE batch IN ({list})"
+        ));
+        for id in ids {
+            query = query.bind(id.to_string());
+        }
+        for row in query.fetch_all(&mut *connection).await? {
+            let id = BatchId::parse(row.try_get("batch")?);
+            let kind = EventKind::parse(row.try_get("kind")?);
+            stored.extend(id.zip(kind));
+        }
+    }
+    Ok(stored)
+}
+
+async fn insert_events(
+    connection: &mut AnyConnection,
+    events: &[EventRow],
+) -> Result<(), sqlx::Error> {
+    for events in events.chunks(MAX_ROWS) {
+        let values = value_rows(events.len(), 7);
+        let mut query = dynamic(format!(
+            "INSERT INTO events (device, seq, kind, received_at, filed_at, code, body) VALUES {values}"
+        ));
+        for row in events {
+            query = query
+                .bind(row.device.to_string())
+                .bind(row.seq)
+                .bind(row.kind.as_str())
+                .bind(row.event.received_at.as_microsecond())
+                .bind(row.filed_at)
+                .bind(row.event.code.clone())
+                .bind(row.event.to_json());
+        }
+        query.execute(&mut *connection).await?;
+    }
+    Ok(())
+}
+
+async fn insert_batches(
+    connection: &mut AnyConnection,
+    batches: &[(BatchId, EventKind, i64)],
+) -> Result<(), sqlx::Error> {
+    for batches in batches.chunks(MAX_ROWS) {
+        let values = value_rows(batches.len(), 3);
+        let mut query = dynamic(format!(
+            "INSERT INTO batches (batch, kind, filed_at) VALUES {values}"
+        ));
+        for (id, kind, filed_at) in batches {
+            query = query
+                .bind(id.to_string())
+                .bind(kind.as_str())
+                .bind(*filed_at);
+        }
+        query.execute(&mut *connection).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,69 @@
+//! Whether a database could be used, without keeping anything of the attempt.
+
+use sqlx::{AnyConnection, Connection, Executor, Row};
+use tokio::runtime::Builder;
+
+use super::address::DatabaseUrl;
+use super::connect::{Engine, connect};
+use super::error::open_error;
+use super::options::SqlOptions;
+use super::reader::SqlReader;
+use super::schema::newer_schema;
+use crate::OpenError;
+
+impl SqlOptions {
+    /// What would keep a daemon from using it: beside one that runs, and before the first has made
+    /// its tables. Blocks.
+    pub fn check(&self) -> Result<(), OpenError> {
+        let engine = Engine::new(&self.url);
+        match &self.url {
+            DatabaseUrl::Sqlite(file) if file.exists() => {
+                SqlReader::open(self)?;
+                let opened = fs_err::OpenOptions::new().write(true).open(file);
+                opened
+                    .map(drop)
+                    .map_err(|source| OpenError::unusable(file, source))
+            }
+            // What stands in the way of a file is for the directory to say.
+            DatabaseUrl::Sqlite(_) => Ok(()),
+            DatabaseUrl::Postgres(_) => {
+                let runtime = Builder::new_current_thread().enable_all().build();
+                let runtime = runtime.map_err(|error| open_error(&engine, error.into()))?;
+                runtime.block_on(check_server(self, &engine))
+            }
+        }
+    }
+}
+
+async fn check_server(options: &SqlOptions, engine: &Engine) -> Result<(), OpenError> {
+    let failed = |error| open_error(engine, error);
+    let mut connection = connect(options, engine).await?;
+    let version = version(&mut connection).await.map_err(failed)?;
+    if let Some(version) = version {
+        newer_schema(engine, version)?;
+    }
+    // Rolled back: it needs the same rights.
+    let attempt = match version {
+        Some(_) => "INSERT INTO moments (name, at) VALUES ('check', 0)",
+        None => "CREATE TABLE check_of_rights (id BIGINT)",
+    };
+    let tried = async {
+        let mut transaction = connection.begin().await?;
+        transaction.execute(attempt).await?;
+        transaction.rollback().await?;
+        connection.close().await
+    };
+    tried.await.map_err(failed)
+}
+
+/// `None` where no daemon has made its tables.
+async fn version(connection: &mut AnyConnection) -> Result<Option<i64>, sqlx::Error> {
+    let tables = "SELECT count(*) FROM information_schema.tables \
+        WHERE table_schema = current_schema() AND table_name = 'schema_version'";
+    let tables: i64 = connection.fetch_one(tables).await?.try_get(0)?;
+    if tables == 0 {
+        return Ok(None);
+    }
+    let version = "SELECT version FROM schema_version WHERE id = 1";
+    connection.fetch_one(version).await?.try_get(0).map(Some)
+}

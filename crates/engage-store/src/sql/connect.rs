@@ -1,0 +1,165 @@
+//! Connections: how they are made, and what each is set to.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
+use sqlx::{AnyConnection, AnyPool, ConnectOptions, Connection, Executor};
+use tokio::time::timeout;
+
+use super::address::DatabaseUrl;
+use super::error::open_error;
+use super::options::SqlOptions;
+use crate::OpenError;
+use crate::files::mode;
+
+/// Which engine a database is of, and where.
+#[derive(Clone, Debug)]
+pub(super) enum Engine {
+    Sqlite {
+        file: PathBuf,
+    },
+    /// Without a password.
+    Postgres {
+        url: String,
+    },
+}
+
+/// Connections that write, and others that read.
+#[derive(Clone)]
+pub(super) struct Pools {
+    pub(super) writes: AnyPool,
+    pub(super) reads: AnyPool,
+}
+
+impl Engine {
+    pub(super) fn new(url: &DatabaseUrl) -> Self {
+        match url {
+            DatabaseUrl::Sqlite(file) => Self::Sqlite { file: file.clone() },
+            DatabaseUrl::Postgres(url) => Self::Postgres {
+                url: url.to_string(),
+            },
+        }
+    }
+
+    /// For messages.
+    pub(super) fn place(&self) -> String {
+        match self {
+            Self::Sqlite { file } => format!("`{}`", file.display()),
+            Self::Postgres { url } => format!("`{url}`"),
+        }
+    }
+
+    pub(super) fn bytes_type(&self) -> &'static str {
+        match self {
+            Self::Sqlite { .. } => "BLOB",
+            Self::Postgres { .. } => "BYTEA",
+        }
+    }
+
+    /// Commits are durable, and every wait ends.
+    pub(super) fn settings(&self) -> &'static str {
+        match self {
+            Self::Sqlite { .. } => {
+                "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
+                 PRAGMA foreign_keys = ON; PRAGMA journal_size_limit = 67108864;"
+            }
+            Self::Postgres { .. } => {
+                "SET statement_timeout = '10s'; SET lock_timeout = '5s'; \
+                 SET idle_in_transaction_session_timeout = '30s'; SET synchronous_commit = on"
+            }
+        }
+    }
+
+    /// For who only reads.
+    pub(super) fn read_settings(&self) -> &'static str {
+        match self {
+            Self::Sqlite { .. } => "PRAGMA busy_timeout = 5000",
+            Self::Postgres { .. } => {
+                "SET statement_timeout = '30s'; SET default_transaction_read_only = on"
+            }
+        }
+    }
+
+    /// SQLite has one writer at a time: a second would only wait in vain.
+    fn max_writes(&self) -> u32 {
+        match self {
+            Self::Sqlite { .. } => 1,
+            Self::Postgres { .. } => 4,
+        }
+    }
+}
+
+impl Pools {
+    /// Makes a connection at once, so that what is wrong is told.
+    pub(super) async fn connect(options: &SqlOptions, engine: &Engine) -> Result<Self, OpenError> {
+        if let Engine::Sqlite { file } = engine {
+            create_file(file).map_err(|source| OpenError::unusable(file, source))?;
+        }
+        // A pool would try for as long as it may, and then say that it took too long.
+        let first = connect(options, engine).await?;
+        first
+            .close()
+            .await
+            .map_err(|error| open_error(engine, error))?;
+        let connect = options.connect_options(true)?;
+        let pool = |max| pool(connect.clone(), engine.settings(), max);
+        Ok(Self {
+            writes: pool(engine.max_writes()),
+            reads: pool(MAX_READS),
+        })
+    }
+
+    pub(super) async fn close(&self) {
+        self.reads.close().await;
+        self.writes.close().await;
+    }
+}
+
+/// One connection, as each is set.
+pub(super) async fn connect(
+    options: &SqlOptions,
+    engine: &Engine,
+) -> Result<AnyConnection, OpenError> {
+    sqlx::any::install_default_drivers();
+    let options = options.connect_options(true)?.disable_statement_logging();
+    let connected = timeout(CONNECT_TIMEOUT, async {
+        let mut connection = AnyConnection::connect_with(&options).await?;
+        connection.execute(engine.settings()).await?;
+        Ok(connection)
+    });
+    let connected = connected.await.unwrap_or(Err(sqlx::Error::PoolTimedOut));
+    connected.map_err(|error| open_error(engine, error))
+}
+
+/// Connects when it is first needed, and again whenever a connection is lost.
+pub(super) fn pool(connect: AnyConnectOptions, settings: &'static str, max: u32) -> AnyPool {
+    AnyPoolOptions::new()
+        .max_connections(max)
+        .acquire_timeout(CONNECT_TIMEOUT)
+        .after_connect(move |connection, _| {
+            Box::pin(async move { connection.execute(settings).await.map(drop) })
+        })
+        .connect_lazy_with(connect.disable_statement_logging())
+}
+
+pub(super) fn directory_of(file: &Path) -> &Path {
+    let directory = file.parent().filter(|it| !it.as_os_str().is_empty());
+    directory.unwrap_or(Path::new("."))
+}
+
+/// Before SQLite does, which would let everybody read it.
+fn create_file(file: &Path) -> std::io::Result<()> {
+    let mut options = fs_err::OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    mode::of_file(&mut options);
+    options.open(file).map(drop)
+}
+
+/// Devices wait meanwhile: a database that is away is soon told from one that is slow.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// For one statement.
+pub(super) const MAX_STATEMENT: Duration = Duration::from_secs(10);
+
+const MAX_READS: u32 = 4;

@@ -1,0 +1,276 @@
+//! The rows of devices: what is known of them, and where their events end.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+use std::time::Instant;
+
+use jiff::Timestamp;
+use parking_lot::Mutex;
+use sqlx::any::AnyRow;
+use sqlx::{AnyConnection, Row};
+
+use super::statement::{MAX_ROWS, dynamic, value_list, value_rows};
+use crate::BatchId;
+use crate::quota::DeviceQuota;
+use crate::{Call, DeviceId, DeviceRecord, EventKind, StoreError, Timestamped};
+
+/// A row of `devices`, locked by the transaction that has it.
+#[derive(Clone, Debug)]
+pub(super) struct DeviceRow {
+    pub(super) record: DeviceRecord,
+    /// Of its newest event; 0 before the first.
+    pub(super) last_seq: i64,
+    /// When its newest event arrived, by a clock that never goes back.
+    pub(super) filed_at: i64,
+    last_audits: Option<BatchId>,
+    last_alerts: Option<BatchId>,
+}
+
+impl DeviceRow {
+    fn new(device: DeviceId, seen: Timestamp) -> Self {
+        Self {
+            record: DeviceRecord::new(device, seen),
+            last_seq: 0,
+            filed_at: 0,
+            last_audits: None,
+            last_alerts: None,
+        }
+    }
+
+    /// The newest batch of a kind.
+    pub(super) fn last_batch(&mut self, kind: EventKind) -> &mut Option<BatchId> {
+        match kind {
+            EventKind::Alerts => &mut self.last_alerts,
+            EventKind::Audits => &mut self.last_audits,
+        }
+    }
+
+    fn read(row: &AnyRow) -> Result<Self, sqlx::Error> {
+        let text = |name| row.try_get::<Option<String>, _>(name);
+        let moment = |name| moment(row, name);
+        let dated = |at, value| {
+            let found = moment(at)?.zip(text(value)?);
+            Ok::<_, sqlx::Error>(found.map(|(at, value)| Timestamped { at, value }))
+        };
+        let batch = |name| Ok::<_, sqlx::Error>(text(name)?.and_then(|text| BatchId::parse(&text)));
+        Ok(Self {
+            record: DeviceRecord {
+                device: device(row, "device")?,
+                first_seen: moment("first_seen")?.unwrap_or_default(),
+                last_seen: moment("last_seen")?.unwrap_or_default(),
+                address: text("address")?.and_then(|text| text.parse::<IpAddr>().ok()),
+                site: text("site")?,
+                name: text("name")?,
+                model: text("model")?,
+                firmware: text("firmware")?,
+                battery: text("battery")?,
+                certificate: dated("certificate_at", "certificate")?,
+                tls: dated("tls_at", "tls")?,
+                config_saved_at: moment("config_saved_at")?,
+                audits_stored_at: moment("audits_stored_at")?,
+                database: dated("database_at", "database_version")?,
+                database_refused: text("database_refused")?,
+                next_call_in: dated("next_call_at", "next_call")?,
+            },
+            last_seq: row.try_get("last_seq")?,
+            filed_at: row.try_get("filed_at")?,
+            last_audits: batch("last_audits")?,
+            last_alerts: batch("last_alerts")?,
+        })
+    }
+}
+
+/// Those of `devices` that have a row.
+pub(super) async fn known(
+    connection: &mut AnyConnection,
+    devices: &[DeviceId],
+) -> Result<Vec<DeviceId>, sqlx::Error> {
+    let mut known = Vec::new();
+    for devices in devices.chunks(MAX_ROWS) {
+        let list = value_list(devices.len());
+        let mut query = dynamic(format!(
+            "SELECT device FROM devices WHERE device IN ({list})"
+        ));
+        for device in devices {
+            query = query.bind(device.to_string());
+        }
+        for row in query.fetch_all(&mut *connection).await? {
+            known.push(device(&row, "device")?);
+        }
+    }
+    Ok(known)
+}
+
+/// The callers that may not have a record, with the reason: serial numbers can be invented.
+pub(super) async fn refused(
+    connection: &mut AnyConnection,
+    quota: &Mutex<DeviceQuota>,
+    calls: &[Call],
+) -> Result<HashMap<DeviceId, StoreError>, sqlx::Error> {
+    let mut callers: BTreeMap<_, _> = calls.iter().map(|call| (call.device, call)).collect();
+    let devices: Vec<_> = callers.keys().copied().collect();
+    for device in known(connection, &devices).await? {
+        callers.remove(&device);
+    }
+    if callers.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let mut count = count(connection).await?;
+    let (mut quota, now) = (quota.lock(), Instant::now());
+    let refused = callers.into_iter().filter_map(|(device, call)| {
+        let admitted = quota.admit(call, count, now);
+        count += usize::from(admitted.is_ok());
+        admitted.err().map(|error| (device, error))
+    });
+    Ok(refused.collect())
+}
+
+/// How many there are.
+pub(super) async fn count(connection: &mut AnyConnection) -> Result<usize, sqlx::Error> {
+    let count = sqlx::query("SELECT count(*) FROM devices");
+    let count: i64 = count.fetch_one(connection).await?.try_get(0)?;
+    Ok(usize::try_from(count).unwrap_or(0))
+}
+
+/// The rows of devices, made where they are missing, and locked until the transaction ends. In the
+/// order of their names, so that no two hosts wait for each other.
+pub(super) async fn lock(
+    connection: &mut AnyConnection,
+    devices: &BTreeMap<DeviceId, Timestamp>,
+) -> Result<BTreeMap<DeviceId, DeviceRow>, sqlx::Error> {
+    let mut rows: BTreeMap<DeviceId, DeviceRow> = BTreeMap::new();
+    let devices: Vec<_> = devices.iter().collect();
+    for devices in devices.chunks(MAX_ROWS) {
+        let values = value_rows(devices.len(), 5);
+        let mut query = dynamic(format!(
+            "INSERT INTO devices (device, first_seen, last_seen, last_seq, filed_at) VALUES {values} \
+             ON CONFLICT (device) DO UPDATE SET last_seq = devices.last_seq \
+             RETURNING {}",
+            COLUMNS.join(",")
+        ));
+        for (device, seen) in devices {
+            let new = DeviceRow::new(**device, **seen);
+            let seen = seen.as_microsecond();
+            query = query.bind(device.to_string()).bind(seen).bind(seen);
+            query = query.bind(new.last_seq).bind(new.filed_at);
+        }
+        for row in query.fetch_all(&mut *connection).await? {
+            let row = DeviceRow::read(&row)?;
+            rows.insert(row.record.device, row);
+        }
+    }
+    Ok(rows)
+}
+
+/// Writes rows back that [`lock`] has returned.
+pub(super) async fn save<'a>(
+    connection: &mut AnyConnection,
+    rows: impl Iterator<Item = &'a DeviceRow>,
+) -> Result<(), sqlx::Error> {
+    let rows: Vec<_> = rows.collect();
+    for rows in rows.chunks(MAX_ROWS) {
+        let values = value_rows(rows.len(), COLUMNS.len());
+        let replaced = COLUMNS[1..]
+            .iter()
+            .map(|name| format!("{name} = excluded.{name}"));
+        let mut query = dynamic(format!(
+            "INSERT INTO devices ({}) VALUES {values} ON CONFLICT (device) DO UPDATE SET {}",
+            COLUMNS.join(","),
+            replaced.collect::<Vec<_>>().join(",")
+        ));
+        for row in rows {
+            let DeviceRow { record: it, .. } = row;
+            let micros = |at: Option<Timestamp>| at.map(Timestamp::as_microsecond);
+            let at = |dated: &Option<Timestamped>| micros(dated.as_ref().map(|it| it.at));
+            let value = |dated: &Option<Timestamped>| text(dated.as_ref().map(|it| &it.value));
+            query = query
+                .bind(it.device.to_string())
+                .bind(row.last_seq)
+                .bind(row.filed_at)
+                .bind(row.last_audits.map(String::from))
+                .bind(row.last_alerts.map(String::from))
+                .bind(it.first_seen.as_microsecond())
+                .bind(it.last_seen.as_microsecond())
+                .bind(it.address.map(|address| address.to_string()))
+                .bind(text(it.site.as_ref()))
+                .bind(text(it.name.as_ref()))
+                .bind(text(it.model.as_ref()))
+                .bind(text(it.firmware.as_ref()))
+                .bind(text(it.battery.as_ref()))
+                .bind(at(&it.certificate))
+                .bind(value(&it.certificate))
+                .bind(at(&it.tls))
+                .bind(value(&it.tls))
+                .bind(micros(it.config_saved_at))
+                .bind(micros(it.audits_stored_at))
+                .bind(at(&it.database))
+                .bind(value(&it.database))
+                .bind(text(it.database_refused.as_ref()))
+                .bind(at(&it.next_call_in))
+                .bind(value(&it.next_call_in));
+        }
+        query.execute(&mut *connection).await?;
+    }
+    Ok(())
+}
+
+/// PostgreSQL takes every character but this.
+fn text(value: Option<&String>) -> Option<String> {
+    value.map(|value| value.replace('\0', "\u{fffd}"))
+}
+
+/// What is known of one device.
+pub(super) async fn record(
+    connection: &mut AnyConnection,
+    device: DeviceId,
+) -> Result<Option<DeviceRecord>, sqlx::Error> {
+    let list = COLUMNS.join(",");
+    let query = dynamic(format!("SELECT {list} FROM devices WHERE device = $1"));
+    let row = query
+        .bind(device.to_string())
+        .fetch_optional(connection)
+        .await?;
+    row.map(|row| Ok(DeviceRow::read(&row)?.record)).transpose()
+}
+
+/// A column that names a device.
+pub(super) fn device(row: &AnyRow, name: &str) -> Result<DeviceId, sqlx::Error> {
+    let text: String = row.try_get(name)?;
+    text.parse().map_err(|error| sqlx::Error::ColumnDecode {
+        index: name.to_owned(),
+        source: Box::new(error),
+    })
+}
+
+/// A column of microseconds.
+pub(super) fn moment(row: &AnyRow, name: &str) -> Result<Option<Timestamp>, sqlx::Error> {
+    let micros: Option<i64> = row.try_get(name)?;
+    Ok(micros.and_then(|micros| Timestamp::from_microsecond(micros).ok()))
+}
+
+const COLUMNS: [&str; 24] = [
+    "device",
+    "last_seq",
+    "filed_at",
+    "last_audits",
+    "last_alerts",
+    "first_seen",
+    "last_seen",
+    "address",
+    "site",
+    "name",
+    "model",
+    "firmware",
+    "battery",
+    "certificate_at",
+    "certificate",
+    "tls_at",
+    "tls",
+    "config_saved_at",
+    "audits_stored_at",
+    "database_at",
+    "database_version",
+    "database_refused",
+    "next_call_at",
+    "next_call",
+];

@@ -1,0 +1,87 @@
+//! What a database refused, in our words.
+
+use std::error::Error;
+use std::sync::Arc;
+
+use super::connect::Engine;
+use crate::{OpenError, StoreError};
+
+/// Why nothing was stored or read.
+pub(super) fn unavailable(engine: &Engine, error: sqlx::Error) -> StoreError {
+    StoreError::Unavailable {
+        place: engine.place(),
+        hint: hint(engine, &error),
+        source: Arc::from(reason(error)),
+    }
+}
+
+/// Why a database cannot be used.
+pub(super) fn open_error(engine: &Engine, error: sqlx::Error) -> OpenError {
+    OpenError::Database {
+        place: engine.place(),
+        hint: hint(engine, &error),
+        source: reason(error),
+    }
+}
+
+/// Whether it is about the values and not about the database: others in the same transaction did
+/// nothing wrong.
+pub(super) fn is_of_values(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Encode(_) => true,
+        // SQLSTATE classes 22 and 23; of SQLite too long, constraint, mismatch.
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| {
+            let sqlite = code.parse::<u32>().ok().map(|code| code & 0xff);
+            code.len() == 5 && (code.starts_with("22") || code.starts_with("23"))
+                || code.len() < 5 && matches!(sqlite, Some(18..=20))
+        }),
+        _ => false,
+    }
+}
+
+/// The database's own message: what stands around it says nothing more.
+fn reason(error: sqlx::Error) -> Box<dyn Error + Send + Sync> {
+    match error {
+        sqlx::Error::Database(error) => error.into_error(),
+        sqlx::Error::Io(error) => error.into(),
+        sqlx::Error::Tls(error) => error,
+        sqlx::Error::PoolTimedOut => "it did not answer in time".into(),
+        error => error.into(),
+    }
+}
+
+fn hint(engine: &Engine, error: &sqlx::Error) -> &'static str {
+    let code = match error {
+        sqlx::Error::Database(error) => error.code().map(std::borrow::Cow::into_owned),
+        _ => None,
+    };
+    match (engine, code.as_deref()) {
+        (Engine::Sqlite { .. }, Some("11" | "26" | "267" | "523" | "779")) => {
+            "the file is damaged or no database of engage-host: nothing was written to it; move it away and restore a backup"
+        }
+        (Engine::Sqlite { .. }, Some("13")) | (Engine::Postgres { .. }, Some("53100")) => {
+            "make room on the disk; devices keep their audits until they are acknowledged"
+        }
+        (Engine::Sqlite { .. }, Some("5" | "517")) => {
+            "another program holds it locked: end that, and make copies with `sqlite3 FILE .backup` only"
+        }
+        (Engine::Sqlite { .. }, _) => {
+            "the user that runs engage-host needs read and write permission for the file and its directory"
+        }
+        (Engine::Postgres { .. }, Some("28P01" | "28000")) => {
+            "is the user in `[devices] database_url` right, and the password in `database_password_file`?"
+        }
+        (Engine::Postgres { .. }, Some("3D000")) => {
+            "create the database: `createdb --owner USER DATABASE`"
+        }
+        (Engine::Postgres { .. }, Some("42501")) => {
+            "the user needs the right to create tables: make it the owner of the database, or `GRANT CREATE, USAGE ON SCHEMA public`"
+        }
+        (Engine::Postgres { .. }, _) if matches!(error, sqlx::Error::Tls(_)) => {
+            "the server's certificate must be valid for the host in `database_url`; name its issuer with `database_ca_file`"
+        }
+        (Engine::Postgres { .. }, _) => {
+            "is the server running and reachable? it is tried again by itself"
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! Events, by device and in order; and how far subscribers are with them.
+
+use jiff::Timestamp;
+use sqlx::any::AnyRow;
+use sqlx::{AnyConnection, Row};
+
+use super::devices::{device, moment};
+use crate::{
+    BatchLimit, Cursor, DeviceId, EventBatch, EventKind, LoggedEvent, PendingDevice, Subscriber,
+    Undelivered,
+};
+
+/// The events of one kind that follow a cursor.
+pub(super) async fn next_batch(
+    connection: &mut AnyConnection,
+    device: DeviceId,
+    cursor: &Cursor,
+    limit: BatchLimit,
+) -> Result<Option<EventBatch>, sqlx::Error> {
+    let mut seq = seq_of(cursor);
+    let mut events: Vec<LoggedEvent> = Vec::new();
+    let (mut kind, mut bytes) = (None, 0);
+    'all: while events.len() < limit.events.max(1) {
+        let rows = after(connection, device, seq).await?;
+        for row in &rows {
+            let found = EventKind::parse(row.try_get("kind")?);
+            if kind.is_some_and(|kind| found != Some(kind)) {
+                break 'all;
+            }
+            let event = logged(row)?;
+            kind = found;
+            bytes += event.text.len();
+            events.push(event);
+            seq = row.try_get("seq")?;
+            if events.len() >= limit.events || bytes >= limit.bytes {
+                break 'all;
+            }
+        }
+        if rows.len() < PAGE {
+            break;
+        }
+    }
+    Ok(kind.map(|kind| EventBatch {
+        kind,
+        events,
+        cursor: Cursor(seq.to_string()),
+    }))
+}
+
+/// Events of one kind after a number, as they are stored: few at a time.
+pub(super) async fn page(
+    connection: &mut AnyConnection,
+    device: DeviceId,
+    kind: EventKind,
+    after: i64,
+    since: i64,
+) -> Result<Vec<(i64, String)>, sqlx::Error> {
+    let rows = sqlx::query(
+        "SELECT seq, body FROM events WHERE device = $1 AND seq > $2 AND kind = $3 \
+         AND received_at >= $4 ORDER BY seq LIMIT $5",
+    )
+    .bind(device.to_string())
+    .bind(after)
+    .bind(kind.as_str())
+    .bind(since)
+    .bind(i64::try_from(PAGE).unwrap_or(1))
+    .fetch_all(connection)
+    .await?;
+    rows.iter()
+        .map(|row| Ok((row.try_get("seq")?, row.try_get("body")?)))
+        .collect()
+}
+
+/// Few at a time: an event may be a mebibyte long.
+async fn after(
+    connection: &mut AnyConnection,
+    device: DeviceId,
+    seq: i64,
+) -> Result<Vec<AnyRow>, sqlx::Error> {
+    sqlx::query(
+        "SELECT seq, kind, received_at, body FROM events WHERE device = $1 AND seq > $2 \
+         ORDER BY seq LIMIT $3",
+    )
+    .bind(device.to_string())
+    .bind(seq)
+    .bind(i64::try_from(PAGE).unwrap_or(1))
+    .fetch_all(connection)
+    .await
+}
+
+fn logged(row: &AnyRow) -> Result<LoggedEvent, sqlx::Error> {
+    Ok(LoggedEvent {
+        received_at: moment(row, "received_at")?.unwrap_or_default(),
+        text: row.try_get::<String, _>("body")?.into_bytes(),
+    })
+}
+
+/// The beginning if it has committed nothing.
+pub(super) async fn load_cursor(
+    connection: &mut AnyConnection,
+    subscriber: Subscriber,
+    device: DeviceId,
+) -> Result<Cursor, sqlx::Error> {
+    let row = sqlx::query("SELECT seq FROM cursors WHERE subscriber = $1 AND device = $2")
+        .bind(subscriber.as_str())
+        .bind(device.to_string())
+        .fetch_optional(connection)
+        .await?;
+    let seq: Option<i64> = row.map(|row| row.try_get(0)).transpose()?;
+    Ok(seq.map_or_else(Cursor::default, |seq| Cursor(seq.to_string())))
+}
+
+/// Never backwards: a host that was slow may be told late.
+pub(super) async fn commit_cursor(
+    connection: &mut AnyConnection,
+    subscriber: Subscriber,
+    device: DeviceId,
+    cursor: &Cursor,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "INSERT INTO cursors (subscriber, device, seq) VALUES ($1, $2, $3) \
+         ON CONFLICT (subscriber, device) DO UPDATE SET seq = excluded.seq WHERE cursors.seq < excluded.seq",
+    )
+    .bind(subscriber.as_str())
+    .bind(device.to_string())
+    .bind(seq_of(cursor))
+    .execute(connection)
+    .await
+    .map(drop)
+}
+
+/// Every device whose newest event is after the subscriber's cursor, with the first such event.
+pub(super) async fn pending(
+    connection: &mut AnyConnection,
+    subscriber: Subscriber,
+) -> Result<Vec<PendingDevice>, sqlx::Error> {
+    let rows = sqlx::query(
+        "SELECT d.device, e.received_at FROM devices d \
+         LEFT JOIN cursors c ON c.device = d.device AND c.subscriber = $1 \
+         JOIN events e ON e.device = d.device AND e.seq = \
+             (SELECT min(seq) FROM events WHERE device = d.device AND seq > coalesce(c.seq, 0)) \
+         WHERE d.last_seq > coalesce(c.seq, 0)",
+    )
+    .bind(subscriber.as_str())
+    .fetch_all(connection)
+    .await?;
+    let pending = |row: &AnyRow| {
+        Ok(PendingDevice {
+            device: device(row, "device")?,
+            oldest: moment(row, "received_at")?.unwrap_or_default(),
+        })
+    };
+    rows.iter().map(pending).collect()
+}
+
+/// Gives a batch up, and commits its cursor.
+pub(super) async fn set_aside(
+    connection: &mut AnyConnection,
+    subscriber: Subscriber,
+    device: DeviceId,
+    batch: &EventBatch,
+    reason: &str,
+) -> Result<(), sqlx::Error> {
+    let mut given_up = undelivered(connection, subscriber, device).await?;
+    given_up.add(batch, reason, Timestamp::now());
+    let body =
+        serde_json::to_string(&given_up).map_err(|error| sqlx::Error::Encode(error.into()))?;
+    sqlx::query(
+        "INSERT INTO undelivered (subscriber, device, body) VALUES ($1, $2, $3) \
+         ON CONFLICT (subscriber, device) DO UPDATE SET body = excluded.body",
+    )
+    .bind(subscriber.as_str())
+    .bind(device.to_string())
+    .bind(body)
+    .execute(&mut *connection)
+    .await?;
+    commit_cursor(connection, subscriber, device, &batch.cursor).await
+}
+
+/// What a subscriber gave up of a device.
+pub(super) async fn undelivered(
+    connection: &mut AnyConnection,
+    subscriber: Subscriber,
+    device: DeviceId,
+) -> Result<Undelivered, sqlx::Error> {
+    let row = sqlx::query("SELECT body FROM undelivered WHERE subscriber = $1 AND device = $2")
+        .bind(subscriber.as_str())
+        .bind(device.to_string())
+        .fetch_optional(connection)
+        .await?;
+    let Some(row) = row else {
+        return Ok(Undelivered::default());
+    };
+    let body: String = row.try_get(0)?;
+    serde_json::from_str(&body).map_err(|error| sqlx::Error::Decode(error.into()))
+}
+
+/// The beginning where it is not one of ours.
+fn seq_of(cursor: &Cursor) -> i64 {
+    cursor.0.parse().unwrap_or(0)
+}
+
+const PAGE: usize = 32;

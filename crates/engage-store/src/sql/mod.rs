@@ -1,0 +1,44 @@
+//! The store of devices in a database: a SQLite file, or a PostgreSQL server that several hosts
+//! share. The SQL is the same; `schema` has the tables.
+//!
+//! # How it keeps the promises
+//!
+//! - **Acknowledged is durable.** The answer comes after the commit: SQLite with a write-ahead log
+//!   and `synchronous = FULL`, PostgreSQL with `synchronous_commit = on`. A SQLite file that was
+//!   removed meanwhile holds nothing, so its name is looked up once more.
+//! - **Group commit.** One writer takes all uploads that wait and stores them in one transaction.
+//!   It is all or none of them, unless the database refuses a value: then each is stored alone.
+//! - **Once.** A batch is named by a hash over device and events, and the names are kept as long as
+//!   events are. Of a batch that begins with the last one, only the rest is stored: its
+//!   acknowledgement was not heard.
+//! - **In order.** Events of a device are numbered while its row is locked: whoever reads to the
+//!   end has seen everything before it, whichever host wrote, whatever any clock says.
+//! - **Every wait ends.** Statements, connections and transactions have time-outs; a full queue
+//!   refuses at once.
+
+mod address;
+mod append;
+mod check;
+mod connect;
+mod database;
+mod devices;
+mod error;
+mod events;
+mod health;
+mod observations;
+mod options;
+mod quarantine;
+mod reader;
+mod retention;
+mod schema;
+mod shared;
+mod statement;
+mod store;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+pub use address::{DatabaseUrl, DatabaseUrlError, PostgresUrl};
+pub use options::SqlOptions;
+pub(crate) use reader::{SqlFollower, SqlReader};
+pub use store::SqlStore;

@@ -1,0 +1,98 @@
+//! How a database is reached.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use sqlx::any::AnyConnectOptions;
+use zeroize::Zeroizing;
+
+use super::address::{DatabaseUrl, PostgresUrl};
+use super::connect::Engine;
+use super::error::open_error;
+use crate::OpenError;
+
+/// A database, and what it takes to be let in.
+#[derive(Clone)]
+pub struct SqlOptions {
+    /// Which one.
+    pub url: DatabaseUrl,
+    /// Of the user in the URL; only PostgreSQL asks for one.
+    pub password: Option<Zeroizing<String>>,
+    /// PEM file with the issuer of the server's certificate, where the public ones are not meant.
+    pub ca_file: Option<PathBuf>,
+    /// Where `db.json` files are dropped: `DIRECTORY/SERIAL/db.json`.
+    pub directory: Option<PathBuf>,
+}
+
+impl SqlOptions {
+    /// A SQLite file, and nothing dropped for devices.
+    #[must_use]
+    pub fn sqlite(file: PathBuf) -> Self {
+        Self {
+            url: DatabaseUrl::Sqlite(file),
+            password: None,
+            ca_file: None,
+            directory: None,
+        }
+    }
+
+    pub(super) fn connect_options(&self, writes: bool) -> Result<AnyConnectOptions, OpenError> {
+        let options = match &self.url {
+            DatabaseUrl::Sqlite(file) => sqlite(file, writes),
+            DatabaseUrl::Postgres(url) => self.postgres(url),
+        };
+        options.map_err(|error| open_error(&Engine::new(&self.url), error))
+    }
+
+    fn postgres(&self, url: &PostgresUrl) -> Result<AnyConnectOptions, sqlx::Error> {
+        let mut options = AnyConnectOptions::from_str(&url.to_string())?;
+        let target = &mut options.database_url;
+        let has_mode = target.query_pairs().any(|(name, _)| name == "sslmode");
+        if !has_mode {
+            let mode = if url.is_socket() {
+                "disable"
+            } else {
+                "verify-full"
+            };
+            target.query_pairs_mut().append_pair("sslmode", mode);
+        }
+        if let Some(file) = &self.ca_file {
+            let file = file.to_string_lossy();
+            target.query_pairs_mut().append_pair("sslrootcert", &file);
+        }
+        if let Some(password) = &self.password {
+            // Percent-encoded by it.
+            let _ = target.set_password(Some(password));
+        }
+        Ok(options)
+    }
+}
+
+fn sqlite(file: &std::path::Path, writes: bool) -> Result<AnyConnectOptions, sqlx::Error> {
+    let path = file
+        .to_str()
+        .ok_or_else(|| sqlx::Error::Configuration("the path is not UTF-8".into()))?;
+    let mut options = AnyConnectOptions::from_str("sqlite:///")?;
+    options.database_url.set_path(&path.replace('%', "%25"));
+    let is_closed = !std::path::Path::new(&format!("{path}-wal")).exists();
+    options
+        .database_url
+        .set_query(Some(match (writes, is_closed) {
+            (true, _) => "mode=rw",
+            (false, false) => "mode=ro",
+            // Nobody has it open: whoever may only read cannot make the files of a WAL.
+            (false, true) => "mode=ro&immutable=1",
+        }));
+    Ok(options)
+}
+
+impl fmt::Debug for SqlOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqlOptions")
+            .field("url", &self.url)
+            .field("ca_file", &self.ca_file)
+            .field("directory", &self.directory)
+            .finish_non_exhaustive()
+    }
+}

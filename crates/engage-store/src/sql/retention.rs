@@ -1,0 +1,154 @@
+//! Events that are old enough are removed, by a clock that can be believed.
+
+use std::time::{Duration, Instant};
+
+use jiff::{SignedDuration, Timestamp};
+use sqlx::{AnyConnection, AnyPool, Row};
+use tracing::{info, warn};
+
+use crate::clock::ClockWatch;
+use crate::{KeepDays, Subscriber};
+
+/// Removes once a day what is too old.
+pub(super) struct Retention {
+    keep: KeepDays,
+    clock: ClockWatch,
+    applied: Option<Instant>,
+}
+
+impl Retention {
+    pub(super) fn new(keep: KeepDays) -> Self {
+        Self {
+            keep,
+            clock: ClockWatch::default(),
+            applied: None,
+        }
+    }
+
+    /// The first reading of all is taken down: what comes long after it has to prove itself.
+    pub(super) async fn take_down_first(
+        connection: &mut AnyConnection,
+        now: Timestamp,
+    ) -> Result<(), sqlx::Error> {
+        sqlx::query(
+            "INSERT INTO moments (name, at) VALUES ('retention', $1) ON CONFLICT (name) DO NOTHING",
+        )
+        .bind(now.as_microsecond())
+        .execute(connection)
+        .await
+        .map(drop)
+    }
+
+    /// Costs nothing when it is not due; to be called often, so that the clock is watched.
+    pub(super) async fn apply_if_due(
+        &mut self,
+        monotonic: Instant,
+        now: Timestamp,
+        pool: &AnyPool,
+        subscribers: &[Subscriber],
+    ) -> Result<(), sqlx::Error> {
+        let was_applied_lately = self
+            .applied
+            .is_some_and(|applied| monotonic.saturating_duration_since(applied) < EVERY);
+        // Looked at all the same.
+        let believed = if was_applied_lately {
+            None
+        } else {
+            believed(pool).await?
+        };
+        let is_plausible = self.clock.is_plausible(monotonic, now, believed);
+        if was_applied_lately || !is_plausible {
+            return Ok(());
+        }
+        self.remove(now, pool, subscribers).await?;
+        self.applied = Some(monotonic);
+        Ok(())
+    }
+
+    async fn remove(
+        &self,
+        now: Timestamp,
+        pool: &AnyPool,
+        subscribers: &[Subscriber],
+    ) -> Result<(), sqlx::Error> {
+        sqlx::query("UPDATE moments SET at = $1 WHERE name = 'retention'")
+            .bind(now.as_microsecond())
+            .execute(pool)
+            .await?;
+        let kept = SignedDuration::from_hours(24 * i64::from(self.keep.days()));
+        let Ok(oldest_kept) = now.checked_sub(kept) else {
+            return Ok(());
+        };
+        let before = oldest_kept.as_microsecond();
+        for subscriber in subscribers {
+            warn_of_undelivered(pool, *subscriber, before).await?;
+        }
+        let events = remove_all(pool, REMOVE_EVENTS, before).await?;
+        remove_all(pool, REMOVE_BATCHES, before).await?;
+        if events > 0 {
+            info!(events, "removed {events} events past retention");
+        }
+        Ok(())
+    }
+}
+
+/// The reading at which it was applied last, by whichever host.
+async fn believed(pool: &AnyPool) -> Result<Option<Timestamp>, sqlx::Error> {
+    let row = sqlx::query("SELECT at FROM moments WHERE name = 'retention'");
+    let row = row.fetch_optional(pool).await?;
+    let micros: Option<i64> = row.map(|row| row.try_get(0)).transpose()?;
+    Ok(micros.and_then(|micros| Timestamp::from_microsecond(micros).ok()))
+}
+
+/// Retention comes first: a receiver that everybody has forgotten must not fill the disk. But not
+/// without a word.
+async fn warn_of_undelivered(
+    pool: &AnyPool,
+    subscriber: Subscriber,
+    before: i64,
+) -> Result<(), sqlx::Error> {
+    let rows = sqlx::query(
+        "SELECT e.device, count(*) FROM events e \
+         LEFT JOIN cursors c ON c.device = e.device AND c.subscriber = $1 \
+         WHERE e.filed_at < $2 AND e.seq > coalesce(c.seq, 0) GROUP BY e.device",
+    )
+    .bind(subscriber.as_str())
+    .bind(before)
+    .fetch_all(pool)
+    .await?;
+    for row in rows {
+        let (device, events): (String, i64) = (row.try_get(0)?, row.try_get(1)?);
+        warn!(
+            device,
+            events,
+            "{events} events of device {device} are removed without having been delivered: they are older than keep_audits_days and the receiver has not taken them"
+        );
+    }
+    Ok(())
+}
+
+/// In small transactions: devices call meanwhile.
+async fn remove_all(pool: &AnyPool, sql: &'static str, before: i64) -> Result<u64, sqlx::Error> {
+    let mut removed = 0;
+    loop {
+        let outcome = sqlx::query(sql)
+            .bind(before)
+            .bind(CHUNK)
+            .execute(pool)
+            .await?;
+        removed += outcome.rows_affected();
+        if outcome.rows_affected() < CHUNK.unsigned_abs() {
+            return Ok(removed);
+        }
+    }
+}
+
+const REMOVE_EVENTS: &str = "DELETE FROM events WHERE (device, seq) IN \
+    (SELECT device, seq FROM events WHERE filed_at < $1 ORDER BY filed_at LIMIT $2)";
+
+const REMOVE_BATCHES: &str = "DELETE FROM batches WHERE (batch, kind) IN \
+    (SELECT batch, kind FROM batches WHERE filed_at < $1 ORDER BY filed_at LIMIT $2)";
+
+const CHUNK: i64 = 2000;
+
+const EVERY: Duration = Duration::from_hours(24);

@@ -1,0 +1,163 @@
+//! The tables, and how a database comes to have them.
+
+use sqlx::{AnyConnection, AnyPool, AssertSqlSafe, Connection, Executor, Row};
+
+use super::connect::{Engine, MAX_STATEMENT};
+use super::error::open_error;
+use crate::OpenError;
+
+/// Brings a database to this program's schema. Several hosts may start at once: the row of the
+/// version is the lock, and whoever waits for it finds the work done.
+pub(super) async fn migrate(pool: &AnyPool, engine: &Engine) -> Result<(), OpenError> {
+    let migrated = tokio::time::timeout(MAX_MIGRATION, async {
+        let mut connection = pool.acquire().await?;
+        ensure_version_table(&mut connection).await?;
+        let mut transaction = connection.begin().await?;
+        // A write, so that it locks at once: `SELECT .. FOR UPDATE` is not everybody's SQL.
+        let lock = "UPDATE schema_version SET version = version WHERE id = 1 RETURNING version";
+        let found: i64 = transaction.fetch_one(lock).await?.try_get(0)?;
+        let applied = usize::try_from(found).unwrap_or(usize::MAX);
+        if applied > MIGRATIONS.len() {
+            return Ok(found);
+        }
+        for migration in &MIGRATIONS[applied..] {
+            let text = migration.replace("BYTES", engine.bytes_type());
+            transaction
+                .execute(sqlx::raw_sql(AssertSqlSafe(text)))
+                .await?;
+        }
+        sqlx::query("UPDATE schema_version SET version = $1 WHERE id = 1")
+            .bind(i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX))
+            .execute(&mut *transaction)
+            .await?;
+        transaction.commit().await?;
+        Ok(found)
+    });
+    match migrated.await {
+        Ok(Ok(found)) => newer_schema(engine, found),
+        Ok(Err(error)) => Err(open_error(engine, error)),
+        Err(_) => Err(open_error(engine, sqlx::Error::PoolTimedOut)),
+    }
+}
+
+/// Whether this program knows a database's schema, for who does not bring it up to date.
+pub(super) async fn check_version(pool: &AnyPool, engine: &Engine) -> Result<(), OpenError> {
+    let found = async {
+        let row = pool.fetch_one("SELECT version FROM schema_version").await?;
+        row.try_get::<i64, _>(0)
+    };
+    let found = found.await.map_err(|error| open_error(engine, error))?;
+    newer_schema(engine, found)
+}
+
+/// Fails where a version is newer than this program.
+pub(super) fn newer_schema(engine: &Engine, version: i64) -> Result<(), OpenError> {
+    let found = usize::try_from(version).unwrap_or(usize::MAX);
+    if found <= MIGRATIONS.len() {
+        return Ok(());
+    }
+    Err(OpenError::NewerSchema {
+        place: engine.place(),
+        found,
+        supported: MIGRATIONS.len(),
+    })
+}
+
+/// Two that create it at the same moment may hinder each other on PostgreSQL, although each says
+/// "if not exists": the second attempt finds it.
+async fn ensure_version_table(connection: &mut AnyConnection) -> Result<(), sqlx::Error> {
+    let create = "CREATE TABLE IF NOT EXISTS schema_version (id BIGINT PRIMARY KEY, version BIGINT NOT NULL)";
+    if connection.execute(create).await.is_err() {
+        connection.execute(create).await?;
+    }
+    let first =
+        "INSERT INTO schema_version (id, version) VALUES (1, 0) ON CONFLICT (id) DO NOTHING";
+    connection.execute(first).await.map(drop)
+}
+
+/// Never changed once released: what is to be different is added. Times are microseconds since 1970
+/// (UTC). `BYTES` stands for the one type that has another name in each engine.
+const MIGRATIONS: [&str; 1] = ["
+CREATE TABLE devices (
+    device TEXT PRIMARY KEY,
+    last_seq BIGINT NOT NULL,
+    filed_at BIGINT NOT NULL,
+    last_audits TEXT,
+    last_alerts TEXT,
+    first_seen BIGINT NOT NULL,
+    last_seen BIGINT NOT NULL,
+    address TEXT,
+    site TEXT,
+    name TEXT,
+    model TEXT,
+    firmware TEXT,
+    battery TEXT,
+    certificate_at BIGINT,
+    certificate TEXT,
+    tls_at BIGINT,
+    tls TEXT,
+    config_saved_at BIGINT,
+    audits_stored_at BIGINT,
+    database_at BIGINT,
+    database_version TEXT,
+    database_refused TEXT,
+    next_call_at BIGINT,
+    next_call TEXT
+);
+CREATE TABLE events (
+    device TEXT NOT NULL,
+    seq BIGINT NOT NULL,
+    kind TEXT NOT NULL,
+    received_at BIGINT NOT NULL,
+    filed_at BIGINT NOT NULL,
+    code TEXT,
+    body TEXT NOT NULL,
+    PRIMARY KEY (device, seq)
+);
+CREATE INDEX events_filed_at ON events (filed_at);
+CREATE TABLE batches (
+    batch TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    filed_at BIGINT NOT NULL,
+    PRIMARY KEY (batch, kind)
+);
+CREATE INDEX batches_filed_at ON batches (filed_at);
+CREATE TABLE configs (
+    device TEXT PRIMARY KEY,
+    saved_at BIGINT NOT NULL,
+    body BYTES NOT NULL
+);
+CREATE TABLE databases (
+    device TEXT PRIMARY KEY,
+    taken_at BIGINT NOT NULL,
+    version TEXT NOT NULL,
+    body BYTES NOT NULL
+);
+CREATE TABLE quarantine (
+    device TEXT NOT NULL,
+    received_at BIGINT NOT NULL,
+    kind TEXT NOT NULL,
+    size BIGINT NOT NULL,
+    body BYTES NOT NULL,
+    PRIMARY KEY (device, received_at, kind)
+);
+CREATE TABLE cursors (
+    subscriber TEXT NOT NULL,
+    device TEXT NOT NULL,
+    seq BIGINT NOT NULL,
+    PRIMARY KEY (subscriber, device)
+);
+CREATE TABLE undelivered (
+    subscriber TEXT NOT NULL,
+    device TEXT NOT NULL,
+    body TEXT NOT NULL,
+    PRIMARY KEY (subscriber, device)
+);
+CREATE TABLE moments (
+    name TEXT PRIMARY KEY,
+    at BIGINT NOT NULL
+);
+"];
+
+/// Longer than one statement: a new index over many events takes its time.
+const MAX_MIGRATION: std::time::Duration = MAX_STATEMENT.saturating_mul(60);

@@ -1,0 +1,226 @@
+//! What everything that uses the database shares.
+
+use std::io;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use parking_lot::{Mutex, RwLock};
+use sqlx::any::Any;
+use sqlx::pool::PoolConnection;
+use sqlx::{Executor, Transaction};
+use tracing::error;
+
+use super::connect::{Engine, MAX_STATEMENT, Pools, directory_of};
+use super::devices;
+use super::error::unavailable;
+use super::health::HealthMonitor;
+use super::options::SqlOptions;
+use super::retention::Retention;
+use super::schema::migrate;
+use crate::files::{FileIdentity, OwnerLock, look_up};
+use crate::quota::DeviceQuota;
+use crate::subscribers::Subscribers;
+use crate::{OpenError, StoreError, StoreWarning};
+
+pub(super) struct Shared {
+    options: SqlOptions,
+    engine: Engine,
+    connected: RwLock<Connected>,
+    /// Of the directory of SQLite's file.
+    lock: tokio::sync::Mutex<Option<OwnerLock>>,
+    pub(super) quota: Mutex<DeviceQuota>,
+    /// As they were counted last.
+    devices: AtomicUsize,
+    pub(super) health: HealthMonitor,
+    pub(super) subscribers: Subscribers,
+}
+
+#[derive(Clone)]
+struct Connected {
+    pools: Pools,
+    /// Of SQLite's file; `None` where there is none to look at.
+    file: Option<FileIdentity>,
+}
+
+impl Shared {
+    /// A SQLite file needs the lock of its directory.
+    pub(super) async fn open(
+        options: SqlOptions,
+        lock: Option<OwnerLock>,
+    ) -> Result<Self, OpenError> {
+        let engine = Engine::new(&options.url);
+        Ok(Self {
+            connected: RwLock::new(connect(&options, &engine).await?),
+            lock: tokio::sync::Mutex::new(lock),
+            quota: Mutex::default(),
+            devices: AtomicUsize::new(0),
+            health: HealthMonitor::default(),
+            subscribers: Subscribers::default(),
+            options,
+            engine,
+        })
+    }
+
+    pub(super) fn pools(&self) -> Pools {
+        self.connected.read().pools.clone()
+    }
+
+    /// Where `db.json` files are dropped.
+    pub(super) fn directory(&self) -> Option<&Path> {
+        self.options.directory.as_deref()
+    }
+
+    /// Whether the folder of devices is this database's alone: several hosts may share a server.
+    pub(super) fn is_only_host(&self) -> bool {
+        matches!(self.engine, Engine::Sqlite { .. })
+    }
+
+    pub(super) async fn begin(&self) -> Result<Transaction<'static, Any>, sqlx::Error> {
+        self.reconnect_if_replaced().await?;
+        self.pools().writes.begin().await
+    }
+
+    /// Makes it durable; and a file that somebody removed meanwhile holds nothing.
+    pub(super) async fn commit(
+        &self,
+        transaction: Transaction<'static, Any>,
+    ) -> Result<(), sqlx::Error> {
+        transaction.commit().await?;
+        if self.is_replaced()? {
+            return Err(io::Error::other("the file was removed or replaced meanwhile").into());
+        }
+        Ok(())
+    }
+
+    pub(super) async fn reader(&self) -> Result<PoolConnection<Any>, sqlx::Error> {
+        self.pools().reads.acquire().await
+    }
+
+    /// For what cannot be stored or read within the time there is.
+    pub(super) async fn limited<T>(
+        &self,
+        work: impl Future<Output = Result<T, sqlx::Error>>,
+    ) -> Result<T, StoreError> {
+        let done = tokio::time::timeout(MAX_WORK, work).await;
+        done.unwrap_or(Err(sqlx::Error::PoolTimedOut))
+            .map_err(|error| self.unavailable(error))
+    }
+
+    pub(super) fn unavailable(&self, error: sqlx::Error) -> StoreError {
+        unavailable(&self.engine, error)
+    }
+
+    /// Counts the devices, for [`quota_warning`](Self::quota_warning).
+    pub(super) async fn count_devices(&self) -> Result<(), sqlx::Error> {
+        let count = devices::count(&mut *self.reader().await?).await?;
+        self.devices.store(count, Ordering::Relaxed);
+        Ok(())
+    }
+
+    pub(super) fn quota_warning(&self) -> Option<StoreWarning> {
+        DeviceQuota::warning(self.devices.load(Ordering::Relaxed))
+    }
+
+    /// Tries a failing database, so that readiness returns even when no device calls.
+    pub(super) async fn probe(&self) {
+        if self.health.get() == crate::Health::Writable {
+            return;
+        }
+        let probed = self.limited(async {
+            let mut transaction = self.begin().await?;
+            sqlx::query(
+                "INSERT INTO moments (name, at) VALUES ('probe', $1) \
+                 ON CONFLICT (name) DO UPDATE SET at = excluded.at",
+            )
+            .bind(Timestamp::now().as_microsecond())
+            .execute(&mut *transaction)
+            .await?;
+            self.commit(transaction).await
+        });
+        if probed.await.is_ok() {
+            self.health.recovered();
+        }
+    }
+
+    fn is_replaced(&self) -> Result<bool, sqlx::Error> {
+        let Engine::Sqlite { file } = &self.engine else {
+            return Ok(false);
+        };
+        let found = look_up(file)?.map(|(identity, _)| identity);
+        Ok(found != self.connected.read().file)
+    }
+
+    fn needs_reconnect(&self) -> Result<bool, sqlx::Error> {
+        Ok(self.is_replaced()? || self.pools().writes.is_closed())
+    }
+
+    /// What was written into a file that has no name any more would be gone: begins anew with what
+    /// is there now. A directory that is gone is not made anew: it may come back.
+    async fn reconnect_if_replaced(&self) -> Result<(), sqlx::Error> {
+        if !self.needs_reconnect()? {
+            return Ok(());
+        }
+        let mut lock = self.lock.lock().await;
+        if !self.needs_reconnect()? {
+            return Ok(());
+        }
+        let failed = |error| sqlx::Error::Configuration(Box::new(error));
+        if let (Some(owned), Engine::Sqlite { file }) = (lock.as_mut(), &self.engine)
+            && !owned.is_of(directory_of(file))
+        {
+            *owned = OwnerLock::acquire(directory_of(file)).map_err(failed)?;
+        }
+        let place = self.engine.place();
+        error!(
+            "the database {place} was removed or replaced while it was in use; going on with what is there now"
+        );
+        self.pools().close().await;
+        let connected = connect(&self.options, &self.engine).await;
+        *self.connected.write() = connected.map_err(failed)?;
+        Ok(())
+    }
+}
+
+async fn connect(options: &SqlOptions, engine: &Engine) -> Result<Connected, OpenError> {
+    let pools = Pools::connect(options, engine).await?;
+    let migrated = async {
+        migrate(&pools.writes, engine).await?;
+        let failed = |error| super::error::open_error(engine, error);
+        let mut connection = pools.writes.acquire().await.map_err(failed)?;
+        let taken_down = Retention::take_down_first(&mut connection, Timestamp::now());
+        taken_down.await.map_err(failed)?;
+        warn_of_server(&mut connection, engine).await;
+        Ok(())
+    };
+    if let Err(error) = migrated.await {
+        pools.close().await;
+        return Err(error);
+    }
+    let file = match engine {
+        Engine::Sqlite { file } => look_up(file)
+            .map_err(|source| OpenError::unusable(file, source))?
+            .map(|(identity, _)| identity),
+        Engine::Postgres { .. } => None,
+    };
+    Ok(Connected { pools, file })
+}
+
+/// A server may be set to acknowledge what it has not made durable, and no session can change that.
+async fn warn_of_server(connection: &mut sqlx::AnyConnection, engine: &Engine) {
+    use sqlx::Row;
+
+    if let Engine::Postgres { .. } = engine
+        && let Ok(row) = connection.fetch_one("SHOW fsync").await
+        && row
+            .try_get::<String, _>(0)
+            .is_ok_and(|value| value == "off")
+    {
+        let place = engine.place();
+        tracing::warn!("the server of {place} has `fsync = off`: what it acknowledges can be lost");
+    }
+}
+
+/// A transaction of several statements.
+const MAX_WORK: Duration = MAX_STATEMENT.saturating_mul(2);

@@ -1,0 +1,406 @@
+//! The store: opened once, shared by all routes.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use jiff::Timestamp;
+use parking_lot::Mutex;
+use tokio::runtime::{Builder, Handle};
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::time::{MissedTickBehavior, interval};
+use tracing::error;
+
+use super::address::DatabaseUrl;
+use super::append::{Upload, UploadBody};
+use super::connect::directory_of;
+use super::database::{self, Dropped};
+use super::observations::{Observations, Observed};
+use super::options::SqlOptions;
+use super::retention::Retention;
+use super::shared::Shared;
+use super::writer::{Waiting, Writer};
+use super::{events, quarantine};
+use crate::files::{OwnerLock, mode};
+use crate::{
+    Alert, AppendOutcome, AppendedDevices, AuditBatch, BatchLimit, Call, ConfigUpload, Cursor,
+    Database, DeviceId, DeviceObservation, DeviceStore, EventBatch, EventKind, EventLog, Health,
+    KeepDays, OpenError, PendingDevice, StoreError, StoreWarning, Subscriber, UploadKind,
+};
+
+/// The store over a database.
+///
+/// It has a thread of its own, on which all its tasks run: whoever calls waits for them there, and
+/// certificates are served by other threads. Dropping it waits until everything that was accepted
+/// is written, but not for a database that hangs.
+pub struct SqlStore {
+    shared: Arc<Shared>,
+    runtime: Handle,
+    uploads: Option<mpsc::Sender<Waiting>>,
+    observed: Option<mpsc::Sender<Observed>>,
+    room: Arc<Semaphore>,
+    /// Nothing is ever sent; disconnected when the thread has ended.
+    ended: Mutex<Receiver<()>>,
+}
+
+/// What the store's thread hands out.
+struct Opened {
+    shared: Arc<Shared>,
+    runtime: Handle,
+    uploads: mpsc::Sender<Waiting>,
+    observed: mpsc::Sender<Observed>,
+}
+
+impl SqlStore {
+    /// Connects, and brings the schema up to date. Blocks for some seconds at most, but for a
+    /// migration.
+    pub fn open(options: SqlOptions, keep: KeepDays) -> Result<Self, OpenError> {
+        let lock = claim(&options.url)?;
+        let (opened, opening) = sync_channel(1);
+        let (ending, ended) = sync_channel(0);
+        let thread = thread::Builder::new().name("store".into()).spawn(move || {
+            let _ending: SyncSender<()> = ending;
+            let runtime = match Builder::new_current_thread().enable_all().build() {
+                Ok(runtime) => runtime,
+                Err(source) => {
+                    let _ = opened.send(Err(OpenError::unusable(Path::new("/"), source)));
+                    return;
+                }
+            };
+            runtime.block_on(run(options, lock, keep, |it| opened.send(it).is_ok()));
+        });
+        thread.map_err(|source| OpenError::unusable(Path::new("/"), source))?;
+        let opened = opening.recv().unwrap_or_else(|_| {
+            let source = std::io::Error::other("its thread has ended");
+            Err(OpenError::unusable(Path::new("/"), source))
+        });
+        let Opened {
+            shared,
+            runtime,
+            uploads,
+            observed,
+        } = opened?;
+        Ok(Self {
+            shared,
+            runtime,
+            uploads: Some(uploads),
+            observed: Some(observed),
+            room: Arc::new(Semaphore::new(QUEUE_KIB as usize)),
+            ended: Mutex::new(ended),
+        })
+    }
+
+    /// Waits for a place in the next transaction; not when there is none.
+    async fn upload(&self, upload: Upload, weight_kib: u32) -> Result<AppendOutcome, StoreError> {
+        let room = Arc::clone(&self.room)
+            .try_acquire_many_owned(weight_kib.min(QUEUE_KIB))
+            .map_err(|_| StoreError::Busy)?;
+        let (answer, acknowledged) = oneshot::channel();
+        let waiting = Waiting {
+            upload,
+            answer,
+            _room: room,
+        };
+        let queue = self.uploads.as_ref().ok_or(StoreError::Closed)?;
+        queue.try_send(waiting).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => StoreError::Busy,
+            mpsc::error::TrySendError::Closed(_) => StoreError::Closed,
+        })?;
+        acknowledged.await.unwrap_or(Err(StoreError::Closed))
+    }
+
+    async fn append(
+        &self,
+        call: &Call,
+        kind: EventKind,
+        batch: crate::record::UploadedEvents,
+    ) -> Result<AppendOutcome, StoreError> {
+        let weight_kib = batch.weight_kib();
+        let body = UploadBody::Events(kind, batch);
+        self.upload(Upload { call: *call, body }, weight_kib).await
+    }
+
+    /// Runs work on the store's thread.
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let done = self.runtime.spawn(work).await;
+        done.unwrap_or(Err(StoreError::Closed))
+    }
+}
+
+/// A SQLite file is owned by one process; a server keeps its hosts apart itself.
+fn claim(url: &DatabaseUrl) -> Result<Option<OwnerLock>, OpenError> {
+    let DatabaseUrl::Sqlite(file) = url else {
+        return Ok(None);
+    };
+    let directory = directory_of(file);
+    mode::create_dir(directory, true).map_err(|source| OpenError::unusable(directory, source))?;
+    OwnerLock::acquire(directory).map(Some)
+}
+
+/// Hands over what was opened, and works until all of it is given back.
+async fn run(
+    options: SqlOptions,
+    lock: Option<OwnerLock>,
+    keep: KeepDays,
+    opened: impl FnOnce(Result<Opened, OpenError>) -> bool,
+) {
+    let shared = match Shared::open(options, lock).await {
+        Ok(shared) => Arc::new(shared),
+        Err(error) => {
+            opened(Err(error));
+            return;
+        }
+    };
+    let (uploads, uploaded) = mpsc::channel(MAX_WAITING);
+    let (observed, observations) = mpsc::channel(MAX_OBSERVATIONS);
+    let handed_over = opened(Ok(Opened {
+        shared: Arc::clone(&shared),
+        runtime: Handle::current(),
+        uploads,
+        observed,
+    }));
+    if handed_over {
+        let maintenance = tokio::spawn(maintain(Arc::clone(&shared), Retention::new(keep)));
+        let writer = Writer {
+            shared: Arc::clone(&shared),
+            observations: Observations::default(),
+        };
+        writer.run(uploaded, observations).await;
+        maintenance.abort();
+    }
+    shared.pools().close().await;
+}
+
+/// Beside the writer: to remove a year of events takes a while.
+async fn maintain(shared: Arc<Shared>, mut retention: Retention) {
+    let mut counted: Option<Instant> = None;
+    let mut ticks = interval(MAINTENANCE_INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        shared.probe().await;
+        if counted.is_none_or(|counted| counted.elapsed() >= COUNT_INTERVAL) {
+            counted = Some(Instant::now());
+            let _ = shared.count_devices().await;
+        }
+        let (subscribers, pool) = (shared.subscribers.all(), shared.pools().writes);
+        let (monotonic, now) = (Instant::now(), Timestamp::now());
+        let applied = retention.apply_if_due(monotonic, now, &pool, &subscribers);
+        if let Err(error) = applied.await {
+            shared.health.failed(&shared.unavailable(error));
+        }
+    }
+}
+
+#[async_trait]
+impl DeviceStore for SqlStore {
+    async fn append_audits(
+        &self,
+        call: &Call,
+        batch: AuditBatch,
+    ) -> Result<AppendOutcome, StoreError> {
+        self.append(call, EventKind::Audits, batch.into_events())
+            .await
+    }
+
+    async fn append_alert(&self, call: &Call, alert: Alert) -> Result<AppendOutcome, StoreError> {
+        self.append(call, EventKind::Alerts, alert.into_events())
+            .await
+    }
+
+    async fn save_config(&self, call: &Call, upload: ConfigUpload) -> Result<(), StoreError> {
+        let weight_kib = u32::try_from(upload.as_bytes().len() / 1024 + 1).unwrap_or(u32::MAX);
+        let body = UploadBody::Config(upload);
+        let saved = self.upload(Upload { call: *call, body }, weight_kib);
+        saved.await.map(drop)
+    }
+
+    async fn quarantine(
+        &self,
+        call: &Call,
+        kind: UploadKind,
+        body: Bytes,
+    ) -> Result<(), StoreError> {
+        let (shared, call) = (Arc::clone(&self.shared), *call);
+        let kept = self.run(async move {
+            let kept = shared.limited(async {
+                let mut transaction = shared.begin().await?;
+                quarantine::keep(&mut transaction, &call, kind, &body).await?;
+                quarantine::make_known(&mut transaction, &shared.quota, &call).await?;
+                shared.commit(transaction).await
+            });
+            kept.await.inspect_err(|error| shared.health.failed(error))
+        });
+        kept.await
+    }
+
+    async fn database(
+        &self,
+        device: DeviceId,
+        now: Timestamp,
+    ) -> Result<Option<Database>, StoreError> {
+        let shared = Arc::clone(&self.shared);
+        let found = self.run(async move {
+            let directory = shared.directory().map(Path::to_owned);
+            let reading = tokio::task::spawn_blocking(move || match directory {
+                Some(directory) => Dropped::read(&directory, device),
+                None => Dropped::Nothing,
+            });
+            let dropped = reading.await.map_err(|_| StoreError::Closed)?;
+            shared
+                .limited(database::current(&shared, device, dropped, now))
+                .await
+        });
+        let (database, refused) = found.await?;
+        let checked = DeviceObservation::DatabaseChecked { refused };
+        self.observe(device, checked, now);
+        Ok(database)
+    }
+
+    fn observe(&self, device: DeviceId, observation: DeviceObservation, at: Timestamp) {
+        let observed = Observed {
+            device,
+            observation,
+            at,
+        };
+        if let Some(queue) = &self.observed
+            && queue.try_send(observed).is_err()
+        {
+            tracing::debug!(%device, "too many observations at once; one is lost");
+        }
+    }
+
+    fn health(&self) -> Health {
+        self.shared.health.get()
+    }
+
+    fn warnings(&self) -> Vec<StoreWarning> {
+        self.shared.quota_warning().into_iter().collect()
+    }
+}
+
+#[async_trait]
+impl EventLog for SqlStore {
+    fn subscribe(&self, subscriber: Subscriber, appended: AppendedDevices) {
+        self.shared.subscribers.add(subscriber, appended);
+    }
+
+    async fn load_cursor(
+        &self,
+        subscriber: Subscriber,
+        device: DeviceId,
+    ) -> Result<Cursor, StoreError> {
+        let shared = Arc::clone(&self.shared);
+        self.run(async move {
+            let loaded = shared.limited(async {
+                let mut connection = shared.reader().await?;
+                events::load_cursor(&mut connection, subscriber, device).await
+            });
+            loaded.await
+        })
+        .await
+    }
+
+    async fn next_batch(
+        &self,
+        device: DeviceId,
+        cursor: &Cursor,
+        limit: BatchLimit,
+    ) -> Result<Option<EventBatch>, StoreError> {
+        let (shared, cursor) = (Arc::clone(&self.shared), cursor.clone());
+        self.run(async move {
+            let read = shared.limited(async {
+                let mut connection = shared.reader().await?;
+                events::next_batch(&mut connection, device, &cursor, limit).await
+            });
+            read.await
+        })
+        .await
+    }
+
+    async fn commit_cursor(
+        &self,
+        subscriber: Subscriber,
+        device: DeviceId,
+        cursor: &Cursor,
+    ) -> Result<(), StoreError> {
+        let (shared, cursor) = (Arc::clone(&self.shared), cursor.clone());
+        self.run(async move {
+            let committed = shared.limited(async {
+                let mut transaction = shared.begin().await?;
+                events::commit_cursor(&mut transaction, subscriber, device, &cursor).await?;
+                shared.commit(transaction).await
+            });
+            committed.await
+        })
+        .await
+    }
+
+    async fn set_aside(
+        &self,
+        subscriber: Subscriber,
+        device: DeviceId,
+        batch: &EventBatch,
+        reason: &str,
+    ) -> Result<(), StoreError> {
+        let shared = Arc::clone(&self.shared);
+        let (batch, reason) = (batch.clone(), reason.to_owned());
+        self.run(async move {
+            let set_aside = shared.limited(async {
+                let mut transaction = shared.begin().await?;
+                events::set_aside(&mut transaction, subscriber, device, &batch, &reason).await?;
+                shared.commit(transaction).await
+            });
+            set_aside.await
+        })
+        .await
+    }
+
+    async fn pending(&self, subscriber: Subscriber) -> Result<Vec<PendingDevice>, StoreError> {
+        let shared = Arc::clone(&self.shared);
+        self.run(async move {
+            let pending = shared.limited(async {
+                let mut connection = shared.reader().await?;
+                events::pending(&mut connection, subscriber).await
+            });
+            pending.await
+        })
+        .await
+    }
+}
+
+impl Drop for SqlStore {
+    fn drop(&mut self) {
+        // Without senders the thread finishes what it has, and ends.
+        self.uploads = None;
+        self.observed = None;
+        if self.ended.get_mut().recv_timeout(END_TIMEOUT) == Err(RecvTimeoutError::Timeout) {
+            error!(
+                "the device store does not end: its database hangs; what it was writing was not acknowledged"
+            );
+        }
+    }
+}
+
+/// Bodies that wait for the database: 64 MiB in all.
+const QUEUE_KIB: u32 = 64 * 1024;
+
+/// As for an engine on files.
+const END_TIMEOUT: Duration = Duration::from_secs(3);
+
+const MAX_WAITING: usize = 4096;
+
+const MAX_OBSERVATIONS: usize = 4096;
+
+/// For the warning that there are too many.
+const COUNT_INTERVAL: Duration = Duration::from_mins(1);
+
+/// How often a failing database is tried, and the clock is looked at.
+const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(2);

@@ -1,0 +1,421 @@
+//! What only a database can do wrong.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jiff::{SignedDuration, Timestamp};
+use sqlx::{AnyPool, Executor, Row};
+use tempfile::TempDir;
+use tokio::task::JoinSet;
+
+use super::connect::{Engine, pool};
+use super::retention::Retention;
+use crate::conformance::postgres::{PostgresServer, postgres};
+use crate::{
+    AppendOutcome, AuditBatch, BatchLimit, Call, ConfigUpload, Cursor, DeviceId, DeviceStore,
+    EventLog, Health, KeepDays, OpenError, SqlOptions, SqlStore, StoreError, StoreReader,
+    Subscriber,
+};
+
+fn device(number: u64) -> DeviceId {
+    format!("{number:016X}").parse().unwrap()
+}
+
+fn call(number: u64) -> Call {
+    Call {
+        device: device(number),
+        peer: "10.44.0.7".parse().unwrap(),
+        is_authenticated: true,
+        received_at: NOVEMBER.parse().unwrap(),
+    }
+}
+
+fn batch(code: &str) -> AuditBatch {
+    AuditBatch::parse(format!(r#"{{"event":"{code}","time":""}}"#).as_bytes()).unwrap()
+}
+
+const NOVEMBER: &str = "2026-11-23T02:13:05Z";
+
+/// A store on a file in a folder of its own.
+struct Sqlite {
+    folder: TempDir,
+}
+
+impl Sqlite {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        Self { folder }
+    }
+
+    fn file(&self) -> std::path::PathBuf {
+        self.folder.path().join("engage-host.db")
+    }
+
+    fn options(&self) -> SqlOptions {
+        SqlOptions::sqlite(self.file())
+    }
+
+    fn open(&self) -> Result<SqlStore, OpenError> {
+        SqlStore::open(self.options(), KeepDays::default())
+    }
+
+    /// Another program, such as `sqlite3`.
+    fn pool(&self) -> AnyPool {
+        other_pool(&self.options())
+    }
+}
+
+fn other_pool(options: &SqlOptions) -> AnyPool {
+    sqlx::any::install_default_drivers();
+    let engine = Engine::new(&options.url);
+    pool(options.connect_options(true).unwrap(), engine.settings(), 1)
+}
+
+async fn codes(store: &SqlStore, number: u64) -> Vec<String> {
+    let limit = BatchLimit {
+        events: 100_000,
+        bytes: 1 << 30,
+    };
+    let events = store
+        .next_batch(device(number), &Cursor::default(), limit)
+        .await
+        .unwrap();
+    let code = |text: &[u8]| {
+        let event: serde_json::Value = serde_json::from_slice(text).unwrap();
+        event["code"].as_str().unwrap().to_owned()
+    };
+    let events = events.map_or_else(Vec::new, |batch| batch.events);
+    events.iter().map(|event| code(&event.text)).collect()
+}
+
+#[test]
+fn a_damaged_file_is_refused_with_a_hint_and_left_as_it_is() {
+    let sqlite = Sqlite::new();
+    let garbage = b"no database ".repeat(1000);
+    fs_err::write(sqlite.file(), &garbage).unwrap();
+    let refused = sqlite.open().err().unwrap();
+    let hint = miette::Diagnostic::help(&refused).unwrap().to_string();
+    assert!(hint.contains("restore a backup"), "{refused:?}: {hint}");
+    assert_eq!(fs_err::read(sqlite.file()).unwrap(), garbage);
+}
+
+#[tokio::test]
+async fn a_schema_that_is_newer_is_refused() {
+    let sqlite = Sqlite::new();
+    drop(sqlite.open().unwrap());
+    let other = sqlite.pool();
+    let newer = "UPDATE schema_version SET version = 99";
+    other.execute(newer).await.unwrap();
+    other.close().await;
+    let options = sqlite.options();
+    let reader = std::thread::spawn(move || StoreReader::sql(&options).err().unwrap());
+    for refused in [sqlite.open().err().unwrap(), reader.join().unwrap()] {
+        assert!(
+            matches!(refused, OpenError::NewerSchema { found: 99, .. }),
+            "{refused}"
+        );
+    }
+}
+
+#[test]
+fn a_second_owner_is_told_who_is_the_first() {
+    let sqlite = Sqlite::new();
+    let first = sqlite.open().unwrap();
+    let second = sqlite.open().err().unwrap();
+    assert!(matches!(second, OpenError::Held { pid, .. } if pid == Some(std::process::id())));
+    drop(first);
+    sqlite.open().unwrap();
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn nobody_else_can_read_what_devices_send() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let sqlite = Sqlite::new();
+    let store = sqlite.open().unwrap();
+    store.append_audits(&call(1), batch("1")).await.unwrap();
+    let files: Vec<_> = fs_err::read_dir(sqlite.folder.path()).unwrap().collect();
+    assert!(files.len() >= 4, "{files:?}");
+    for file in files.into_iter().map(Result::unwrap) {
+        let mode = file.metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode & !0o640, 0, "{} is {mode:o}", file.path().display());
+    }
+}
+
+/// What was acknowledged before is gone with the file; what comes after is not.
+#[tokio::test]
+async fn a_file_that_is_removed_under_the_daemon_takes_no_acknowledgement_with_it() {
+    let sqlite = Sqlite::new();
+    let store = sqlite.open().unwrap();
+    store.append_audits(&call(1), batch("1")).await.unwrap();
+    fs_err::remove_file(sqlite.file()).unwrap();
+    let again = store.append_audits(&call(1), batch("1")).await;
+    assert_eq!(again.unwrap(), AppendOutcome::Created);
+    drop(store);
+    let store = sqlite.open().unwrap();
+    assert_eq!(codes(&store, 1).await, ["00000001"]);
+}
+
+#[tokio::test]
+async fn a_directory_that_was_moved_away_is_waited_for() {
+    let sqlite = Sqlite::new();
+    let directory = sqlite.folder.path().join("Engage_Data");
+    let file = directory.join("engage-host.db");
+    let store = SqlStore::open(SqlOptions::sqlite(file), KeepDays::default()).unwrap();
+    store.append_audits(&call(1), batch("1")).await.unwrap();
+    let elsewhere = sqlite.folder.path().join("elsewhere");
+    fs_err::rename(&directory, &elsewhere).unwrap();
+    store.append_audits(&call(1), batch("2")).await.unwrap_err();
+    assert!(!directory.exists());
+    fs_err::rename(&elsewhere, &directory).unwrap();
+    store.append_audits(&call(1), batch("2")).await.unwrap();
+    assert_eq!(codes(&store, 1).await, ["00000001", "00000002"]);
+}
+
+/// A program holds the file locked, such as a copy that takes long.
+#[tokio::test]
+async fn a_full_queue_refuses_at_once_and_what_waits_is_stored() {
+    let sqlite = Sqlite::new();
+    let store = Arc::new(sqlite.open().unwrap());
+    let body = format!(r#"{{"x":"{}"}}"#, "x".repeat(1024 * 1024));
+    let upload = ConfigUpload::parse(body.as_bytes()).unwrap();
+    let other = sqlite.pool();
+    let mut lock = other.acquire().await.unwrap();
+    lock.execute("BEGIN IMMEDIATE").await.unwrap();
+    let mut uploads = JoinSet::new();
+    for number in 0..70 {
+        let (store, upload) = (Arc::clone(&store), upload.clone());
+        uploads.spawn(async move { store.save_config(&call(number), upload).await });
+    }
+    let (mut busy, mut stored) = (0, 0);
+    while let Some(outcome) = uploads.join_next().await {
+        match outcome.unwrap() {
+            Err(StoreError::Busy) => busy += 1,
+            outcome => {
+                outcome.unwrap();
+                stored += 1;
+            }
+        }
+        if busy == 6 && stored == 0 {
+            lock.execute("ROLLBACK").await.unwrap();
+        }
+    }
+    assert!(busy >= 6 && stored == 70 - busy, "{busy} {stored}");
+}
+
+#[tokio::test]
+async fn what_the_database_refuses_of_one_device_is_stored_of_the_others() {
+    let sqlite = Sqlite::new();
+    let store = Arc::new(sqlite.open().unwrap());
+    let other = sqlite.pool();
+    let trigger = "CREATE TRIGGER refuse BEFORE INSERT ON events WHEN NEW.code = '00000003' \
+        BEGIN SELECT RAISE(ABORT, 'refused'); END";
+    let mut lock = other.acquire().await.unwrap();
+    lock.execute(trigger).await.unwrap();
+    // Held until all wait, so that they are one group.
+    lock.execute("BEGIN IMMEDIATE").await.unwrap();
+    let mut uploads = JoinSet::new();
+    for number in 0..6_u64 {
+        let store = Arc::clone(&store);
+        uploads.spawn(async move {
+            let stored = store
+                .append_audits(&call(number), batch(&number.to_string()))
+                .await;
+            (number, stored.is_ok())
+        });
+    }
+    tokio::task::yield_now().await;
+    lock.execute("ROLLBACK").await.unwrap();
+    for (number, is_stored) in uploads.join_all().await {
+        assert_eq!(is_stored, number != 3, "{number}");
+    }
+    assert_eq!(store.health(), Health::Writable);
+}
+
+#[tokio::test]
+async fn two_hosts_store_a_batch_once_and_number_events_without_a_gap() {
+    let Some(server) = postgres() else { return };
+    let database = server.create_database();
+    let options = SqlOptions {
+        url: database.url().parse().unwrap(),
+        ..SqlOptions::sqlite("unused".into())
+    };
+    let open = || Arc::new(SqlStore::open(options.clone(), KeepDays::default()).unwrap());
+    let hosts = [open(), open()];
+    let mut uploads = JoinSet::new();
+    for number in 0..200_u64 {
+        for host in &hosts {
+            let host = Arc::clone(host);
+            uploads.spawn(async move {
+                host.append_audits(&call(number % 3), batch(&number.to_string()))
+                    .await
+                    .unwrap()
+            });
+        }
+    }
+    let outcomes = uploads.join_all().await;
+    let created = |it: &&AppendOutcome| **it == AppendOutcome::Created;
+    assert_eq!(outcomes.iter().filter(created).count(), 3);
+    let rows = other_pool(&options)
+        .fetch_all("SELECT device, seq FROM events ORDER BY device, seq")
+        .await
+        .unwrap();
+    assert_eq!(rows.len(), 200);
+    for number in 0..3 {
+        let seqs = rows
+            .iter()
+            .filter(|row| row.get::<String, _>(0) == device(number).to_string());
+        let seqs: Vec<i64> = seqs.map(|row| row.get(1)).collect();
+        let all: Vec<_> = (1..).take(seqs.len()).collect();
+        assert_eq!(seqs, all);
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_dies_acknowledges_nothing_and_is_used_again_when_it_is_back() {
+    let Some(server) = PostgresServer::start() else {
+        return;
+    };
+    let options = SqlOptions {
+        url: server.create_database().url().parse().unwrap(),
+        ..SqlOptions::sqlite("unused".into())
+    };
+    let store = SqlStore::open(options, KeepDays::default()).unwrap();
+    // Its processes notice one after the other, and what they still acknowledge is durable.
+    server.kill();
+    let mut number = 0_u32;
+    let refused = loop {
+        number += 1;
+        let batch = batch(&format!("{number:08X}"));
+        match store.append_audits(&call(1), batch).await {
+            Ok(_) => assert!(number < 100_000),
+            Err(refused) => break refused,
+        }
+    };
+    assert!(
+        matches!(refused, StoreError::Unavailable { .. }),
+        "{refused}"
+    );
+    assert!(matches!(store.health(), Health::Failing { .. }));
+    server.restart();
+    let deadline = Instant::now() + Duration::from_mins(1);
+    while store.health() != Health::Writable {
+        assert!(Instant::now() < deadline);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let again = batch(&format!("{number:08X}"));
+    store.append_audits(&call(1), again).await.unwrap();
+    let all: Vec<_> = (1..=number).map(|code| format!("{code:08X}")).collect();
+    assert_eq!(codes(&store, 1).await, all);
+}
+
+/// Events that arrived on three days, and what is left of them.
+struct Aged {
+    options: SqlOptions,
+    retention: Retention,
+    start: Instant,
+    pool: AnyPool,
+}
+
+impl Aged {
+    async fn new(options: SqlOptions) -> Self {
+        let store = SqlStore::open(options.clone(), KeepDays::default()).unwrap();
+        for (code, moment) in [
+            ("1", "2026-01-30T12:00:00Z"),
+            ("2", "2026-02-01T12:00:00Z"),
+            // The clock was wrong for a moment: it is as old as what came before it.
+            ("3", "2000-01-01T00:00:00Z"),
+        ] {
+            let call = Call {
+                received_at: moment.parse().unwrap(),
+                ..call(1)
+            };
+            store.append_audits(&call, batch(code)).await.unwrap();
+        }
+        drop(store);
+        let pool = other_pool(&options);
+        Self {
+            options,
+            retention: Retention::new(KeepDays::new(30).unwrap()),
+            start: Instant::now(),
+            pool,
+        }
+    }
+
+    async fn believe(&self, moment: &str) {
+        let moment: Timestamp = moment.parse().unwrap();
+        sqlx::query("UPDATE moments SET at = $1 WHERE name = 'retention'")
+            .bind(moment.as_microsecond())
+            .execute(&self.pool)
+            .await
+            .unwrap();
+    }
+
+    /// How many are left after the clock said `now`, `hours` after the start.
+    async fn left(&mut self, hours: u64, now: &str) -> i64 {
+        let monotonic = self.start + Duration::from_hours(hours);
+        let (now, webhook) = (now.parse().unwrap(), [Subscriber::Webhook]);
+        let applied = self
+            .retention
+            .apply_if_due(monotonic, now, &self.pool, &webhook);
+        applied.await.unwrap();
+        let count = self.pool.fetch_one("SELECT count(*) FROM events").await;
+        count.unwrap().get(0)
+    }
+}
+
+async fn an_event_goes_when_it_is_too_old_by_a_clock_that_is_believed(options: SqlOptions) {
+    let mut aged = Aged::new(options).await;
+    aged.believe("2026-02-20T00:00:00Z").await;
+    assert_eq!(aged.left(0, "2026-03-01T00:00:00Z").await, 3);
+    // Thirty days before is 2026-01-30 06:00.
+    assert_eq!(aged.left(6, "2026-03-01T06:00:00Z").await, 3);
+    assert_eq!(aged.left(36, "2026-03-02T12:00:00Z").await, 2);
+    // A clock that jumps ahead removes nothing, nor one that is a year ahead from the start.
+    assert_eq!(aged.left(72, "2027-03-05T00:00:00Z").await, 2);
+    aged.retention = Retention::new(KeepDays::new(30).unwrap());
+    let start: Timestamp = "2027-03-05T00:00:00Z".parse().unwrap();
+    for hours in [0, 2, 30] {
+        let now = start + SignedDuration::from_hours(hours);
+        let left = aged.left(hours.unsigned_abs(), &now.to_string()).await;
+        assert_eq!(left, 2);
+    }
+    let left = aged.left(7 * 24, "2027-03-12T00:00:00Z").await;
+    assert_eq!(left, 0);
+    // The batches are forgotten with their events, but for the last, which may be delivered again.
+    let store = SqlStore::open(aged.options.clone(), KeepDays::default()).unwrap();
+    let again = store.append_audits(&call(1), batch("1")).await;
+    assert_eq!(again.unwrap(), AppendOutcome::Updated);
+    assert_eq!(codes(&store, 1).await, ["00000001"]);
+}
+
+#[tokio::test]
+async fn retention_on_sqlite() {
+    let sqlite = Sqlite::new();
+    an_event_goes_when_it_is_too_old_by_a_clock_that_is_believed(sqlite.options()).await;
+}
+
+#[tokio::test]
+async fn retention_on_postgresql() {
+    let Some(server) = postgres() else { return };
+    let options = SqlOptions {
+        url: server.create_database().url().parse().unwrap(),
+        ..SqlOptions::sqlite("unused".into())
+    };
+    an_event_goes_when_it_is_too_old_by_a_clock_that_is_believed(options).await;
+}
+
+/// Whoever may only read cannot make the files of a write-ahead log.
+#[cfg(unix)]
+#[test]
+fn a_closed_database_is_read_without_writing_anything() {
+    let sqlite = Sqlite::new();
+    drop(sqlite.open().unwrap());
+    let list = |folder: &Path| fs_err::read_dir(folder).unwrap().count();
+    let before = list(sqlite.folder.path());
+    let reader = StoreReader::sql(&sqlite.options()).unwrap();
+    assert_eq!(reader.devices().unwrap(), []);
+    assert_eq!(list(sqlite.folder.path()), before);
+}

@@ -1,0 +1,197 @@
+//! The one task that appends: it takes all uploads that wait, stores them in one transaction, and
+//! only then answers them all.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::time::{MissedTickBehavior, interval};
+use tracing::warn;
+
+use super::append::{Upload, append};
+use super::devices;
+use super::error;
+use super::observations::{Observations, Observed};
+use super::shared::Shared;
+use crate::{AppendOutcome, StoreError};
+
+/// An upload that waits to be stored.
+pub(super) struct Waiting {
+    pub(super) upload: Upload,
+    pub(super) answer: oneshot::Sender<Result<AppendOutcome, StoreError>>,
+    /// Its share of the queue's memory, given back when it is dropped.
+    pub(super) _room: OwnedSemaphorePermit,
+}
+
+pub(super) struct Writer {
+    pub(super) shared: Arc<Shared>,
+    pub(super) observations: Observations,
+}
+
+impl Writer {
+    /// Works until every sender is gone, then writes what is left.
+    pub(super) async fn run(
+        mut self,
+        mut uploads: mpsc::Receiver<Waiting>,
+        mut observed: mpsc::Receiver<Observed>,
+    ) {
+        let mut ticks = interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut group = Vec::new();
+        loop {
+            tokio::select! {
+                count = uploads.recv_many(&mut group, MAX_GROUP) => match count {
+                    0 => break,
+                    _ => self.commit(std::mem::take(&mut group)).await,
+                },
+                Some(observed) = observed.recv() => self.observations.add(observed),
+                _ = ticks.tick() => self.save_observations().await,
+            }
+        }
+        while let Ok(observed) = observed.try_recv() {
+            self.observations.add(observed);
+        }
+        self.save_observations().await;
+    }
+
+    /// Stores a group, and answers each of its uploads.
+    async fn commit(&mut self, group: Vec<Waiting>) {
+        let (group, empty): (Vec<_>, Vec<_>) = group
+            .into_iter()
+            .partition(|waiting| !waiting.upload.is_empty());
+        for waiting in empty {
+            answer(waiting, Ok(AppendOutcome::Updated));
+        }
+        let group = match self.admit(group).await {
+            Ok(group) => group,
+            Err((group, error)) => {
+                self.shared.health.failed(&error);
+                return refuse(group, &error);
+            }
+        };
+        match self.store(&group).await {
+            Ok(outcomes) => self.acknowledge(group, outcomes),
+            Err(failure) if failure.is_of_values && group.len() > 1 => {
+                for waiting in group {
+                    let alone = vec![waiting];
+                    match self.store(&alone).await {
+                        Ok(outcomes) => self.acknowledge(alone, outcomes),
+                        Err(failure) => self.refuse(alone, &failure),
+                    }
+                }
+            }
+            Err(failure) => self.refuse(group, &failure),
+        }
+    }
+
+    /// Leaves those whose device may have a record; the others are answered.
+    async fn admit(&self, group: Vec<Waiting>) -> Result<Vec<Waiting>, (Vec<Waiting>, StoreError)> {
+        let calls: Vec<_> = group.iter().map(|waiting| waiting.upload.call).collect();
+        let refused = self.shared.limited(async {
+            let mut connection = self.shared.reader().await?;
+            devices::refused(&mut connection, &self.shared.quota, &calls).await
+        });
+        let refused = match refused.await {
+            Ok(refused) => refused,
+            Err(error) => return Err((group, error)),
+        };
+        let mut admitted = Vec::with_capacity(group.len());
+        for waiting in group {
+            match refused.get(&waiting.upload.call.device) {
+                None => admitted.push(waiting),
+                Some(error) => answer(waiting, Err(error.clone())),
+            }
+        }
+        Ok(admitted)
+    }
+
+    async fn store(&self, group: &[Waiting]) -> Result<Vec<AppendOutcome>, StoreFailure> {
+        if group.is_empty() {
+            return Ok(Vec::new());
+        }
+        let uploads: Vec<_> = group.iter().map(|waiting| &waiting.upload).collect();
+        let mut is_of_values = false;
+        let stored = self.shared.limited(async {
+            let mut transaction = self.shared.begin().await?;
+            let appended = append(&mut transaction, &uploads).await;
+            let outcomes =
+                appended.inspect_err(|error| is_of_values = error::is_of_values(error))?;
+            self.shared.commit(transaction).await?;
+            Ok(outcomes)
+        });
+        stored.await.map_err(|error| StoreFailure {
+            error,
+            is_of_values,
+        })
+    }
+
+    fn acknowledge(&self, group: Vec<Waiting>, outcomes: Vec<AppendOutcome>) {
+        self.shared.health.recovered();
+        let devices: BTreeSet<_> = group.iter().map(|it| it.upload.call.device).collect();
+        for device in devices {
+            self.shared.subscribers.notify(device);
+        }
+        for (waiting, outcome) in group.into_iter().zip(outcomes) {
+            answer(waiting, Ok(outcome));
+        }
+    }
+
+    fn refuse(&self, group: Vec<Waiting>, failure: &StoreFailure) {
+        if !failure.is_of_values {
+            self.shared.health.failed(&failure.error);
+        }
+        refuse(group, &failure.error);
+    }
+
+    async fn save_observations(&mut self) {
+        if self.observations.is_empty() {
+            return;
+        }
+        let saved = self.shared.limited(async {
+            let mut transaction = self.shared.begin().await?;
+            let written = match self.observations.save(&mut transaction).await {
+                // What the database never takes is lost.
+                Err(error) if error::is_of_values(&error) => return Ok(None),
+                written => written?,
+            };
+            self.shared.commit(transaction).await?;
+            Ok(Some(written))
+        });
+        match saved.await {
+            Ok(Some(written)) => {
+                self.shared.health.recovered();
+                self.observations.settle(&written, Timestamp::now());
+            }
+            Ok(None) => self.observations = Observations::default(),
+            Err(error) => self.shared.health.failed(&error),
+        }
+    }
+}
+
+/// Why a group was not stored.
+struct StoreFailure {
+    error: StoreError,
+    /// Whether another group may be stored all the same.
+    is_of_values: bool,
+}
+
+fn refuse(group: Vec<Waiting>, error: &StoreError) {
+    for waiting in group {
+        answer(waiting, Err(error.clone()));
+    }
+}
+
+/// The caller may have gone; what it sent is stored all the same, and it will deliver again.
+fn answer(waiting: Waiting, outcome: Result<AppendOutcome, StoreError>) {
+    if waiting.answer.send(outcome).is_err() {
+        warn!("a device did not wait for its acknowledgement; it will deliver again");
+    }
+}
+
+/// Between writes of what was seen.
+const TICK: Duration = Duration::from_secs(2);
+
+/// Uploads that are answered together, so that the first does not wait for the last of a flood.
+const MAX_GROUP: usize = 512;

@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
 
-use engage_store::{CallInHours, CallInWindow, KeepDays, parse_time_zone};
+use engage_store::{CallInHours, CallInWindow, DatabaseUrl, KeepDays, parse_time_zone};
 
 /// How the call-in is answered.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
@@ -14,6 +14,14 @@ use engage_store::{CallInHours, CallInWindow, KeepDays, parse_time_zone};
 pub struct DevicesConfig {
     /// Where it is recorded.
     pub directory: DevicesDirectory,
+    /// The database that holds it; `None` keeps files in the directory, which else is only where
+    /// `db.json` files are dropped.
+    #[serde(deserialize_with = "database_url")]
+    pub database_url: Option<DatabaseUrl>,
+    /// Holds the password of the user in the URL.
+    pub database_password_file: Option<PathBuf>,
+    /// PEM file with the issuer of the database server's certificate.
+    pub database_ca_file: Option<PathBuf>,
     /// Whether it is also answered in clear text. Credentials and audits travel with it.
     pub plain_http: bool,
     /// Serial numbers with their password hashes; `None` answers every device.
@@ -34,12 +42,31 @@ impl DevicesConfig {
     pub fn call_in_window(&self) -> CallInWindow {
         CallInWindow::new(self.call_in_window, self.time_zone.clone())
     }
+
+    /// Every path that the section names.
+    pub(super) fn paths_mut(&mut self) -> impl Iterator<Item = &mut PathBuf> {
+        let database = match &mut self.database_url {
+            Some(DatabaseUrl::Sqlite(file)) => Some(file),
+            Some(DatabaseUrl::Postgres(_)) | None => None,
+        };
+        let files = [
+            &mut self.credentials_file,
+            &mut self.database_password_file,
+            &mut self.database_ca_file,
+        ];
+        let directory = self.directory.path_mut();
+        let files = files.into_iter().flatten();
+        directory.into_iter().chain(database).chain(files)
+    }
 }
 
 impl Default for DevicesConfig {
     fn default() -> Self {
         Self {
             directory: DevicesDirectory::Default("Engage_Data".into()),
+            database_url: None,
+            database_password_file: None,
+            database_ca_file: None,
             plain_http: false,
             credentials_file: None,
             keep_audits: KeepDays::default(),
@@ -70,7 +97,7 @@ impl DevicesDirectory {
         }
     }
 
-    pub(super) fn path_mut(&mut self) -> Option<&mut PathBuf> {
+    fn path_mut(&mut self) -> Option<&mut PathBuf> {
         match self {
             Self::Default(path) | Self::Configured(path) => Some(path),
             Self::Off => None,
@@ -86,6 +113,13 @@ impl From<PathBuf> for DevicesDirectory {
             Self::Configured(path)
         }
     }
+}
+
+fn database_url<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<DatabaseUrl>, D::Error> {
+    let url = String::deserialize(deserializer)?.parse();
+    url.map(Some).map_err(D::Error::custom)
 }
 
 fn keep_days<'de, D: Deserializer<'de>>(deserializer: D) -> Result<KeepDays, D::Error> {

@@ -45,6 +45,21 @@ pub enum ConfigError {
         /// The file.
         path: PathBuf,
     },
+    /// A database's password stands in it.
+    #[error(
+        "configuration file `{}` contains a database's URL with a password, so nothing of it is shown; allowed: `postgres://USER@HOST/DATABASE`",
+        path.display()
+    )]
+    #[diagnostic(
+        code("password-in-config"),
+        help(
+            "write the password into a file of its own, and name that with `[devices] database_password_file`"
+        )
+    )]
+    HoldsPassword {
+        /// The file.
+        path: PathBuf,
+    },
     /// No `[[site]]` at all.
     #[error("configuration file `{}` names no site; at least one `[[site]]` is needed", path.display())]
     #[diagnostic(

@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use engage_store::DatabaseUrl;
 use engage_wire::site::{SiteKey, SiteName};
 use engage_wire::{HostName, read_regular_file};
 
@@ -137,6 +138,11 @@ impl Config {
                 path: path.to_owned(),
             });
         }
+        if DatabaseUrl::is_password_written_in(text) {
+            return Err(ConfigError::HoldsPassword {
+                path: path.to_owned(),
+            });
+        }
         let mut config: Self =
             toml::from_str(text).map_err(|source| ConfigError::syntax(path, text, source))?;
         path.clone_into(&mut config.path);
@@ -207,8 +213,7 @@ impl Config {
             .into_iter()
             .chain(root)
             .chain(sites.flat_map(|site| [&mut site.key_file, &mut site.certificate]))
-            .chain(devices.directory.path_mut())
-            .chain(&mut devices.credentials_file)
+            .chain(devices.paths_mut())
             .chain(webhook.flat_map(|it| [&mut it.secret_file].into_iter().chain(&mut it.ca_file)))
     }
 }
@@ -266,7 +271,7 @@ mod tests {
     #[test]
     fn every_documented_key_is_one() {
         let all = parsed(&uncommented(&[]));
-        assert!(all.webhook.is_some() && all.devices.credentials_file.is_some());
+        assert!(all.webhook.is_some() && all.devices.database_url.is_some());
         assert_eq!(all.sites[0].hosts.len(), 1);
         assert_eq!(all.access.allow.map(|networks| networks.len()), Some(2));
     }

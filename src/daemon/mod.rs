@@ -41,7 +41,7 @@ use store::{Delivery, Recording};
 use watch::FileFingerprint;
 
 pub(crate) use reload_outcome::ReloadOutcome;
-pub(crate) use store::{refusals as recording_refusals, warnings as recording_warnings};
+pub(crate) use store::{database, refusals as recording_refusals, warnings as recording_warnings};
 
 /// Serves `config` on `sockets` until `shutdown` completes with the reason, then drains. With
 /// `strict`, only if it can begin with all of it.

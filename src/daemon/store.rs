@@ -10,18 +10,21 @@ use std::time::Duration;
 
 use miette::Diagnostic;
 use tokio::time::sleep;
-use tracing::{error, info};
+use tracing::{error, info, warn};
+use zeroize::Zeroizing;
 
 use crate::config::{Config, DevicesConfig, WebhookConfig};
-use crate::platform::is_writable_dir;
+use crate::platform::{is_writable_dir, mode_readable_by_others};
 use crate::publication::CurrentPublication;
 use crate::routes::{Authenticator, BodyMemory, CallIn, DeliveryProblem};
 use crate::telemetry::{DeliveryMetrics, LogThrottle};
 use crate::webhook::{self, Receiver, WebhookError};
 use engage_store::{
-    Credentials, CredentialsError, FileStore, KeepDays, OpenError, StoreHandle, StoreReader,
+    Credentials, CredentialsError, FileStore, OpenError, SqlOptions, SqlStore, Store, StoreHandle,
+    StoreReader,
 };
 use engage_wire::diagnostic::{causes, hint, one_line};
+use engage_wire::{ReadError, read_regular_file};
 
 /// Why call-ins are not answered, or their events not delivered.
 #[derive(Debug, Diagnostic, thiserror::Error)]
@@ -30,10 +33,17 @@ pub(crate) enum CallInError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Credentials(#[from] CredentialsError),
-    /// The directory cannot be used.
+    /// The directory or the database cannot be used.
     #[error(transparent)]
     #[diagnostic(transparent)]
-    Directory(#[from] OpenError),
+    Store(#[from] OpenError),
+    /// The database's password cannot be read.
+    #[error(transparent)]
+    #[diagnostic(
+        code("unreadable-file"),
+        help("the user that runs engage-host needs to read `[devices] database_password_file`")
+    )]
+    Password(#[from] ReadError),
     /// The webhook cannot be used.
     #[error(transparent)]
     #[diagnostic(transparent)]
@@ -113,13 +123,12 @@ pub(super) fn open(
         directory,
         plain_http,
         credentials_file,
-        keep_audits,
         ..
     } = &config.devices;
     let Some(root) = directory.path() else {
         return Ok(Recording::default());
     };
-    let store = open_in_background(root, *keep_audits)?;
+    let store = open_in_background(root, &config.devices)?;
     let webhook = config.webhook.clone();
     let problem = DeliveryProblem::default();
     let call_in = CallIn {
@@ -176,14 +185,20 @@ pub(crate) fn refusals(config: &Config) -> Vec<CallInError> {
         .map(Credentials::load)
         .transpose();
     let receiver = config.webhook.as_ref().map(Receiver::load).transpose();
-    let unusable = writable(root).err().map(|source| OpenError::Unusable {
-        path: root.to_owned(),
-        source,
-    });
+    let store = match database(&config.devices) {
+        Ok(Some(database)) => database.check().err().map(CallInError::from),
+        Ok(None) => writable(root).err().map(|source| {
+            CallInError::Store(OpenError::Unusable {
+                path: root.to_owned(),
+                source,
+            })
+        }),
+        Err(error) => Some(error.into()),
+    };
     let found = [
         credentials.err().map(CallInError::from),
         receiver.err().map(CallInError::from),
-        unusable.map(CallInError::from),
+        store,
     ];
     found.into_iter().flatten().collect()
 }
@@ -232,13 +247,47 @@ pub(crate) enum RecordingWarning {
     StrayFolder(String),
 }
 
+/// The database that holds the call-in, if it is one, with what it takes to be let in.
+pub(crate) fn database(devices: &DevicesConfig) -> Result<Option<SqlOptions>, ReadError> {
+    let Some(url) = &devices.database_url else {
+        return Ok(None);
+    };
+    let password = devices.database_password_file.as_deref();
+    Ok(Some(SqlOptions {
+        url: url.clone(),
+        password: password.map(read_password).transpose()?,
+        ca_file: devices.database_ca_file.clone(),
+        directory: devices.directory.path().map(Path::to_owned),
+    }))
+}
+
+fn read_password(file: &Path) -> Result<Zeroizing<String>, ReadError> {
+    let contents = read_regular_file("database_password_file", file, MAX_PASSWORD_BYTES)?;
+    if let Some(mode) = mode_readable_by_others(file) {
+        let path = file.display();
+        warn!(
+            "database_password_file `{path}` can be read by everybody (mode {mode:04o}); hint: `chmod o= {path}`"
+        );
+    }
+    let text = String::from_utf8_lossy(&contents);
+    Ok(Zeroizing::new(text.trim().to_owned()))
+}
+
+fn open_store(root: &Path, devices: &DevicesConfig) -> Result<Arc<dyn Store>, CallInError> {
+    let keep = devices.keep_audits;
+    Ok(match database(devices)? {
+        Some(database) => Arc::new(SqlStore::open(database, keep)?),
+        None => Arc::new(FileStore::open(root, keep)?),
+    })
+}
+
 /// Opens the store on a thread of its own: certificates are served meanwhile, however much there
 /// is to look at. Mostly it is done before the first request.
-fn open_in_background(root: &Path, keep: KeepDays) -> Result<StoreHandle, OpenError> {
+fn open_in_background(root: &Path, devices: &DevicesConfig) -> Result<StoreHandle, OpenError> {
     let store = StoreHandle::default();
-    let (opening, root) = (store.clone(), root.to_owned());
+    let (opening, root, devices) = (store.clone(), root.to_owned(), devices.clone());
     let (first_attempt, attempted) = sync_channel(1);
-    thread::spawn(move || open_until_done(&opening, &root, keep, &first_attempt));
+    thread::spawn(move || open_until_done(&opening, &root, &devices, &first_attempt));
     match attempted.recv_timeout(OPEN_FIRST) {
         Ok(Err(held)) => return Err(held),
         Ok(Ok(())) => {}
@@ -249,18 +298,18 @@ fn open_in_background(root: &Path, keep: KeepDays) -> Result<StoreHandle, OpenEr
     Ok(store)
 }
 
-/// Tells `first_attempt` whether another process has the directory, and ends then if that is heard.
+/// Tells `first_attempt` whether another process has the store, and ends then if that is heard.
 fn open_until_done(
     store: &StoreHandle,
     root: &Path,
-    keep: KeepDays,
+    devices: &DevicesConfig,
     first_attempt: &SyncSender<Result<(), OpenError>>,
 ) {
     let mut logged = String::new();
     loop {
-        let error = match FileStore::open(root, keep) {
+        let error = match open_store(root, devices) {
             Ok(opened) => {
-                store.set(Arc::new(opened));
+                store.set(opened);
                 let _ = first_attempt.try_send(Ok(()));
                 return;
             }
@@ -268,8 +317,12 @@ fn open_until_done(
         };
         let reason = one_line(&error);
         store.set_failure(causes(&error));
-        let is_held = matches!(error, OpenError::Held { .. });
-        let heard = first_attempt.try_send(if is_held { Err(error) } else { Ok(()) });
+        let attempt = match error {
+            CallInError::Store(held @ OpenError::Held { .. }) => Err(held),
+            _ => Ok(()),
+        };
+        let is_held = attempt.is_err();
+        let heard = first_attempt.try_send(attempt);
         if is_held && heard.is_ok() {
             return;
         }
@@ -285,6 +338,9 @@ fn open_until_done(
 const OPEN_FIRST: Duration = Duration::from_secs(1);
 
 const REOPEN_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Longer is another file.
+const MAX_PASSWORD_BYTES: usize = 4096;
 
 /// Between attempts to read the webhook's files.
 const RETRY_INTERVAL: Duration = Duration::from_secs(5);

@@ -20,6 +20,7 @@ mod call_in;
 mod chains;
 mod check;
 mod crash;
+mod database;
 mod deadlines;
 mod descriptors;
 mod device_profile;

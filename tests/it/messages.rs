@@ -190,7 +190,7 @@ const COMMANDS: [&str; 8] = [
 ];
 
 /// Codes that no snapshot shows, and why.
-const UNSEEN: [(&str, &str); 21] = [
+const UNSEEN: [(&str, &str); 23] = [
     ("busy", "two at the same moment: held in init's own tests"),
     ("clock", "needs another clock: held in init's own tests"),
     ("connect-timeout", "needs a network that swallows packets"),
@@ -199,6 +199,10 @@ const UNSEEN: [(&str, &str); 21] = [
         "needs a limit: held in the tests of the service",
     ),
     ("name-timeout", "needs a name server that is silent"),
+    (
+        "newer-schema",
+        "needs a database of a later version: held in the store's tests",
+    ),
     ("no-address", "needs a name without addresses"),
     ("no-randomness", "needs a kernel without randomness"),
     ("not-issued", "needs a library that fails"),
@@ -209,6 +213,10 @@ const UNSEEN: [(&str, &str); 21] = [
     ),
     ("permission", "root may do everything"),
     ("read-timeout", "needs a file server that hangs"),
+    (
+        "store-busy",
+        "needs a database that is locked: held in the store's tests",
+    ),
     (
         "store-closed",
         "only between the end of the store and that of the daemon",

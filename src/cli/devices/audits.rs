@@ -58,7 +58,7 @@ pub(super) struct Form {
 
 impl Audits {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let OpenedStore { reader, directory } = match self.device {
+        let OpenedStore { reader, place } = match self.device {
             Some(device) if !self.follow => self.store.open_with(device)?,
             // One that has not called yet can be waited for.
             _ => self.store.open()?,
@@ -78,10 +78,7 @@ impl Audits {
         printer.print_all(&mut events)?;
         if printer.events == 0 {
             let since = since.map_or_else(String::new, |since| format!(" since {}", moment(since)));
-            eprint_note(
-                "note",
-                format!("no {what}{since} in `{}`", directory.display()),
-            );
+            eprint_note("note", format!("no {what}{since} in `{place}`"));
         }
         match printer.unreadable.len() {
             0 => Ok(()),
@@ -122,7 +119,7 @@ impl Printer {
     }
 
     /// Comes back when all is printed, or, following, when it fails or its reader has gone away.
-    fn print_all(&mut self, events: &mut EventFollower) -> Result<(), Failure> {
+    fn print_all(&mut self, events: &mut EventFollower<'_>) -> Result<(), Failure> {
         let mut unwritten = self.out.print_heading().err();
         loop {
             let read = events.read(&mut |found| {

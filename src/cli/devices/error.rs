@@ -5,21 +5,18 @@ use std::path::PathBuf;
 
 use miette::Diagnostic;
 
-use engage_store::{DbError, DeviceId};
+use engage_store::{DbError, DeviceId, StoreError};
 use engage_wire::diagnostic::hint;
 
 /// Why a subcommand of `devices` fails.
 #[derive(Debug, Diagnostic, thiserror::Error)]
 pub(super) enum DevicesError {
-    #[error("device {device} has never called: nothing of it is in `{}`", directory.display())]
+    #[error("device {device} has never called: nothing of it is in `{place}`")]
     #[diagnostic(
         code("unknown-device"),
         help("`engage-host devices` lists those that have")
     )]
-    UnknownDevice {
-        device: DeviceId,
-        directory: PathBuf,
-    },
+    UnknownDevice { device: DeviceId, place: String },
     #[error("there is no device directory `{}`", directory.display())]
     #[diagnostic(
         code("no-directory"),
@@ -89,6 +86,10 @@ impl From<io::Error> for DevicesError {
 }
 
 fn read_hint(error: &io::Error) -> &'static str {
+    let store = error.get_ref().and_then(|it| it.downcast_ref());
+    if let Some(StoreError::Unavailable { hint, .. }) = store {
+        return hint;
+    }
     match error.kind() {
         io::ErrorKind::NotFound => "is the path right?",
         io::ErrorKind::PermissionDenied => "the user that runs this command needs read permission",

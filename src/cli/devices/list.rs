@@ -24,11 +24,10 @@ pub(super) struct List {
 impl List {
     /// Fails where a device's record is missing, but prints the others.
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
-        let OpenedStore { reader, directory } = self.store.open()?;
+        let OpenedStore { reader, place } = self.store.open()?;
         let devices = reader.devices().map_err(DevicesError::from)?;
         if devices.is_empty() {
-            let directory = directory.display();
-            let text = format!("no device has called yet: `{directory}` holds no device");
+            let text = format!("no device has called yet: `{place}` holds no device");
             eprint_note("note", text);
         }
         for stray in reader.warnings().map_err(DevicesError::from)? {

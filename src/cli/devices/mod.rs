@@ -1,6 +1,7 @@
 //! `engage-host devices`: what the call-in recorded, for people and scripts.
 //!
-//! Reads the directory's files, and so works beside a daemon that writes them, and without one.
+//! Reads the directory's files or the database, and so works beside a daemon that writes them, and
+//! without one.
 
 mod audits;
 mod credential;

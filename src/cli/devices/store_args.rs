@@ -7,6 +7,7 @@ use clap::Args;
 use super::super::output::Failure;
 use super::error::DevicesError;
 use crate::config::Config;
+use crate::daemon::database;
 use engage_store::{DeviceId, StoreReader};
 
 /// Names the configuration, whose `[devices] directory` is read.
@@ -20,8 +21,8 @@ pub(super) struct StoreArgs {
 /// What a command reads from.
 pub(super) struct OpenedStore {
     pub(super) reader: StoreReader,
-    /// For messages.
-    pub(super) directory: PathBuf,
+    /// The directory or the database, for messages.
+    pub(super) place: String,
 }
 
 impl StoreArgs {
@@ -34,6 +35,12 @@ impl StoreArgs {
             }
             .into());
         };
+        if let Some(database) = database(&config.devices)? {
+            return Ok(OpenedStore {
+                reader: StoreReader::sql(&database)?,
+                place: database.url.to_string(),
+            });
+        }
         if !directory.is_dir() {
             return Err(DevicesError::NoDirectory {
                 directory: directory.to_owned(),
@@ -43,16 +50,17 @@ impl StoreArgs {
         }
         Ok(OpenedStore {
             reader: StoreReader::new(directory),
-            directory: directory.to_owned(),
+            place: directory.display().to_string(),
         })
     }
 
     /// The store, in which the device has records.
     pub(super) fn open_with(&self, device: DeviceId) -> Result<OpenedStore, Failure> {
         let store = self.open()?;
-        if !store.reader.has_device(device) {
-            let directory = store.directory;
-            return Err(DevicesError::UnknownDevice { device, directory }.into());
+        let is_known = store.reader.has_device(device);
+        if !is_known.map_err(DevicesError::from)? {
+            let place = store.place;
+            return Err(DevicesError::UnknownDevice { device, place }.into());
         }
         Ok(store)
     }

@@ -137,3 +137,16 @@ fn recordings_and_folders() {
     text += &told(&unusable, &["unusable-key"]);
     insta::assert_snapshot!("recordings_and_folders", shown(&installation, &text));
 }
+
+#[test]
+fn databases() {
+    let installation = Installation::new(standard());
+    installation.set("[devices]", "database_url = \"sqlite:devices.db\"");
+    installation.write("devices.db", "no database ".repeat(1000));
+    let mut text = told(&installation, &["database-unusable"]);
+    let holds_password = Installation::new(standard());
+    let url = "database_url = \"postgres://engage:secret@db.example/engage\"";
+    holds_password.set("[devices]", url);
+    text += &told(&holds_password, &["password-in-config"]);
+    insta::assert_snapshot!("databases", shown(&installation, &text));
+}

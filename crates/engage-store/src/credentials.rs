@@ -71,8 +71,8 @@ impl Credentials {
 
     /// Reads a file's contents; `path` is for messages.
     ///
-    /// A line that cannot be used concerns its device only. Where there is no other line, it is
-    /// not a credentials file: the error is its first.
+    /// A line that cannot be used concerns its device only. Where there is no other line, or none
+    /// at all as after a copy that broke off, it is not a credentials file.
     pub fn parse(path: &Path, contents: &[u8]) -> Result<Self, CredentialsError> {
         let contents = contents.strip_prefix(b"\xef\xbb\xbf").unwrap_or(contents);
         let mut hashes = HashMap::new();
@@ -97,8 +97,9 @@ impl Credentials {
                 problems.push(CredentialsError::line(path, line, problem));
             }
         }
-        if hashes.is_empty() && !problems.is_empty() {
-            return Err(problems.swap_remove(0));
+        if hashes.is_empty() {
+            let first = problems.into_iter().next();
+            return Err(first.unwrap_or_else(|| CredentialsError::Empty(path.to_owned())));
         }
         Self::new(hashes, problems)
     }

@@ -191,11 +191,13 @@ fn a_changed_credentials_file_is_in_force_after_the_reload() {
     host.daemon.wait_for("reloaded: new connections");
     assert_eq!((status_of(&host, &old), status_of(&host, &new)), (401, 200));
     // A bad one is refused, and the last good one stays.
-    host.installation.write("credentials", "0123 $argon2id$\n");
-    host.daemon.hang_up();
-    let line = host.daemon.wait_for("reload refused");
-    assert!(line.contains("credentials"), "{line}");
-    assert_eq!(status_of(&host, &new), 200);
+    for (bad, reason) in [("0123 $argon2id$\n", "line 1"), ("", "names no device")] {
+        host.installation.write("credentials", bad);
+        host.daemon.hang_up();
+        let line = host.daemon.wait_for(reason);
+        assert!(line.contains("reload refused"), "{line}");
+        assert_eq!(status_of(&host, &new), 200);
+    }
 }
 
 #[test]
@@ -235,8 +237,13 @@ fn one_line_that_was_cut_stops_neither_the_start_nor_a_reload_nor_other_devices(
 
 #[test]
 fn without_credentials_that_can_be_used_nobody_calls_in_and_certificates_are_served() {
+    assert_nobody_calls_in(&format!("{DEVICE} secret-in-clear\n"), "line 1");
+    assert_nobody_calls_in("", "names no device");
+}
+
+fn assert_nobody_calls_in(file: &str, reason: &str) {
     let installation = Host::installation("credentials_file = \"credentials\"");
-    installation.write("credentials", format!("{DEVICE} secret-in-clear\n"));
+    installation.write("credentials", file);
     let daemon = Daemon::start(&installation);
     let mut host = Host {
         installation,
@@ -245,22 +252,24 @@ fn without_credentials_that_can_be_used_nobody_calls_in_and_certificates_are_ser
     let line = host
         .daemon
         .wait_for("call-ins are answered 503 until the credentials can be read");
-    assert!(line.contains("ERROR") && line.contains("line 1"), "{line}");
+    assert!(line.contains("ERROR") && line.contains(reason), "{line}");
     assert!(!line.contains("secret-in-clear"), "{line}");
     assert_eq!(get(host.daemon.http, ANNOUNCEMENT).status(), 200);
     let login = basic(DEVICE, PASSWORD);
     assert_eq!(status_of(&host, &login), 503);
     assert_eq!(status_of(&host, ""), 503);
-    let reason = String::from_utf8(host.readiness().body).unwrap();
+    let readiness = host.readiness();
+    assert_eq!(readiness.status(), 503);
+    let said = String::from_utf8(readiness.body).unwrap();
     assert!(
-        reason.contains("the credentials file cannot be used"),
-        "{reason}"
+        said.contains("the credentials file cannot be used"),
+        "{said}"
     );
     // `check` says the same.
     let checked = host.installation.check(&[]);
     assert_eq!(checked.code, Some(1));
     let said = checked.stdout_text();
-    assert!(said.contains("line 1"), "{said}");
+    assert!(said.contains(reason), "{said}");
     // Mended, it is used without a restart.
     let good = credential(DEVICE, PASSWORD);
     host.installation.write("credentials", good);

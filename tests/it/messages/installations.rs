@@ -131,6 +131,8 @@ fn recordings_and_folders() {
     );
     installation.set("[devices]", "credentials_file = \"credentials\"");
     text += &told(&installation, &["malformed-credentials"]);
+    installation.write("credentials", "");
+    text += &told(&installation, &["no-credentials"]);
     let unusable = Installation::new(standard());
     let broken = Key::Server.pem().replacen("MII", "MIJ", 1);
     unusable.write("pki/partner_server.key", broken);

@@ -9,6 +9,15 @@ use miette::Diagnostic;
 /// holds a hash, or by mistake a password.
 #[derive(Debug, Diagnostic, thiserror::Error)]
 pub enum CredentialsError {
+    /// A file without a line that names a device.
+    #[error("credentials file `{}` names no device; allowed: one device a line", .0.display())]
+    #[diagnostic(
+        code("no-credentials"),
+        help(
+            "if it was cut, copy it again; `engage-host devices credential SERIAL` makes lines; without `credentials_file` every device may call"
+        )
+    )]
+    Empty(PathBuf),
     /// A line that is not a credential. The others are used, if there are any.
     #[error("credentials file `{}`: line {line} {problem}", path.display())]
     #[diagnostic(code("malformed-credentials"), help("{}", problem.hint()))]

@@ -60,7 +60,7 @@ fn an_unknown_device_costs_what_the_known_ones_do() {
     let credentials = parse(file).unwrap();
     assert!(credentials.nobody.as_str().contains("$m=8,t=3,p=1$"));
     assert!(
-        parse("")
+        parse(line())
             .unwrap()
             .nobody
             .as_str()
@@ -143,6 +143,19 @@ fn a_line_that_was_cut_concerns_its_device_only() {
         "{}",
         told[1]
     );
+}
+
+#[test]
+fn a_file_that_names_no_device_is_refused() {
+    for file in [
+        "",
+        "\u{feff}",
+        "\n\r\n",
+        "# doors\n  # and their passwords\n",
+    ] {
+        let error = parse(file).unwrap_err();
+        assert_eq!(code(&error), "no-credentials", "{file:?}");
+    }
 }
 
 #[test]

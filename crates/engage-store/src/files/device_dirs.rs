@@ -12,6 +12,7 @@ use tracing::warn;
 use super::disk::{Disk, mode};
 use super::lock::OwnerLock;
 use super::quarantine::FOLDER as QUARANTINE;
+use super::regular::is_directory;
 use crate::quota::DeviceQuota;
 use crate::{Call, DeviceId, OpenError, SerialNumber, StoreError, StoreWarning};
 
@@ -141,12 +142,22 @@ impl DeviceDirs {
             is_known
         };
         // Looked at each time: people remove directories.
-        if !is_known || !path.is_dir() {
-            let created = self.disk.create_dir(&path);
-            created
-                .and_then(|()| self.disk.sync_dir(&self.root))
-                .map_err(|source| StoreError::unavailable(&path, source))?;
-            self.known.lock().devices.insert(call.device);
+        if !is_known || !is_directory(&path) {
+            let created = self.disk.create_dir(&path).and_then(|()| {
+                // It would lead out of the directory that is ours.
+                if !is_directory(&path) {
+                    return Err(io::ErrorKind::NotADirectory.into());
+                }
+                self.disk.sync_dir(&self.root)
+            });
+            let mut known = self.known.lock();
+            if let Err(source) = created {
+                if !is_known {
+                    known.quota.give_back(call);
+                }
+                return Err(StoreError::unavailable(&path, source));
+            }
+            known.devices.insert(call.device);
         }
         Ok(path)
     }
@@ -243,7 +254,50 @@ const MAX_STRAYS: usize = 16;
 
 #[cfg(test)]
 mod tests {
+    use engage_wire::diagnostic::hint;
+
     use super::*;
+    use crate::files::disk::RealDisk;
+
+    fn call(number: u32) -> Call {
+        Call {
+            device: format!("{number:016X}").parse().unwrap(),
+            peer: "10.44.0.7".parse().unwrap(),
+            is_authenticated: false,
+            received_at: jiff::Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_made_is_not_counted_as_a_new_device() {
+        let root = tempfile::tempdir().unwrap();
+        let dirs = DeviceDirs::open(root.path(), Arc::new(RealDisk)).unwrap();
+        let first = call(0);
+        fs_err::write(dirs.path(first.device), "in its way").unwrap();
+        for _ in 0..1000 {
+            let refused = dirs.ensure(&first).unwrap_err();
+            assert!(
+                matches!(refused, StoreError::Unavailable { .. }),
+                "{refused}"
+            );
+        }
+        let made = (1..1000).take_while(|number| dirs.ensure(&call(*number)).is_ok());
+        assert_eq!(made.count(), 500);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_to_a_folder_is_no_folder_of_a_device() {
+        let (root, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let dirs = DeviceDirs::open(root.path(), Arc::new(RealDisk)).unwrap();
+        let call = call(1);
+        std::os::unix::fs::symlink(elsewhere.path(), dirs.path(call.device)).unwrap();
+        let refused = dirs.ensure(&call).unwrap_err();
+        assert!(
+            hint(&refused).starts_with("what stands there is not of the store"),
+            "{refused}"
+        );
+    }
 
     #[test]
     fn other_spellings_and_strange_folders_are_told_and_ours_are_not() {

@@ -140,7 +140,8 @@ impl OpenSegment {
         // What nobody finds again is not stored, however well it was synchronised.
         match look_up(path)? {
             Some((identity, _)) if identity == self.identity => Ok(()),
-            _ => Err(io::Error::other(
+            _ => Err(io::Error::new(
+                io::ErrorKind::NotFound,
                 "the file was removed while it was written",
             )),
         }

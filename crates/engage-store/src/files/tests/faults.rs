@@ -1,9 +1,11 @@
 //! A disk that is full, read-only or broken.
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 
+use engage_wire::diagnostic::one_line;
 use proptest::prelude::*;
 
 use super::*;
@@ -23,6 +25,8 @@ pub(super) struct Faults {
     truncate: AtomicBool,
     pub(super) replace: AtomicBool,
     open: AtomicBool,
+    /// A file that somebody removes while the next one is synchronised.
+    removed: Mutex<Option<PathBuf>>,
     /// What was asked for, in order.
     pub(super) calls: Mutex<Vec<&'static str>>,
 }
@@ -113,6 +117,9 @@ impl AppendFile for FaultyTail {
 
     fn sync(&mut self) -> io::Result<()> {
         self.faults.check("sync", &self.faults.sync)?;
+        if let Some(removed) = self.faults.removed.lock().unwrap().take() {
+            fs_err::remove_file(removed)?;
+        }
         self.tail.sync()
     }
 
@@ -277,6 +284,24 @@ async fn a_batch_whose_file_was_removed_is_not_acknowledged_from_memory() {
         codes(folder.path(), device(1)),
         [codes_of(0, 3), codes_of(1, 3)].concat()
     );
+}
+
+#[tokio::test]
+async fn a_file_that_is_removed_while_it_is_written_is_told_as_that() {
+    let folder = tempfile::tempdir().unwrap();
+    let faults = Faults::none();
+    let store = open_faulty(folder.path(), &faults);
+    deliver(&store, 0).await.unwrap();
+    let file = folder.path().join("0000000000000001/audits-2026-11.jsonl");
+    *faults.removed.lock().unwrap() = Some(file);
+    let told = one_line(&deliver(&store, 1).await.unwrap_err());
+    assert!(
+        told.contains("the file was removed while it was written; hint: ")
+            && told.contains("stop whatever moves or removes")
+            && !told.contains("permission"),
+        "{told}"
+    );
+    assert_eq!(deliver(&store, 1).await.unwrap(), AppendOutcome::Created);
 }
 
 #[tokio::test]

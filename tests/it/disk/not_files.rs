@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use super::{AUDIT, DEVICE, OTHER, assert_unavailable, codes, post};
-use crate::harness::{Daemon, Host, Installation, connect, get, months, request};
+use crate::harness::{Daemon, Host, Installation, connect, get, ledger, months, request};
 
 /// Longer than anything but a wait without end.
 const SOON: Duration = Duration::from_secs(20);
@@ -173,6 +173,38 @@ fn what_is_no_file_takes_no_events_and_its_device_is_named() {
     );
     assert_eq!(post(&host, DEVICE, 1).status(), 201);
     assert_eq!(host.readiness().body, b"ready\n");
+}
+
+#[test]
+fn a_link_that_is_there_at_the_start_leads_to_no_file_elsewhere() {
+    // What would be cut off a file of the store.
+    let elsewhere = "half a line";
+    let names = [
+        month("audits"),
+        month("alerts"),
+        format!("{DEVICE}/audits-2026-01.jsonl"),
+    ];
+    for name in names {
+        let installation = installation();
+        installation.write("elsewhere", elsewhere);
+        let target = installation.path("elsewhere");
+        let path = installation.path("Engage_Data").join(&name);
+        symlink(&target, &path).unwrap();
+        let daemon = Daemon::start(&installation);
+        let mut host = Host {
+            installation,
+            daemon,
+        };
+        assert_eq!(post(&host, OTHER, 1).status(), 201, "{name}");
+        assert_unavailable(&post(&host, DEVICE, 1));
+        let line = host.daemon.wait_for("its call-ins are answered 503");
+        assert!(line.contains(DEVICE) && line.contains(&name), "{line}");
+        assert_eq!(fs_err::read_to_string(&target).unwrap(), elsewhere);
+        let names = ledger(&host.path(DEVICE));
+        assert!(!names.iter().any(|name| name.contains("torn")), "{names:?}");
+        fs_err::remove_file(&path).unwrap();
+        assert_eq!(post(&host, DEVICE, 1).status(), 201, "{name}");
+    }
 }
 
 /// Who else opens the file waits in the kernel until it is given up, as with a file server that is

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use tracing::warn;
 
 use super::disk::Disk;
-use super::regular::{is_damage, read_regular};
+use super::regular::{is_damage, is_directory, read_regular};
 use crate::{BatchId, Cursor, EventKind, Subscriber};
 
 /// The last event of each kind that was taken; `None` before the first.
@@ -65,7 +65,7 @@ impl FileCursor {
         directory: &Path,
         disk: &dyn Disk,
     ) -> io::Result<()> {
-        if !directory.is_dir() {
+        if !is_directory(directory) {
             return Ok(());
         }
         let mut text = serde_json::to_vec(self)?;

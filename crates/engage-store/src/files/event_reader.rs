@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use fs_err::File;
 
+use super::regular::require_regular;
 use crate::record::MAX_LINE_BYTES;
 
 /// Reads a file line by line, from any offset, and keeps one line in memory.
@@ -27,12 +28,10 @@ pub(super) enum Entry<'a> {
 }
 
 impl EventReader {
-    /// Opens a regular file. Its kind is looked at first: opening a pipe would wait for its writer.
+    /// Opens a regular file, and no other through a link. Its kind is looked at first: opening a
+    /// pipe would wait for its writer.
     pub(super) fn open(path: &Path, offset: u64) -> io::Result<Self> {
-        if !fs_err::metadata(path)?.is_file() {
-            let reason = format!("`{}` is not a regular file", path.display());
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, reason));
-        }
+        require_regular(path)?;
         let mut reader = Self {
             file: BufReader::new(File::open(path)?),
             path: path.to_owned(),

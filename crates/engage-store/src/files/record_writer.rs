@@ -14,7 +14,7 @@ use tracing::warn;
 use super::device_dirs::DeviceDirs;
 use super::health::HealthMonitor;
 use super::reader::{DEVICE_FILE, FileReader};
-use super::regular::is_damage;
+use super::regular::{is_damage, is_directory};
 use crate::{DeviceId, DeviceObservation, DeviceRecord, StoreError};
 
 pub(super) struct Observed {
@@ -69,7 +69,7 @@ impl RecordWriter {
         if let Some(record) = self.dirty.get_mut(&device) {
             return record.apply(observation, at);
         }
-        let is_stored = self.dirs.path(device).is_dir();
+        let is_stored = is_directory(&self.dirs.path(device));
         let record = self.unstored.remove(&device);
         let record = record.or_else(|| is_stored.then(|| self.read(device))?);
         let mut record = record.unwrap_or_else(|| DeviceRecord::new(device, at));
@@ -102,7 +102,7 @@ impl RecordWriter {
             return;
         }
         let now = Timestamp::now();
-        let is_stored = |device: &DeviceId| self.dirs.path(*device).is_dir();
+        let is_stored = |device: &DeviceId| is_directory(&self.dirs.path(*device));
         let stored = self.unstored.extract_if(|device, _| is_stored(device));
         self.dirty.extend(stored);
         self.unstored
@@ -126,7 +126,7 @@ impl RecordWriter {
     fn write(&self, device: DeviceId, record: &DeviceRecord) -> Result<Written, StoreError> {
         let directory = self.dirs.path(device);
         let path = directory.join(DEVICE_FILE);
-        if !directory.is_dir() {
+        if !is_directory(&directory) {
             return Ok(Written::Nowhere);
         }
         // For people to read.

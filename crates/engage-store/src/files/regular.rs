@@ -8,13 +8,19 @@ use engage_wire::diagnostic::causes;
 use engage_wire::{ReadError, read_regular_file};
 use zeroize::Zeroizing;
 
-/// Reads a file of at most `max_bytes`; `None` if there is none. What is no regular file, or
-/// longer, is [`InvalidData`](io::ErrorKind::InvalidData).
+/// Reads a file of at most `max_bytes`; `None` if there is none. What is no regular file, links
+/// included, or longer, is [`InvalidData`](io::ErrorKind::InvalidData).
 pub(super) fn read_regular(
     what: &'static str,
     path: &Path,
     max_bytes: usize,
 ) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
+    if fs_err::symlink_metadata(path).is_ok_and(|it| it.is_symlink()) {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            not_regular(path),
+        ));
+    }
     match read_regular_file(what, path, max_bytes) {
         Ok(contents) => Ok(Some(contents)),
         Err(error) if error.is_not_found() => Ok(None),
@@ -38,15 +44,23 @@ pub(super) fn is_damage(error: &io::Error) -> bool {
     )
 }
 
-/// Before a file is opened to be written: refuses whatever is there and is no regular file, links
-/// included.
+/// Before a file is opened: refuses whatever is there and is no regular file, links included.
 pub(super) fn require_regular(path: &Path) -> io::Result<()> {
     match fs_err::symlink_metadata(path) {
-        Ok(metadata) if !metadata.is_file() => {
-            let reason = format!("`{}` is not a regular file", path.display());
-            Err(io::Error::new(io::ErrorKind::InvalidInput, reason))
-        }
+        Ok(metadata) if !metadata.is_file() => Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            not_regular(path),
+        )),
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
+}
+
+/// Whether a directory stands there itself, and not a link to one.
+pub(super) fn is_directory(path: &Path) -> bool {
+    fs_err::symlink_metadata(path).is_ok_and(|it| it.is_dir())
+}
+
+fn not_regular(path: &Path) -> String {
+    format!("`{}` is not a regular file", path.display())
 }

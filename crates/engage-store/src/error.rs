@@ -96,7 +96,9 @@ fn io_hint(source: &io::Error) -> &'static str {
         | io::ErrorKind::InvalidData
         | io::ErrorKind::InvalidInput
         | io::ErrorKind::IsADirectory
-        | io::ErrorKind::NotADirectory => "what stands there is not of the store: move it away",
+        | io::ErrorKind::NotADirectory => {
+            "what stands there is not of the store: move it away, or restore it from a copy"
+        }
         io::ErrorKind::NotFound => {
             "nothing is lost: the device delivers again, and the file is made anew; stop whatever moves or removes the store's files while engage-host runs"
         }

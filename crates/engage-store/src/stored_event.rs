@@ -1,5 +1,7 @@
 //! An event as stores keep it and subscribers receive it.
 
+use std::ops::Range;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -57,14 +59,14 @@ impl StoredEvent {
     }
 }
 
-/// The events of a batch but for its first ones, `stored` before.
+/// The events of an upload in `range`, as one batch.
 pub(crate) fn stored_events(
     batch: &UploadedEvents,
-    stored: usize,
+    range: Range<usize>,
     id: BatchId,
     received_at: Timestamp,
 ) -> impl Iterator<Item = StoredEvent> {
-    let events = &batch.events[stored..];
+    let events = &batch.events[range];
     events
         .iter()
         .enumerate()

@@ -2,7 +2,7 @@
 //! trouble it is, nothing waits for it.
 
 use std::io::{BufRead, BufReader, Write};
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{MetadataExt, symlink};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -124,7 +124,7 @@ fn what_a_crash_left_is_not_set_aside_in_a_pipe() {
     let name = month("audits");
     let path = installation.path("Engage_Data").join(name);
     fs_err::write(&path, "half a line").unwrap();
-    make_pipe(&path.with_extension("jsonl.torn"));
+    make_pipe(&path.with_extension("jsonl.0.torn"));
     assert_nobody_waits(installation, "torn");
 }
 
@@ -206,6 +206,60 @@ fn a_link_that_is_there_at_the_start_leads_to_no_file_elsewhere() {
         assert_eq!(post(&host, DEVICE, 1).status(), 201, "{name}");
     }
 }
+
+#[test]
+fn a_month_with_more_behind_its_last_batch_than_a_crash_leaves_is_that_devices_trouble_only() {
+    let installation = installation();
+    let host = Host {
+        daemon: Daemon::start(&installation),
+        installation,
+    };
+    assert_eq!(post(&host, DEVICE, 1).status(), 201);
+    host.daemon.terminate();
+    let Host {
+        installation,
+        daemon,
+    } = host;
+    assert_eq!(daemon.finish().0, Some(0));
+    let path = installation.path("Engage_Data").join(month("audits"));
+    let stored = fs_err::metadata(&path).unwrap().len();
+    let file = fs_err::OpenOptions::new().write(true).open(&path).unwrap();
+    file.set_len(GIB).unwrap();
+    let started = Instant::now();
+    let mut host = Host {
+        daemon: Daemon::start(&installation),
+        installation,
+    };
+    assert_eq!(post(&host, OTHER, 1).status(), 201);
+    assert!(started.elapsed() < SOON, "{:?}", started.elapsed());
+    assert_unavailable(&post(&host, DEVICE, 2));
+    assert_unavailable(&post(&host, DEVICE, 2));
+    assert_eq!(host.readiness().status(), 200);
+    let metadata = file.metadata().unwrap();
+    assert_eq!(metadata.len(), GIB);
+    assert!(metadata.blocks() * 512 < GIB / 2, "it was written");
+    let names = ledger(&host.path(DEVICE));
+    assert!(!names.iter().any(|name| name.contains("torn")), "{names:?}");
+    // Mended by whoever knows where it ended.
+    file.set_len(stored).unwrap();
+    assert_eq!(post(&host, DEVICE, 2).status(), 202);
+    assert_eq!(codes(&host.path(DEVICE)), ["00000001", "00000002"]);
+    host.daemon.terminate();
+    let (code, log) = host.daemon.finish();
+    assert_eq!(code, Some(0), "{log}");
+    let told: Vec<_> = log
+        .lines()
+        .filter(|line| line.contains("its call-ins are answered 503"))
+        .collect();
+    assert_eq!(told.len(), 1, "{log}");
+    assert!(
+        told[0].contains(&format!("has {GIB} bytes")) && told[0].contains("move it away"),
+        "{}",
+        told[0]
+    );
+}
+
+const GIB: u64 = 1024 * 1024 * 1024;
 
 /// Who else opens the file waits in the kernel until it is given up, as with a file server that is
 /// gone (fcntl(2), `F_SETLEASE`); at most for 45 s.

@@ -22,7 +22,14 @@ struct State {
     /// Why nothing can be written.
     failing: Option<String>,
     /// Devices whose own folder cannot be read or written, and why.
-    impaired: BTreeMap<DeviceId, String>,
+    impaired: BTreeMap<DeviceId, (Part, String)>,
+}
+
+/// What is written of a device. That its record can be replaced says nothing about its events.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Part {
+    Events,
+    Others,
 }
 
 impl HealthMonitor {
@@ -42,7 +49,7 @@ impl HealthMonitor {
         let state = self.state.lock();
         let named = state.impaired.iter().take(MAX_NAMED);
         let mut warnings: Vec<_> = named
-            .map(|(device, reason)| StoreWarning::Device {
+            .map(|(device, (_, reason))| StoreWarning::Device {
                 device: *device,
                 reason: reason.clone(),
             })
@@ -54,7 +61,7 @@ impl HealthMonitor {
 
     /// Notes that something of a device was not stored. Whether only that device suffers is tried
     /// out at once. Logged once, not for each call.
-    pub(super) fn failed(&self, device: DeviceId, failure: &StoreError) {
+    pub(super) fn failed(&self, device: DeviceId, what: Part, failure: &StoreError) {
         let StoreError::Unavailable { source, .. } = failure else {
             return;
         };
@@ -71,7 +78,7 @@ impl HealthMonitor {
         if is_of_disk || !self.can_write() {
             self.fail(causes(failure));
         } else {
-            self.impair(device, failure);
+            self.impair(device, what, failure);
         }
     }
 
@@ -87,8 +94,11 @@ impl HealthMonitor {
     }
 
     /// Notes that one device's records cannot be read or written.
-    pub(super) fn impair(&self, device: DeviceId, failure: &StoreError) {
+    pub(super) fn impair(&self, device: DeviceId, what: Part, failure: &StoreError) {
         let mut state = self.state.lock();
+        if what == Part::Others && state.events_fail(device) {
+            return;
+        }
         if state.impaired.len() >= MAX_IMPAIRED && !state.impaired.contains_key(&device) {
             return;
         }
@@ -96,13 +106,17 @@ impl HealthMonitor {
             let failure = one_line(failure);
             warn!(%device, "records of device {device} cannot be read or written; its call-ins are answered 503, those of others are stored: {failure}");
         }
-        state.impaired.insert(device, causes(failure));
+        state.impaired.insert(device, (what, causes(failure)));
     }
 
     /// Notes that something of a device was stored.
-    pub(super) fn stored(&self, device: DeviceId) {
+    pub(super) fn stored(&self, device: DeviceId, what: Part) {
         self.recovered();
-        if self.state.lock().impaired.remove(&device).is_some() {
+        let mut state = self.state.lock();
+        if what == Part::Others && state.events_fail(device) {
+            return;
+        }
+        if state.impaired.remove(&device).is_some() {
             info!(%device, "records of device {device} can be written again");
         }
     }
@@ -127,6 +141,12 @@ impl HealthMonitor {
         if self.state.lock().failing.take().is_some() {
             info!("the device store can be written again");
         }
+    }
+}
+
+impl State {
+    fn events_fail(&self, device: DeviceId) -> bool {
+        matches!(self.impaired.get(&device), Some((Part::Events, _)))
     }
 }
 

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Deserializer};
 
 use crate::BatchId;
+use crate::event::Event;
 use crate::record::UploadedEvents;
 use crate::stored_event::stored_events;
 
@@ -45,17 +46,40 @@ fn batch_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BatchId, D::Er
     BatchId::parse(&text).ok_or_else(|| serde::de::Error::custom("not a batch"))
 }
 
-/// The lines of a batch but for its first events, `stored` before; each with its newline.
+/// The lines of an upload but for its first events, `stored` before; each with its newline.
+///
+/// What would be too long for one batch is several: each has the one of the `ids` that names the
+/// upload as far as its own last event.
 pub(super) fn lines(
-    batch: &UploadedEvents,
+    upload: &UploadedEvents,
     stored: usize,
-    id: BatchId,
+    ids: &[BatchId],
     received_at: Timestamp,
 ) -> Vec<u8> {
     let mut text = Vec::new();
-    for event in stored_events(batch, stored, id, received_at) {
-        text.extend_from_slice(event.to_json().as_bytes());
-        text.push(b'\n');
+    let mut first = stored;
+    while first < upload.events.len() {
+        let end = first + fitting(&upload.events[first..]);
+        for event in stored_events(upload, first..end, ids[end - 1], received_at) {
+            text.extend_from_slice(event.to_json().as_bytes());
+            text.push(b'\n');
+        }
+        first = end;
     }
     text
 }
+
+/// How many of these events fit in a batch; one at least.
+fn fitting(events: &[Event]) -> usize {
+    let mut bytes = 0;
+    let fit = events.iter().take_while(|event| {
+        // As it arrived and by member, and what names it.
+        bytes += 2 * event.record.get().len() + 512;
+        bytes <= MAX_BATCH_BYTES
+    });
+    fit.count().max(1)
+}
+
+/// Tens of thousands of audits. Bounded so that a start can tell what a crash left half-written
+/// from a damaged file, without reading all of it.
+pub(super) const MAX_BATCH_BYTES: usize = 8 * 1024 * 1024;

@@ -12,7 +12,7 @@
 //!     .db-last-good.json         the last db.json that passed its check
 //!     audits-2026-11.jsonl       one event a line, by the month (UTC) in which it arrived
 //!     alerts-2026-11.jsonl       the same
-//!     audits-2026-11.jsonl.torn  what a crash left half-written, if ever
+//!     audits-2026-11.jsonl.417.torn  what a crash left half-written behind byte 417, if ever
 //!     .webhook.json              how far its events are delivered
 //!   quarantine/                  bodies that were refused: 16 of each device, 4096 in all
 //!   .clock                       when records were last examined for their age
@@ -33,8 +33,9 @@
 //!   removed meanwhile holds nothing. One thread takes all batches that wait, writes them, and
 //!   synchronises each file once, side by side.
 //! - **Whole batches only.** Each line says how many its batch has. A write that fails is cut back;
-//!   what a crash leaves of a batch is set aside at the next start and reported. Where cutting
-//!   back fails too, the device's files take nothing until that has been repeated with success.
+//!   what a crash leaves of a batch is set aside at the next start and reported. A batch is bounded,
+//!   so more than that is damage, and is left alone. Where cutting back fails too, the device's
+//!   files take nothing until that has been repeated with success.
 //! - **Once.** A batch is named by a hash over device and events. The names in the last 16 MiB of
 //!   the two newest files are known, and so survive a restart and the turn of a month. Of a batch
 //!   that begins with the last one, only the rest is stored: its acknowledgement was not heard.

@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use tracing::warn;
 
 use super::device_dirs::DeviceDirs;
-use super::health::HealthMonitor;
+use super::health::{HealthMonitor, Part};
 use super::reader::{DEVICE_FILE, FileReader};
 use super::regular::{is_damage, is_directory};
 use crate::{DeviceId, DeviceObservation, DeviceRecord, StoreError};
@@ -112,11 +112,11 @@ impl RecordWriter {
             // A person removed the folder: what is only observed does not bring it back.
             Ok(Written::Nowhere) => false,
             Ok(Written::Durably) => {
-                self.health.stored(*device);
+                self.health.stored(*device, Part::Others);
                 false
             }
             Err(error) => {
-                self.health.failed(*device, &error);
+                self.health.failed(*device, Part::Others, &error);
                 true
             }
         });

@@ -33,7 +33,7 @@ pub(super) fn recover(directory: &Path) -> Result<(), StoreError> {
             .rev()
             .take(2)
         {
-            truncate_torn_tail(file).map_err(failed)?;
+            truncate_torn_tail(file).map_err(|source| StoreError::unavailable(file, source))?;
         }
     }
     Ok(())

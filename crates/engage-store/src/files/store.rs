@@ -18,7 +18,7 @@ use tracing::{debug, error, warn};
 use super::database;
 use super::device_dirs::{DeviceDirs, strays};
 use super::disk::{Disk, RealDisk};
-use super::health::HealthMonitor;
+use super::health::{HealthMonitor, Part};
 use super::quarantine::{FOLDER as QUARANTINE, Quarantine};
 use super::reader::CONFIG_FILE;
 use super::record_writer::{Observed, RecordWriter};
@@ -73,7 +73,7 @@ impl FileStore {
         let health = Arc::new(HealthMonitor::new(Arc::clone(&dirs)));
         let unrecovered = recover_all(&dirs);
         for (device, error) in &unrecovered {
-            health.impair(*device, error);
+            health.impair(*device, Part::Events, error);
         }
         // For people to find; where it cannot be made, that is told when it is needed.
         let _ = dirs.disk.create_dir(&root.join(QUARANTINE));
@@ -261,8 +261,8 @@ impl Shared {
             self.dirs.replace(&path, upload.as_bytes())
         });
         match &saved {
-            Ok(()) => self.health.stored(call.device),
-            Err(error) => self.health.failed(call.device, error),
+            Ok(()) => self.health.stored(call.device, Part::Others),
+            Err(error) => self.health.failed(call.device, Part::Others, error),
         }
         saved
     }
@@ -279,7 +279,7 @@ impl Shared {
             Ok(())
         });
         if let Err(error) = &kept {
-            self.health.failed(call.device, error);
+            self.health.failed(call.device, Part::Others, error);
         }
         kept
     }

@@ -15,7 +15,7 @@ use tracing::{error, warn};
 
 use super::dedup::{DedupIndex, LogKey};
 use super::device_dirs::DeviceDirs;
-use super::health::HealthMonitor;
+use super::health::{HealthMonitor, Part};
 use super::line::lines;
 use super::lock::OwnerLock;
 use super::month::Month;
@@ -97,7 +97,7 @@ impl Writer {
                     }
                 }
                 Err(error) => {
-                    self.health.failed(append.call.device, &error);
+                    self.health.failed(append.call.device, Part::Events, &error);
                     answer(append.answer, Err(error));
                 }
             }
@@ -162,7 +162,7 @@ impl Writer {
             }
         };
         segment
-            .append(&lines(batch, stored, id, call.received_at))
+            .append(&lines(batch, stored, &ids, call.received_at))
             .map_err(failed)?;
         index.batches.insert(id);
         index.last = Some(id);
@@ -249,11 +249,11 @@ impl Writer {
                 if let Some(index) = self.dedup.known(segment.key) {
                     index.note_synced(path, segment.identity, segment.len);
                 }
-                self.health.stored(device);
+                self.health.stored(device, Part::Events);
                 self.subscribers.notify(device);
             }
             Err(error) => {
-                self.health.failed(device, error);
+                self.health.failed(device, Part::Events, error);
                 // The files say what is left.
                 self.dedup.forget(segment.key);
                 if let Err(source) = segment.undo() {

@@ -128,7 +128,7 @@ impl<'a> Plan<'a> {
         let before = row.last_batch(kind).replace(id);
         let last = before.and_then(|last| ids.iter().position(|id| *id == last));
         let stored = last.map_or(0, |at| at + 1);
-        for event in stored_events(batch, stored, id, call.received_at) {
+        for event in stored_events(batch, stored..batch.events.len(), id, call.received_at) {
             row.last_seq += 1;
             self.events.push(EventRow {
                 device: call.device,

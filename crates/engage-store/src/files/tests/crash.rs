@@ -1,6 +1,7 @@
 //! What is found after a process or a machine died in the middle of a write.
 
 use super::*;
+use crate::files::line::MAX_BATCH_BYTES;
 use crate::{AppendOutcome, DeviceStore};
 
 /// A file of `sizes.len()` batches, and where the last one begins.
@@ -31,7 +32,7 @@ async fn cut_anywhere_in_its_last_record_a_file_keeps_every_other_line() {
             codes_of(0, 3),
             "cut at {cut}"
         );
-        let kept_in = file.with_extension("jsonl.torn");
+        let kept_in = file.with_extension(format!("jsonl.{start}.torn"));
         assert_eq!(kept_in.exists(), cut > start, "cut at {cut}");
         if kept_in.exists() {
             let kept = fs_err::read(&kept_in).unwrap();
@@ -61,6 +62,37 @@ async fn cut_anywhere_half_a_batch_is_gone_and_delivered_again_it_is_there_once(
 }
 
 #[tokio::test]
+async fn an_upload_too_long_for_one_batch_is_there_once_wherever_it_was_cut() {
+    let folder = tempfile::tempdir().unwrap();
+    let events = 2 * MAX_BATCH_BYTES / 512;
+    let store = open(folder.path());
+    let delivered = call(1, NOVEMBER);
+    let created = store.append_audits(&delivered, batch(1, events)).await;
+    assert_eq!(created.unwrap(), AppendOutcome::Created);
+    let again = store.append_audits(&delivered, batch(1, events)).await;
+    assert_eq!(again.unwrap(), AppendOutcome::Updated);
+    drop(store);
+    let file = folder.path().join("0000000000000001/audits-2026-11.jsonl");
+    let whole = fs_err::read(&file).unwrap();
+    let kept = codes(folder.path(), device(1));
+    assert_eq!(kept, codes_of(1, events));
+    let mut stored = Vec::new();
+    for cut in [whole.len() / 4, whole.len() - 1, whole.len()] {
+        fs_err::write(&file, &whole[..cut]).unwrap();
+        let store = open(folder.path());
+        stored.push(codes(folder.path(), device(1)).len());
+        let again = store.append_audits(&delivered, batch(1, events)).await;
+        again.unwrap();
+        drop(store);
+        assert!(codes(folder.path(), device(1)) == kept, "cut at {cut}");
+    }
+    assert!(
+        stored[0] == 0 && stored[1] > 0 && stored[1] < events && stored[2] == events,
+        "{stored:?}"
+    );
+}
+
+#[tokio::test]
 async fn blocks_that_never_reached_the_disk_are_set_aside() {
     let folder = tempfile::tempdir().unwrap();
     let (file, start) = written(folder.path(), &[2, 3]).await;
@@ -69,7 +101,7 @@ async fn blocks_that_never_reached_the_disk_are_set_aside() {
     contents[hole..hole + 100].fill(0);
     fs_err::write(&file, &contents).unwrap();
     drop(open(folder.path()));
-    assert!(file.with_extension("jsonl.torn").exists());
+    assert!(file.with_extension(format!("jsonl.{start}.torn")).exists());
     assert_eq!(codes(folder.path(), device(1)), codes_of(0, 2));
 }
 

@@ -59,7 +59,7 @@ impl Undelivered {
         let kept = kept.count().max(1);
         let dropped = self.events.len().saturating_sub(kept);
         self.events.drain(..dropped);
-        self.dropped += dropped as u64;
+        self.dropped = self.dropped.saturating_add(dropped as u64);
     }
 }
 

@@ -37,7 +37,8 @@ impl LineHeader {
 
     /// Whether this line follows `before` in the same batch.
     pub(super) fn continues(&self, before: &Self) -> bool {
-        (self.batch, self.of, self.line) == (before.batch, before.of, before.line + 1)
+        (self.batch, self.of, self.line.checked_sub(1))
+            == (before.batch, before.of, Some(before.line))
     }
 }
 
@@ -83,3 +84,23 @@ fn fitting(events: &[Event]) -> usize {
 /// Tens of thousands of audits. Bounded so that a start can tell what a crash left half-written
 /// from a damaged file, without reading all of it.
 pub(super) const MAX_BATCH_BYTES: usize = 8 * 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_with_the_highest_number_of_all_is_read() {
+        let header = |line: usize, of: usize| {
+            let batch = "0123456789abcdef0123456789abcdef";
+            let text = format!(
+                r#"{{"received_at":"2026-11-25T00:00:00Z","batch":"{batch}","line":{line},"of":{of}}}"#
+            );
+            LineHeader::parse(text.as_bytes()).unwrap()
+        };
+        let highest = header(usize::MAX, usize::MAX);
+        assert!(!highest.continues(&highest));
+        assert!(!header(1, usize::MAX).continues(&highest));
+        assert!(highest.continues(&header(usize::MAX - 1, usize::MAX)));
+    }
+}

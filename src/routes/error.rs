@@ -14,16 +14,18 @@ pub(super) enum ApiError {
     BadRequest,
     /// 500: a fault of this program.
     Internal,
-    /// 503: a limit of `[limits]` that is shared is used up.
-    LimitReached(&'static str),
     /// 405. The router adds the methods that are allowed (RFC 9110 section 15.5.6).
     MethodNotAllowed,
+    /// 503: bodies in flight have the memory that there is for all of them.
+    NoBodyMemory,
     /// 404: every unknown path.
     NotFound,
     /// 503: what the site is configured to announce would be rejected.
     SiteWithheld,
     /// 503: nothing was stored, so nothing is acknowledged.
     StorageUnavailable,
+    /// 503: a device that nobody knows yet, where too many are known or come.
+    TooManyNewDevices,
     /// 401 and not 403, after which some firmware stops retrying (PROTOCOL.md section 3).
     Unauthorized,
 }
@@ -40,13 +42,13 @@ impl ApiError {
                 StatusCode::INTERNAL_SERVER_ERROR,
                 r#"{"error":"internal error"}"#,
             ),
-            Self::LimitReached(_) => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                r#"{"error":"too many requests in flight"}"#,
-            ),
             Self::MethodNotAllowed => (
                 StatusCode::METHOD_NOT_ALLOWED,
                 r#"{"error":"method not allowed"}"#,
+            ),
+            Self::NoBodyMemory => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                r#"{"error":"too many requests in flight"}"#,
             ),
             Self::NotFound => (StatusCode::NOT_FOUND, r#"{"error":"not found"}"#),
             Self::SiteWithheld => (
@@ -56,6 +58,10 @@ impl ApiError {
             Self::StorageUnavailable => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 r#"{"error":"storage unavailable"}"#,
+            ),
+            Self::TooManyNewDevices => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                r#"{"error":"too many new devices"}"#,
             ),
             Self::Unauthorized => (StatusCode::UNAUTHORIZED, r#"{"error":"unauthorized"}"#),
         }
@@ -77,8 +83,11 @@ impl IntoResponse for ApiError {
                 let headers = response.headers_mut();
                 headers.insert(RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
             }
-            Self::LimitReached(limit) => {
-                response.extensions_mut().insert(RefusedBy(limit));
+            Self::NoBodyMemory => {
+                response.extensions_mut().insert(RefusedBy(BODY_MEMORY));
+            }
+            Self::TooManyNewDevices => {
+                response.extensions_mut().insert(RefusedBy(NEW_DEVICES));
             }
             _ => {}
         }
@@ -97,6 +106,12 @@ pub(super) fn with_type(content_type: &HeaderValue, body: Body) -> Response {
         .insert(CONTENT_TYPE, content_type.clone());
     response
 }
+
+/// Its key in `[limits]`, and its label in metrics.
+pub(super) const BODY_MEMORY: &str = "body_memory_bytes";
+
+/// In metrics, the limit of devices that nobody knows yet (docs/CALL-IN.md).
+const NEW_DEVICES: &str = "new_devices";
 
 /// Mended files are noticed within seconds, by people within minutes.
 const RETRY_AFTER_SECONDS: &str = "60";

@@ -23,7 +23,7 @@ use percent_encoding::percent_decode_str;
 use tracing::{error, warn};
 
 use super::JSON;
-use super::error::{ApiError, with_type};
+use super::error::{ApiError, BODY_MEMORY, with_type};
 use crate::adoption::CertificateFetches;
 use crate::publication::CurrentPublication;
 use crate::telemetry::LogThrottle;
@@ -181,7 +181,7 @@ impl CallIn {
                 "call-in of device {device} refused: bodies from {peer} would take {needed} bytes of `[limits] {BODY_MEMORY}`, of which others leave it {allowed}{others}"
             );
         }
-        ApiError::LimitReached(BODY_MEMORY)
+        ApiError::NoBodyMemory
     }
 
     /// 400, once the body is kept; 503 where it cannot be.
@@ -225,7 +225,7 @@ impl CallIn {
         match error {
             // Counted as a limit: the store is well.
             StoreError::TooManyDevices { .. } | StoreError::TooManyNewDevices { .. } => {
-                ApiError::LimitReached(NEW_DEVICES)
+                ApiError::TooManyNewDevices
             }
             _ => ApiError::StorageUnavailable,
         }
@@ -239,9 +239,3 @@ fn status(appended: AppendOutcome) -> StatusCode {
         AppendOutcome::Updated => StatusCode::ACCEPTED,
     }
 }
-
-/// Its key in `[limits]`, and its label in metrics.
-const BODY_MEMORY: &str = "body_memory_bytes";
-
-/// In metrics, the limit of devices that nobody knows yet (docs/CALL-IN.md).
-const NEW_DEVICES: &str = "new_devices";

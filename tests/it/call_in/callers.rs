@@ -286,10 +286,14 @@ fn passed_on(host: &Host, caller: &str) -> TcpStream {
 
 /// Delivers an audit for a serial number that anybody can make up.
 fn deliver(stream: &mut TcpStream, serial: u32, headers: &str) -> u16 {
+    answer(stream, serial, headers).status()
+}
+
+fn answer(stream: &mut TcpStream, serial: u32, headers: &str) -> Response {
     let target = format!("{AUDIT}?sn={serial:016X}");
     let call = request("POST", &target, headers, batch(serial).as_bytes());
     stream.write_all(&call).unwrap();
-    read_answer(stream).status()
+    read_answer(stream)
 }
 
 /// A daemon behind a balancer at 127.0.0.2.
@@ -312,7 +316,9 @@ fn who_makes_up_serial_numbers_is_stopped_and_keeps_nobody_else_out() {
         assert_eq!(deliver(&mut stranger, serial, ""), 201, "{serial}");
     }
     for serial in 500..520 {
-        assert_eq!(deliver(&mut stranger, serial, ""), 503, "{serial}");
+        let refused = answer(&mut stranger, serial, "");
+        assert_eq!(refused.status(), 503, "{serial}");
+        assert_eq!(refused.body, br#"{"error":"too many new devices"}"#);
     }
     // Neither those whom it brought before, nor others.
     assert_eq!(deliver(&mut stranger, 7, ""), 202);

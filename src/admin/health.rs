@@ -11,7 +11,6 @@ use crate::publication::{Expiry, Publication};
 use crate::routes::App;
 use engage_store::{Health, Store};
 use engage_wire::clock;
-use engage_wire::diagnostic::causes;
 use jiff::Timestamp;
 
 /// 200 while devices would accept what is served and what they deliver can be stored; 503 with a
@@ -39,7 +38,7 @@ fn warnings(app: &App, now: Timestamp) -> Vec<String> {
     let expired = expired(&publication, now, false);
     let bad_sites = publication.bad_sites().iter().flat_map(|site| {
         let refusals = site.refusals.iter();
-        refusals.map(move |refusal| format!("{site}: {}", causes(refusal)))
+        refusals.map(move |refusal| format!("{site}: {}", refusal.causes_without_site()))
     });
     let credentials = app.call_in.iter();
     let credentials = credentials.flat_map(|it| it.authenticator.credential_problems());

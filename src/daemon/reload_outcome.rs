@@ -96,9 +96,12 @@ impl ReloadRefusal {
 
     fn of_site(site: &BadSite) -> impl Iterator<Item = Self> {
         site.refusals.iter().map(move |refusal| {
-            let refusal = Self::new(refusal);
-            let message = format!("the new state is in force, but {site}: {}", refusal.message);
-            Self { message, ..refusal }
+            let why = refusal.causes_without_site();
+            let message = format!("the new state is in force, but {site}: {why}");
+            Self {
+                message,
+                ..Self::new(refusal)
+            }
         })
     }
 }

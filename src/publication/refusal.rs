@@ -141,6 +141,21 @@ impl Refusal {
         }
     }
 
+    /// Message and causes, for whoever has named the site already.
+    pub(crate) fn causes_without_site(&self) -> String {
+        match self {
+            Self::CertUrl { source, .. } => causes(source),
+            Self::Chain { path, source, .. } => {
+                format!("chain `{}`: {}", path.display(), causes(source))
+            }
+            Self::NotDerName { path, .. } => {
+                format!("the name of `{}` does not end in `.der`", path.display())
+            }
+            Self::SiteKey { source, .. } => causes(source),
+            other => causes(other),
+        }
+    }
+
     /// What tells it from others, whichever site it was found for.
     fn text(&self) -> String {
         match self {

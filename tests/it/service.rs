@@ -159,7 +159,7 @@ fn the_reload_command_fails_for_one_bad_site_although_the_rest_is_in_force() {
     let finished = run(&mut reload(&installation));
     assert_eq!(finished.code, Some(1));
     let errors = finished.errors();
-    let expected = "error: the new state is in force, but site `Annex` is answered 503: ";
+    let expected = "error: the new state is in force, but site `Annex` is answered 503: failed to read site key";
     assert!(errors.starts_with(expected), "{errors}");
     assert_ne!(before, get(daemon.http, ANNOUNCEMENT).json("hash"));
 }

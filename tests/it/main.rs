@@ -28,6 +28,7 @@ mod devices_cli;
 mod disk;
 mod doctor;
 mod expiry;
+mod extremes;
 mod handshakes;
 mod harness;
 mod hash;

@@ -1,31 +1,35 @@
 //! Connections of the admin listener.
 
+use std::collections::VecDeque;
 use std::future::{Ready, ready};
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use axum_server::accept::Accept;
 use hyper_util::rt::TokioExecutor;
 use hyper_util::server::conn::auto;
+use parking_lot::Mutex;
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use tower_http::add_extension::AddExtension;
 use tracing::warn;
 
-use super::acceptor::refused;
-use super::admit::{ConnectionLimits, ConnectionPermit};
 use super::listener::Accepted;
-use super::stream::{Intercepted, Timeouts, WriteDeadline};
+use super::stream::{Evictable, Intercepted, Timeouts, WriteDeadline};
 use crate::config::Limits;
 use crate::telemetry::{LogThrottle, Metrics};
 
 /// Lets a few connections in, counted apart from those of devices: whoever reads metrics never
-/// takes a device's place, nor the other way round.
+/// takes a device's place, nor the other way round. One more than the limit takes the place of the
+/// oldest: a scraper connects again, and clients that hold places keep nobody out.
 #[derive(Clone, Debug)]
 pub(super) struct AdminAcceptor {
-    connections: Arc<ConnectionLimits>,
+    max_connections: usize,
+    /// How to end each connection, the oldest first; those that have ended are left until the next.
+    open: Arc<Mutex<VecDeque<Eviction>>>,
     timeouts: Arc<Timeouts>,
     metrics: Arc<Metrics>,
     log: Arc<LogThrottle>,
@@ -34,7 +38,7 @@ pub(super) struct AdminAcceptor {
 /// Held by the requests of an admin connection.
 #[derive(Debug)]
 pub(super) struct AdminConnection {
-    _permit: ConnectionPermit,
+    _is_open: Arc<()>,
     _place: Option<OwnedSemaphorePermit>,
     _open: TaskTrackerToken,
 }
@@ -46,7 +50,8 @@ impl AdminAcceptor {
             ..Limits::default()
         };
         Self {
-            connections: Arc::new(ConnectionLimits::in_all(max_connections)),
+            max_connections,
+            open: Arc::default(),
             timeouts: Arc::new(Timeouts {
                 limits,
                 counted: None,
@@ -58,7 +63,7 @@ impl AdminAcceptor {
 
     /// Most connections that it serves at a time.
     pub(super) fn max_connections(&self) -> usize {
-        self.connections.max()
+        self.max_connections
     }
 
     /// Few ask here, and none of them devices: 15 seconds from an answer to the end of the next
@@ -70,41 +75,63 @@ impl AdminAcceptor {
             .half_close(true);
     }
 
+    /// A place for one more, which may be that of the oldest.
+    fn admit(&self) -> (Arc<()>, CancellationToken) {
+        let (is_open, token) = (Arc::new(()), CancellationToken::new());
+        let mut open = self.open.lock();
+        open.retain(|it| it.is_open.strong_count() > 0);
+        if open.len() >= self.max_connections
+            && let Some(oldest) = open.pop_front()
+        {
+            oldest.token.cancel();
+            self.note_full();
+        }
+        open.push_back(Eviction {
+            is_open: Arc::downgrade(&is_open),
+            token: token.clone(),
+        });
+        (is_open, token)
+    }
+
     fn note_full(&self) {
         self.metrics.admin_refused("connections");
         if let Some(others) = self.log.check() {
             warn!(
                 listener = "admin",
                 others = others.count(),
-                "admin connection refused: {} are open, which is the limit{others}",
-                self.connections.max()
+                "admin connection closed for a newer one: {} are open, which is the limit{others}",
+                self.max_connections
             );
         }
     }
 }
 
 impl<S> Accept<Accepted, S> for AdminAcceptor {
-    type Stream = Intercepted<TcpStream, WriteDeadline>;
+    type Stream = Intercepted<Intercepted<TcpStream, WriteDeadline>, Evictable>;
     type Service = AddExtension<S, Arc<AdminConnection>>;
     type Future = Ready<io::Result<(Self::Stream, Self::Service)>>;
 
     fn accept(&self, accepted: Accepted, service: S) -> Self::Future {
-        let Ok(permit) = self.connections.acquire() else {
-            self.note_full();
-            return ready(Err(refused()));
-        };
+        let (is_open, eviction) = self.admit();
         let connection = AdminConnection {
-            _permit: permit,
+            _is_open: is_open,
             _place: accepted.place,
             _open: accepted.open,
         };
         let deadline = WriteDeadline::new(Arc::clone(&self.timeouts));
         let stream = Intercepted::new(accepted.socket, deadline);
         ready(Ok((
-            stream,
+            Intercepted::new(stream, Evictable::new(eviction)),
             AddExtension::new(service, Arc::new(connection)),
         )))
     }
+}
+
+/// How to end a connection, and whether it is still there.
+#[derive(Debug)]
+struct Eviction {
+    is_open: Weak<()>,
+    token: CancellationToken,
 }
 
 const TIMEOUT: Duration = Duration::from_secs(15);

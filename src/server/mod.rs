@@ -131,7 +131,7 @@ fn open_admin(
     acceptor: &AdminAcceptor,
     shutdown: &Shutdown,
 ) -> io::Result<Server<Tcp>> {
-    // One more than it serves, to refuse it.
+    // One more than it serves, which takes the place of another.
     let places = Arc::new(Semaphore::new(acceptor.max_connections() + 1));
     let socket = Listener::new(socket, &places, shutdown)?;
     let mut server = listen("admin", "admin http", socket, shutdown);

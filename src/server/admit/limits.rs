@@ -34,22 +34,6 @@ impl ConnectionLimits {
         }
     }
 
-    /// A fixed number of connections, whoever they come from.
-    pub(in crate::server) fn in_all(max: usize) -> Self {
-        Self {
-            max,
-            max_per_address: max,
-            counts_loopback: false,
-            open: AtomicUsize::new(0),
-            addresses: Mutex::default(),
-        }
-    }
-
-    /// Most connections that may be open at a time.
-    pub(in crate::server) fn max(&self) -> usize {
-        self.max
-    }
-
     /// The number behind a limit.
     pub(super) fn value(&self, limit: LimitReached) -> usize {
         match limit {

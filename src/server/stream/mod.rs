@@ -1,6 +1,7 @@
 //! What a connection's bytes pass between the kernel and HTTP or TLS: one wrapper for each concern.
 
 mod downloads;
+mod evictable;
 mod handshake_capture;
 mod intercept;
 mod prefix;
@@ -21,6 +22,7 @@ use crate::connection::ConnectionState;
 use crate::server::shutdown::UnreadToken;
 
 pub(super) use downloads::Downloads;
+pub(super) use evictable::Evictable;
 pub(super) use handshake_capture::{Capture, HandshakeCapture};
 pub(super) use intercept::Intercepted;
 use prefix::Prefix;

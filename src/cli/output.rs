@@ -8,6 +8,7 @@ use miette::Diagnostic;
 use serde::Serialize;
 
 use engage_wire::diagnostic::{causes, code, hint};
+use engage_wire::{escape_for_terminal, escape_json_for_terminal};
 
 /// Why a command failed: one error, or everything that a validation refused.
 #[derive(Debug)]
@@ -51,10 +52,10 @@ impl Failure {
         let mut stderr = io::stderr().lock();
         for error in &self.errors {
             // Where even standard error cannot be written, the exit code tells.
-            let _ = writeln!(stderr, "error: {}", causes(&**error));
+            let _ = writeln!(stderr, "error: {}", escape_lines(&causes(&**error)));
             let hint = hint(&**error);
             if !hint.is_empty() {
-                let _ = writeln!(stderr, "  hint: {hint}");
+                let _ = writeln!(stderr, "  hint: {}", escape_lines(&hint));
             }
         }
     }
@@ -66,7 +67,7 @@ impl Failure {
             ok: false,
             refusals: refusals.collect(),
         };
-        print(serde_json::to_string(&report).map_err(OutputError::from)?)
+        print_escaped(&serde_json::to_string(&report).map_err(OutputError::from)?)
     }
 }
 
@@ -169,7 +170,11 @@ pub(super) fn print_result(result: &(impl Display + Serialize), json: bool) -> R
 
 /// Prints one JSON document.
 pub(super) fn print_json(value: &impl Serialize) -> Result<(), Failure> {
-    print(serde_json::to_string_pretty(value).map_err(OutputError::from)?)
+    print_escaped(&serde_json::to_string_pretty(value).map_err(OutputError::from)?)
+}
+
+fn print_escaped(json: &str) -> Result<(), Failure> {
+    print(escape_json_for_terminal(json))
 }
 
 /// The outcome of writing to standard output: a reader that has gone away (`| head`) is no failure.
@@ -184,5 +189,15 @@ pub(super) fn written(outcome: io::Result<()>) -> Result<(), Failure> {
 
 /// Something that the reader should know, and that is not the result: to standard error.
 pub(super) fn eprint_note(kind: &str, text: impl Display) {
-    let _ = writeln!(io::stderr().lock(), "{kind}: {text}");
+    let _ = writeln!(
+        io::stderr().lock(),
+        "{kind}: {}",
+        escape_lines(&text.to_string())
+    );
+}
+
+/// What was found in a file or sent by a peer may be part of a message, whose line breaks are ours.
+fn escape_lines(text: &str) -> String {
+    let lines: Vec<_> = text.lines().map(escape_for_terminal).collect();
+    lines.join("\n")
 }

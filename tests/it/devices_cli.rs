@@ -353,15 +353,63 @@ fn csv_cannot_run_in_a_spreadsheet() {
 }
 
 #[test]
-fn devices_steer_the_terminal_neither_in_columns_nor_in_csv() {
+fn devices_do_not_steer_the_terminal_in_any_form() {
     let installation = Installation::new();
     let store = installation.store();
-    let body = br#"{"asyncEvents":[{"event":"\u001b[2Jgone","time":"a\nb\u009b"}]}"#;
-    let batch = AuditBatch::parse(body).unwrap();
-    now(store.append_audits(&call(LOBBY, "10.44.0.6", RECEIVED_AT), batch));
+    let lobby = call(LOBBY, "10.44.0.6", RECEIVED_AT);
+    let device = lobby.device;
+    let hostile = "\u{9b}31m\u{7f}\u{202e}\u{2028}\u{e0001}";
+    let body = format!(
+        r#"{{"asyncEvents":[{{"event":"\u001b[2Jgone","time":"a\nb\u009b","{hostile}":"{hostile}"}}]}}"#
+    );
+    let batch = AuditBatch::parse(body.as_bytes()).unwrap();
+    now(store.append_audits(&lobby, batch));
+    let upload = format!(r#"{{"modelNum":"{hostile}","{hostile}":{{"{hostile}":["{hostile}"]}}}}"#);
+    let upload = ConfigUpload::parse(upload.as_bytes()).unwrap();
+    now(store.save_config(&lobby, upload));
+    let limit = BatchLimit {
+        events: 1,
+        bytes: 1,
+    };
+    let batch = now(store.next_batch(device, &Cursor::default(), limit)).unwrap();
+    now(store.set_aside(Subscriber::Webhook, device, &batch, hostile));
+    installation.write(
+        "db.json",
+        format!(r#"{{"{hostile}":1,"db":{{"{hostile}":[1]}}}}"#),
+    );
+    for args in [
+        &["audits"][..],
+        &["audits", "--csv"],
+        &["audits", "--json"],
+        &["undelivered"],
+        &["undelivered", "--json"],
+        &[],
+        &["--json"],
+        &["show", LOBBY],
+        &["show", LOBBY, "--json"],
+        &["db", "check", "db.json"],
+    ] {
+        let finished = installation.devices(args);
+        let text = format!("{}{}", finished.stdout_text(), finished.stderr_text());
+        let moves = |it: char| it != '\n' && it.escape_debug().len() > 1 && !"\"'\\".contains(it);
+        assert!(!text.contains(moves), "{args:?}: {text:?}");
+    }
+    let shown = |args: &[&str]| -> Value {
+        serde_json::from_slice(&installation.devices(args).stdout).unwrap()
+    };
+    let printed = installation.devices(&["audits", "--json"]).stdout_text();
+    let escaped = r"\u009b31m\u007f\u202e\u2028\udb40\udc01";
+    assert!(
+        printed.contains(&format!(r#""{escaped}":"{escaped}""#)),
+        "{printed}"
+    );
+    assert_eq!(shown(&["undelivered", "--json"])["reason"], hostile);
+    assert_eq!(
+        shown(&["show", LOBBY, "--json"])["config"][hostile][hostile][0],
+        hostile
+    );
     let table = installation.devices(&["audits"]).stdout_text();
     assert!(table.contains(r"\u{1b}[2Jgone"), "{table}");
-    assert!(!table.contains(['\u{1b}', '\u{9b}']), "{table}");
     assert_eq!(table.lines().count(), 2, "{table}");
 }
 

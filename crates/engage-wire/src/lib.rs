@@ -21,7 +21,7 @@ pub use caller_network::CallerNetwork;
 pub use host_name::{HostName, HostNameError};
 pub use http_url::{HostPort, HttpUrl, HttpUrlError, Scheme};
 pub use read::{ReadError, read_regular_file};
-pub use terminal::{escape_bytes, escape_for_terminal, excerpt};
+pub use terminal::{escape_bytes, escape_for_terminal, escape_json_for_terminal, excerpt};
 
 /// The one crypto provider; nothing depends on a process-wide default.
 pub fn crypto_provider() -> Arc<CryptoProvider> {

@@ -16,6 +16,26 @@ pub fn escape_for_terminal(text: &str) -> Cow<'_, str> {
     Cow::Owned(escaped)
 }
 
+/// JSON that says the same, with what cannot be seen as its own escapes (RFC 8259 section 7), in names
+/// and values. Line breaks and tabs stay: in JSON they stand between tokens only.
+pub fn escape_json_for_terminal(json: &str) -> Cow<'_, str> {
+    let stays = |character| matches!(character, '\n' | '\r' | '\t') || is_visible(character);
+    if json.chars().all(stays) {
+        return Cow::Borrowed(json);
+    }
+    let mut escaped = String::with_capacity(json.len() + 8);
+    for character in json.chars() {
+        if stays(character) {
+            escaped.push(character);
+        } else {
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                let _ = write!(escaped, "\\u{unit:04x}");
+            }
+        }
+    }
+    Cow::Owned(escaped)
+}
+
 /// The start of `bytes` as text between back-ticks, with what cannot be seen as escapes.
 ///
 /// What a peer sends is shown to a person: it must neither move the cursor nor end our quotes.
@@ -86,6 +106,15 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn json_says_the_same_and_moves_no_cursor(name: String, value: String) {
+            let json = serde_json::json!({ name: value });
+            let text = json.to_string();
+            let shown = escape_json_for_terminal(&text);
+            prop_assert!(shown.chars().all(is_visible), "{shown:?}");
+            prop_assert_eq!(serde_json::from_str::<serde_json::Value>(&shown).unwrap(), json);
+        }
+
         #[test]
         fn no_text_moves_the_cursor(text in any::<String>(), bytes: Vec<u8>) {
             for shown in [escape_for_terminal(&text).into_owned(), excerpt(&bytes)] {

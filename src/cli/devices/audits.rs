@@ -17,6 +17,7 @@ use super::table::{moment, or_dash};
 use engage_store::{
     DeviceId, EventFilter, EventFollower, EventKind, FollowItem, StoredEvent, redact,
 };
+use engage_wire::escape_json_for_terminal;
 
 /// Print the audits that devices delivered, or their alerts.
 ///
@@ -189,6 +190,7 @@ impl Output {
                 // Members that nobody knows can be secrets too.
                 let text = redact(text);
                 let rest = text.strip_prefix('{').unwrap_or_default();
+                let rest = escape_json_for_terminal(rest);
                 writeln!(out, "{{\"device\":\"{device}\",{rest}")
             }
             Self::Text(out) => {

@@ -13,7 +13,7 @@ use super::pretty_json::pretty_json;
 use super::store_args::StoreArgs;
 use super::table::{moment, or_dash};
 use engage_store::{DeviceId, DeviceRecord, Timestamped};
-use engage_wire::escape_for_terminal;
+use engage_wire::{escape_for_terminal, escape_json_for_terminal};
 
 /// Show everything that is known of a device, with its last upload.
 ///
@@ -89,7 +89,7 @@ fn text(device: DeviceId, record: Option<&DeviceRecord>, config: Option<&str>) -
             let _ = write!(
                 text,
                 "\nlast upload, secrets masked\n{}",
-                printable_json(config)
+                pretty_json(&escape_json_for_terminal(config))
             );
         }
         None => text.push_str("\nno upload yet"),
@@ -145,11 +145,4 @@ fn dated(value: Option<&Timestamped>, label: &str) -> String {
             format!("{} ({label} {})", moment(*at), escape_for_terminal(value))
         },
     )
-}
-
-/// Each line by itself: line breaks are ours.
-fn printable_json(json: &str) -> String {
-    let lines = pretty_json(json);
-    let lines: Vec<_> = lines.lines().map(escape_for_terminal).collect();
-    lines.join("\n")
 }

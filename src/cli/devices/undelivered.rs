@@ -11,6 +11,7 @@ use super::store_args::{OpenedStore, StoreArgs};
 use super::table::{moment, or_dash, table};
 use engage_store::{DeviceId, Subscriber, UndeliveredEvent, redact};
 use engage_wire::diagnostic::causes;
+use engage_wire::escape_json_for_terminal;
 
 /// List events that the webhook's receiver refused again and again.
 ///
@@ -93,7 +94,8 @@ fn print(found: &[Found], json: bool) -> io::Result<()> {
     if json {
         for found in found {
             // Members that nobody knows can be secrets too.
-            writeln!(out, "{}", redact(&serde_json::to_string(found)?))?;
+            let text = redact(&serde_json::to_string(found)?);
+            writeln!(out, "{}", escape_json_for_terminal(&text))?;
         }
     } else if !found.is_empty() {
         let rows: Vec<_> = found.iter().map(row).collect();

@@ -1,5 +1,6 @@
 //! Months that are old enough are removed.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -16,7 +17,7 @@ use super::month::{Month, months};
 use super::regular::read_regular;
 use crate::clock::ClockWatch;
 use crate::subscribers::Subscribers;
-use crate::{EventKind, KeepDays};
+use crate::{EventKind, KeepDays, Subscriber};
 
 /// Removes once a day what is too old, by a clock that can be believed.
 pub(super) struct Retention {
@@ -101,15 +102,8 @@ impl Retention {
     /// not without a word.
     fn warn_of_undelivered(&self, expired: &Expired, path: &Path) {
         let path = path.display();
-        let Expired {
-            directory,
-            kind,
-            month,
-        } = expired;
         for subscriber in self.subscribers.all() {
-            let undelivered = FileCursor::load(subscriber, directory)
-                .and_then(|cursor| count_after(directory, *kind, *month, &cursor));
-            match undelivered {
+            match expired.undelivered(subscriber) {
                 Ok(0) => {}
                 Ok(events) => warn!(
                     events,
@@ -126,6 +120,12 @@ impl Retention {
 impl Expired {
     fn path(&self) -> PathBuf {
         self.directory.join(self.month.file_name(self.kind))
+    }
+
+    /// The number of its events that a subscriber has not taken.
+    fn undelivered(&self, subscriber: Subscriber) -> io::Result<u64> {
+        let cursor = FileCursor::load(subscriber, &self.directory)?;
+        count_after(&self.directory, self.kind, self.month, &cursor)
     }
 }
 
@@ -250,4 +250,45 @@ mod tests {
             assert_eq!(aged.left(hours, now), files, "{now}");
         }
     }
+
+    #[test]
+    fn what_goes_undelivered_is_counted_from_where_the_subscriber_is() {
+        let aged = Aged::new(
+            &["audits-2026-01.jsonl", "audits-2026-02.jsonl"],
+            "2026-11-25T00:00:00Z",
+        );
+        let device = aged.folder.path().join(DEVICE);
+        let event = |line: u8| {
+            format!(
+                r#"{{"received_at":"2026-01-31T00:00:00Z","event":1,"batch":"{BATCH}","line":{line},"of":3}}"#
+            ) + "\n"
+        };
+        let january: String = (1..=3).map(event).collect();
+        fs_err::write(device.join("audits-2026-01.jsonl"), january).unwrap();
+        let keep = KeepDays::new(30).unwrap();
+        let old = expired(
+            aged.folder.path(),
+            keep,
+            "2026-03-03T12:00:00Z".parse().unwrap(),
+        );
+        let [january] = &old[..] else {
+            panic!("{old:?}");
+        };
+        let undelivered = || january.undelivered(Subscriber::Webhook).unwrap();
+        assert_eq!(undelivered(), 3, "nothing was taken yet");
+        for (file, line, left) in [("01", 1, 2), ("01", 3, 0), ("02", 1, 0)] {
+            let cursor = format!(
+                r#"{{"audits":{{"file":"audits-2026-{file}.jsonl","start":0,"end":0,"batch":"{BATCH}","line":{line}}}}}"#
+            );
+            fs_err::write(device.join(".webhook.json"), cursor).unwrap();
+            assert_eq!(undelivered(), left, "{file} {line}");
+        }
+        fs_err::write(device.join(".webhook.json"), "{").unwrap();
+        assert_eq!(undelivered(), 3, "a damaged cursor counts as none");
+        fs_err::remove_file(january.path()).unwrap();
+        fs_err::create_dir(january.path()).unwrap();
+        assert!(january.undelivered(Subscriber::Webhook).is_err());
+    }
+
+    const BATCH: &str = "0123456789abcdef0123456789abcdef";
 }

@@ -108,11 +108,11 @@ fn a_second_daemon_on_the_same_directory_does_not_start_and_names_the_first() {
     drop(Daemon::start(&installation));
 }
 
-/// A start reads the ends of files, and what is torn a piece at a time, however large it is.
+/// A start reads the ends of files a piece at a time, however large what stands there is.
 #[cfg(target_os = "linux")]
 #[test]
-fn a_large_file_that_a_crash_tore_costs_a_start_no_memory_and_hides_no_certificate() {
-    const TORN_MIB: u64 = 256;
+fn a_large_damaged_file_costs_a_start_no_memory_and_hides_no_certificate() {
+    const DAMAGED_MIB: u64 = 256;
     let host = Host::start("");
     assert_eq!(host.call("POST", &of_device(AUDIT), BATCH).status(), 201);
     let Host {
@@ -123,18 +123,18 @@ fn a_large_file_that_a_crash_tore_costs_a_start_no_memory_and_hides_no_certifica
     let folder = installation.path("Engage_Data").join(DEVICE);
     let file = months(&folder, "audits-").remove(0);
     let whole = fs_err::metadata(&file).unwrap().len();
-    let torn = fs_err::OpenOptions::new().write(true).open(&file).unwrap();
-    torn.set_len(whole + TORN_MIB * 1024 * 1024).unwrap();
+    let damaged = fs_err::OpenOptions::new().write(true).open(&file).unwrap();
+    let length = whole + DAMAGED_MIB * 1024 * 1024;
+    damaged.set_len(length).unwrap();
     let mut host = Host {
         daemon: Daemon::start(&installation),
         installation,
     };
     assert_eq!(get(host.daemon.http, ANNOUNCEMENT).status(), 200);
-    host.daemon
-        .wait_for("found the rest of an interrupted write");
-    assert_eq!(fs_err::metadata(&file).unwrap().len(), whole);
+    host.daemon.wait_for("its call-ins are answered 503");
+    assert_eq!(fs_err::metadata(&file).unwrap().len(), length);
     let peak_kib = peak_kib(&host);
-    assert!(peak_kib < TORN_MIB * 1024 / 2, "{peak_kib} KiB");
+    assert!(peak_kib < DAMAGED_MIB * 1024 / 2, "{peak_kib} KiB");
 }
 
 /// All that the daemon had in memory at once, at most.

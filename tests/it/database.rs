@@ -63,6 +63,11 @@ fn what_is_acknowledged_is_read_by_the_commands_and_survives_a_kill(database: &s
     assert_eq!(host.call("POST", AUDIT, body(2)).status(), 202);
     assert_eq!(codes(&host), ["00000001", "00000002"]);
     assert!(host.installation.check(&[]).code == Some(0));
+    let warnings = host.installation.warning_codes();
+    assert!(
+        !warnings.contains(&"stray-device-folder".to_owned()),
+        "{warnings:?}"
+    );
     drop(host.daemon);
     // Nothing but the database is written.
     assert!(!host.installation.path("Engage_Data").join(DEVICE).exists());

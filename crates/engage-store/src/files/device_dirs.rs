@@ -189,10 +189,15 @@ pub(super) fn strays(root: &Path) -> io::Result<Vec<StoreWarning>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries?,
     };
-    let is_ours = |name: &str| device_of(name).is_some() || name == QUARANTINE;
+    let is_folder_of_ours = |name: &str| device_of(name).is_some() || name == QUARANTINE;
+    let is_ours = |(name, is_folder): &&(String, bool)| match is_folder {
+        _ if name.starts_with('.') => true,
+        true => is_folder_of_ours(name),
+        false => name.starts_with(DATABASE_FILE),
+    };
     let strays = entries
         .iter()
-        .filter(|(name, is_folder)| !(*is_folder && is_ours(name) || name.starts_with('.')))
+        .filter(|entry| !is_ours(entry))
         .take(MAX_STRAYS)
         .map(|(name, is_folder)| StoreWarning::Stray(stray(&root.join(name), name, *is_folder)));
     Ok(strays.collect())
@@ -248,6 +253,9 @@ fn device_of(name: &str) -> Option<DeviceId> {
     let device: DeviceId = name.parse().ok()?;
     (device.to_string() == name).then_some(device)
 }
+
+/// With SQLite's `-wal` and `-shm`.
+const DATABASE_FILE: &str = "engage-host.db";
 
 /// A person who made more of them needs no more examples.
 const MAX_STRAYS: usize = 16;

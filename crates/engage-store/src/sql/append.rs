@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use sqlx::{AnyConnection, Row};
 
 use super::devices::{self, DeviceRow};
-use super::statement::{MAX_ROWS, dynamic, value_list, value_rows};
+use super::statement::{pieces, statement, value_list, value_rows};
 use crate::BatchId;
 use crate::record::UploadedEvents;
 use crate::stored_event::stored_events;
@@ -168,9 +168,9 @@ async fn stored_batches(
     ids: &[BatchId],
 ) -> Result<HashSet<(BatchId, EventKind)>, sqlx::Error> {
     let mut stored = HashSet::new();
-    for ids in ids.chunks(MAX_ROWS) {
+    for ids in pieces(ids) {
         let list = value_list(ids.len());
-        let mut query = dynamic(format!(
+        let mut query = statement(format!(
             "SELECT batch, kind FROM batches WHERE batch IN ({list})"
         ));
         for id in ids {
@@ -189,9 +189,9 @@ async fn insert_events(
     connection: &mut AnyConnection,
     events: &[EventRow],
 ) -> Result<(), sqlx::Error> {
-    for events in events.chunks(MAX_ROWS) {
+    for events in pieces(events) {
         let values = value_rows(events.len(), 7);
-        let mut query = dynamic(format!(
+        let mut query = statement(format!(
             "INSERT INTO events (device, seq, kind, received_at, filed_at, code, body) VALUES {values}"
         ));
         for row in events {
@@ -213,9 +213,9 @@ async fn insert_batches(
     connection: &mut AnyConnection,
     batches: &[(BatchId, EventKind, i64)],
 ) -> Result<(), sqlx::Error> {
-    for batches in batches.chunks(MAX_ROWS) {
+    for batches in pieces(batches) {
         let values = value_rows(batches.len(), 3);
-        let mut query = dynamic(format!(
+        let mut query = statement(format!(
             "INSERT INTO batches (batch, kind, filed_at) VALUES {values}"
         ));
         for (id, kind, filed_at) in batches {

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 
-use super::statement::{MAX_ROWS, dynamic, value_list, value_rows};
+use super::statement::{pieces, statement, value_list, value_rows};
 use crate::BatchId;
 use crate::quota::DeviceQuota;
 use crate::{Call, DeviceId, DeviceRecord, EventKind, StoreError, Timestamped};
@@ -86,9 +86,9 @@ pub(super) async fn known(
     devices: &[DeviceId],
 ) -> Result<Vec<DeviceId>, sqlx::Error> {
     let mut known = Vec::new();
-    for devices in devices.chunks(MAX_ROWS) {
+    for devices in pieces(devices) {
         let list = value_list(devices.len());
-        let mut query = dynamic(format!(
+        let mut query = statement(format!(
             "SELECT device FROM devices WHERE device IN ({list})"
         ));
         for device in devices {
@@ -140,9 +140,9 @@ pub(super) async fn lock(
 ) -> Result<BTreeMap<DeviceId, DeviceRow>, sqlx::Error> {
     let mut rows: BTreeMap<DeviceId, DeviceRow> = BTreeMap::new();
     let devices: Vec<_> = devices.iter().collect();
-    for devices in devices.chunks(MAX_ROWS) {
+    for devices in pieces(&devices) {
         let values = value_rows(devices.len(), 5);
-        let mut query = dynamic(format!(
+        let mut query = statement(format!(
             "INSERT INTO devices (device, first_seen, last_seen, last_seq, filed_at) VALUES {values} \
              ON CONFLICT (device) DO UPDATE SET last_seq = devices.last_seq \
              RETURNING {}",
@@ -168,12 +168,12 @@ pub(super) async fn save<'a>(
     rows: impl Iterator<Item = &'a DeviceRow>,
 ) -> Result<(), sqlx::Error> {
     let rows: Vec<_> = rows.collect();
-    for rows in rows.chunks(MAX_ROWS) {
+    for rows in pieces(&rows) {
         let values = value_rows(rows.len(), COLUMNS.len());
         let replaced = COLUMNS[1..]
             .iter()
             .map(|name| format!("{name} = excluded.{name}"));
-        let mut query = dynamic(format!(
+        let mut query = statement(format!(
             "INSERT INTO devices ({}) VALUES {values} ON CONFLICT (device) DO UPDATE SET {}",
             COLUMNS.join(","),
             replaced.collect::<Vec<_>>().join(",")
@@ -225,7 +225,7 @@ pub(super) async fn record(
     device: DeviceId,
 ) -> Result<Option<DeviceRecord>, sqlx::Error> {
     let list = COLUMNS.join(",");
-    let query = dynamic(format!("SELECT {list} FROM devices WHERE device = $1"));
+    let query = statement(format!("SELECT {list} FROM devices WHERE device = $1"));
     let row = query
         .bind(device.to_string())
         .fetch_optional(connection)

@@ -100,3 +100,30 @@ const KEEP_UNSTORED: SignedDuration = SignedDuration::from_mins(5);
 const MAX_DEVICES: usize = 1024;
 
 const MAX_EACH: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_seen_before_anything_is_stored_is_kept_for_some_minutes() {
+        let device: DeviceId = "0123456789ABCDEF".parse().unwrap();
+        let now = Timestamp::UNIX_EPOCH;
+        let mut observations = Observations::default();
+        let observed = || Observed {
+            device,
+            observation: DeviceObservation::AuditsStored,
+            at: now,
+        };
+        observations.add(observed());
+        let none = HashSet::new();
+        for (passed, is_kept) in [(0, true), (4, true), (5, false)] {
+            let later = now + SignedDuration::from_mins(passed);
+            observations.settle(&none, later);
+            assert_eq!(!observations.is_empty(), is_kept, "{passed}");
+        }
+        observations.add(observed());
+        observations.settle(&[device].into(), now);
+        assert!(observations.is_empty());
+    }
+}

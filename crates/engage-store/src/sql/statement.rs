@@ -1,16 +1,27 @@
 //! SQL of several rows: the same text for both engines.
 
 use std::fmt::Write;
+use std::iter;
 
 use sqlx::any::{Any, AnyArguments};
 use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, SqlSafeStr};
 
-/// A statement whose length depends on how much there is; not kept prepared.
-///
-/// `text` holds no value of anybody's: those are bound.
-pub(super) fn dynamic<'q>(text: String) -> Query<'q, Any, AnyArguments> {
-    sqlx::query(AssertSqlSafe(text).into_sql_str()).persistent(false)
+/// A statement of several rows. `text` holds no value of anybody's: those are bound.
+pub(super) fn statement<'q>(text: String) -> Query<'q, Any, AnyArguments> {
+    sqlx::query(AssertSqlSafe(text).into_sql_str())
+}
+
+/// Rows in pieces of 64, 32, .. 1: so few texts stay prepared. SQLite looks for each `$1` among all
+/// before it, so that one statement of many rows costs more than several.
+pub(super) fn pieces<T>(rows: &[T]) -> impl Iterator<Item = &[T]> {
+    let mut rest = rows;
+    iter::from_fn(move || {
+        let largest = 1 << rest.len().checked_ilog2()?;
+        let (piece, after) = rest.split_at(MAX_ROWS.min(largest));
+        rest = after;
+        Some(piece)
+    })
 }
 
 /// `($1,$2),($3,$4)` for two rows of two columns.
@@ -40,8 +51,7 @@ fn push_list(text: &mut String, before: usize, values: usize) {
     }
 }
 
-/// Rows of one statement: SQLite takes 32,766 values, PostgreSQL 65,535.
-pub(super) const MAX_ROWS: usize = 1000;
+const MAX_ROWS: usize = 64;
 
 #[cfg(test)]
 mod tests {
@@ -51,5 +61,14 @@ mod tests {
     fn every_value_has_a_number_of_its_own() {
         assert_eq!(value_rows(2, 3), "($1,$2,$3),($4,$5,$6)");
         assert_eq!(value_list(2), "$1,$2");
+    }
+
+    #[test]
+    fn every_row_is_in_one_piece_of_a_size_that_others_have_too() {
+        for rows in 0..300_u32 {
+            let all: Vec<_> = (0..rows).collect();
+            assert_eq!(pieces(&all).collect::<Vec<_>>().concat(), all);
+            assert!(pieces(&all).all(|it| it.len() <= 64 && it.len().is_power_of_two()));
+        }
     }
 }

@@ -193,7 +193,7 @@ pub(super) fn strays(root: &Path) -> io::Result<Vec<StoreWarning>> {
     let is_ours = |(name, is_folder): &&(String, bool)| match is_folder {
         _ if name.starts_with('.') => true,
         true => is_folder_of_ours(name),
-        false => name.starts_with(DATABASE_FILE),
+        false => name == README || name.starts_with(DATABASE_FILE),
     };
     let strays = entries
         .iter()
@@ -253,6 +253,9 @@ fn device_of(name: &str) -> Option<DeviceId> {
     let device: DeviceId = name.parse().ok()?;
     (device.to_string() == name).then_some(device)
 }
+
+/// What a checkout of engage-host has there says what the directory is for.
+const README: &str = "README.md";
 
 /// With SQLite's `-wal` and `-shm`.
 const DATABASE_FILE: &str = "engage-host.db";
@@ -321,7 +324,7 @@ mod tests {
         ] {
             fs_err::create_dir(root.path().join(name)).unwrap();
         }
-        for name in ["0123456789abcdef.json", "zz.txt", ".clock"] {
+        for name in ["0123456789abcdef.json", "zz.txt", ".clock", "README.md"] {
             fs_err::write(root.path().join(name), "").unwrap();
         }
         assert_eq!(existing(root.path()).unwrap().len(), 2);

@@ -14,15 +14,15 @@
 //! # The map
 //!
 //! Data flows one way: `config.toml` -> [`config::Config`] -> [`publication::Publication`]
-//! (checked, immutable) -> listeners. A room knows what lies below it, never above.
+//! (checked, immutable) -> listeners. A module knows what lies below it, never above.
 //!
 //! - [`cli`]: one file per command; the only place that prints.
 //! - `daemon`: start, run, reload, watch, drain.
 //! - [`server`]: sockets, TLS, the one HTTP/1 profile.
-//! - [`routes`]: what is answered, every step of it in one function.
+//! - [`routes`]: the router of devices, the layers around it, the handlers.
 //! - [`publication`]: everything that the certificate routes serve, and its validation.
 //! - [`webhook`]: the delivery of what devices sent to the access-control system.
-//! - [`adoption`]: who fetched which announcement, and whether a handshake followed.
+//! - [`adoption`]: who fetched which certificate, and who asks again and again without TLS.
 //! - [`config`], [`tls`]: configuration, what the server authenticates with.
 //! - [`telemetry`], [`platform`]: logs; what differs by operating system.
 //!

@@ -158,7 +158,7 @@ pub fn default_reload_socket_path() -> PathBuf {
 }
 
 /// Always fails here.
-pub fn request_reload(_socket: &Path, _patience: Duration) -> io::Result<impl io::Read> {
+pub fn request_reload(_socket: &Path, _timeout: Duration) -> io::Result<impl io::Read> {
     Err::<io::Empty, _>(io::ErrorKind::Unsupported.into())
 }
 

@@ -42,9 +42,9 @@ pub fn default_reload_socket_path() -> PathBuf {
 }
 
 /// Asks the daemon behind `socket` for a reload; its answer ends with the stream, which waits at
-/// most `patience` for each part.
-pub fn request_reload(socket: &Path, patience: Duration) -> io::Result<impl Read> {
+/// most `timeout` for each part.
+pub fn request_reload(socket: &Path, timeout: Duration) -> io::Result<impl Read> {
     let stream = UnixStream::connect(socket)?;
-    stream.set_read_timeout(Some(patience))?;
+    stream.set_read_timeout(Some(timeout))?;
     Ok(stream)
 }

@@ -157,5 +157,6 @@ fn who_connects_during_a_stop_is_answered_or_refused_and_never_reset() {
     assert_eq!(found, 0);
 }
 
-/// Closed at once, the socket resets somebody in about a third of them.
+/// Closed at once, the socket failed six connections in a hundred stops: a regression may take a few
+/// runs to show.
 const STOPS: usize = 30;

@@ -211,7 +211,7 @@ impl EventLog for StoreHandle {
     }
 }
 
-/// Shorter than any device's patience.
+/// Shorter than any device waits for an answer.
 const OPENING_TIMEOUT: Duration = Duration::from_secs(5);
 
 const MAX_OBSERVED: usize = 1024;

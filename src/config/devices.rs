@@ -14,8 +14,7 @@ use engage_store::{CallInHours, CallInWindow, DatabaseUrl, KeepDays, parse_time_
 pub struct DevicesConfig {
     /// Where it is recorded.
     pub directory: DevicesDirectory,
-    /// The database that holds it; `None` keeps files in the directory, which else is only where
-    /// `db.json` files are dropped.
+    /// The database that holds it; `None` is SQLite's `engage-host.db` in the directory.
     #[serde(deserialize_with = "database_url")]
     pub database_url: Option<DatabaseUrl>,
     /// Holds the password of the user in the URL.

@@ -20,8 +20,8 @@ use crate::routes::{Authenticator, BodyMemory, CallIn, DeliveryProblem};
 use crate::telemetry::{DeliveryMetrics, LogThrottle};
 use crate::webhook::{self, Receiver, WebhookError};
 use engage_store::{
-    Credentials, CredentialsError, FileStore, OpenError, SqlOptions, SqlStore, Store, StoreHandle,
-    StoreReader,
+    Credentials, CredentialsError, DatabaseUrl, OpenError, SqlOptions, SqlStore, Store,
+    StoreHandle, strays,
 };
 use engage_wire::diagnostic::{causes, hint, one_line};
 use engage_wire::{ReadError, read_regular_file};
@@ -185,20 +185,18 @@ pub(crate) fn refusals(config: &Config) -> Vec<CallInError> {
         .map(Credentials::load)
         .transpose();
     let receiver = config.webhook.as_ref().map(Receiver::load).transpose();
-    let store = match database(&config.devices) {
-        Ok(Some(database)) => database.check().err().map(CallInError::from),
-        Ok(None) => writable(root).err().map(|source| {
-            CallInError::Store(OpenError::Unusable {
-                path: root.to_owned(),
-                source,
-            })
-        }),
-        Err(error) => Some(error.into()),
-    };
+    let directory = writable(root).map_err(|source| OpenError::Unusable {
+        path: root.to_owned(),
+        source,
+    });
+    let store = directory.map_err(CallInError::from).and_then(|()| {
+        let database = database(&config.devices, root)?;
+        database.check().map_err(CallInError::from)
+    });
     let found = [
         credentials.err().map(CallInError::from),
         receiver.err().map(CallInError::from),
-        store,
+        store.err(),
     ];
     found.into_iter().flatten().collect()
 }
@@ -217,9 +215,7 @@ pub(crate) fn warnings(config: &Config) -> Vec<RecordingWarning> {
         problem: problem.to_string(),
         hint: hint(problem),
     });
-    let strays = directory
-        .path()
-        .map(|root| StoreReader::new(root).warnings());
+    let strays = directory.path().map(strays);
     let strays = strays.and_then(Result::ok).unwrap_or_default();
     let strays = strays
         .iter()
@@ -247,18 +243,17 @@ pub(crate) enum RecordingWarning {
     StrayFolder(String),
 }
 
-/// The database that holds the call-in, if it is one, with what it takes to be let in.
-pub(crate) fn database(devices: &DevicesConfig) -> Result<Option<SqlOptions>, ReadError> {
-    let Some(url) = &devices.database_url else {
-        return Ok(None);
-    };
+/// The database that holds the call-in, with what it takes to be let in: a file in `directory`
+/// unless another one is named.
+pub(crate) fn database(devices: &DevicesConfig, directory: &Path) -> Result<SqlOptions, ReadError> {
+    let default = || DatabaseUrl::Sqlite(directory.join(DATABASE_FILE));
     let password = devices.database_password_file.as_deref();
-    Ok(Some(SqlOptions {
-        url: url.clone(),
+    Ok(SqlOptions {
+        url: devices.database_url.clone().unwrap_or_else(default),
         password: password.map(read_password).transpose()?,
         ca_file: devices.database_ca_file.clone(),
-        directory: devices.directory.path().map(Path::to_owned),
-    }))
+        directory: Some(directory.to_owned()),
+    })
 }
 
 fn read_password(file: &Path) -> Result<Zeroizing<String>, ReadError> {
@@ -274,11 +269,8 @@ fn read_password(file: &Path) -> Result<Zeroizing<String>, ReadError> {
 }
 
 fn open_store(root: &Path, devices: &DevicesConfig) -> Result<Arc<dyn Store>, CallInError> {
-    let keep = devices.keep_audits;
-    Ok(match database(devices)? {
-        Some(database) => Arc::new(SqlStore::open(database, keep)?),
-        None => Arc::new(FileStore::open(root, keep)?),
-    })
+    let database = database(devices, root)?;
+    Ok(Arc::new(SqlStore::open(database, devices.keep_audits)?))
 }
 
 /// Opens the store on a thread of its own: certificates are served meanwhile, however much there
@@ -333,6 +325,8 @@ fn open_until_done(
         thread::sleep(REOPEN_INTERVAL);
     }
 }
+
+const DATABASE_FILE: &str = "engage-host.db";
 
 /// For how long the listeners wait for the store.
 const OPEN_FIRST: Duration = Duration::from_secs(1);

@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use engage_store::{
     Alert, AuditBatch, BatchLimit, Call, CallInWindow, ConfigUpload, Credentials, Cursor,
-    DeviceObservation, DeviceStore, EventLog, FileStore, KeepDays, SerialNumber, Subscriber,
+    DeviceObservation, DeviceStore, EventLog, KeepDays, SerialNumber, SqlOptions, SqlStore,
+    Subscriber,
 };
 use insta::assert_snapshot;
 use jiff::Timestamp;
@@ -85,9 +86,10 @@ impl Installation {
     }
 
     /// Keeps for ever: the retention must not remove a night of 2026 from a test of later years.
-    fn store(&self) -> FileStore {
+    fn store(&self) -> SqlStore {
         let keep = KeepDays::new(36_500).unwrap();
-        FileStore::open(&self.0.path().join("Engage_Data"), keep).unwrap()
+        let file = self.0.path().join("Engage_Data/engage-host.db");
+        SqlStore::open(SqlOptions::sqlite(file), keep).unwrap()
     }
 
     fn write(&self, name: &str, contents: impl AsRef<[u8]>) {

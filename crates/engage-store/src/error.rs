@@ -76,39 +76,6 @@ pub enum StoreError {
     },
 }
 
-impl StoreError {
-    /// What the operating system refused.
-    pub(crate) fn unavailable(path: &std::path::Path, source: io::Error) -> Self {
-        Self::Unavailable {
-            place: format!("`{}`", path.display()),
-            hint: io_hint(&source),
-            source: Arc::new(source),
-        }
-    }
-}
-
-fn io_hint(source: &io::Error) -> &'static str {
-    match source.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            "make room on the disk; devices keep their audits until they are acknowledged"
-        }
-        io::ErrorKind::AlreadyExists
-        | io::ErrorKind::InvalidData
-        | io::ErrorKind::InvalidInput
-        | io::ErrorKind::IsADirectory
-        | io::ErrorKind::NotADirectory => {
-            "what stands there is not of the store: move it away, or restore it from a copy"
-        }
-        io::ErrorKind::NotFound => {
-            "nothing is lost: the device delivers again, and the file is made anew; stop whatever moves or removes the store's files while engage-host runs"
-        }
-        io::ErrorKind::PermissionDenied => {
-            "the user that runs engage-host needs read and write permission there"
-        }
-        _ => engage_wire::diagnostic::io_hint(source),
-    }
-}
-
 /// Why the directory of devices, or the database, cannot be used.
 #[derive(Debug, Diagnostic, thiserror::Error)]
 pub enum OpenError {

@@ -219,7 +219,7 @@ const MAX_OBSERVED: usize = 1024;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{FileStore, KeepDays, StoreReader};
+    use crate::{KeepDays, SqlOptions, SqlStore, StoreReader};
 
     fn call() -> Call {
         Call {
@@ -248,6 +248,7 @@ mod tests {
     #[tokio::test]
     async fn what_came_while_it_was_opened_is_stored_and_told_once_it_is_there() {
         let folder = tempfile::tempdir().unwrap();
+        let options = SqlOptions::sqlite(folder.path().join("engage-host.db"));
         let (handle, call, appended) = (StoreHandle::default(), call(), AppendedDevices::default());
         handle.subscribe(Subscriber::Webhook, appended.clone());
         let seen = DeviceObservation::Seen {
@@ -258,7 +259,7 @@ mod tests {
         handle.observe(call.device, seen, call.received_at);
         let opening = handle.clone();
         let opened = async {
-            let store = FileStore::open(folder.path(), KeepDays::default());
+            let store = SqlStore::open(options.clone(), KeepDays::default());
             opening.set(Arc::new(store.unwrap()));
         };
         let (stored, ()) = tokio::join!(handle.append_audits(&call, batch()), opened);
@@ -266,7 +267,8 @@ mod tests {
         assert!(appended.next().await.contains(&call.device));
         assert_eq!(handle.health(), Health::Writable);
         drop((handle, opening));
-        let record = StoreReader::new(folder.path()).record(call.device);
+        let reading = move || StoreReader::open(&options).unwrap().record(call.device);
+        let record = tokio::task::spawn_blocking(reading).await.unwrap();
         assert_eq!(record.unwrap().unwrap().site.as_deref(), Some("lobby"));
     }
 }

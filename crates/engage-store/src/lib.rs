@@ -3,9 +3,8 @@
 //!
 //! Bodies are parsed into [`AuditBatch`], [`Alert`] and [`ConfigUpload`]; a [`DeviceStore`] keeps
 //! them, and says so only when they are durable; what it kept is read through its [`EventLog`] and,
-//! beside a daemon, through a [`StoreReader`]. [`FileStore`] is the engine over `Engage_Data/`,
-//! whose format and guarantees [`files`] describes. [`Database`] is what an integrator dropped for
-//! a device, and [`CallInWindow`] says when a device is to call next. [`Credentials`] says who may.
+//! beside a daemon, through a [`StoreReader`]. [`SqlStore`] is the engine: SQL on SQLite or PostgreSQL.
+//! [`Database`] is what an integrator dropped for a device, and [`CallInWindow`] says when a device is to call next. [`Credentials`] says who may.
 
 mod batch_id;
 mod body_error;
@@ -19,23 +18,27 @@ mod device;
 mod error;
 mod event;
 mod event_log;
-pub mod files;
+mod file_identity;
+mod follow;
 mod handle;
 mod id;
 mod json;
 mod keep_days;
 mod lenient;
+mod mode;
 mod notes;
+mod owner_lock;
 mod quarantine;
 mod quota;
-mod reader;
 mod record;
 mod redact;
+mod regular;
 mod schedule;
 mod serial;
 pub mod sql;
 mod store;
 mod stored_event;
+mod strays;
 mod subscribers;
 mod undelivered;
 mod upload;
@@ -54,17 +57,19 @@ pub use event_log::{
     AppendedDevices, BatchLimit, Cursor, EventBatch, EventKind, EventLog, LoggedEvent,
     PendingDevice, Subscriber,
 };
-pub use files::FileStore;
+pub use follow::{EventFilter, FollowItem};
 pub use handle::StoreHandle;
 pub use id::{DeviceId, UnknownDeviceId};
 pub use keep_days::{KeepDays, KeepDaysError};
-pub use reader::{EventFilter, EventFollower, FollowItem, StoreReader};
 pub use record::{Alert, AuditBatch};
 pub use redact::redact;
 pub use schedule::{CallInHours, CallInWindow, CallTime, WindowError, parse_time_zone};
 pub use serial::SerialNumber;
-pub use sql::{DatabaseUrl, DatabaseUrlError, PostgresUrl, SqlOptions, SqlStore};
+pub use sql::{
+    DatabaseUrl, DatabaseUrlError, EventFollower, PostgresUrl, SqlOptions, SqlStore, StoreReader,
+};
 pub use store::{AppendOutcome, Call, DeviceStore, Health, Store, StoreWarning, UploadKind};
 pub use stored_event::StoredEvent;
+pub use strays::strays;
 pub use undelivered::{Undelivered, UndeliveredEvent};
 pub use upload::{ConfigUpload, Properties};

@@ -71,16 +71,6 @@ impl DeviceQuota {
         Ok(())
     }
 
-    /// Takes back that a device was counted of which no record could be begun: it calls again.
-    pub(crate) fn give_back(&mut self, call: &Call) {
-        let network = CallerNetwork::from(call.peer);
-        if !call.is_authenticated
-            && let Some(newcomers) = self.newcomers.get_mut(&network)
-        {
-            newcomers.count = newcomers.count.saturating_sub(1);
-        }
-    }
-
     /// Says that unknown devices are, or soon will be, refused.
     pub(crate) fn warning(known: usize) -> Option<StoreWarning> {
         (known >= NEARLY_FULL).then_some(StoreWarning::NearlyFull {

@@ -192,10 +192,6 @@ const EVENTS: [&str; 2] = ["asyncEvents", "asyncEvent"];
 /// Real ones have some 50 bytes.
 pub(super) const MAX_EVENT_BYTES: usize = 1024 * 1024;
 
-/// The longest line that a store writes or reads: an event twice, as it arrived and by member, and
-/// what else its body held.
-pub(super) const MAX_LINE_BYTES: usize = 4 * MAX_EVENT_BYTES;
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

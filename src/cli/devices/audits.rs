@@ -1,6 +1,5 @@
 //! `engage-host devices audits`: what happened at the doors.
 
-use std::collections::BTreeSet;
 use std::io::{self, BufWriter, StdoutLock, Write};
 use std::thread;
 use std::time::Duration;
@@ -59,7 +58,7 @@ pub(super) struct Form {
 
 impl Audits {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let OpenedStore { reader, place } = match self.device {
+        let OpenedStore { reader, place, .. } = match self.device {
             Some(device) if !self.follow => self.store.open_with(device)?,
             // One that has not called yet can be waited for.
             _ => self.store.open()?,
@@ -81,10 +80,7 @@ impl Audits {
             let since = since.map_or_else(String::new, |since| format!(" since {}", moment(since)));
             eprint_note("note", format!("no {what}{since} in `{place}`"));
         }
-        match printer.unreadable.len() {
-            0 => Ok(()),
-            devices => Err(DevicesError::Incomplete { devices }.into()),
-        }
+        Ok(())
     }
 }
 
@@ -93,8 +89,6 @@ struct Printer {
     out: Output,
     follow: bool,
     events: u64,
-    /// Devices of which something is missing.
-    unreadable: BTreeSet<DeviceId>,
 }
 
 /// Standard output in one of the forms.
@@ -115,7 +109,6 @@ impl Printer {
             },
             follow,
             events: 0,
-            unreadable: BTreeSet::new(),
         }
     }
 
@@ -146,16 +139,6 @@ impl Printer {
         match found {
             FollowItem::Broken { place } => {
                 eprint_note("warning", format!("{place} is not an event; passed over"));
-            }
-            FollowItem::Unfinished { .. } if self.follow => {}
-            FollowItem::Unfinished { place } => eprint_note(
-                "warning",
-                format!("{place} is not complete: it is being written, or a crash tore it"),
-            ),
-            FollowItem::Unreadable { device, error } => {
-                self.unreadable.insert(*device);
-                let text = format!("some events of device {device} cannot be read: {error}");
-                eprint_note("warning", text);
             }
             FollowItem::Event {
                 device,

@@ -9,7 +9,7 @@ use super::super::output::{Failure, eprint_note, print, print_json};
 use super::error::DevicesError;
 use super::store_args::{OpenedStore, StoreArgs};
 use super::table::{moment, or_dash, table};
-use engage_store::{DeviceRecord, Timestamped};
+use engage_store::{DeviceRecord, Timestamped, strays};
 use engage_wire::diagnostic::causes;
 
 #[derive(Args, Debug)]
@@ -24,13 +24,17 @@ pub(super) struct List {
 impl List {
     /// Fails where a device's record is missing, but prints the others.
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
-        let OpenedStore { reader, place } = self.store.open()?;
+        let OpenedStore {
+            reader,
+            place,
+            directory,
+        } = self.store.open()?;
         let devices = reader.devices().map_err(DevicesError::from)?;
         if devices.is_empty() {
             let text = format!("no device has called yet: `{place}` holds no device");
             eprint_note("note", text);
         }
-        for stray in reader.warnings().map_err(DevicesError::from)? {
+        for stray in strays(&directory).map_err(DevicesError::from)? {
             eprint_note("warning", stray);
         }
         let mut records = Vec::with_capacity(devices.len());

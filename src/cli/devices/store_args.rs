@@ -21,8 +21,10 @@ pub(super) struct StoreArgs {
 /// What a command reads from.
 pub(super) struct OpenedStore {
     pub(super) reader: StoreReader,
-    /// The directory or the database, for messages.
+    /// The database, for messages.
     pub(super) place: String,
+    /// Where `db.json` files are dropped.
+    pub(super) directory: PathBuf,
 }
 
 impl StoreArgs {
@@ -35,30 +37,26 @@ impl StoreArgs {
             }
             .into());
         };
-        if let Some(database) = database(&config.devices)? {
-            return Ok(OpenedStore {
-                reader: StoreReader::sql(&database)?,
-                place: database.url.to_string(),
-            });
-        }
-        if !directory.is_dir() {
+        if config.devices.database_url.is_none() && !directory.is_dir() {
             return Err(DevicesError::NoDirectory {
                 directory: directory.to_owned(),
                 config: config.path,
             }
             .into());
         }
+        let database = database(&config.devices, directory)?;
         Ok(OpenedStore {
-            reader: StoreReader::new(directory),
-            place: directory.display().to_string(),
+            reader: StoreReader::open(&database)?,
+            place: database.url.to_string(),
+            directory: directory.to_owned(),
         })
     }
 
     /// The store, in which the device has records.
     pub(super) fn open_with(&self, device: DeviceId) -> Result<OpenedStore, Failure> {
         let store = self.open()?;
-        let is_known = store.reader.has_device(device);
-        if !is_known.map_err(DevicesError::from)? {
+        let record = store.reader.record(device);
+        if record.map_err(DevicesError::from)?.is_none() {
             let place = store.place;
             return Err(DevicesError::UnknownDevice { device, place }.into());
         }

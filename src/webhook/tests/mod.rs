@@ -15,14 +15,17 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::*;
-use engage_store::{Alert, AuditBatch, Call, DeviceId, DeviceStore, FileStore, KeepDays};
+use engage_store::{
+    Alert, AuditBatch, Call, DeviceId, DeviceStore, KeepDays, SqlOptions, SqlStore,
+};
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
 /// A store as the daemon has it, in a folder of its own.
 struct TestStore {
-    store: Arc<FileStore>,
-    folder: TempDir,
+    store: Arc<SqlStore>,
+    options: SqlOptions,
+    _folder: TempDir,
 }
 
 impl TestStore {
@@ -30,8 +33,13 @@ impl TestStore {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let keep = KeepDays::new(36_500).unwrap();
-        let store = Arc::new(FileStore::open(folder.path(), keep).unwrap());
-        Self { store, folder }
+        let options = SqlOptions::sqlite(folder.path().join("engage-host.db"));
+        let store = Arc::new(SqlStore::open(options.clone(), keep).unwrap());
+        Self {
+            store,
+            options,
+            _folder: folder,
+        }
     }
 
     /// Stores a batch of audits, whose events have these numbers.

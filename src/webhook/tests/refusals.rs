@@ -104,12 +104,17 @@ async fn an_event_of_which_the_answer_says_nothing_is_set_aside_once_others_are_
 }
 
 fn undelivered(store: &TestStore) -> Vec<String> {
-    let reader = StoreReader::new(store.folder.path());
-    let devices = reader.devices().unwrap().into_iter();
-    let found = devices.flat_map(|device| reader.undelivered(SUBSCRIBER, device).unwrap().events);
-    found
-        .map(|it| format!("{}: {}", it.event.code.unwrap(), it.reason))
-        .collect()
+    let read = || {
+        let reader = StoreReader::open(&store.options).unwrap();
+        let devices = reader.devices().unwrap().into_iter();
+        let found =
+            devices.flat_map(|device| reader.undelivered(SUBSCRIBER, device).unwrap().events);
+        found
+            .map(|it| format!("{}: {}", it.event.code.unwrap(), it.reason))
+            .collect()
+    };
+    // A reader blocks, which a task must not.
+    std::thread::scope(|scope| scope.spawn(read).join().unwrap())
 }
 
 fn with_first_delay(seconds: u64) -> DeliveryTiming {

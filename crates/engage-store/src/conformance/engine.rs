@@ -7,8 +7,8 @@ use tempfile::TempDir;
 
 use super::postgres::{TestDatabase, postgres};
 use crate::{
-    DatabaseUrl, DeviceId, DeviceRecord, EventFilter, EventKind, FileStore, FollowItem, KeepDays,
-    SqlOptions, SqlStore, Store, StoreReader,
+    DatabaseUrl, DeviceId, DeviceRecord, EventFilter, EventKind, FollowItem, KeepDays, SqlOptions,
+    SqlStore, Store, StoreReader,
 };
 
 pub(super) struct TestEngine {
@@ -17,16 +17,11 @@ pub(super) struct TestEngine {
 }
 
 enum Kind {
-    Files,
     Postgres(TestDatabase),
     Sqlite,
 }
 
 impl TestEngine {
-    pub(super) fn files() -> Self {
-        Self::new(Kind::Files)
-    }
-
     pub(super) fn sqlite() -> Self {
         Self::new(Kind::Sqlite)
     }
@@ -53,32 +48,25 @@ impl TestEngine {
 
     pub(super) fn open(&self) -> Arc<dyn Store> {
         let keep = KeepDays::default();
-        match self.options() {
-            None => Arc::new(FileStore::open(self.folder.path(), keep).unwrap()),
-            Some(options) => Arc::new(SqlStore::open(options, keep).unwrap()),
-        }
+        Arc::new(SqlStore::open(self.options(), keep).unwrap())
     }
 
-    fn options(&self) -> Option<SqlOptions> {
+    fn options(&self) -> SqlOptions {
         let url = match &self.kind {
-            Kind::Files => return None,
             Kind::Sqlite => DatabaseUrl::Sqlite(self.folder.path().join("engage-host.db")),
             Kind::Postgres(database) => database.url().parse().unwrap(),
         };
-        Some(SqlOptions {
+        SqlOptions {
             url,
             password: None,
             ca_file: None,
             directory: Some(self.folder.path().to_owned()),
-        })
+        }
     }
 
     /// Reads on a thread that may block.
     pub(super) fn read<T: Send>(&self, work: impl FnOnce(StoreReader) -> T + Send) -> T {
-        let reader = || match self.options() {
-            None => StoreReader::new(self.folder.path()),
-            Some(options) => StoreReader::sql(&options).unwrap(),
-        };
+        let reader = || StoreReader::open(&self.options()).unwrap();
         std::thread::scope(|scope| scope.spawn(|| work(reader())).join().unwrap())
     }
 

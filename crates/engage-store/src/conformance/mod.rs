@@ -1,4 +1,4 @@
-//! What a store promises, whatever engine keeps it: every rule on files, SQLite and PostgreSQL.
+//! What a store promises, whatever engine keeps it: every rule on SQLite and PostgreSQL.
 
 mod call_in;
 mod engine;
@@ -15,13 +15,6 @@ use engine::TestEngine;
 /// under CI.
 macro_rules! rules {
     ($($module:ident::$rule:ident,)+) => {
-        mod files {
-            $(#[tokio::test]
-            async fn $rule() {
-                super::$module::$rule(&super::TestEngine::files()).await;
-            })+
-        }
-
         mod sqlite {
             $(#[tokio::test]
             async fn $rule() {

@@ -7,7 +7,7 @@ use super::address::DatabaseUrl;
 use super::connect::{Engine, connect};
 use super::error::open_error;
 use super::options::SqlOptions;
-use super::reader::SqlReader;
+use super::reader::StoreReader;
 use super::schema::newer_schema;
 use crate::OpenError;
 
@@ -18,7 +18,7 @@ impl SqlOptions {
         let engine = Engine::new(&self.url);
         match &self.url {
             DatabaseUrl::Sqlite(file) if file.exists() => {
-                SqlReader::open(self)?;
+                StoreReader::open(self)?;
                 let opened = fs_err::OpenOptions::new().write(true).open(file);
                 opened
                     .map(drop)

@@ -11,7 +11,7 @@ use super::address::DatabaseUrl;
 use super::error::open_error;
 use super::options::SqlOptions;
 use crate::OpenError;
-use crate::files::mode;
+use crate::mode;
 
 /// Which engine a database is of, and where.
 #[derive(Clone, Debug)]
@@ -50,11 +50,17 @@ impl Engine {
         }
     }
 
-    pub(super) fn bytes_type(&self) -> &'static str {
-        match self {
-            Self::Sqlite { .. } => "BLOB",
-            Self::Postgres { .. } => "BYTEA",
-        }
+    /// A migration with this engine's names for its types. They are written in capitals, and nothing
+    /// else there is.
+    pub(super) fn with_types(&self, migration: &str) -> String {
+        let (bytes, name) = match self {
+            Self::Sqlite { .. } => ("BLOB", "TEXT"),
+            // Of the server's own order nothing is known.
+            Self::Postgres { .. } => ("BYTEA", "TEXT COLLATE \"C\""),
+        };
+        migration
+            .replace("BYTES", bytes)
+            .replace(" NAME", &format!(" {name}"))
     }
 
     /// Commits are durable, and every wait ends.

@@ -18,6 +18,8 @@ use crate::{Call, DeviceId, DeviceRecord, EventKind, StoreError, Timestamped};
 #[derive(Clone, Debug)]
 pub(super) struct DeviceRow {
     pub(super) record: DeviceRecord,
+    /// How often it was written: who copies it knows what it has.
+    revision: i64,
     /// Of its newest event; 0 before the first.
     pub(super) last_seq: i64,
     /// When its newest event arrived, by a clock that never goes back.
@@ -30,6 +32,7 @@ impl DeviceRow {
     fn new(device: DeviceId, seen: Timestamp) -> Self {
         Self {
             record: DeviceRecord::new(device, seen),
+            revision: 0,
             last_seq: 0,
             filed_at: 0,
             last_audits: None,
@@ -72,6 +75,7 @@ impl DeviceRow {
                 database_refused: text("database_refused")?,
                 next_call_in: dated("next_call_at", "next_call")?,
             },
+            revision: row.try_get("revision")?,
             last_seq: row.try_get("last_seq")?,
             filed_at: row.try_get("filed_at")?,
             last_audits: batch("last_audits")?,
@@ -141,9 +145,9 @@ pub(super) async fn lock(
     let mut rows: BTreeMap<DeviceId, DeviceRow> = BTreeMap::new();
     let devices: Vec<_> = devices.iter().collect();
     for devices in pieces(&devices) {
-        let values = value_rows(devices.len(), 5);
+        let values = value_rows(devices.len(), 6);
         let mut query = statement(format!(
-            "INSERT INTO devices (device, first_seen, last_seen, last_seq, filed_at) VALUES {values} \
+            "INSERT INTO devices (device, first_seen, last_seen, revision, last_seq, filed_at) VALUES {values} \
              ON CONFLICT (device) DO UPDATE SET last_seq = devices.last_seq \
              RETURNING {}",
             COLUMNS.join(",")
@@ -152,6 +156,7 @@ pub(super) async fn lock(
             let new = DeviceRow::new(**device, **seen);
             let seen = seen.as_microsecond();
             query = query.bind(device.to_string()).bind(seen).bind(seen);
+            query = query.bind(new.revision);
             query = query.bind(new.last_seq).bind(new.filed_at);
         }
         for row in query.fetch_all(&mut *connection).await? {
@@ -185,6 +190,7 @@ pub(super) async fn save<'a>(
             let value = |dated: &Option<Timestamped>| text(dated.as_ref().map(|it| &it.value));
             query = query
                 .bind(it.device.to_string())
+                .bind(row.revision.wrapping_add(1))
                 .bind(row.last_seq)
                 .bind(row.filed_at)
                 .bind(row.last_audits.map(String::from))
@@ -248,8 +254,9 @@ pub(super) fn moment(row: &AnyRow, name: &str) -> Result<Option<Timestamp>, sqlx
     Ok(micros.and_then(|micros| Timestamp::from_microsecond(micros).ok()))
 }
 
-const COLUMNS: [&str; 24] = [
+const COLUMNS: [&str; 25] = [
     "device",
+    "revision",
     "last_seq",
     "filed_at",
     "last_audits",

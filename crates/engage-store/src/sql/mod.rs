@@ -40,5 +40,5 @@ mod writer;
 
 pub use address::{DatabaseUrl, DatabaseUrlError, PostgresUrl};
 pub use options::SqlOptions;
-pub(crate) use reader::{SqlFollower, SqlReader};
+pub use reader::{EventFollower, StoreReader};
 pub use store::SqlStore;

@@ -1,4 +1,4 @@
-//! The read side of a database: for programs that have no runtime.
+//! The read side: for programs that have no runtime.
 
 use std::collections::HashMap;
 use std::io;
@@ -20,16 +20,18 @@ use crate::{
     Subscriber, Undelivered, redact,
 };
 
-/// Reads a database, and writes nothing to it.
+/// What a store has recorded, to be read by anybody who may: beside a daemon that writes, and without
+/// one. Writes nothing. Blocks: not for asynchronous tasks.
 #[derive(Debug)]
-pub(crate) struct SqlReader {
+pub struct StoreReader {
     runtime: Runtime,
     pool: AnyPool,
     engine: Engine,
 }
 
-impl SqlReader {
-    pub(crate) fn open(options: &SqlOptions) -> Result<Self, OpenError> {
+impl StoreReader {
+    /// Connects, and refuses a database whose schema is newer.
+    pub fn open(options: &SqlOptions) -> Result<Self, OpenError> {
         sqlx::any::install_default_drivers();
         let engine = Engine::new(&options.url);
         if let Engine::Sqlite { file } = &engine {
@@ -55,7 +57,8 @@ impl SqlReader {
         })
     }
 
-    pub(crate) fn devices(&self) -> io::Result<Vec<DeviceId>> {
+    /// The devices that have records, by name.
+    pub fn devices(&self) -> io::Result<Vec<DeviceId>> {
         let rows = self.wait(async {
             sqlx::query("SELECT device FROM devices ORDER BY device")
                 .fetch_all(&self.pool)
@@ -69,11 +72,13 @@ impl SqlReader {
         Ok(devices)
     }
 
-    pub(crate) fn record(&self, device: DeviceId) -> io::Result<Option<DeviceRecord>> {
+    /// What is known of a device.
+    pub fn record(&self, device: DeviceId) -> io::Result<Option<DeviceRecord>> {
         self.wait(async { devices::record(&mut *self.pool.acquire().await?, device).await })
     }
 
-    pub(crate) fn redacted_config(&self, device: DeviceId) -> io::Result<Option<String>> {
+    /// A device's last upload, with secret values replaced.
+    pub fn redacted_config(&self, device: DeviceId) -> io::Result<Option<String>> {
         let body: Option<Vec<u8>> = self.wait(async {
             let row = sqlx::query("SELECT body FROM configs WHERE device = $1")
                 .bind(device.to_string())
@@ -84,19 +89,17 @@ impl SqlReader {
         Ok(body.map(|body| redact(&body)))
     }
 
-    pub(crate) fn undelivered(
-        &self,
-        subscriber: Subscriber,
-        device: DeviceId,
-    ) -> io::Result<Undelivered> {
+    /// The events of a device that a subscriber gave up.
+    pub fn undelivered(&self, subscriber: Subscriber, device: DeviceId) -> io::Result<Undelivered> {
         self.wait(async {
             let mut connection = self.pool.acquire().await?;
             events::undelivered(&mut connection, subscriber, device).await
         })
     }
 
-    pub(crate) fn follow(&self, filter: EventFilter) -> SqlFollower<'_> {
-        SqlFollower {
+    /// The events that a filter lets through, now and later.
+    pub fn follow(&self, filter: EventFilter) -> EventFollower<'_> {
+        EventFollower {
             reader: self,
             filter,
             read_to: HashMap::new(),
@@ -117,16 +120,20 @@ impl SqlReader {
     }
 }
 
-/// Remembers the newest event that it has read of each device.
+/// Reads the events of one device or of all, and each time what was added since the last.
 #[derive(Debug)]
-pub(crate) struct SqlFollower<'a> {
-    reader: &'a SqlReader,
+pub struct EventFollower<'a> {
+    reader: &'a StoreReader,
     filter: EventFilter,
+    /// The newest event that was read of each device.
     read_to: HashMap<DeviceId, i64>,
 }
 
-impl SqlFollower<'_> {
-    pub(crate) fn read(
+impl EventFollower<'_> {
+    /// Hands over what has not been read yet: by device, and in the order in which it was stored.
+    ///
+    /// An error of `found` ends it and comes back.
+    pub fn read(
         &mut self,
         found: &mut impl FnMut(FollowItem<'_>) -> io::Result<()>,
     ) -> io::Result<()> {

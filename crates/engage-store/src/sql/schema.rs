@@ -21,7 +21,7 @@ pub(super) async fn migrate(pool: &AnyPool, engine: &Engine) -> Result<(), OpenE
             return Ok(found);
         }
         for migration in &MIGRATIONS[applied..] {
-            let text = migration.replace("BYTES", engine.bytes_type());
+            let text = engine.with_types(migration);
             transaction
                 .execute(sqlx::raw_sql(AssertSqlSafe(text)))
                 .await?;
@@ -76,10 +76,12 @@ async fn ensure_version_table(connection: &mut AnyConnection) -> Result<(), sqlx
 }
 
 /// Never changed once released: what is to be different is added. Times are microseconds since 1970
-/// (UTC). `BYTES` stands for the one type that has another name in each engine.
+/// (UTC). `BYTES` and `NAME` stand for what has another name in each engine; a `NAME` sorts by its
+/// bytes, so that it can be paged through and searched by its beginning.
 const MIGRATIONS: [&str; 1] = ["
 CREATE TABLE devices (
-    device TEXT PRIMARY KEY,
+    device NAME PRIMARY KEY,
+    revision BIGINT NOT NULL,
     last_seq BIGINT NOT NULL,
     filed_at BIGINT NOT NULL,
     last_audits TEXT,
@@ -104,8 +106,12 @@ CREATE TABLE devices (
     next_call_at BIGINT,
     next_call TEXT
 );
+CREATE INDEX devices_site ON devices (site, device);
+CREATE INDEX devices_model ON devices (model, device);
+CREATE INDEX devices_certificate ON devices (certificate, device);
+CREATE INDEX devices_last_seen ON devices (last_seen, device);
 CREATE TABLE events (
-    device TEXT NOT NULL,
+    device NAME NOT NULL,
     seq BIGINT NOT NULL,
     kind TEXT NOT NULL,
     received_at BIGINT NOT NULL,
@@ -114,49 +120,74 @@ CREATE TABLE events (
     body TEXT NOT NULL,
     PRIMARY KEY (device, seq)
 );
-CREATE INDEX events_filed_at ON events (filed_at);
+CREATE INDEX events_filed_at ON events (filed_at, device, seq);
 CREATE TABLE batches (
-    batch TEXT NOT NULL,
+    batch NAME NOT NULL,
     kind TEXT NOT NULL,
     filed_at BIGINT NOT NULL,
     PRIMARY KEY (batch, kind)
 );
 CREATE INDEX batches_filed_at ON batches (filed_at);
 CREATE TABLE configs (
-    device TEXT PRIMARY KEY,
+    device NAME PRIMARY KEY,
     saved_at BIGINT NOT NULL,
     body BYTES NOT NULL
 );
 CREATE TABLE databases (
-    device TEXT PRIMARY KEY,
+    device NAME PRIMARY KEY,
     taken_at BIGINT NOT NULL,
     version TEXT NOT NULL,
+    file_version TEXT,
     body BYTES NOT NULL
 );
 CREATE TABLE quarantine (
-    device TEXT NOT NULL,
+    device NAME NOT NULL,
     received_at BIGINT NOT NULL,
     kind TEXT NOT NULL,
     size BIGINT NOT NULL,
     body BYTES NOT NULL,
     PRIMARY KEY (device, received_at, kind)
 );
+CREATE TABLE certificate_fetches (
+    fetcher NAME PRIMARY KEY,
+    peer TEXT NOT NULL,
+    certificate TEXT NOT NULL,
+    at BIGINT NOT NULL
+);
+CREATE INDEX certificate_fetches_at ON certificate_fetches (at);
 CREATE TABLE cursors (
-    subscriber TEXT NOT NULL,
-    device TEXT NOT NULL,
+    subscriber NAME NOT NULL,
+    device NAME NOT NULL,
     seq BIGINT NOT NULL,
+    revision BIGINT NOT NULL DEFAULT 0,
+    note TEXT,
     PRIMARY KEY (subscriber, device)
 );
 CREATE TABLE undelivered (
-    subscriber TEXT NOT NULL,
-    device TEXT NOT NULL,
+    subscriber NAME NOT NULL,
+    device NAME NOT NULL,
     body TEXT NOT NULL,
     PRIMARY KEY (subscriber, device)
 );
+CREATE TABLE hosts (
+    host NAME PRIMARY KEY,
+    alive_until BIGINT NOT NULL
+);
+CREATE TABLE leases (
+    lease NAME PRIMARY KEY,
+    host NAME NOT NULL
+);
+CREATE INDEX leases_host ON leases (host);
 CREATE TABLE moments (
-    name TEXT PRIMARY KEY,
+    name NAME PRIMARY KEY,
     at BIGINT NOT NULL
 );
+CREATE VIEW v1_devices AS SELECT
+    device, first_seen, last_seen, address, site, name, model, firmware, battery,
+    certificate, certificate_at, tls, tls_at, config_saved_at, audits_stored_at,
+    database_version, database_at, next_call, next_call_at
+    FROM devices;
+CREATE VIEW v1_events AS SELECT device, seq, kind, received_at, code, body FROM events;
 "];
 
 /// Longer than one statement: a new index over many events takes its time.

@@ -19,7 +19,8 @@ use super::health::HealthMonitor;
 use super::options::SqlOptions;
 use super::retention::Retention;
 use super::schema::migrate;
-use crate::files::{FileIdentity, OwnerLock, look_up};
+use crate::file_identity::{FileIdentity, look_up};
+use crate::owner_lock::OwnerLock;
 use crate::quota::DeviceQuota;
 use crate::subscribers::Subscribers;
 use crate::{OpenError, StoreError, StoreWarning};
@@ -148,7 +149,7 @@ impl Shared {
         let Engine::Sqlite { file } = &self.engine else {
             return Ok(false);
         };
-        let found = look_up(file)?.map(|(identity, _)| identity);
+        let found = look_up(file)?;
         Ok(found != self.connected.read().file)
     }
 
@@ -199,9 +200,9 @@ async fn connect(options: &SqlOptions, engine: &Engine) -> Result<Connected, Ope
         return Err(error);
     }
     let file = match engine {
-        Engine::Sqlite { file } => look_up(file)
-            .map_err(|source| OpenError::unusable(file, source))?
-            .map(|(identity, _)| identity),
+        Engine::Sqlite { file } => {
+            look_up(file).map_err(|source| OpenError::unusable(file, source))?
+        }
         Engine::Postgres { .. } => None,
     };
     Ok(Connected { pools, file })

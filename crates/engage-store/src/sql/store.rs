@@ -1,6 +1,7 @@
 //! The store: opened once, shared by all routes.
 
 use std::path::Path;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
@@ -10,6 +11,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
 use parking_lot::Mutex;
+use sqlx::AnyConnection;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::{MissedTickBehavior, interval};
@@ -25,7 +27,7 @@ use super::retention::Retention;
 use super::shared::Shared;
 use super::writer::{Waiting, Writer};
 use super::{events, quarantine};
-use crate::files::{OwnerLock, mode};
+use crate::owner_lock::OwnerLock;
 use crate::{
     Alert, AppendOutcome, AppendedDevices, AuditBatch, BatchLimit, Call, ConfigUpload, Cursor,
     Database, DeviceId, DeviceObservation, DeviceStore, EventBatch, EventKind, EventLog, Health,
@@ -124,6 +126,40 @@ impl SqlStore {
         self.upload(Upload { call: *call, body }, weight_kib).await
     }
 
+    /// Reads on the store's thread.
+    async fn reading<T: Send + 'static>(
+        &self,
+        work: impl for<'a> FnOnce(&'a mut AnyConnection) -> Reply<'a, T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let shared = Arc::clone(&self.shared);
+        self.run(async move {
+            let read = shared.limited(async {
+                let mut connection = shared.reader().await?;
+                work(&mut connection).await
+            });
+            read.await
+        })
+        .await
+    }
+
+    /// Writes on the store's thread: all of it, durably, or nothing.
+    async fn writing<T: Send + 'static>(
+        &self,
+        work: impl for<'a> FnOnce(&'a mut AnyConnection) -> Reply<'a, T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let shared = Arc::clone(&self.shared);
+        self.run(async move {
+            let written = shared.limited(async {
+                let mut transaction = shared.begin().await?;
+                let written = work(&mut transaction).await?;
+                shared.commit(transaction).await?;
+                Ok(written)
+            });
+            written.await
+        })
+        .await
+    }
+
     /// Runs work on the store's thread.
     async fn run<T: Send + 'static>(
         &self,
@@ -134,13 +170,16 @@ impl SqlStore {
     }
 }
 
+/// What a database answers.
+type Reply<'a, T> = Pin<Box<dyn Future<Output = Result<T, sqlx::Error>> + Send + 'a>>;
+
 /// A SQLite file is owned by one process; a server keeps its hosts apart itself.
 fn claim(url: &DatabaseUrl) -> Result<Option<OwnerLock>, OpenError> {
     let DatabaseUrl::Sqlite(file) = url else {
         return Ok(None);
     };
     let directory = directory_of(file);
-    mode::create_dir(directory, true).map_err(|source| OpenError::unusable(directory, source))?;
+    crate::mode::create_dir(directory).map_err(|source| OpenError::unusable(directory, source))?;
     OwnerLock::acquire(directory).map(Some)
 }
 
@@ -229,16 +268,14 @@ impl DeviceStore for SqlStore {
         body: Bytes,
     ) -> Result<(), StoreError> {
         let (shared, call) = (Arc::clone(&self.shared), *call);
-        let kept = self.run(async move {
-            let kept = shared.limited(async {
-                let mut transaction = shared.begin().await?;
-                quarantine::keep(&mut transaction, &call, kind, &body).await?;
-                quarantine::make_known(&mut transaction, &shared.quota, &call).await?;
-                shared.commit(transaction).await
-            });
-            kept.await.inspect_err(|error| shared.health.failed(error))
+        let kept = self.writing(move |connection| {
+            Box::pin(async move {
+                quarantine::keep(connection, &call, kind, &body).await?;
+                quarantine::make_known(connection, &shared.quota, &call).await
+            })
         });
         kept.await
+            .inspect_err(|error| self.shared.health.failed(error))
     }
 
     async fn database(
@@ -297,13 +334,8 @@ impl EventLog for SqlStore {
         subscriber: Subscriber,
         device: DeviceId,
     ) -> Result<Cursor, StoreError> {
-        let shared = Arc::clone(&self.shared);
-        self.run(async move {
-            let loaded = shared.limited(async {
-                let mut connection = shared.reader().await?;
-                events::load_cursor(&mut connection, subscriber, device).await
-            });
-            loaded.await
+        self.reading(move |connection| {
+            Box::pin(events::load_cursor(connection, subscriber, device))
         })
         .await
     }
@@ -314,13 +346,9 @@ impl EventLog for SqlStore {
         cursor: &Cursor,
         limit: BatchLimit,
     ) -> Result<Option<EventBatch>, StoreError> {
-        let (shared, cursor) = (Arc::clone(&self.shared), cursor.clone());
-        self.run(async move {
-            let read = shared.limited(async {
-                let mut connection = shared.reader().await?;
-                events::next_batch(&mut connection, device, &cursor, limit).await
-            });
-            read.await
+        let cursor = cursor.clone();
+        self.reading(move |connection| {
+            Box::pin(async move { events::next_batch(connection, device, &cursor, limit).await })
         })
         .await
     }
@@ -331,14 +359,11 @@ impl EventLog for SqlStore {
         device: DeviceId,
         cursor: &Cursor,
     ) -> Result<(), StoreError> {
-        let (shared, cursor) = (Arc::clone(&self.shared), cursor.clone());
-        self.run(async move {
-            let committed = shared.limited(async {
-                let mut transaction = shared.begin().await?;
-                events::commit_cursor(&mut transaction, subscriber, device, &cursor).await?;
-                shared.commit(transaction).await
-            });
-            committed.await
+        let cursor = cursor.clone();
+        self.writing(move |connection| {
+            Box::pin(
+                async move { events::commit_cursor(connection, subscriber, device, &cursor).await },
+            )
         })
         .await
     }
@@ -350,29 +375,18 @@ impl EventLog for SqlStore {
         batch: &EventBatch,
         reason: &str,
     ) -> Result<(), StoreError> {
-        let shared = Arc::clone(&self.shared);
         let (batch, reason) = (batch.clone(), reason.to_owned());
-        self.run(async move {
-            let set_aside = shared.limited(async {
-                let mut transaction = shared.begin().await?;
-                events::set_aside(&mut transaction, subscriber, device, &batch, &reason).await?;
-                shared.commit(transaction).await
-            });
-            set_aside.await
+        self.writing(move |connection| {
+            Box::pin(async move {
+                events::set_aside(connection, subscriber, device, &batch, &reason).await
+            })
         })
         .await
     }
 
     async fn pending(&self, subscriber: Subscriber) -> Result<Vec<PendingDevice>, StoreError> {
-        let shared = Arc::clone(&self.shared);
-        self.run(async move {
-            let pending = shared.limited(async {
-                let mut connection = shared.reader().await?;
-                events::pending(&mut connection, subscriber).await
-            });
-            pending.await
-        })
-        .await
+        self.reading(move |connection| Box::pin(events::pending(connection, subscriber)))
+            .await
     }
 }
 
@@ -392,7 +406,7 @@ impl Drop for SqlStore {
 /// Bodies that wait for the database: 64 MiB in all.
 const QUEUE_KIB: u32 = 64 * 1024;
 
-/// As for an engine on files.
+/// A database that hangs does not keep the daemon from ending.
 const END_TIMEOUT: Duration = Duration::from_secs(3);
 
 const MAX_WAITING: usize = 4096;

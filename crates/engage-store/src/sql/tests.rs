@@ -109,7 +109,7 @@ async fn a_schema_that_is_newer_is_refused() {
     other.execute(newer).await.unwrap();
     other.close().await;
     let options = sqlite.options();
-    let reader = std::thread::spawn(move || StoreReader::sql(&options).err().unwrap());
+    let reader = std::thread::spawn(move || StoreReader::open(&options).err().unwrap());
     for refused in [sqlite.open().err().unwrap(), reader.join().unwrap()] {
         assert!(
             matches!(refused, OpenError::NewerSchema { found: 99, .. }),
@@ -415,7 +415,7 @@ fn a_closed_database_is_read_without_writing_anything() {
     drop(sqlite.open().unwrap());
     let list = |folder: &Path| fs_err::read_dir(folder).unwrap().count();
     let before = list(sqlite.folder.path());
-    let reader = StoreReader::sql(&sqlite.options()).unwrap();
+    let reader = StoreReader::open(&sqlite.options()).unwrap();
     assert_eq!(reader.devices().unwrap(), []);
     assert_eq!(list(sqlite.folder.path()), before);
 }

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 /// Reads a file of at most `max_bytes`; `None` if there is none. What is no regular file, links
 /// included, or longer, is [`InvalidData`](io::ErrorKind::InvalidData).
-pub(super) fn read_regular(
+pub(crate) fn read_regular(
     what: &'static str,
     path: &Path,
     max_bytes: usize,
@@ -36,16 +36,8 @@ pub(super) fn read_regular(
     }
 }
 
-/// Whether a file was read, and is not what it has to be. Reading it again would not help.
-pub(super) fn is_damage(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof
-    )
-}
-
 /// Before a file is opened: refuses whatever is there and is no regular file, links included.
-pub(super) fn require_regular(path: &Path) -> io::Result<()> {
+pub(crate) fn require_regular(path: &Path) -> io::Result<()> {
     match fs_err::symlink_metadata(path) {
         Ok(metadata) if !metadata.is_file() => Err(io::Error::new(
             io::ErrorKind::InvalidInput,
@@ -54,11 +46,6 @@ pub(super) fn require_regular(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
-}
-
-/// Whether a directory stands there itself, and not a link to one.
-pub(super) fn is_directory(path: &Path) -> bool {
-    fs_err::symlink_metadata(path).is_ok_and(|it| it.is_dir())
 }
 
 fn not_regular(path: &Path) -> String {

@@ -6,9 +6,10 @@ use std::path::Path;
 
 use fs_err::{File, OpenOptions};
 
-use super::disk::{AppendFile, FileIdentity, look_up, mode};
-use super::regular::{read_regular, require_regular};
 use crate::OpenError;
+use crate::file_identity::{FileIdentity, look_up};
+use crate::mode;
+use crate::regular::{read_regular, require_regular};
 
 /// Held for as long as it lives, and given back by the operating system whatever ends it.
 ///
@@ -27,7 +28,7 @@ pub(crate) struct OwnerLock {
 impl OwnerLock {
     pub(crate) fn acquire(path: &Path) -> Result<Self, OpenError> {
         let unusable = |source| OpenError::unusable(path, source);
-        let (identity, _) = look_up(path)
+        let identity = look_up(path)
             .and_then(|found| found.ok_or_else(|| io::ErrorKind::NotFound.into()))
             .map_err(unusable)?;
         let directory = lock_directory(path)?;
@@ -36,7 +37,7 @@ impl OwnerLock {
             locked => Some(locked?),
         };
         let locked = match &directory {
-            Some(directory) => directory.identity().map_err(unusable)?,
+            Some(directory) => FileIdentity::of(directory).map_err(unusable)?,
             None => identity,
         };
         let lock = Self {
@@ -55,7 +56,7 @@ impl OwnerLock {
         look_up(path)
             .ok()
             .flatten()
-            .is_some_and(|(identity, _)| identity == self.identity)
+            .is_some_and(|identity| identity == self.identity)
     }
 }
 

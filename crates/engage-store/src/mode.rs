@@ -1,0 +1,27 @@
+//! Files 0640 and directories 0750 at most: what devices send is nobody else's business. Elsewhere
+//! than on Unix there are no modes.
+
+use std::io;
+use std::path::Path;
+
+pub(crate) fn of_file(options: &mut fs_err::OpenOptions) {
+    #[cfg(unix)]
+    {
+        use fs_err::os::unix::fs::OpenOptionsExt as _;
+        options.mode(0o640);
+    }
+    #[cfg(not(unix))]
+    let _ = options;
+}
+
+/// With its parents.
+pub(crate) fn create_dir(path: &Path) -> io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::DirBuilderExt as _;
+        builder.mode(0o750);
+    }
+    builder.create(path)
+}

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::harness::{Daemon, Host, get, program, run};
 
 #[path = "../../crates/engage-store/src/conformance/postgres.rs"]
-mod postgres;
+pub(crate) mod postgres;
 
 use postgres::{PostgresServer, postgres};
 

@@ -24,6 +24,7 @@ mod database;
 mod deadlines;
 mod descriptors;
 mod device_profile;
+mod devices_backup;
 mod devices_cli;
 mod disk;
 mod doctor;

@@ -66,7 +66,8 @@ pub use redact::redact;
 pub use schedule::{CallInHours, CallInWindow, CallTime, WindowError, parse_time_zone};
 pub use serial::SerialNumber;
 pub use sql::{
-    DatabaseUrl, DatabaseUrlError, EventFollower, PostgresUrl, SqlOptions, SqlStore, StoreReader,
+    BackupError, DatabaseUrl, DatabaseUrlError, EventFollower, PostgresUrl, SqlOptions, SqlStore,
+    StoreReader,
 };
 pub use store::{AppendOutcome, Call, DeviceStore, Health, Store, StoreWarning, UploadKind};
 pub use stored_event::StoredEvent;

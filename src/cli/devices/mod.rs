@@ -4,6 +4,7 @@
 //! without one.
 
 mod audits;
+mod backup;
 mod credential;
 mod csv;
 mod db;
@@ -43,6 +44,7 @@ enum Command {
     Audits(audits::Audits),
     Undelivered(undelivered::UndeliveredArgs),
     Db(db::Db),
+    Backup(backup::Backup),
     Credential(credential::Credential),
 }
 
@@ -53,6 +55,7 @@ impl Devices {
             Some(Command::Show(show)) => show.json,
             Some(Command::Audits(audits)) => audits.form.json,
             Some(Command::Undelivered(undelivered)) => undelivered.json,
+            Some(Command::Backup(backup)) => backup.json,
             Some(Command::Db(_) | Command::Credential(_)) => false,
         }
     }
@@ -64,6 +67,7 @@ impl Devices {
             Some(Command::Audits(audits)) => audits.run(),
             Some(Command::Undelivered(undelivered)) => undelivered.run(),
             Some(Command::Db(db)) => db.run(),
+            Some(Command::Backup(backup)) => backup.run(),
             Some(Command::Credential(credential)) => credential.run(),
         }?;
         Ok(ExitCode::SUCCESS)

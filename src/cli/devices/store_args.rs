@@ -8,7 +8,7 @@ use super::super::output::Failure;
 use super::error::DevicesError;
 use crate::config::Config;
 use crate::daemon::database;
-use engage_store::{DeviceId, StoreReader};
+use engage_store::{DeviceId, SqlOptions, StoreReader};
 
 /// Names the configuration, whose `[devices] directory` is read.
 #[derive(Args, Debug)]
@@ -27,9 +27,18 @@ pub(super) struct OpenedStore {
     pub(super) directory: PathBuf,
 }
 
+/// Where a store is, and what it takes to be let in.
+pub(super) struct StoreLocation {
+    pub(super) options: SqlOptions,
+    /// Holds the password of the user in the URL.
+    pub(super) password_file: Option<PathBuf>,
+    /// Where `db.json` files are dropped.
+    pub(super) directory: PathBuf,
+}
+
 impl StoreArgs {
-    /// The store, which exists.
-    pub(super) fn open(&self) -> Result<OpenedStore, Failure> {
+    /// Where the store is, which need not be there.
+    pub(super) fn locate(&self) -> Result<StoreLocation, Failure> {
         let config = Config::load(&self.config)?;
         let Some(directory) = config.devices.directory.path() else {
             return Err(DevicesError::NotRecorded {
@@ -44,11 +53,22 @@ impl StoreArgs {
             }
             .into());
         }
-        let database = database(&config.devices, directory)?;
-        Ok(OpenedStore {
-            reader: StoreReader::open(&database)?,
-            place: database.url.to_string(),
+        Ok(StoreLocation {
+            options: database(&config.devices, directory)?,
+            password_file: config.devices.database_password_file.clone(),
             directory: directory.to_owned(),
+        })
+    }
+
+    /// The store, which exists.
+    pub(super) fn open(&self) -> Result<OpenedStore, Failure> {
+        let StoreLocation {
+            options, directory, ..
+        } = self.locate()?;
+        Ok(OpenedStore {
+            reader: StoreReader::open(&options)?,
+            place: options.url.to_string(),
+            directory,
         })
     }
 

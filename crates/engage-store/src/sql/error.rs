@@ -40,7 +40,7 @@ pub(super) fn is_of_values(error: &sqlx::Error) -> bool {
 }
 
 /// The database's own message: what stands around it says nothing more.
-fn reason(error: sqlx::Error) -> Box<dyn Error + Send + Sync> {
+pub(super) fn reason(error: sqlx::Error) -> Box<dyn Error + Send + Sync> {
     match error {
         sqlx::Error::Database(error) => error.into_error(),
         sqlx::Error::Io(error) => error.into(),
@@ -50,7 +50,8 @@ fn reason(error: sqlx::Error) -> Box<dyn Error + Send + Sync> {
     }
 }
 
-fn hint(engine: &Engine, error: &sqlx::Error) -> &'static str {
+/// What helps.
+pub(super) fn hint(engine: &Engine, error: &sqlx::Error) -> &'static str {
     let code = match error {
         sqlx::Error::Database(error) => error.code().map(std::borrow::Cow::into_owned),
         _ => None,

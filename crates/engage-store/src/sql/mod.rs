@@ -18,6 +18,7 @@
 
 mod address;
 mod append;
+mod backup;
 mod check;
 mod connect;
 mod database;
@@ -39,6 +40,7 @@ mod tests;
 mod writer;
 
 pub use address::{DatabaseUrl, DatabaseUrlError, PostgresUrl};
+pub use backup::BackupError;
 pub use options::SqlOptions;
 pub use reader::{EventFollower, StoreReader};
 pub use store::SqlStore;

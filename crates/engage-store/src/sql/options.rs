@@ -1,7 +1,7 @@
 //! How a database is reached.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use sqlx::any::AnyConnectOptions;
@@ -46,6 +46,23 @@ impl SqlOptions {
     }
 
     fn postgres(&self, url: &PostgresUrl) -> Result<AnyConnectOptions, sqlx::Error> {
+        let mut options = self.without_password(url)?;
+        if let Some(password) = &self.password {
+            // Percent-encoded by it.
+            let _ = options.database_url.set_password(Some(password));
+        }
+        Ok(options)
+    }
+
+    /// The URL with which PostgreSQL's own programs reach the same database, without the password.
+    pub(super) fn libpq_url(&self, url: &PostgresUrl) -> Result<String, OpenError> {
+        let options = self.without_password(url);
+        options
+            .map(|it| it.database_url.to_string())
+            .map_err(|error| open_error(&Engine::new(&self.url), error))
+    }
+
+    fn without_password(&self, url: &PostgresUrl) -> Result<AnyConnectOptions, sqlx::Error> {
         let mut options = AnyConnectOptions::from_str(&url.to_string())?;
         let target = &mut options.database_url;
         let has_mode = target.query_pairs().any(|(name, _)| name == "sslmode");
@@ -61,30 +78,32 @@ impl SqlOptions {
             let file = file.to_string_lossy();
             target.query_pairs_mut().append_pair("sslrootcert", &file);
         }
-        if let Some(password) = &self.password {
-            // Percent-encoded by it.
-            let _ = target.set_password(Some(password));
-        }
         Ok(options)
     }
 }
 
-fn sqlite(file: &std::path::Path, writes: bool) -> Result<AnyConnectOptions, sqlx::Error> {
+fn sqlite(file: &Path, writes: bool) -> Result<AnyConnectOptions, sqlx::Error> {
     let path = file
         .to_str()
         .ok_or_else(|| sqlx::Error::Configuration("the path is not UTF-8".into()))?;
     let mut options = AnyConnectOptions::from_str("sqlite:///")?;
     options.database_url.set_path(&path.replace('%', "%25"));
-    let is_closed = !std::path::Path::new(&format!("{path}-wal")).exists();
     options
         .database_url
-        .set_query(Some(match (writes, is_closed) {
+        .set_query(Some(match (writes, is_closed(file)) {
             (true, _) => "mode=rw",
             (false, false) => "mode=ro",
             // Nobody has it open: whoever may only read cannot make the files of a WAL.
             (false, true) => "mode=ro&immutable=1",
         }));
     Ok(options)
+}
+
+/// Whether nobody has a SQLite file open: who has, keeps a log beside it.
+pub(super) fn is_closed(file: &Path) -> bool {
+    let mut log = file.as_os_str().to_owned();
+    log.push("-wal");
+    !Path::new(&log).exists()
 }
 
 impl fmt::Debug for SqlOptions {

@@ -24,8 +24,8 @@ use crate::{
 /// one. Writes nothing. Blocks: not for asynchronous tasks.
 #[derive(Debug)]
 pub struct StoreReader {
-    runtime: Runtime,
-    pool: AnyPool,
+    pub(super) runtime: Runtime,
+    pub(super) pool: AnyPool,
     engine: Engine,
 }
 

@@ -3,6 +3,7 @@
 use std::future::pending;
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::task::JoinError;
 use tokio::time::{Instant, sleep_until};
@@ -121,6 +122,11 @@ impl Dispatcher {
             }
             Outcome::Drained => self.queue.drained(device, result.state),
             Outcome::More | Outcome::Stopped => self.queue.requeue(device, result.state),
+            Outcome::LeasedElsewhere => {
+                // What was appended meanwhile the other host may not have seen.
+                let until = Instant::now() + LEASE_RETRY_INTERVAL;
+                self.queue.back_off(device, result.state, until);
+            }
             Outcome::Unreadable(error) => {
                 self.log.unreadable(device, &error);
                 self.back_off(device, result.state);
@@ -162,6 +168,9 @@ async fn wait_until(moment: Option<Instant>) {
         None => pending().await,
     }
 }
+
+/// Between attempts to get the lease of a device that another host delivers.
+const LEASE_RETRY_INTERVAL: Duration = Duration::from_secs(5);
 
 /// However many devices' events are refused, most jobs are for the others.
 const MAX_RETRYING_JOBS: usize = 2;

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::client::{DeliveryError, DeliveryHeaders};
 use super::{Receiver, SUBSCRIBER};
 use crate::telemetry::DeliveryMetrics;
-use engage_store::{BatchLimit, Cursor, DeviceId, EventBatch, EventLog, StoreError};
+use engage_store::{BatchLimit, Cursor, DeviceId, EventBatch, EventLog, Lease, StoreError};
 
 /// What every job shares.
 #[derive(Clone)]
@@ -75,6 +75,8 @@ pub(super) enum Outcome {
     /// The next delivery failed, and is to be repeated after a delay of the device's own; `None`
     /// where it says nothing about the device.
     Failed(DeliveryError, Option<Duration>),
+    /// Another host delivers the device, or may do so by now.
+    LeasedElsewhere,
     /// The device's events could not be read.
     Unreadable(StoreError),
     /// The daemon stops.
@@ -100,52 +102,54 @@ impl DeliveryJob {
             set_aside: None,
             commit_error: None,
         };
-        let is_uncommitted = self.state.has_uncommitted();
-        match self.cursor().await {
-            Ok(cursor) => {
-                let mut to = cursor.clone();
-                result.outcome = self.deliver(&mut to, &mut result).await;
-                if is_uncommitted || to != cursor {
-                    result.commit_error = self.commit(to).await.err();
-                }
-            }
+        match self.delivery.log.acquire(SUBSCRIBER, self.device).await {
+            Ok(Some(lease)) => self.run_with(lease, &mut result).await,
+            Ok(None) => result.outcome = Outcome::LeasedElsewhere,
             Err(error) => result.outcome = Outcome::Unreadable(error),
         }
         result.state = self.state;
         result
     }
 
-    async fn cursor(&mut self) -> Result<Cursor, StoreError> {
-        match self.state.uncommitted.take() {
-            Some(cursor) => Ok(cursor),
-            None => self.delivery.log.load_cursor(SUBSCRIBER, self.device).await,
+    async fn run_with(&mut self, lease: Lease, result: &mut JobResult) {
+        let committed = match self.delivery.log.load_cursor(&lease).await {
+            Ok(cursor) => cursor,
+            Err(error) => {
+                result.outcome = Outcome::Unreadable(error);
+                return;
+            }
+        };
+        // Another host may have come further since.
+        let taken = self.state.uncommitted.take().unwrap_or_default();
+        let mut cursor = committed.max(taken);
+        result.outcome = self.deliver(&lease, &mut cursor, result).await;
+        let taken = Some(cursor).filter(|cursor| *cursor > committed);
+        let released = self.delivery.log.release(lease, taken).await;
+        if released.is_err() && taken.is_some() {
+            self.state.uncommitted = taken;
+            result.commit_error = released.err();
         }
-    }
-
-    async fn commit(&mut self, cursor: Cursor) -> Result<(), StoreError> {
-        let log = &self.delivery.log;
-        let committed = log.commit_cursor(SUBSCRIBER, self.device, &cursor).await;
-        if committed.is_err() {
-            self.state.uncommitted = Some(cursor);
-        }
-        committed
     }
 
     /// Moves `cursor` behind what the receiver took.
-    async fn deliver(&mut self, cursor: &mut Cursor, result: &mut JobResult) -> Outcome {
+    async fn deliver(
+        &mut self,
+        lease: &Lease,
+        cursor: &mut Cursor,
+        result: &mut JobResult,
+    ) -> Outcome {
         for _ in 0..MAX_DELIVERIES {
-            let next = self
-                .delivery
-                .log
-                .next_batch(self.device, cursor, self.limit());
+            let next = self.delivery.log.next_batch(lease, *cursor, self.limit());
             let batch = match next.await {
                 Ok(Some(batch)) => batch,
                 Ok(None) => return Outcome::Drained,
                 Err(error) => return Outcome::Unreadable(error),
             };
             let posted = tokio::select! {
-                // What was answered counts, even if we are to stop now.
                 biased;
+                // Another host may deliver the same by now, and what comes after it.
+                () = lease.expired() => return Outcome::LeasedElsewhere,
+                // What was answered counts, even if we are to stop now.
                 posted = self.post(&batch) => posted,
                 () = self.delivery.stop.cancelled() => return Outcome::Stopped,
             };
@@ -154,7 +158,7 @@ impl DeliveryJob {
                     self.accepted(batch.events.len());
                     result.is_accepted = true;
                 }
-                Err(error) => match self.failed(error, &batch).await {
+                Err(error) => match self.failed(error, lease, &batch).await {
                     Ok(error) => result.set_aside = Some(error),
                     Err(outcome) => return outcome,
                 },
@@ -182,6 +186,7 @@ impl DeliveryJob {
     async fn failed(
         &mut self,
         error: DeliveryError,
+        lease: &Lease,
         batch: &EventBatch,
     ) -> Result<DeliveryError, Outcome> {
         match &error {
@@ -216,14 +221,20 @@ impl DeliveryJob {
             return Err(Outcome::Failed(error, delay));
         }
         let reason = format!("{error}, {attempts} times");
-        self.set_aside(batch, &reason).await.map(|()| error)
+        self.set_aside(lease, batch, &reason).await.map(|()| error)
     }
 
-    async fn set_aside(&mut self, batch: &EventBatch, reason: &str) -> Result<(), Outcome> {
-        let log = &self.delivery.log;
-        log.set_aside(SUBSCRIBER, self.device, batch, reason)
-            .await
-            .map_err(Outcome::Unreadable)?;
+    async fn set_aside(
+        &mut self,
+        lease: &Lease,
+        batch: &EventBatch,
+        reason: &str,
+    ) -> Result<(), Outcome> {
+        let set_aside = self.delivery.log.set_aside(lease, batch, reason).await;
+        set_aside.map_err(|error| match error {
+            StoreError::LeaseLost { .. } => Outcome::LeasedElsewhere,
+            error => Outcome::Unreadable(error),
+        })?;
         self.delivery.metrics.set_aside(batch.events.len());
         self.state.refusals = None;
         Ok(())

@@ -13,7 +13,7 @@ use engage_store::DeviceId;
 pub(super) struct DeviceQueue {
     /// Devices of which nothing is known to be refused: they come first.
     ready: VecDeque<DeviceId>,
-    /// Devices whose last delivery was refused, and whose backoff is over.
+    /// Devices whose last delivery was refused.
     retrying: VecDeque<DeviceId>,
     backing_off: BTreeSet<(Instant, DeviceId)>,
     devices: HashMap<DeviceId, Entry>,
@@ -86,7 +86,9 @@ impl DeviceQueue {
             && until <= now
         {
             self.backing_off.pop_first();
-            self.retrying.push_back(device);
+            let entry = self.devices.entry(device).or_default();
+            let state = std::mem::take(&mut entry.state);
+            self.requeue(device, state);
         }
     }
 }

@@ -9,7 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use engage_store::{
-    Alert, AuditBatch, BatchLimit, Call, CallInWindow, ConfigUpload, Credentials, Cursor,
+    Alert, AuditBatch, BatchLimit, Call, CallInWindow, ConfigUpload, Credentials, Cursor, DeviceId,
     DeviceObservation, DeviceStore, EventLog, KeepDays, SerialNumber, SqlOptions, SqlStore,
     Subscriber,
 };
@@ -272,19 +272,25 @@ fn a_month_that_cannot_be_read_is_told_and_the_others_are_shown() {
     assert_eq!(installation.devices(&["audits", LOBBY]).code, Some(0));
 }
 
+/// Gives up the first event of a device, as the webhook does.
+fn set_first_aside(store: &SqlStore, device: DeviceId, reason: &str) {
+    let lease = now(store.acquire(Subscriber::Webhook, device)).unwrap();
+    let limit = BatchLimit {
+        events: 1,
+        bytes: 1,
+    };
+    let batch = now(store.next_batch(&lease, Cursor::default(), limit)).unwrap();
+    now(store.set_aside(&lease, &batch, reason));
+}
+
 #[test]
 fn events_that_were_set_aside_are_listed_with_the_reason() {
     let installation = Installation::after_a_night();
     assert_snapshot!("undelivered_none", installation.shown(&["undelivered"]));
     let store = installation.store();
     let lobby = LOBBY.parse().unwrap();
-    let limit = BatchLimit {
-        events: 1,
-        bytes: 1,
-    };
-    let batch = now(store.next_batch(lobby, &Cursor::default(), limit)).unwrap();
     let reason = "it answered 400 Bad Request, 8 times";
-    now(store.set_aside(Subscriber::Webhook, lobby, &batch, reason));
+    set_first_aside(&store, lobby, reason);
     let listed = installation.devices(&["undelivered"]);
     assert_eq!(listed.code, Some(0));
     let line = listed.stdout_text().lines().last().unwrap().to_owned();
@@ -369,12 +375,7 @@ fn devices_do_not_steer_the_terminal_in_any_form() {
     let upload = format!(r#"{{"modelNum":"{hostile}","{hostile}":{{"{hostile}":["{hostile}"]}}}}"#);
     let upload = ConfigUpload::parse(upload.as_bytes()).unwrap();
     now(store.save_config(&lobby, upload));
-    let limit = BatchLimit {
-        events: 1,
-        bytes: 1,
-    };
-    let batch = now(store.next_batch(device, &Cursor::default(), limit)).unwrap();
-    now(store.set_aside(Subscriber::Webhook, device, &batch, hostile));
+    set_first_aside(&store, device, hostile);
     installation.write(
         "db.json",
         format!(r#"{{"{hostile}":1,"db":{{"{hostile}":[1]}}}}"#),

@@ -27,6 +27,18 @@ pub enum StoreError {
         help("the daemon is stopping; the device calls again")
     )]
     Closed,
+    /// This host could not say in time that it lives.
+    #[error("another host delivers device {device} by now")]
+    #[diagnostic(
+        code("lease-lost"),
+        help(
+            "was this host suspended, or the database away? what it delivered last may arrive twice"
+        )
+    )]
+    LeaseLost {
+        /// Whose events.
+        device: DeviceId,
+    },
     /// The daemon has just started.
     #[error("the device store is being opened")]
     #[diagnostic(code("store-opening"), help("the device calls again"))]

@@ -12,51 +12,54 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
-use crate::{DeviceId, StoreError};
+use crate::{DeviceId, Lease, StoreError};
 
 /// The events of all devices, with a durable cursor for each subscriber and device.
 ///
-/// At least once: a subscriber reads after its cursor, passes on, and commits what was taken.
+/// At least once: a subscriber reads after its cursor, passes on, and commits what was taken. Several
+/// hosts may share a log: one at a time has the [`Lease`] of a device.
 #[async_trait]
 pub trait EventLog: Send + Sync {
     /// Makes a subscriber known: from now on `appended` is told of every append, and retention says
     /// which events it removes that this subscriber has not committed.
     fn subscribe(&self, subscriber: Subscriber, appended: AppendedDevices);
 
-    /// How far a subscriber is with a device; the beginning if it has committed nothing, or if what
-    /// it committed cannot be read.
-    async fn load_cursor(
+    /// The right to pass on the events of a device; `None` while another host has it. A host gets
+    /// again what it has not given back.
+    async fn acquire(
         &self,
         subscriber: Subscriber,
         device: DeviceId,
-    ) -> Result<Cursor, StoreError>;
+    ) -> Result<Option<Lease>, StoreError>;
 
-    /// The events of a device after `cursor`; `None` if there are none. Only whole batches that
+    /// How far the subscriber is with the device; the beginning if it has committed nothing.
+    async fn load_cursor(&self, lease: &Lease) -> Result<Cursor, StoreError>;
+
+    /// The events of the device after `cursor`; `None` if there are none. Only whole batches that
     /// were, or are about to be, acknowledged.
     async fn next_batch(
         &self,
-        device: DeviceId,
-        cursor: &Cursor,
+        lease: &Lease,
+        cursor: Cursor,
         limit: BatchLimit,
     ) -> Result<Option<EventBatch>, StoreError>;
 
-    /// Remembers durably that everything up to `cursor` was taken.
-    async fn commit_cursor(
-        &self,
-        subscriber: Subscriber,
-        device: DeviceId,
-        cursor: &Cursor,
-    ) -> Result<(), StoreError>;
-
-    /// Gives a batch up that a subscriber cannot pass on, durably, and commits its cursor. It can
+    /// Gives a batch up that the subscriber cannot pass on, durably, and commits its cursor. It can
     /// still be read: [`StoreReader::undelivered`](crate::StoreReader::undelivered).
+    ///
+    /// Fails with [`StoreError::LeaseLost`] where another host has the lease.
     async fn set_aside(
         &self,
-        subscriber: Subscriber,
-        device: DeviceId,
+        lease: &Lease,
         batch: &EventBatch,
         reason: &str,
     ) -> Result<(), StoreError>;
+
+    /// Gives the lease back, and remembers durably that everything up to `taken` was taken; `None`
+    /// if nothing was. A cursor never goes backwards.
+    ///
+    /// Fails with [`StoreError::LeaseLost`] where another host has the lease.
+    async fn release(&self, lease: Lease, taken: Option<Cursor>) -> Result<(), StoreError>;
 
     /// The devices that have events after the subscriber's cursor. A device that cannot be read is
     /// logged and left out.
@@ -104,10 +107,10 @@ impl EventKind {
     }
 }
 
-/// A position in the events of one device. Made by a store and of no meaning to anybody else; the
+/// A position in the events of one device; the later one is the greater. Made by a store; the
 /// default is the beginning.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Cursor(pub(crate) String);
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Cursor(pub(crate) i64);
 
 /// How much one batch may hold; at least one event is handed over, however long.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use crate::{
     Alert, AppendOutcome, AppendedDevices, AuditBatch, BatchLimit, Call, ConfigUpload, Cursor,
-    Database, DeviceId, DeviceObservation, DeviceStore, EventBatch, EventLog, Health,
+    Database, DeviceId, DeviceObservation, DeviceStore, EventBatch, EventLog, Health, Lease,
     PendingDevice, Store, StoreError, StoreWarning, Subscriber, UploadKind,
 };
 
@@ -164,46 +164,38 @@ impl EventLog for StoreHandle {
         }
     }
 
-    async fn load_cursor(
+    async fn acquire(
         &self,
         subscriber: Subscriber,
         device: DeviceId,
-    ) -> Result<Cursor, StoreError> {
-        self.store().await?.load_cursor(subscriber, device).await
+    ) -> Result<Option<Lease>, StoreError> {
+        self.store().await?.acquire(subscriber, device).await
+    }
+
+    async fn load_cursor(&self, lease: &Lease) -> Result<Cursor, StoreError> {
+        self.store().await?.load_cursor(lease).await
     }
 
     async fn next_batch(
         &self,
-        device: DeviceId,
-        cursor: &Cursor,
+        lease: &Lease,
+        cursor: Cursor,
         limit: BatchLimit,
     ) -> Result<Option<EventBatch>, StoreError> {
-        self.store().await?.next_batch(device, cursor, limit).await
-    }
-
-    async fn commit_cursor(
-        &self,
-        subscriber: Subscriber,
-        device: DeviceId,
-        cursor: &Cursor,
-    ) -> Result<(), StoreError> {
-        self.store()
-            .await?
-            .commit_cursor(subscriber, device, cursor)
-            .await
+        self.store().await?.next_batch(lease, cursor, limit).await
     }
 
     async fn set_aside(
         &self,
-        subscriber: Subscriber,
-        device: DeviceId,
+        lease: &Lease,
         batch: &EventBatch,
         reason: &str,
     ) -> Result<(), StoreError> {
-        self.store()
-            .await?
-            .set_aside(subscriber, device, batch, reason)
-            .await
+        self.store().await?.set_aside(lease, batch, reason).await
+    }
+
+    async fn release(&self, lease: Lease, taken: Option<Cursor>) -> Result<(), StoreError> {
+        self.store().await?.release(lease, taken).await
     }
 
     async fn pending(&self, subscriber: Subscriber) -> Result<Vec<PendingDevice>, StoreError> {

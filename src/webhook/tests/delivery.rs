@@ -35,8 +35,9 @@ async fn events_go_out_byte_for_byte_as_they_are_stored() {
         events: 9,
         bytes: 9999,
     };
-    let beginning = Cursor::default();
-    let stored = store.store.next_batch(device_id(1), &beginning, limit);
+    let lease = store.store.acquire(SUBSCRIBER, device_id(1)).await;
+    let lease = lease.unwrap().unwrap();
+    let stored = store.store.next_batch(&lease, Cursor::default(), limit);
     let stored = stored.await.unwrap().unwrap();
     let stored = String::from_utf8(stored.events[0].text.clone()).unwrap();
     let (receiver, port) = TestReceiver::start(&[]).await;

@@ -3,7 +3,8 @@
 use super::engine::TestEngine;
 use super::*;
 use crate::{
-    Alert, AppendedDevices, BatchLimit, Cursor, EventFilter, EventKind, FollowItem, Subscriber,
+    Alert, AppendedDevices, BatchLimit, Cursor, EventFilter, EventKind, FollowItem, Lease, Store,
+    StoreError, Subscriber,
 };
 
 const ALL: BatchLimit = BatchLimit {
@@ -19,6 +20,11 @@ fn codes(events: &[crate::LoggedEvent]) -> Vec<String> {
     events.iter().map(code).collect()
 }
 
+async fn lease(store: &dyn Store, number: u64) -> Lease {
+    let acquired = store.acquire(Subscriber::Webhook, device(number)).await;
+    acquired.unwrap().unwrap()
+}
+
 pub(super) async fn a_clock_that_is_set_back_over_the_end_of_a_month_changes_no_order(
     engine: &TestEngine,
 ) {
@@ -31,26 +37,24 @@ pub(super) async fn a_clock_that_is_set_back_over_the_end_of_a_month_changes_no_
     ];
     let appended = AppendedDevices::default();
     store.subscribe(Subscriber::Webhook, appended.clone());
-    let mut cursor = Cursor::default();
     let mut delivered = Vec::new();
     for (seed, moment) in moments.iter().enumerate() {
         let stored = store.append_audits(&call(1, moment), batch(seed, 1)).await;
         stored.unwrap();
         assert!(appended.next().await.contains(&device(1)));
-        while let Some(next) = store.next_batch(device(1), &cursor, ALL).await.unwrap() {
+        let lease = lease(&*store, 1).await;
+        let mut cursor = store.load_cursor(&lease).await.unwrap();
+        while let Some(next) = store.next_batch(&lease, cursor, ALL).await.unwrap() {
             assert_eq!(next.events[0].received_at, at(moment));
             delivered.extend(codes(&next.events));
             cursor = next.cursor;
-            let commit = store.commit_cursor(Subscriber::Webhook, device(1), &cursor);
-            commit.await.unwrap();
         }
+        store.release(lease, Some(cursor)).await.unwrap();
     }
     let all: Vec<_> = (0..4).flat_map(|seed| codes_of(seed, 1)).collect();
     assert_eq!(delivered, all);
     assert_eq!(engine.codes(EventKind::Audits, device(1)), all);
     assert_eq!(store.pending(Subscriber::Webhook).await.unwrap(), []);
-    let committed = store.load_cursor(Subscriber::Webhook, device(1)).await;
-    assert_eq!(committed.unwrap(), cursor);
 }
 
 pub(super) async fn a_batch_of_events_keeps_its_limits_and_is_of_one_kind(engine: &TestEngine) {
@@ -73,11 +77,12 @@ pub(super) async fn a_batch_of_events_keeps_its_limits_and_is_of_one_kind(engine
         .append_audits(&call(1, moments[2]), batch(2, 2))
         .await
         .unwrap();
+    let lease = lease(&*store, 1).await;
     let mut cursor = Cursor::default();
     let mut next = async |events, bytes| {
         let limit = BatchLimit { events, bytes };
-        let batch = store.next_batch(device(1), &cursor, limit).await.unwrap()?;
-        cursor = batch.cursor.clone();
+        let batch = store.next_batch(&lease, cursor, limit).await.unwrap()?;
+        cursor = batch.cursor;
         Some((batch.kind, batch.events.len()))
     };
     let (audits, alerts) = (EventKind::Audits, EventKind::Alerts);
@@ -91,7 +96,6 @@ pub(super) async fn a_batch_of_events_keeps_its_limits_and_is_of_one_kind(engine
 
 pub(super) async fn a_cursor_survives_a_restart_and_is_of_one_device(engine: &TestEngine) {
     let store = engine.open();
-    let webhook = Subscriber::Webhook;
     store
         .append_audits(&call(1, NOVEMBER), batch(1, 3))
         .await
@@ -100,38 +104,29 @@ pub(super) async fn a_cursor_survives_a_restart_and_is_of_one_device(engine: &Te
         .append_audits(&call(2, DECEMBER), batch(2, 3))
         .await
         .unwrap();
-    let begin = store.load_cursor(webhook, device(1)).await.unwrap();
+    let first = lease(&*store, 1).await;
+    let begin = store.load_cursor(&first).await.unwrap();
     let limit = BatchLimit { events: 2, ..ALL };
-    let first = store
-        .next_batch(device(1), &begin, limit)
-        .await
-        .unwrap()
-        .unwrap();
-    store
-        .commit_cursor(webhook, device(1), &first.cursor)
-        .await
-        .unwrap();
+    let two = store.next_batch(&first, begin, limit).await.unwrap();
+    let two = two.unwrap().cursor;
+    store.release(first, Some(two)).await.unwrap();
+    // One that comes late changes nothing.
+    let late = lease(&*store, 1).await;
+    store.release(late, Some(begin)).await.unwrap();
     drop(store);
     let store = engine.open();
-    let cursor = store.load_cursor(webhook, device(1)).await.unwrap();
-    let rest = store
-        .next_batch(device(1), &cursor, ALL)
-        .await
-        .unwrap()
-        .unwrap();
-    assert_eq!(codes(&rest.events), codes_of(1, 3)[2..]);
-    let other = store.load_cursor(webhook, device(2)).await.unwrap();
-    let all = store
-        .next_batch(device(2), &other, ALL)
-        .await
-        .unwrap()
-        .unwrap();
-    assert_eq!(codes(&all.events), codes_of(2, 3));
-    let unknown = store.load_cursor(webhook, device(3)).await.unwrap();
-    assert_eq!(
-        store.next_batch(device(3), &unknown, ALL).await.unwrap(),
-        None
-    );
+    assert_eq!(rest(&*store, 1).await, codes_of(1, 3)[2..]);
+    assert_eq!(rest(&*store, 2).await, codes_of(2, 3));
+    assert!(rest(&*store, 3).await.is_empty());
+}
+
+/// What has not been taken of a device.
+async fn rest(store: &dyn Store, number: u64) -> Vec<String> {
+    let lease = lease(store, number).await;
+    let cursor = store.load_cursor(&lease).await.unwrap();
+    let batch = store.next_batch(&lease, cursor, ALL).await.unwrap();
+    store.release(lease, None).await.unwrap();
+    batch.map_or_else(Vec::new, |batch| codes(&batch.events))
 }
 
 pub(super) async fn what_is_set_aside_can_be_read_and_is_not_delivered_again(engine: &TestEngine) {
@@ -142,19 +137,14 @@ pub(super) async fn what_is_set_aside_can_be_read_and_is_not_delivered_again(eng
         .await
         .unwrap();
     let limit = BatchLimit { events: 1, ..ALL };
-    let first = store.next_batch(device(1), &Cursor::default(), limit).await;
+    let lease = lease(&*store, 1).await;
+    let first = store.next_batch(&lease, Cursor::default(), limit).await;
     let first = first.unwrap().unwrap();
-    let set_aside = store.set_aside(webhook, device(1), &first, "answered 400");
+    let set_aside = store.set_aside(&lease, &first, "answered 400");
     set_aside.await.unwrap();
     drop(store);
     let store = engine.open();
-    let cursor = store.load_cursor(webhook, device(1)).await.unwrap();
-    let rest = store
-        .next_batch(device(1), &cursor, ALL)
-        .await
-        .unwrap()
-        .unwrap();
-    assert_eq!(codes(&rest.events), codes_of(1, 3)[1..]);
+    assert_eq!(rest(&*store, 1).await, codes_of(1, 3)[1..]);
     let undelivered = engine.read(|reader| reader.undelivered(webhook, device(1)).unwrap());
     let [event] = &undelivered.events[..] else {
         panic!("{undelivered:?}");
@@ -182,15 +172,46 @@ pub(super) async fn who_waits_is_told_and_who_has_all_is_not_pending(engine: &Te
         oldest,
         [(device(1), at(NOVEMBER)), (device(2), at(DECEMBER))]
     );
-    let all = store.next_batch(device(1), &Cursor::default(), ALL).await;
+    let lease = lease(&*store, 1).await;
+    let all = store.next_batch(&lease, Cursor::default(), ALL).await;
     let cursor = all.unwrap().unwrap().cursor;
-    store
-        .commit_cursor(webhook, device(1), &cursor)
-        .await
-        .unwrap();
+    store.release(lease, Some(cursor)).await.unwrap();
     let pending = store.pending(webhook).await.unwrap();
     assert_eq!(pending.len(), 1);
     assert_eq!(pending[0].device, device(2));
+}
+
+pub(super) async fn a_device_is_leased_to_one_host_at_a_time(engine: &TestEngine) {
+    if !engine.is_shared() {
+        return;
+    }
+    let (first, second) = (engine.open(), engine.open());
+    first
+        .append_audits(&call(1, NOVEMBER), batch(1, 3))
+        .await
+        .unwrap();
+    let (webhook, device) = (Subscriber::Webhook, device(1));
+    let held = lease(&*first, 1).await;
+    assert!(second.acquire(webhook, device).await.unwrap().is_none());
+    // Its own host gets it again, as after a delivery that broke off.
+    let again = lease(&*first, 1).await;
+    let begin = first.load_cursor(&held).await.unwrap();
+    let all = first.next_batch(&held, begin, ALL).await.unwrap().unwrap();
+    first.release(held, Some(all.cursor)).await.unwrap();
+    let moved = lease(&*second, 1).await;
+    assert_eq!(second.load_cursor(&moved).await.unwrap(), all.cursor);
+    for refused in [
+        first.set_aside(&again, &all, "answered 400").await,
+        first.release(again, Some(all.cursor)).await,
+    ] {
+        let refused = refused.unwrap_err();
+        assert!(matches!(refused, StoreError::LeaseLost { .. }), "{refused}");
+    }
+    // Who ends properly leaves nothing that others would have to wait for.
+    drop(second);
+    let told = engine.read(|reader| reader.undelivered(webhook, device).unwrap());
+    assert!(told.events.is_empty());
+    lease(&*first, 1).await;
 }
 
 pub(super) async fn a_follower_reads_each_event_once_and_only_what_it_asked_for(

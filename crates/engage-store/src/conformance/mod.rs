@@ -54,6 +54,7 @@ rules! {
     event_log::a_cursor_survives_a_restart_and_is_of_one_device,
     event_log::what_is_set_aside_can_be_read_and_is_not_delivered_again,
     event_log::who_waits_is_told_and_who_has_all_is_not_pending,
+    event_log::a_device_is_leased_to_one_host_at_a_time,
     event_log::a_follower_reads_each_event_once_and_only_what_it_asked_for,
     properties::every_acknowledged_event_is_there_exactly_once_and_in_order,
 }

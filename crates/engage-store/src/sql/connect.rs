@@ -30,6 +30,8 @@ pub(super) enum Engine {
 pub(super) struct Pools {
     pub(super) writes: AnyPool,
     pub(super) reads: AnyPool,
+    /// One that nothing waits for: a host that is busy lives.
+    pub(super) renewals: AnyPool,
 }
 
 impl Engine {
@@ -113,12 +115,14 @@ impl Pools {
         Ok(Self {
             writes: pool(engine.max_writes()),
             reads: pool(MAX_READS),
+            renewals: pool(1),
         })
     }
 
     pub(super) async fn close(&self) {
-        self.reads.close().await;
-        self.writes.close().await;
+        for pool in [&self.renewals, &self.reads, &self.writes] {
+            pool.close().await;
+        }
     }
 }
 

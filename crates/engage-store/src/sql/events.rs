@@ -14,10 +14,10 @@ use crate::{
 pub(super) async fn next_batch(
     connection: &mut AnyConnection,
     device: DeviceId,
-    cursor: &Cursor,
+    cursor: Cursor,
     limit: BatchLimit,
 ) -> Result<Option<EventBatch>, sqlx::Error> {
-    let mut seq = seq_of(cursor);
+    let Cursor(mut seq) = cursor;
     let mut events: Vec<LoggedEvent> = Vec::new();
     let (mut kind, mut bytes) = (None, 0);
     'all: while events.len() < limit.events.max(1) {
@@ -43,7 +43,7 @@ pub(super) async fn next_batch(
     Ok(kind.map(|kind| EventBatch {
         kind,
         events,
-        cursor: Cursor(seq.to_string()),
+        cursor: Cursor(seq),
     }))
 }
 
@@ -107,15 +107,15 @@ pub(super) async fn load_cursor(
         .fetch_optional(connection)
         .await?;
     let seq: Option<i64> = row.map(|row| row.try_get(0)).transpose()?;
-    Ok(seq.map_or_else(Cursor::default, |seq| Cursor(seq.to_string())))
+    Ok(Cursor(seq.unwrap_or_default()))
 }
 
-/// Never backwards: a host that was slow may be told late.
+/// Never backwards.
 pub(super) async fn commit_cursor(
     connection: &mut AnyConnection,
     subscriber: Subscriber,
     device: DeviceId,
-    cursor: &Cursor,
+    Cursor(seq): Cursor,
 ) -> Result<(), sqlx::Error> {
     sqlx::query(
         "INSERT INTO cursors (subscriber, device, seq) VALUES ($1, $2, $3) \
@@ -123,7 +123,7 @@ pub(super) async fn commit_cursor(
     )
     .bind(subscriber.as_str())
     .bind(device.to_string())
-    .bind(seq_of(cursor))
+    .bind(seq)
     .execute(connection)
     .await
     .map(drop)
@@ -174,7 +174,7 @@ pub(super) async fn set_aside(
     .bind(body)
     .execute(&mut *connection)
     .await?;
-    commit_cursor(connection, subscriber, device, &batch.cursor).await
+    commit_cursor(connection, subscriber, device, batch.cursor).await
 }
 
 /// What a subscriber gave up of a device.
@@ -193,11 +193,6 @@ pub(super) async fn undelivered(
     };
     let body: String = row.try_get(0)?;
     serde_json::from_str(&body).map_err(|error| sqlx::Error::Decode(error.into()))
-}
-
-/// The beginning where it is not one of ours.
-fn seq_of(cursor: &Cursor) -> i64 {
-    cursor.0.parse().unwrap_or(0)
 }
 
 const PAGE: usize = 32;

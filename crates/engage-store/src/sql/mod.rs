@@ -13,6 +13,7 @@
 //!   acknowledgement was not heard.
 //! - **In order.** Events of a device are numbered while its row is locked: whoever reads to the
 //!   end has seen everything before it, whichever host wrote, whatever any clock says.
+//! - **One host at a time** delivers a device or removes old events, by a lease; `hosts` says how.
 //! - **Every wait ends.** Statements, connections and transactions have time-outs; a full queue
 //!   refuses at once.
 
@@ -26,6 +27,7 @@ mod devices;
 mod error;
 mod events;
 mod health;
+mod hosts;
 mod observations;
 mod options;
 mod quarantine;

@@ -39,14 +39,14 @@ impl Retention {
         .map(drop)
     }
 
-    /// Costs nothing when it is not due; to be called often, so that the clock is watched.
-    pub(super) async fn apply_if_due(
+    /// Whether it is time to [`apply`](Self::apply). Costs nothing when it is not; to be called often,
+    /// so that the clock is watched.
+    pub(super) async fn is_due(
         &mut self,
         monotonic: Instant,
         now: Timestamp,
         pool: &AnyPool,
-        subscribers: &[Subscriber],
-    ) -> Result<(), sqlx::Error> {
+    ) -> Result<bool, sqlx::Error> {
         let was_applied_lately = self
             .applied
             .is_some_and(|applied| monotonic.saturating_duration_since(applied) < EVERY);
@@ -57,15 +57,15 @@ impl Retention {
             believed(pool).await?
         };
         let is_plausible = self.clock.is_plausible(monotonic, now, believed);
-        if was_applied_lately || !is_plausible {
-            return Ok(());
-        }
-        self.remove(now, pool, subscribers).await?;
-        self.applied = Some(monotonic);
-        Ok(())
+        Ok(is_plausible && !was_applied_lately)
     }
 
-    async fn remove(
+    /// Not due again for a day.
+    pub(super) fn set_applied(&mut self, monotonic: Instant) {
+        self.applied = Some(monotonic);
+    }
+
+    pub(super) async fn apply(
         &self,
         now: Timestamp,
         pool: &AnyPool,

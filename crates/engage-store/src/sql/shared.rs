@@ -15,11 +15,14 @@ use tracing::error;
 use super::connect::{Engine, MAX_STATEMENT, Pools, directory_of};
 use super::devices;
 use super::error::unavailable;
+use super::events;
 use super::health::HealthMonitor;
+use super::hosts::{self, Hosts};
 use super::options::SqlOptions;
 use super::retention::Retention;
 use super::schema::migrate;
 use crate::file_identity::{FileIdentity, look_up};
+use crate::lease::Term;
 use crate::owner_lock::OwnerLock;
 use crate::quota::DeviceQuota;
 use crate::subscribers::Subscribers;
@@ -36,6 +39,7 @@ pub(super) struct Shared {
     devices: AtomicUsize,
     pub(super) health: HealthMonitor,
     pub(super) subscribers: Subscribers,
+    pub(super) hosts: Hosts,
 }
 
 #[derive(Clone)]
@@ -59,6 +63,7 @@ impl Shared {
             devices: AtomicUsize::new(0),
             health: HealthMonitor::default(),
             subscribers: Subscribers::default(),
+            hosts: Hosts::default(),
             options,
             engine,
         })
@@ -97,6 +102,48 @@ impl Shared {
 
     pub(super) async fn reader(&self) -> Result<PoolConnection<Any>, sqlx::Error> {
         self.pools().reads.acquire().await
+    }
+
+    /// The term that has a lease now; `None` while another host has it. Only for databases that
+    /// hosts share.
+    pub(super) async fn acquire(&self, lease: &str) -> Result<Option<Term>, sqlx::Error> {
+        let pools = self.pools();
+        let term = self.hosts.term(&pools.renewals).await?;
+        let mut connection = pools.writes.acquire().await?;
+        let is_acquired = hosts::acquire(&mut connection, lease, &term).await?;
+        Ok(is_acquired.then_some(term))
+    }
+
+    /// Does a job of which one host is enough; nothing while another host is at it.
+    pub(super) async fn run_alone(
+        &self,
+        job: &str,
+        work: impl Future<Output = Result<(), sqlx::Error>>,
+    ) -> Result<(), sqlx::Error> {
+        if self.is_only_host() {
+            return work.await;
+        }
+        let Some(term) = self.acquire(job).await? else {
+            return Ok(());
+        };
+        tokio::select! {
+            worked = work => worked?,
+            () = term.ended() => return Ok(()),
+        }
+        let mut connection = self.pools().writes.acquire().await?;
+        hosts::release(&mut connection, job, &term).await.map(drop)
+    }
+
+    /// Tells subscribers of every device with events that they have not taken: another host knew of
+    /// them, and is gone.
+    pub(super) async fn notify_of_pending(&self) -> Result<(), sqlx::Error> {
+        for subscriber in self.subscribers.all() {
+            let pending = events::pending(&mut *self.reader().await?, subscriber).await?;
+            for found in pending {
+                self.subscribers.notify(found.device);
+            }
+        }
+        Ok(())
     }
 
     /// For what cannot be stored or read within the time there is.

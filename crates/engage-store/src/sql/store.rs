@@ -9,29 +9,31 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use engage_wire::diagnostic::causes;
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use sqlx::AnyConnection;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::{MissedTickBehavior, interval};
-use tracing::error;
+use tracing::{error, warn};
 
 use super::address::DatabaseUrl;
 use super::append::{Upload, UploadBody};
 use super::connect::directory_of;
 use super::database::{self, Dropped};
+use super::hosts::RENEW_INTERVAL;
 use super::observations::{Observations, Observed};
 use super::options::SqlOptions;
 use super::retention::Retention;
 use super::shared::Shared;
 use super::writer::{Waiting, Writer};
-use super::{events, quarantine};
+use super::{events, hosts, quarantine};
 use crate::owner_lock::OwnerLock;
 use crate::{
     Alert, AppendOutcome, AppendedDevices, AuditBatch, BatchLimit, Call, ConfigUpload, Cursor,
     Database, DeviceId, DeviceObservation, DeviceStore, EventBatch, EventKind, EventLog, Health,
-    KeepDays, OpenError, PendingDevice, StoreError, StoreWarning, Subscriber, UploadKind,
+    KeepDays, Lease, OpenError, PendingDevice, StoreError, StoreWarning, Subscriber, UploadKind,
 };
 
 /// The store over a database.
@@ -40,7 +42,7 @@ use crate::{
 /// certificates are served by other threads. Dropping it waits until everything that was accepted
 /// is written, but not for a database that hangs.
 pub struct SqlStore {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     runtime: Handle,
     uploads: Option<mpsc::Sender<Waiting>>,
     observed: Option<mpsc::Sender<Observed>>,
@@ -207,12 +209,22 @@ async fn run(
     }));
     if handed_over {
         let maintenance = tokio::spawn(maintain(Arc::clone(&shared), Retention::new(keep)));
+        let renewals = tokio::spawn(keep_alive(Arc::clone(&shared)));
         let writer = Writer {
             shared: Arc::clone(&shared),
             observations: Observations::default(),
         };
         writer.run(uploaded, observations).await;
         maintenance.abort();
+        renewals.abort();
+        let _ = renewals.await;
+        if let Err(error) = shared.hosts.leave(&shared.pools().renewals).await {
+            let error = causes(&shared.unavailable(error));
+            warn!(
+                error,
+                "failed to give back what this host delivers; others wait until its leases expire"
+            );
+        }
     }
     shared.pools().close().await;
 }
@@ -229,10 +241,40 @@ async fn maintain(shared: Arc<Shared>, mut retention: Retention) {
             counted = Some(Instant::now());
             let _ = shared.count_devices().await;
         }
-        let (subscribers, pool) = (shared.subscribers.all(), shared.pools().writes);
-        let (monotonic, now) = (Instant::now(), Timestamp::now());
-        let applied = retention.apply_if_due(monotonic, now, &pool, &subscribers);
-        if let Err(error) = applied.await {
+        if let Err(error) = apply_if_due(&shared, &mut retention).await {
+            shared.health.failed(&shared.unavailable(error));
+        }
+    }
+}
+
+/// Where another host is at it, that is as good.
+async fn apply_if_due(shared: &Shared, retention: &mut Retention) -> Result<(), sqlx::Error> {
+    let (subscribers, pool) = (shared.subscribers.all(), shared.pools().writes);
+    let (monotonic, now) = (Instant::now(), Timestamp::now());
+    if !retention.is_due(monotonic, now, &pool).await? {
+        return Ok(());
+    }
+    let applied = retention.apply(now, &pool, &subscribers);
+    shared.run_alone("retention", applied).await?;
+    retention.set_applied(monotonic);
+    Ok(())
+}
+
+/// Says every few seconds that this host lives, and looks for what a host that is gone has left.
+/// For ever, where there may be other hosts.
+async fn keep_alive(shared: Arc<Shared>) {
+    if shared.is_only_host() {
+        return;
+    }
+    let mut ticks = interval(RENEW_INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let renewed = match shared.hosts.renew(&shared.pools().renewals).await {
+            Ok(true) => shared.notify_of_pending().await,
+            renewed => renewed.map(drop),
+        };
+        if let Err(error) = renewed {
             shared.health.failed(&shared.unavailable(error));
         }
     }
@@ -329,11 +371,32 @@ impl EventLog for SqlStore {
         self.shared.subscribers.add(subscriber, appended);
     }
 
-    async fn load_cursor(
+    async fn acquire(
         &self,
         subscriber: Subscriber,
         device: DeviceId,
-    ) -> Result<Cursor, StoreError> {
+    ) -> Result<Option<Lease>, StoreError> {
+        let mut lease = Lease {
+            subscriber,
+            device,
+            term: None,
+        };
+        if self.shared.is_only_host() {
+            return Ok(Some(lease));
+        }
+        let shared = Arc::clone(&self.shared);
+        self.run(async move {
+            let acquired = shared.limited(shared.acquire(&lease.name())).await?;
+            Ok(acquired.map(|term| {
+                lease.term = Some(term);
+                lease
+            }))
+        })
+        .await
+    }
+
+    async fn load_cursor(&self, lease: &Lease) -> Result<Cursor, StoreError> {
+        let (subscriber, device) = (lease.subscriber, lease.device);
         self.reading(move |connection| {
             Box::pin(events::load_cursor(connection, subscriber, device))
         })
@@ -342,52 +405,75 @@ impl EventLog for SqlStore {
 
     async fn next_batch(
         &self,
-        device: DeviceId,
-        cursor: &Cursor,
+        lease: &Lease,
+        cursor: Cursor,
         limit: BatchLimit,
     ) -> Result<Option<EventBatch>, StoreError> {
-        let cursor = cursor.clone();
+        let device = lease.device;
         self.reading(move |connection| {
-            Box::pin(async move { events::next_batch(connection, device, &cursor, limit).await })
-        })
-        .await
-    }
-
-    async fn commit_cursor(
-        &self,
-        subscriber: Subscriber,
-        device: DeviceId,
-        cursor: &Cursor,
-    ) -> Result<(), StoreError> {
-        let cursor = cursor.clone();
-        self.writing(move |connection| {
-            Box::pin(
-                async move { events::commit_cursor(connection, subscriber, device, &cursor).await },
-            )
+            Box::pin(events::next_batch(connection, device, cursor, limit))
         })
         .await
     }
 
     async fn set_aside(
         &self,
-        subscriber: Subscriber,
-        device: DeviceId,
+        lease: &Lease,
         batch: &EventBatch,
         reason: &str,
     ) -> Result<(), StoreError> {
         let (batch, reason) = (batch.clone(), reason.to_owned());
-        self.writing(move |connection| {
+        let Lease {
+            subscriber, device, ..
+        } = *lease;
+        let held = lease.clone();
+        let is_held = self.writing(move |connection| {
             Box::pin(async move {
-                events::set_aside(connection, subscriber, device, &batch, &reason).await
+                if let Some(term) = &held.term
+                    && !hosts::lock(connection, &held.name(), term).await?
+                {
+                    return Ok(false);
+                }
+                events::set_aside(connection, subscriber, device, &batch, &reason).await?;
+                Ok(true)
             })
-        })
-        .await
+        });
+        require(is_held.await?, device)
+    }
+
+    async fn release(&self, lease: Lease, taken: Option<Cursor>) -> Result<(), StoreError> {
+        let Lease {
+            subscriber, device, ..
+        } = lease;
+        if lease.term.is_none() && taken.is_none() {
+            return Ok(());
+        }
+        let is_held = self.writing(move |connection| {
+            Box::pin(async move {
+                if let Some(term) = &lease.term
+                    && !hosts::release(connection, &lease.name(), term).await?
+                {
+                    return Ok(false);
+                }
+                if let Some(cursor) = taken {
+                    events::commit_cursor(connection, subscriber, device, cursor).await?;
+                }
+                Ok(true)
+            })
+        });
+        require(is_held.await?, device)
     }
 
     async fn pending(&self, subscriber: Subscriber) -> Result<Vec<PendingDevice>, StoreError> {
         self.reading(move |connection| Box::pin(events::pending(connection, subscriber)))
             .await
     }
+}
+
+fn require(is_held: bool, device: DeviceId) -> Result<(), StoreError> {
+    is_held
+        .then_some(())
+        .ok_or(StoreError::LeaseLost { device })
 }
 
 impl Drop for SqlStore {

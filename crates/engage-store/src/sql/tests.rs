@@ -18,11 +18,11 @@ use crate::{
     Subscriber,
 };
 
-fn device(number: u64) -> DeviceId {
+pub(super) fn device(number: u64) -> DeviceId {
     format!("{number:016X}").parse().unwrap()
 }
 
-fn call(number: u64) -> Call {
+pub(super) fn call(number: u64) -> Call {
     Call {
         device: device(number),
         peer: "10.44.0.7".parse().unwrap(),
@@ -31,7 +31,7 @@ fn call(number: u64) -> Call {
     }
 }
 
-fn batch(code: &str) -> AuditBatch {
+pub(super) fn batch(code: &str) -> AuditBatch {
     AuditBatch::parse(format!(r#"{{"event":"{code}","time":""}}"#).as_bytes()).unwrap()
 }
 
@@ -66,7 +66,7 @@ impl Sqlite {
     }
 }
 
-fn other_pool(options: &SqlOptions) -> AnyPool {
+pub(super) fn other_pool(options: &SqlOptions) -> AnyPool {
     sqlx::any::install_default_drivers();
     let engine = Engine::new(&options.url);
     pool(options.connect_options(true).unwrap(), engine.settings(), 1)
@@ -77,10 +77,11 @@ async fn codes(store: &SqlStore, number: u64) -> Vec<String> {
         events: 100_000,
         bytes: 1 << 30,
     };
-    let events = store
-        .next_batch(device(number), &Cursor::default(), limit)
-        .await
-        .unwrap();
+    let lease = store.acquire(Subscriber::Webhook, device(number)).await;
+    let lease = lease.unwrap().unwrap();
+    let events = store.next_batch(&lease, Cursor::default(), limit).await;
+    let events = events.unwrap();
+    store.release(lease, None).await.unwrap();
     let code = |text: &[u8]| {
         let event: serde_json::Value = serde_json::from_slice(text).unwrap();
         event["code"].as_str().unwrap().to_owned()
@@ -357,10 +358,12 @@ impl Aged {
     async fn left(&mut self, hours: u64, now: &str) -> i64 {
         let monotonic = self.start + Duration::from_hours(hours);
         let (now, webhook) = (now.parse().unwrap(), [Subscriber::Webhook]);
-        let applied = self
-            .retention
-            .apply_if_due(monotonic, now, &self.pool, &webhook);
-        applied.await.unwrap();
+        let due = self.retention.is_due(monotonic, now, &self.pool);
+        if due.await.unwrap() {
+            let applied = self.retention.apply(now, &self.pool, &webhook);
+            applied.await.unwrap();
+            self.retention.set_applied(monotonic);
+        }
         let count = self.pool.fetch_one("SELECT count(*) FROM events").await;
         count.unwrap().get(0)
     }

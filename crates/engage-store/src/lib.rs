@@ -29,7 +29,6 @@ mod lenient;
 mod mode;
 mod notes;
 mod owner_lock;
-mod quarantine;
 mod quota;
 mod record;
 mod redact;
@@ -68,8 +67,8 @@ pub use redact::redact;
 pub use schedule::{CallInHours, CallInWindow, CallTime, WindowError, parse_time_zone};
 pub use serial::SerialNumber;
 pub use sql::{
-    BackupError, DatabaseUrl, DatabaseUrlError, EventFollower, PostgresUrl, SqlOptions, SqlStore,
-    StoreReader,
+    BackupError, DatabaseUrl, DatabaseUrlError, EventFollower, PostgresUrl, QuarantinedBody,
+    SqlOptions, SqlStore, StoreReader,
 };
 pub use store::{AppendOutcome, Call, DeviceStore, Health, Store, StoreWarning, UploadKind};
 pub use stored_event::StoredEvent;

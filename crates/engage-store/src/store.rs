@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
+use serde::Serialize;
 
 use crate::{
     Alert, AuditBatch, CallInWindow, ConfigUpload, Database, DbVersion, DeviceId,
@@ -111,7 +112,8 @@ pub enum AppendOutcome {
 }
 
 /// The calls that have a body.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum UploadKind {
     /// `POST /swordfish/lock/alert`.
     Alert,
@@ -122,7 +124,13 @@ pub enum UploadKind {
 }
 
 impl UploadKind {
-    pub(crate) fn as_str(self) -> &'static str {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let all = [Self::Alert, Self::Audit, Self::Config];
+        all.into_iter().find(|kind| kind.as_str() == text)
+    }
+
+    /// "alert", "audit" or "config".
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Alert => "alert",
             Self::Audit => "audit",

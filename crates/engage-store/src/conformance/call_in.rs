@@ -5,8 +5,8 @@ use bytes::Bytes;
 use super::engine::TestEngine;
 use super::*;
 use crate::{
-    Alert, AppendOutcome, CallInWindow, ConfigUpload, DeviceObservation, EventKind, Health, Store,
-    StoreError, UploadKind,
+    Alert, AppendOutcome, CallInWindow, ConfigUpload, DeviceObservation, EventKind, Health,
+    QuarantinedBody, Store, StoreError, UploadKind,
 };
 
 pub(super) async fn the_first_audits_are_created_and_the_next_ones_are_not(engine: &TestEngine) {
@@ -287,6 +287,42 @@ pub(super) async fn who_sent_a_body_that_is_refused_is_known(engine: &TestEngine
     }
     let known = engine.read(|reader| reader.devices().unwrap());
     assert_eq!(known, [device(1)]);
+}
+
+pub(super) async fn the_newest_refused_bodies_of_a_device_can_be_read_byte_for_byte(
+    engine: &TestEngine,
+) {
+    let store = engine.open();
+    let moment = |second: usize| at(&format!("2026-11-23T02:13:{second:02}.000001Z"));
+    for second in 0..40 {
+        let call = Call {
+            received_at: moment(second),
+            ..call(1, NOVEMBER)
+        };
+        let body = Bytes::from([&b"\x00\xff{\""[..], &[0; 40][..second]].concat());
+        let kept = store.quarantine(&call, UploadKind::Config, body).await;
+        kept.unwrap();
+    }
+    let (bodies, newest, of_moment, none) = engine.read(|reader| {
+        let body = |at| reader.quarantined_body(device(1), at).unwrap();
+        let of_moment = body(Some(moment(30)));
+        (
+            reader.quarantined_bodies().unwrap(),
+            body(None),
+            of_moment,
+            body(Some(moment(1))),
+        )
+    });
+    let expected = (24..40).map(|second| QuarantinedBody {
+        device: device(1),
+        received_at: moment(second),
+        kind: UploadKind::Config,
+        size_bytes: second as u64 + 4,
+    });
+    assert_eq!(bodies, expected.collect::<Vec<_>>());
+    let body = |second| [&b"\x00\xff{\""[..], &[0; 40][..second]].concat();
+    assert_eq!((newest, of_moment), (Some(body(39)), Some(body(30))));
+    assert_eq!(none, None);
 }
 
 pub(super) async fn one_network_brings_a_bounded_number_of_new_devices_and_known_ones_are_taken(

@@ -47,6 +47,7 @@ rules! {
     call_in::a_bad_database_is_refused_and_the_last_good_one_stays,
     call_in::a_database_that_is_taken_away_is_sent_no_more_where_its_folder_is_ours_alone,
     call_in::who_sent_a_body_that_is_refused_is_known,
+    call_in::the_newest_refused_bodies_of_a_device_can_be_read_byte_for_byte,
     call_in::one_network_brings_a_bounded_number_of_new_devices_and_known_ones_are_taken,
     call_in::text_of_every_script_is_kept,
     event_log::a_clock_that_is_set_back_over_the_end_of_a_month_changes_no_order,

@@ -44,5 +44,6 @@ mod writer;
 pub use address::{DatabaseUrl, DatabaseUrlError, PostgresUrl};
 pub use backup::BackupError;
 pub use options::SqlOptions;
+pub use quarantine::QuarantinedBody;
 pub use reader::{EventFollower, StoreReader};
 pub use store::SqlStore;

@@ -1,18 +1,104 @@
 //! Bodies that were refused, within bounds.
 
+use std::io;
+
+use jiff::Timestamp;
 use parking_lot::Mutex;
+use serde::Serialize;
+use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 use tracing::{debug, warn};
 
 use super::devices;
-use crate::quarantine::{MAX_BODIES, MAX_BODIES_EACH, surplus};
+use super::reader::StoreReader;
 use crate::quota::DeviceQuota;
-use crate::{Call, UploadKind};
+use crate::{Call, DeviceId, UploadKind};
 
-/// Keeps a body, and drops the oldest ones of the same device, or of the one that has most, where
+/// A body that was refused, without its bytes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+pub struct QuarantinedBody {
+    /// Who sent it.
+    pub device: DeviceId,
+    /// When it arrived, by the host's clock.
+    pub received_at: Timestamp,
+    /// As what it was sent.
+    pub kind: UploadKind,
+    /// Its length in bytes.
+    pub size_bytes: u64,
+}
+
+impl StoreReader {
+    /// All bodies in quarantine, of all devices, oldest first.
+    pub fn quarantined_bodies(&self) -> io::Result<Vec<QuarantinedBody>> {
+        self.wait(async {
+            let list = "SELECT device, received_at, kind, size FROM quarantine ORDER BY received_at, device, kind";
+            let rows = sqlx::query(list).fetch_all(&self.pool).await?;
+            rows.iter().map(read).collect()
+        })
+    }
+
+    /// A body as it arrived: the one of that moment, or the device's newest.
+    pub fn quarantined_body(
+        &self,
+        device: DeviceId,
+        received_at: Option<Timestamp>,
+    ) -> io::Result<Option<Vec<u8>>> {
+        let (from, to) = match received_at.map(Timestamp::as_microsecond) {
+            Some(at) => (at, at),
+            None => (i64::MIN, i64::MAX),
+        };
+        self.wait(async {
+            let row = sqlx::query(
+                "SELECT body FROM quarantine WHERE device = $1 AND received_at BETWEEN $2 AND $3 \
+                 ORDER BY received_at DESC LIMIT 1",
+            )
+            .bind(device.to_string())
+            .bind(from)
+            .bind(to)
+            .fetch_optional(&self.pool)
+            .await?;
+            row.map(|row| row.try_get("body")).transpose()
+        })
+    }
+}
+
+fn read(row: &AnyRow) -> Result<QuarantinedBody, sqlx::Error> {
+    let kind: String = row.try_get("kind")?;
+    Ok(QuarantinedBody {
+        device: devices::device(row, "device")?,
+        received_at: devices::moment(row, "received_at")?.unwrap_or_default(),
+        kind: UploadKind::parse(&kind).ok_or_else(|| sqlx::Error::ColumnDecode {
+            index: "kind".into(),
+            source: kind.into(),
+        })?,
+        size_bytes: size(row)?,
+    })
+}
+
+/// How much is kept.
+pub(super) struct Limits {
+    each: Amount,
+    all: Amount,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Amount {
+    bodies: usize,
+    bytes: u64,
+}
+
+impl Amount {
+    fn exceeds(self, limit: Self) -> bool {
+        // A single one is kept, however long.
+        self.bodies > 1 && (self.bodies > limit.bodies || self.bytes > limit.bytes)
+    }
+}
+
+/// Keeps a body, and drops the oldest ones of the same device, or of those that have most, where
 /// there are too many.
 pub(super) async fn keep(
     connection: &mut AnyConnection,
+    limits: &Limits,
     call: &Call,
     kind: UploadKind,
     body: &[u8],
@@ -29,19 +115,106 @@ pub(super) async fn keep(
     .bind(body.to_vec())
     .execute(&mut *connection)
     .await?;
-    let mut bodies = bodies(connection).await?;
-    let share = |body: &Body| (body.device.clone(), body.size);
-    loop {
-        let shares: Vec<_> = bodies.iter().map(share).collect();
-        let shares: Vec<_> = shares
-            .iter()
-            .map(|(device, size)| (&device[..], *size))
-            .collect();
-        let Some(at) = surplus(&shares) else {
-            return Ok(());
-        };
-        remove(connection, &bodies.remove(at)).await?;
+    drop_surplus_of_device(connection, limits, call.device).await?;
+    drop_surplus(connection, limits).await
+}
+
+async fn drop_surplus_of_device(
+    connection: &mut AnyConnection,
+    limits: &Limits,
+    device: DeviceId,
+) -> Result<(), sqlx::Error> {
+    let newest_first =
+        "SELECT received_at, size FROM quarantine WHERE device = $1 ORDER BY received_at DESC";
+    let rows = sqlx::query(newest_first)
+        .bind(device.to_string())
+        .fetch_all(&mut *connection)
+        .await?;
+    let mut amount = Amount::default();
+    for row in rows {
+        amount.bodies += 1;
+        amount.bytes += size(&row)?;
+        if amount.exceeds(limits.each) {
+            let received_at = row.try_get("received_at")?;
+            remove(connection, limits, &device.to_string(), received_at).await?;
+        }
     }
+    Ok(())
+}
+
+/// Nearly always it reads two sums, from an index.
+async fn drop_surplus(connection: &mut AnyConnection, limits: &Limits) -> Result<(), sqlx::Error> {
+    let sums = "SELECT count(*), CAST(coalesce(sum(size), 0) AS BIGINT) AS size FROM quarantine";
+    let row = sqlx::query(sums).fetch_one(&mut *connection).await?;
+    let mut amount = Amount {
+        bodies: usize::try_from(row.try_get::<i64, _>(0)?).unwrap_or(usize::MAX),
+        bytes: size(&row)?,
+    };
+    while amount.exceeds(limits.all) {
+        let oldest = oldest_of_those_with_most(connection).await?;
+        if oldest.is_empty() {
+            break;
+        }
+        for (device, received_at) in oldest {
+            if amount.exceeds(limits.all) {
+                let removed = remove(connection, limits, &device, received_at).await?;
+                amount.bodies = amount.bodies.saturating_sub(removed.bodies);
+                amount.bytes = amount.bytes.saturating_sub(removed.bytes);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Devices that have more bodies than all others, each with the moment of its oldest.
+async fn oldest_of_those_with_most(
+    connection: &mut AnyConnection,
+) -> Result<Vec<(String, i64)>, sqlx::Error> {
+    let rows = sqlx::query(
+        "SELECT device, min(received_at) AS received_at, count(*) AS bodies FROM quarantine \
+         GROUP BY device ORDER BY bodies DESC, received_at LIMIT 64",
+    );
+    let rows = rows.fetch_all(connection).await?;
+    let mut oldest = Vec::new();
+    let mut most = 0;
+    for row in rows {
+        let bodies: i64 = row.try_get("bodies")?;
+        most = most.max(bodies);
+        if bodies == most {
+            oldest.push((row.try_get("device")?, row.try_get("received_at")?));
+        }
+    }
+    Ok(oldest)
+}
+
+async fn remove(
+    connection: &mut AnyConnection,
+    limits: &Limits,
+    device: &str,
+    received_at: i64,
+) -> Result<Amount, sqlx::Error> {
+    let delete = "DELETE FROM quarantine WHERE device = $1 AND received_at = $2 RETURNING size";
+    let rows = sqlx::query(delete)
+        .bind(device.to_owned())
+        .bind(received_at)
+        .fetch_all(connection)
+        .await?;
+    warn!(
+        device,
+        "quarantine is full: dropped the oldest body of device {device}; of each device {} bodies are kept, {} in all",
+        limits.each.bodies,
+        limits.all.bodies
+    );
+    let mut removed = Amount::default();
+    for row in &rows {
+        removed.bodies += 1;
+        removed.bytes += size(row)?;
+    }
+    Ok(removed)
+}
+
+fn size(row: &AnyRow) -> Result<u64, sqlx::Error> {
+    Ok(u64::try_from(row.try_get::<i64, _>("size")?).unwrap_or(0))
 }
 
 /// Who delivered something is known from then on, if there is room.
@@ -60,41 +233,124 @@ pub(super) async fn make_known(
     devices::lock(connection, &seen).await.map(drop)
 }
 
-struct Body {
-    device: String,
-    received_at: i64,
-    kind: String,
-    size: u64,
-}
+/// Of each device, a week of nights in which it sends one of each kind that cannot be read.
+pub(super) const LIMITS: Limits = Limits {
+    each: Amount {
+        bodies: 16,
+        bytes: 64 * 1024 * 1024,
+    },
+    all: Amount {
+        bodies: 4096,
+        bytes: 512 * 1024 * 1024,
+    },
+};
 
-/// Oldest first.
-async fn bodies(connection: &mut AnyConnection) -> Result<Vec<Body>, sqlx::Error> {
-    let rows = sqlx::query(
-        "SELECT device, received_at, kind, size FROM quarantine ORDER BY received_at, device, kind",
-    );
-    let rows = rows.fetch_all(connection).await?;
-    let body = |row: &sqlx::any::AnyRow| {
-        Ok(Body {
-            device: row.try_get("device")?,
-            received_at: row.try_get("received_at")?,
-            kind: row.try_get("kind")?,
-            size: u64::try_from(row.try_get::<i64, _>("size")?).unwrap_or(0),
-        })
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use proptest::prelude::*;
+    use proptest::test_runner::{Config, TestRunner};
+    use sqlx::AnyPool;
+
+    use super::super::connect::{Engine, pool};
+    use super::*;
+    use crate::conformance::postgres::{PostgresServer, postgres};
+    use crate::{KeepDays, SqlOptions, SqlStore};
+
+    const SMALL: Limits = Limits {
+        each: Amount {
+            bodies: 3,
+            bytes: 20,
+        },
+        all: Amount {
+            bodies: 6,
+            bytes: 40,
+        },
     };
-    rows.iter().map(body).collect()
-}
 
-async fn remove(connection: &mut AnyConnection, body: &Body) -> Result<(), sqlx::Error> {
-    let device = &body.device;
-    sqlx::query("DELETE FROM quarantine WHERE device = $1 AND received_at = $2 AND kind = $3")
-        .bind(device.clone())
-        .bind(body.received_at)
-        .bind(body.kind.clone())
-        .execute(connection)
-        .await?;
-    warn!(
-        device,
-        "quarantine is full: dropped the oldest body of device {device}; of each device {MAX_BODIES_EACH} bodies are kept, {MAX_BODIES} in all"
-    );
-    Ok(())
+    /// Device and size in bytes, oldest first.
+    type Bodies = Vec<(u8, usize)>;
+
+    /// What is kept of `bodies`, one after the other.
+    fn expected(bodies: &[(u8, usize)]) -> Bodies {
+        let mut kept = Bodies::new();
+        for body in bodies {
+            kept.push(*body);
+            while exceeds(&kept, SMALL.each, |it| it.0 == body.0) {
+                let oldest = kept.iter().position(|it| it.0 == body.0);
+                kept.remove(oldest.unwrap());
+            }
+            while exceeds(&kept, SMALL.all, |_| true) {
+                let of = |device: u8| kept.iter().filter(|it| it.0 == device).count();
+                let most = kept.iter().map(|it| of(it.0)).max().unwrap();
+                let oldest = kept.iter().position(|it| of(it.0) == most);
+                kept.remove(oldest.unwrap());
+            }
+        }
+        kept
+    }
+
+    fn exceeds(bodies: &Bodies, limit: Amount, counts: impl Fn(&(u8, usize)) -> bool) -> bool {
+        let counted = bodies.iter().filter(|it| counts(it));
+        let amount = Amount {
+            bodies: counted.clone().count(),
+            bytes: counted.map(|it| it.1 as u64).sum(),
+        };
+        amount.exceeds(limit)
+    }
+
+    /// What the database keeps; rolled back.
+    async fn found(pool: &AnyPool, bodies: &[(u8, usize)]) -> Bodies {
+        let mut transaction = pool.begin().await.unwrap();
+        for ((number, size), second) in bodies.iter().zip(0..) {
+            let call = Call {
+                device: format!("{number:016X}").parse().unwrap(),
+                peer: "10.44.0.7".parse().unwrap(),
+                is_authenticated: false,
+                received_at: Timestamp::from_second(second).unwrap(),
+            };
+            let body = vec![0; *size];
+            let kept = keep(&mut transaction, &SMALL, &call, UploadKind::Audit, &body);
+            kept.await.unwrap();
+        }
+        let rows = sqlx::query("SELECT device, size FROM quarantine ORDER BY received_at");
+        let rows = rows.fetch_all(&mut *transaction).await.unwrap();
+        transaction.rollback().await.unwrap();
+        let number = |row: &AnyRow| {
+            let device: String = row.get("device");
+            u8::from_str_radix(&device, 16).unwrap()
+        };
+        let size = |row| usize::try_from(size(row).unwrap()).unwrap();
+        rows.iter().map(|row| (number(row), size(row))).collect()
+    }
+
+    #[test]
+    fn what_is_too_much_goes_from_the_device_or_from_those_that_have_most_and_the_oldest_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let file: PathBuf = folder.path().join("engage-host.db");
+        let databases = postgres().map(PostgresServer::create_database);
+        let urls = databases.iter().map(|it| it.url().parse().unwrap());
+        for url in urls.chain([crate::DatabaseUrl::Sqlite(file)]) {
+            let options = SqlOptions {
+                url,
+                ..SqlOptions::sqlite(PathBuf::new())
+            };
+            drop(SqlStore::open(options.clone(), KeepDays::default()).unwrap());
+            let runtime = tokio::runtime::Builder::new_current_thread();
+            let runtime = { runtime }.enable_all().build().unwrap();
+            let pool = runtime.block_on(async {
+                let settings = Engine::new(&options.url).settings();
+                pool(options.connect_options(true).unwrap(), settings, 1)
+            });
+            let bodies = prop::collection::vec((0..4_u8, 0..25_usize), 0..20);
+            let mut runner = TestRunner::new(Config::with_cases(48));
+            let outcome = runner.run(&bodies, |bodies| {
+                let found = runtime.block_on(found(&pool, &bodies));
+                prop_assert_eq!(found, expected(&bodies));
+                Ok(())
+            });
+            outcome.unwrap();
+        }
+    }
 }

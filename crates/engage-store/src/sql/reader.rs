@@ -106,7 +106,10 @@ impl StoreReader {
         }
     }
 
-    fn wait<T>(&self, work: impl Future<Output = Result<T, sqlx::Error>>) -> io::Result<T> {
+    pub(super) fn wait<T>(
+        &self,
+        work: impl Future<Output = Result<T, sqlx::Error>>,
+    ) -> io::Result<T> {
         let done = self
             .runtime
             .block_on(async { timeout(MAX_READ, work).await });

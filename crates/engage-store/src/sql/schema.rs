@@ -148,6 +148,7 @@ CREATE TABLE quarantine (
     body BYTES NOT NULL,
     PRIMARY KEY (device, received_at, kind)
 );
+CREATE INDEX quarantine_sizes ON quarantine (device, received_at, kind, size);
 CREATE TABLE certificate_fetches (
     fetcher NAME PRIMARY KEY,
     peer TEXT NOT NULL,

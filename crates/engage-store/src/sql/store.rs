@@ -25,6 +25,7 @@ use super::database::{self, Dropped};
 use super::hosts::RENEW_INTERVAL;
 use super::observations::{Observations, Observed};
 use super::options::SqlOptions;
+use super::quarantine::LIMITS;
 use super::retention::Retention;
 use super::shared::Shared;
 use super::writer::{Waiting, Writer};
@@ -312,7 +313,7 @@ impl DeviceStore for SqlStore {
         let (shared, call) = (Arc::clone(&self.shared), *call);
         let kept = self.writing(move |connection| {
             Box::pin(async move {
-                quarantine::keep(connection, &call, kind, &body).await?;
+                quarantine::keep(connection, &LIMITS, &call, kind, &body).await?;
                 quarantine::make_known(connection, &shared.quota, &call).await
             })
         });

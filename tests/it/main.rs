@@ -26,6 +26,7 @@ mod descriptors;
 mod device_profile;
 mod devices_backup;
 mod devices_cli;
+mod devices_quarantine;
 mod disk;
 mod doctor;
 mod expiry;

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use jiff::Timestamp;
 use miette::Diagnostic;
 
 use engage_store::{DbError, DeviceId, StoreError};
@@ -26,6 +27,18 @@ pub(super) enum DevicesError {
         )
     )]
     NoDirectory { directory: PathBuf, config: PathBuf },
+    #[error(
+        "no body of device {device}{} is in quarantine",
+        received_at.map_or_else(String::new, |at| format!(" of {at}"))
+    )]
+    #[diagnostic(
+        code("not-in-quarantine"),
+        help("`engage-host devices quarantine` lists those that are, with their times")
+    )]
+    NotInQuarantine {
+        device: DeviceId,
+        received_at: Option<Timestamp>,
+    },
     #[error("configuration file `{}` has `[devices] directory = \"\"`: the call-in is not recorded", config.display())]
     #[diagnostic(
         code("not-recorded"),

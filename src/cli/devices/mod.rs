@@ -11,6 +11,7 @@ mod db;
 mod error;
 mod list;
 mod pretty_json;
+mod quarantine;
 mod show;
 mod since;
 mod store_args;
@@ -43,6 +44,7 @@ enum Command {
     Show(show::Show),
     Audits(audits::Audits),
     Undelivered(undelivered::UndeliveredArgs),
+    Quarantine(quarantine::Quarantine),
     Db(db::Db),
     Backup(backup::Backup),
     Credential(credential::Credential),
@@ -55,6 +57,7 @@ impl Devices {
             Some(Command::Show(show)) => show.json,
             Some(Command::Audits(audits)) => audits.form.json,
             Some(Command::Undelivered(undelivered)) => undelivered.json,
+            Some(Command::Quarantine(quarantine)) => quarantine.is_json(),
             Some(Command::Backup(backup)) => backup.json,
             Some(Command::Db(_) | Command::Credential(_)) => false,
         }
@@ -66,6 +69,7 @@ impl Devices {
             Some(Command::Show(show)) => show.run(),
             Some(Command::Audits(audits)) => audits.run(),
             Some(Command::Undelivered(undelivered)) => undelivered.run(),
+            Some(Command::Quarantine(quarantine)) => quarantine.run(),
             Some(Command::Db(db)) => db.run(),
             Some(Command::Backup(backup)) => backup.run(),
             Some(Command::Credential(credential)) => credential.run(),

@@ -1,8 +1,9 @@
 //! One X.509 certificate: its exact bytes and what this program needs to know of them.
 
 use std::fmt;
+use std::str::FromStr;
 
-use data_encoding::HEXUPPER;
+use data_encoding::{HEXLOWER_PERMISSIVE, HEXUPPER};
 use pem::{EncodeConfig, LineEnding, Pem};
 use rustls::pki_types::CertificateDer;
 use serde::{Deserialize, Serialize};
@@ -256,15 +257,22 @@ impl fmt::Display for Fingerprint {
     }
 }
 
-/// As it is displayed.
+impl FromStr for Fingerprint {
+    type Err = FingerprintError;
+
+    fn from_str(text: &str) -> Result<Self, FingerprintError> {
+        let digits = text.replace(':', "");
+        let bytes = HEXLOWER_PERMISSIVE.decode(digits.as_bytes());
+        let bytes = bytes.map_err(|_| FingerprintError)?.try_into();
+        bytes.map(Self).map_err(|_| FingerprintError)
+    }
+}
+
 impl TryFrom<String> for Fingerprint {
     type Error = FingerprintError;
 
     fn try_from(text: String) -> Result<Self, FingerprintError> {
-        let digits = text.replace(':', "");
-        let bytes = HEXUPPER.decode(digits.as_bytes());
-        let bytes = bytes.map_err(|_| FingerprintError)?.try_into();
-        bytes.map(Self).map_err(|_| FingerprintError)
+        text.parse()
     }
 }
 
@@ -276,7 +284,7 @@ impl From<Fingerprint> for String {
 
 /// Text that is no fingerprint.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("a fingerprint is 32 pairs of upper-case hexadecimal digits with colons between them")]
+#[error("a SHA-256 fingerprint is 64 hexadecimal digits, with or without colons")]
 pub struct FingerprintError;
 
 impl fmt::Debug for Fingerprint {

@@ -42,7 +42,7 @@ enum Command {
     Adopt(adopt::Adopt),
     Hash(hash::Hash),
     Doctor(doctor::Doctor),
-    Devices(devices::Devices),
+    Devices(Box<devices::Devices>),
 }
 
 /// Runs the command that the arguments name. Exit codes: 0 done, 1 refused or failed, 2 usage.

@@ -27,6 +27,7 @@ mod device_profile;
 mod devices_backup;
 mod devices_cli;
 mod devices_quarantine;
+mod devices_search;
 mod disk;
 mod doctor;
 mod expiry;

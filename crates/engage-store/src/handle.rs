@@ -13,8 +13,9 @@ use tokio::time::timeout;
 
 use crate::{
     Alert, AppendOutcome, AppendedDevices, AuditBatch, BatchLimit, Call, ConfigUpload, Cursor,
-    Database, DeviceId, DeviceObservation, DeviceStore, EventBatch, EventLog, Health, Lease,
-    PendingDevice, Store, StoreError, StoreWarning, Subscriber, UploadKind,
+    Database, DeviceId, DeviceObservation, DevicePage, DeviceQuery, DeviceStore, EventBatch,
+    EventLog, EventPage, EventQuery, Health, Lease, PendingDevice, Store, StoreError, StoreQueries,
+    StoreWarning, Subscriber, UploadKind,
 };
 
 /// Stands for a store from the start on. Until it is there, calls wait for it for some seconds, and
@@ -200,6 +201,17 @@ impl EventLog for StoreHandle {
 
     async fn pending(&self, subscriber: Subscriber) -> Result<Vec<PendingDevice>, StoreError> {
         self.store().await?.pending(subscriber).await
+    }
+}
+
+#[async_trait]
+impl StoreQueries for StoreHandle {
+    async fn devices(&self, query: &DeviceQuery) -> Result<DevicePage, StoreError> {
+        self.store().await?.devices(query).await
+    }
+
+    async fn events(&self, query: &EventQuery) -> Result<EventPage, StoreError> {
+        self.store().await?.events(query).await
     }
 }
 

@@ -19,7 +19,6 @@ mod error;
 mod event;
 mod event_log;
 mod file_identity;
-mod follow;
 mod handle;
 mod id;
 mod json;
@@ -29,6 +28,7 @@ mod lenient;
 mod mode;
 mod notes;
 mod owner_lock;
+mod query;
 mod quota;
 mod record;
 mod redact;
@@ -57,11 +57,14 @@ pub use event_log::{
     AppendedDevices, BatchLimit, Cursor, EventBatch, EventKind, EventLog, LoggedEvent,
     PendingDevice, Subscriber,
 };
-pub use follow::{EventFilter, FollowItem};
 pub use handle::StoreHandle;
 pub use id::{DeviceId, UnknownDeviceId};
 pub use keep_days::{KeepDays, KeepDaysError};
 pub use lease::Lease;
+pub use query::{
+    DeviceEvent, DevicePage, DevicePageToken, DeviceQuery, EventFilter, EventOrder, EventPage,
+    EventPageToken, EventQuery, InvalidPageToken, InvalidSerialPrefix, PageLimit, SerialPrefix,
+};
 pub use record::{Alert, AuditBatch};
 pub use redact::redact;
 pub use schedule::{CallInHours, CallInWindow, CallTime, WindowError, parse_time_zone};
@@ -70,7 +73,9 @@ pub use sql::{
     BackupError, DatabaseUrl, DatabaseUrlError, EventFollower, PostgresUrl, QuarantinedBody,
     SqlOptions, SqlStore, StoreReader,
 };
-pub use store::{AppendOutcome, Call, DeviceStore, Health, Store, StoreWarning, UploadKind};
+pub use store::{
+    AppendOutcome, Call, DeviceStore, Health, Store, StoreQueries, StoreWarning, UploadKind,
+};
 pub use stored_event::StoredEvent;
 pub use strays::strays;
 pub use undelivered::{Undelivered, UndeliveredEvent};

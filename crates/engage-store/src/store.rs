@@ -9,7 +9,8 @@ use serde::Serialize;
 
 use crate::{
     Alert, AuditBatch, CallInWindow, ConfigUpload, Database, DbVersion, DeviceId,
-    DeviceObservation, EventLog, StoreError, answer,
+    DeviceObservation, DevicePage, DeviceQuery, EventLog, EventPage, EventQuery, StoreError,
+    answer,
 };
 
 /// Where the call-in is recorded.
@@ -84,10 +85,20 @@ pub trait DeviceStore: Send + Sync {
     }
 }
 
-/// A store with its log of events: what the daemon holds.
-pub trait Store: DeviceStore + EventLog {}
+/// What a store has recorded, page by page.
+#[async_trait]
+pub trait StoreQueries: Send + Sync {
+    /// The devices that a query asks for.
+    async fn devices(&self, query: &DeviceQuery) -> Result<DevicePage, StoreError>;
 
-impl<S: DeviceStore + EventLog> Store for S {}
+    /// The events that a query asks for.
+    async fn events(&self, query: &EventQuery) -> Result<EventPage, StoreError>;
+}
+
+/// A store with its log of events: what the daemon holds.
+pub trait Store: DeviceStore + EventLog + StoreQueries {}
+
+impl<S: DeviceStore + EventLog + StoreQueries> Store for S {}
 
 /// One call of a device.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -1,6 +1,7 @@
 //! `engage-host devices audits`: what happened at the doors.
 
 use std::io::{self, BufWriter, StdoutLock, Write};
+use std::num::NonZeroU64;
 use std::thread;
 use std::time::Duration;
 
@@ -14,17 +15,18 @@ use super::since::Since;
 use super::store_args::{OpenedStore, StoreArgs};
 use super::table::{moment, or_dash};
 use engage_store::{
-    DeviceId, EventFilter, EventFollower, EventKind, FollowItem, StoredEvent, redact,
+    DeviceEvent, DeviceId, EventFilter, EventFollower, EventKind, EventOrder, EventQuery,
+    PageLimit, StoreReader, StoredEvent, redact,
 };
 use engage_wire::escape_json_for_terminal;
 
 /// Print the audits that devices delivered, or their alerts.
 ///
-/// By device, and for each in the order in which they arrived. Times are UTC, except for the
-/// lock's own clock.
+/// By device, and for each in the order in which they arrived; with `--limit` the newest first.
+/// Times are UTC, except for the lock's own clock.
 #[derive(Args, Debug)]
 #[command(
-    after_help = "Examples:\n  engage-host devices audits 0123456789ABCDEF --since 7d\n  engage-host devices audits --since 2026-11-01 --csv > november.csv\n  engage-host devices audits --alerts --since 0s --follow --json"
+    after_help = "Examples:\n  engage-host devices audits 0123456789ABCDEF --since 7d\n  engage-host devices audits --since 2026-11-01 --until 2026-12-01 --csv > november.csv\n  engage-host devices audits 0123456789ABCDEF --limit 20\n  engage-host devices audits --alerts --since 0s --follow --json"
 )]
 pub(super) struct Audits {
     /// Only this device: serial number in hexadecimal, any case, or IP address
@@ -35,6 +37,12 @@ pub(super) struct Audits {
     /// Only what arrived since: `24h`, `7d`, or a date or time (UTC)
     #[arg(long, value_name = "TIME|DURATION")]
     since: Option<Since>,
+    /// Only what arrived before
+    #[arg(long, value_name = "TIME|DURATION", conflicts_with = "follow")]
+    until: Option<Since>,
+    /// Only so many, the newest first; of all devices together
+    #[arg(long, value_name = "N", conflicts_with = "follow")]
+    limit: Option<NonZeroU64>,
     /// Then go on with new ones until interrupted; looks once a second
     #[arg(long)]
     follow: bool,
@@ -68,17 +76,25 @@ impl Audits {
         } else {
             (EventKind::Audits, "audits")
         };
-        let since = self.since.map(|since| since.before(Timestamp::now()));
-        let mut events = reader.follow(EventFilter {
+        let now = Timestamp::now();
+        let [since, until] = [self.since, self.until].map(|it| it.map(|it| it.before(now)));
+        let filter = EventFilter {
             device: self.device,
-            kind,
+            kind: Some(kind),
             since,
-        });
-        let mut printer = Printer::new(self.form, self.follow);
-        printer.print_all(&mut events)?;
+            until,
+        };
+        let mut printer = Printer::new(self.form);
+        match self.limit {
+            None => printer.print_all(&mut reader.follow(filter), self.follow)?,
+            Some(limit) => printer.print_newest(&reader, filter, limit)?,
+        }
         if printer.events == 0 {
-            let since = since.map_or_else(String::new, |since| format!(" since {}", moment(since)));
-            eprint_note("note", format!("no {what}{since} in `{place}`"));
+            let limit = |word, at: Option<_>| {
+                at.map_or_else(String::new, |at| format!(" {word} {}", moment(at)))
+            };
+            let (since, until) = (limit("since", since), limit("until", until));
+            eprint_note("note", format!("no {what}{since}{until} in `{place}`"));
         }
         Ok(())
     }
@@ -87,7 +103,6 @@ impl Audits {
 /// Prints events as they come; keeps none.
 struct Printer {
     out: Output,
-    follow: bool,
     events: u64,
 }
 
@@ -99,7 +114,7 @@ enum Output {
 }
 
 impl Printer {
-    fn new(form: Form, follow: bool) -> Self {
+    fn new(form: Form) -> Self {
         let stdout = io::stdout().lock();
         Self {
             out: match form {
@@ -107,17 +122,16 @@ impl Printer {
                 Form { csv: true, .. } => Output::Csv(Box::new(CsvPrinter::new(stdout))),
                 Form { .. } => Output::Text(BufWriter::new(stdout)),
             },
-            follow,
             events: 0,
         }
     }
 
     /// Comes back when all is printed, or, following, when it fails or its reader has gone away.
-    fn print_all(&mut self, events: &mut EventFollower<'_>) -> Result<(), Failure> {
+    fn print_all(&mut self, events: &mut EventFollower<'_>, follow: bool) -> Result<(), Failure> {
         let mut unwritten = self.out.print_heading().err();
         loop {
-            let read = events.read(&mut |found| {
-                self.print(&found).map_err(|error| {
+            let read = events.read(&mut |event| {
+                self.print(event).map_err(|error| {
                     let kind = error.kind();
                     unwritten = Some(error);
                     kind.into()
@@ -127,7 +141,7 @@ impl Printer {
                 return written(Err(error));
             }
             read.map_err(DevicesError::from)?;
-            if !self.follow {
+            if !follow {
                 return Ok(());
             }
             unwritten = None;
@@ -135,21 +149,41 @@ impl Printer {
         }
     }
 
-    fn print(&mut self, found: &FollowItem<'_>) -> io::Result<()> {
-        match found {
-            FollowItem::Broken { place } => {
-                eprint_note("warning", format!("{place} is not an event; passed over"));
-            }
-            FollowItem::Event {
-                device,
-                event,
-                text,
-            } => {
-                self.events += 1;
-                return self.out.print(*device, event, text);
+    fn print_newest(
+        &mut self,
+        reader: &StoreReader,
+        filter: EventFilter,
+        limit: NonZeroU64,
+    ) -> Result<(), Failure> {
+        let mut left = limit.get();
+        let mut query = EventQuery {
+            filter,
+            order: EventOrder::NewestFirst,
+            ..EventQuery::default()
+        };
+        let mut printed = self.out.print_heading();
+        while printed.is_ok() && left > 0 {
+            query.limit = PageLimit::clamped(left);
+            let page = reader.events(&query).map_err(DevicesError::from)?;
+            left -= page.events.len() as u64;
+            printed = page.events.iter().try_for_each(|event| self.print(event));
+            query.after = page.next;
+            if query.after.is_none() {
+                break;
             }
         }
-        Ok(())
+        written(printed.and_then(|()| self.out.flush()))
+    }
+
+    fn print(&mut self, event: &DeviceEvent) -> io::Result<()> {
+        let DeviceEvent { device, seq, text } = event;
+        let Ok(stored) = event.parse() else {
+            let text = format!("event {seq} of device {device} is not an event; passed over");
+            eprint_note("warning", text);
+            return Ok(());
+        };
+        self.events += 1;
+        self.out.print(*device, &stored, text)
     }
 }
 

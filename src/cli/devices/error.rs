@@ -51,14 +51,6 @@ pub(super) enum DevicesError {
         help("the daemon writes it anew at the device's next call")
     )]
     Record { device: DeviceId, source: io::Error },
-    #[error("records of {devices} device{} could not be read, and are missing above", if *devices == 1 { "" } else { "s" })]
-    #[diagnostic(
-        code("incomplete"),
-        help(
-            "the warnings before it name the files and the reasons; mend these, and run this again"
-        )
-    )]
-    Incomplete { devices: usize },
     /// `fs_err` has named the path.
     #[error(transparent)]
     #[diagnostic(code("unusable-file"), help("{}", read_hint(source)))]

@@ -1,64 +1,158 @@
 //! `engage-host devices`: a line for each device.
 
-use std::process::ExitCode;
+use std::io::{self, BufWriter, StdoutLock, Write};
+use std::num::NonZeroU64;
 
 use clap::Args;
 use jiff::Timestamp;
 
-use super::super::output::{Failure, eprint_note, print, print_json};
+use super::super::output::{Failure, eprint_note, written};
 use super::error::DevicesError;
+use super::since::Since;
 use super::store_args::{OpenedStore, StoreArgs};
-use super::table::{moment, or_dash, table};
-use engage_store::{DeviceRecord, Timestamped, strays};
-use engage_wire::diagnostic::causes;
+use super::table::{Columns, moment, or_dash};
+use engage_store::{DeviceQuery, DeviceRecord, PageLimit, SerialPrefix, Timestamped, strays};
+use engage_wire::escape_json_for_terminal;
+use engage_wire::pki::Fingerprint;
 
 #[derive(Args, Debug)]
 pub(super) struct List {
     #[command(flatten)]
     store: StoreArgs,
-    /// Print the devices' `device.json` as one JSON array instead of a table
+    #[command(flatten)]
+    conditions: Conditions,
+    /// At most so many; all of them otherwise
+    #[arg(long, value_name = "N")]
+    limit: Option<NonZeroU64>,
+    /// Print one JSON array instead of a table
     #[arg(long)]
     pub(super) json: bool,
 }
 
+/// What devices are to meet, all of it.
+#[derive(Args, Debug)]
+struct Conditions {
+    /// Only devices whose serial number begins so: hexadecimal digits, any case
+    #[arg(long, value_name = "PREFIX")]
+    serial: Option<SerialPrefix>,
+    /// Only devices of this site
+    #[arg(long, value_name = "NAME")]
+    site: Option<String>,
+    /// Only devices of this model, spelled as in the table
+    #[arg(long, value_name = "MODEL")]
+    model: Option<String>,
+    /// Only devices that fetched this certificate last: its SHA-256 fingerprint
+    #[arg(long, value_name = "FINGERPRINT")]
+    certificate: Option<Fingerprint>,
+    /// Only devices that called since: `24h`, `7d`, or a date or time (UTC)
+    #[arg(long, value_name = "TIME|DURATION")]
+    seen_since: Option<Since>,
+    /// Only devices that have not called since
+    #[arg(long, value_name = "TIME|DURATION")]
+    not_seen_since: Option<Since>,
+}
+
 impl List {
-    /// Fails where a device's record is missing, but prints the others.
-    pub(super) fn run(self) -> Result<ExitCode, Failure> {
+    pub(super) fn run(self) -> Result<(), Failure> {
         let OpenedStore {
             reader,
             place,
             directory,
         } = self.store.open()?;
-        let devices = reader.devices().map_err(DevicesError::from)?;
-        if devices.is_empty() {
-            let text = format!("no device has called yet: `{place}` holds no device");
-            eprint_note("note", text);
-        }
         for stray in strays(&directory).map_err(DevicesError::from)? {
             eprint_note("warning", stray);
         }
-        let mut records = Vec::with_capacity(devices.len());
-        let mut exit_code = ExitCode::SUCCESS;
-        for device in devices {
-            match reader.record(device) {
-                Ok(Some(record)) => records.push(record),
-                Ok(None) => {
-                    eprint_note("note", format!("device {device} has no `device.json` yet"));
-                }
-                Err(error) => {
-                    exit_code = ExitCode::FAILURE;
-                    let causes = causes(&error);
-                    let text = format!("`device.json` of device {device} cannot be read: {causes}");
-                    eprint_note("warning", text);
-                }
+        let mut query = self.conditions.query();
+        let mut left = self.limit.map_or(u64::MAX, NonZeroU64::get);
+        let mut printer = Printer::new(self.json);
+        loop {
+            query.limit = PageLimit::clamped(left);
+            let page = reader.devices(&query).map_err(DevicesError::from)?;
+            left -= page.devices.len() as u64;
+            if let Err(error) = printer.print(&page.devices) {
+                return written(Err(error));
+            }
+            query.after = page.next;
+            if query.after.is_none() || left == 0 {
+                break;
             }
         }
-        if self.json {
-            print_json(&records)?;
-        } else if !records.is_empty() {
-            print(in_table(&records))?;
+        if printer.columns.is_none() {
+            let any = reader.devices(&DeviceQuery::default());
+            let text = if any.map_err(DevicesError::from)?.devices.is_empty() {
+                format!("no device has called yet: `{place}` holds no device")
+            } else {
+                format!("no device in `{place}` meets these conditions")
+            };
+            eprint_note("note", text);
         }
-        Ok(exit_code)
+        written(printer.finish())
+    }
+}
+
+impl Conditions {
+    fn query(self) -> DeviceQuery {
+        let now = Timestamp::now();
+        let moment = |since: Option<Since>| since.map(|since| since.before(now));
+        DeviceQuery {
+            serial: self.serial,
+            site: self.site,
+            model: self.model,
+            certificate: self.certificate,
+            seen_since: moment(self.seen_since),
+            not_seen_since: moment(self.not_seen_since),
+            ..DeviceQuery::default()
+        }
+    }
+}
+
+/// Prints page after page: there may be 100,000 devices.
+struct Printer {
+    out: BufWriter<StdoutLock<'static>>,
+    json: bool,
+    /// As the first page needs them; unknown before the first device.
+    columns: Option<Columns<8>>,
+}
+
+impl Printer {
+    fn new(json: bool) -> Self {
+        Self {
+            out: BufWriter::new(io::stdout().lock()),
+            json,
+            columns: None,
+        }
+    }
+
+    fn print(&mut self, records: &[DeviceRecord]) -> io::Result<()> {
+        let rows: Vec<_> = records.iter().map(row).collect();
+        for (record, row) in records.iter().zip(&rows) {
+            let is_first = self.columns.is_none();
+            let columns = self
+                .columns
+                .get_or_insert_with(|| Columns::of(HEADINGS, &rows));
+            if self.json {
+                let json = serde_json::to_string_pretty(record)?;
+                let json = escape_json_for_terminal(&json).replace('\n', "\n  ");
+                let before = if is_first { "[" } else { "," };
+                write!(self.out, "{before}\n  {json}")?;
+            } else {
+                if is_first {
+                    let headings = HEADINGS.map(str::to_owned);
+                    writeln!(self.out, "{}", columns.line(&headings))?;
+                }
+                writeln!(self.out, "{}", columns.line(row))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> io::Result<()> {
+        match (self.json, self.columns) {
+            (true, None) => writeln!(self.out, "[]")?,
+            (true, Some(_)) => writeln!(self.out, "\n]")?,
+            (false, _) => {}
+        }
+        self.out.flush()
     }
 }
 
@@ -69,21 +163,6 @@ pub(super) fn last_call_in(record: &DeviceRecord) -> Option<Timestamp> {
         .into_iter()
         .flatten()
         .max()
-}
-
-fn in_table(records: &[DeviceRecord]) -> String {
-    let headings = [
-        "DEVICE",
-        "SITE",
-        "MODEL",
-        "FIRMWARE",
-        "LAST CALL-IN",
-        "NEXT",
-        "CERTIFICATE FETCHED",
-        "BATTERY",
-    ];
-    let rows: Vec<_> = records.iter().map(row).collect();
-    table(headings, &rows)
 }
 
 fn row(record: &DeviceRecord) -> [String; 8] {
@@ -100,3 +179,14 @@ fn row(record: &DeviceRecord) -> [String; 8] {
         or_dash(record.battery.as_deref()),
     ]
 }
+
+const HEADINGS: [&str; 8] = [
+    "DEVICE",
+    "SITE",
+    "MODEL",
+    "FIRMWARE",
+    "LAST CALL-IN",
+    "NEXT",
+    "CERTIFICATE FETCHED",
+    "BATTERY",
+];

@@ -30,7 +30,7 @@ use super::output::Failure;
 #[derive(Args, Debug)]
 #[command(
     args_conflicts_with_subcommands = true,
-    after_help = "Examples:\n  engage-host devices\n  engage-host devices --json --config /etc/engage-host/config.toml\n  engage-host devices show 0123456789ABCDEF\n  engage-host devices audits --since 24h --follow"
+    after_help = "Examples:\n  engage-host devices\n  engage-host devices --site hall --not-seen-since 2d\n  engage-host devices --json --config /etc/engage-host/config.toml\n  engage-host devices show 0123456789ABCDEF\n  engage-host devices audits --since 24h --follow"
 )]
 pub(super) struct Devices {
     #[command(flatten)]
@@ -65,7 +65,7 @@ impl Devices {
 
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
         match self.command {
-            None => return self.list.run(),
+            None => self.list.run(),
             Some(Command::Show(show)) => show.run(),
             Some(Command::Audits(audits)) => audits.run(),
             Some(Command::Undelivered(undelivered)) => undelivered.run(),

@@ -1,6 +1,7 @@
 //! Text in columns, for terminals.
 
 use std::fmt::Write as _;
+use std::iter;
 
 use jiff::{Timestamp, Unit};
 
@@ -8,22 +9,34 @@ use engage_wire::escape_for_terminal;
 
 /// Rows under headings, each column as wide as its widest text.
 pub(super) fn table<const N: usize>(headings: [&str; N], rows: &[[String; N]]) -> String {
-    let widths: [usize; N] = std::array::from_fn(|column| {
-        let cells = rows.iter().map(|row| row[column].chars().count());
-        cells.max().unwrap_or(0).max(headings[column].len())
-    });
+    let columns = Columns::of(headings, rows);
     let headings = headings.map(str::to_owned);
-    let mut text = String::new();
-    for row in std::iter::once(&headings).chain(rows) {
+    let lines = iter::once(&headings).chain(rows);
+    let lines: Vec<_> = lines.map(|row| columns.line(row)).collect();
+    lines.join("\n")
+}
+
+/// How wide each column is, in characters.
+pub(super) struct Columns<const N: usize>([usize; N]);
+
+impl<const N: usize> Columns<N> {
+    /// As wide as the widest text of these rows.
+    pub(super) fn of(headings: [&str; N], rows: &[[String; N]]) -> Self {
+        Self(std::array::from_fn(|column| {
+            let cells = rows.iter().map(|row| row[column].chars().count());
+            cells.max().unwrap_or(0).max(headings[column].len())
+        }))
+    }
+
+    /// Without the end of the line. What is wider than its column moves those behind it.
+    pub(super) fn line(&self, row: &[String; N]) -> String {
         let mut line = String::new();
-        for (cell, width) in row.iter().zip(widths) {
+        for (cell, width) in row.iter().zip(self.0) {
             let _ = write!(line, "{cell:<width$}  ");
         }
-        text.push_str(line.trim_end());
-        text.push('\n');
+        line.truncate(line.trim_end().len());
+        line
     }
-    text.pop();
-    text
 }
 
 /// Text of a device, or what stands for its absence.

@@ -7,10 +7,9 @@ use serde::Serialize;
 
 use super::super::output::{Failure, eprint_note, written};
 use super::error::DevicesError;
-use super::store_args::{OpenedStore, StoreArgs};
+use super::store_args::StoreArgs;
 use super::table::{moment, or_dash, table};
-use engage_store::{DeviceId, Subscriber, UndeliveredEvent, redact};
-use engage_wire::diagnostic::causes;
+use engage_store::{DeviceId, Subscriber, Undelivered, UndeliveredEvent, redact};
 use engage_wire::escape_json_for_terminal;
 
 /// List events that the webhook's receiver refused again and again.
@@ -34,22 +33,16 @@ pub(super) struct UndeliveredArgs {
 
 impl UndeliveredArgs {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let (store, devices) = if let Some(device) = self.device {
-            (self.store.open_with(device)?, vec![device])
-        } else {
-            let store = self.store.open()?;
-            let devices = store.reader.devices().map_err(DevicesError::from)?;
-            (store, devices)
+        let store = match self.device {
+            Some(device) => self.store.open_with(device)?,
+            None => self.store.open()?,
         };
-        let (found, unreadable) = find(&store, devices);
-        if found.is_empty() && unreadable == 0 {
+        let found = store.reader.undelivered(Subscriber::Webhook, self.device);
+        let found = listed(found.map_err(DevicesError::from)?);
+        if found.is_empty() {
             eprint_note("note", "no event was set aside");
         }
-        written(print(&found, self.json))?;
-        match unreadable {
-            0 => Ok(()),
-            devices => Err(DevicesError::Incomplete { devices }.into()),
-        }
+        written(print(&found, self.json))
     }
 }
 
@@ -60,33 +53,19 @@ struct Found {
     undelivered: UndeliveredEvent,
 }
 
-/// What was set aside, and the number of devices of which it cannot be read.
-fn find(store: &OpenedStore, devices: Vec<DeviceId>) -> (Vec<Found>, usize) {
-    let (mut found, mut unreadable) = (Vec::new(), 0);
-    for device in devices {
-        match store.reader.undelivered(Subscriber::Webhook, device) {
-            Ok(undelivered) => {
-                if undelivered.dropped > 0 {
-                    let dropped = undelivered.dropped;
-                    let text = format!("{dropped} older events of device {device} are not listed");
-                    eprint_note("note", text);
-                }
-                let events = undelivered.events.into_iter();
-                found.extend(events.map(|undelivered| Found {
-                    device,
-                    undelivered,
-                }));
-            }
-            Err(error) => {
-                unreadable += 1;
-                let causes = causes(&error);
-                let text =
-                    format!("what was set aside of device {device} cannot be read: {causes}");
-                eprint_note("warning", text);
-            }
+fn listed(all: Vec<(DeviceId, Undelivered)>) -> Vec<Found> {
+    let mut found = Vec::new();
+    for (device, Undelivered { events, dropped }) in all {
+        if dropped > 0 {
+            let text = format!("{dropped} older events of device {device} are not listed");
+            eprint_note("note", text);
         }
+        found.extend(events.into_iter().map(|undelivered| Found {
+            device,
+            undelivered,
+        }));
     }
-    (found, unreadable)
+    found
 }
 
 fn print(found: &[Found], json: bool) -> io::Result<()> {

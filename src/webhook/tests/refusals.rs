@@ -106,10 +106,9 @@ async fn an_event_of_which_the_answer_says_nothing_is_set_aside_once_others_are_
 fn undelivered(store: &TestStore) -> Vec<String> {
     let read = || {
         let reader = StoreReader::open(&store.options).unwrap();
-        let devices = reader.devices().unwrap().into_iter();
-        let found =
-            devices.flat_map(|device| reader.undelivered(SUBSCRIBER, device).unwrap().events);
-        found
+        let found = reader.undelivered(SUBSCRIBER, None).unwrap().into_iter();
+        let events = found.flat_map(|(_, undelivered)| undelivered.events);
+        events
             .map(|it| format!("{}: {}", it.event.code.unwrap(), it.reason))
             .collect()
     };

@@ -22,7 +22,7 @@ pub(super) async fn the_first_audits_are_created_and_the_next_ones_are_not(engin
         [codes_of(1, 3), codes_of(2, 1)].concat()
     );
     assert_eq!(store.health(), Health::Writable);
-    let devices = engine.read(|reader| reader.devices().unwrap());
+    let devices = engine.known();
     assert_eq!(devices, [device(1), device(2)]);
 }
 
@@ -285,7 +285,7 @@ pub(super) async fn who_sent_a_body_that_is_refused_is_known(engine: &TestEngine
             .await;
         kept.unwrap();
     }
-    let known = engine.read(|reader| reader.devices().unwrap());
+    let known = engine.known();
     assert_eq!(known, [device(1)]);
 }
 
@@ -343,7 +343,7 @@ pub(super) async fn one_network_brings_a_bounded_number_of_new_devices_and_known
     let refused: Vec<_> = refused.collect();
     assert_eq!(refused.len(), 10);
     assert!(matches!(refused[0], StoreError::TooManyNewDevices { .. }));
-    let known = engine.read(|reader| reader.devices().unwrap())[0];
+    let known = engine.known()[0];
     let known = Call {
         device: known,
         ..call(0, NOVEMBER)

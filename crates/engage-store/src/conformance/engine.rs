@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use super::postgres::{TestDatabase, postgres};
 use crate::{
-    DatabaseUrl, DeviceId, DeviceRecord, EventFilter, EventKind, FollowItem, KeepDays, SqlOptions,
+    DatabaseUrl, DeviceId, DeviceQuery, DeviceRecord, EventFilter, EventKind, KeepDays, SqlOptions,
     SqlStore, Store, StoreReader,
 };
 
@@ -70,6 +70,12 @@ impl TestEngine {
         std::thread::scope(|scope| scope.spawn(|| work(reader())).join().unwrap())
     }
 
+    /// The devices that have records, by name.
+    pub(super) fn known(&self) -> Vec<DeviceId> {
+        let page = self.read(|reader| reader.devices(&DeviceQuery::default()).unwrap());
+        page.devices.iter().map(|record| record.device).collect()
+    }
+
     pub(super) fn record(&self, device: DeviceId) -> Option<DeviceRecord> {
         self.read(|reader| reader.record(device).unwrap())
     }
@@ -89,17 +95,15 @@ impl TestEngine {
     pub(super) fn events(&self, kind: EventKind, device: DeviceId) -> Vec<String> {
         let filter = EventFilter {
             device: Some(device),
-            kind,
-            since: None,
+            kind: Some(kind),
+            ..EventFilter::default()
         };
         let mut events = Vec::new();
         self.read(|reader| {
             reader
                 .follow(filter)
-                .read(&mut |item| {
-                    if let FollowItem::Event { text, .. } = item {
-                        events.push(text.to_owned());
-                    }
+                .read(&mut |event| {
+                    events.push(event.text.clone());
                     Ok(())
                 })
                 .unwrap();

@@ -3,8 +3,8 @@
 use super::engine::TestEngine;
 use super::*;
 use crate::{
-    Alert, AppendedDevices, BatchLimit, Cursor, EventFilter, EventKind, FollowItem, Lease, Store,
-    StoreError, Subscriber,
+    Alert, AppendedDevices, BatchLimit, Cursor, EventFilter, EventKind, Lease, Store, StoreError,
+    Subscriber,
 };
 
 const ALL: BatchLimit = BatchLimit {
@@ -145,14 +145,17 @@ pub(super) async fn what_is_set_aside_can_be_read_and_is_not_delivered_again(eng
     drop(store);
     let store = engine.open();
     assert_eq!(rest(&*store, 1).await, codes_of(1, 3)[1..]);
-    let undelivered = engine.read(|reader| reader.undelivered(webhook, device(1)).unwrap());
-    let [event] = &undelivered.events[..] else {
-        panic!("{undelivered:?}");
+    let undelivered =
+        |number| engine.read(|reader| reader.undelivered(webhook, Some(device(number))).unwrap());
+    let all = engine.read(|reader| reader.undelivered(webhook, None).unwrap());
+    assert_eq!(all.len(), 1);
+    let (_, undelivered_of_first) = undelivered(1).remove(0);
+    let [event] = &undelivered_of_first.events[..] else {
+        panic!("{undelivered_of_first:?}");
     };
     assert_eq!(event.event.code.as_deref(), Some("00010000"));
     assert_eq!(event.reason, "answered 400");
-    let none = engine.read(|reader| reader.undelivered(webhook, device(2)).unwrap());
-    assert!(none.events.is_empty());
+    assert!(undelivered(2).is_empty());
 }
 
 pub(super) async fn who_waits_is_told_and_who_has_all_is_not_pending(engine: &TestEngine) {
@@ -209,8 +212,8 @@ pub(super) async fn a_device_is_leased_to_one_host_at_a_time(engine: &TestEngine
     }
     // Who ends properly leaves nothing that others would have to wait for.
     drop(second);
-    let told = engine.read(|reader| reader.undelivered(webhook, device).unwrap());
-    assert!(told.events.is_empty());
+    let told = engine.read(|reader| reader.undelivered(webhook, Some(device)).unwrap());
+    assert!(told.is_empty());
     lease(&*first, 1).await;
 }
 
@@ -228,8 +231,9 @@ pub(super) async fn a_follower_reads_each_event_once_and_only_what_it_asked_for(
         .unwrap();
     let filter = EventFilter {
         device: None,
-        kind: EventKind::Audits,
+        kind: Some(EventKind::Audits),
         since: Some(at(DECEMBER)),
+        until: None,
     };
     let (more, added) = std::sync::mpsc::channel();
     let (told, heard) = std::sync::mpsc::channel();
@@ -249,10 +253,8 @@ pub(super) async fn a_follower_reads_each_event_once_and_only_what_it_asked_for(
         let mut found = Vec::new();
         let mut read = || {
             follower
-                .read(&mut |item| {
-                    if let FollowItem::Event { device, event, .. } = item {
-                        found.push((device, event.code.clone().unwrap()));
-                    }
+                .read(&mut |event| {
+                    found.push((event.device, event.parse()?.code.unwrap()));
                     Ok(())
                 })
                 .unwrap();

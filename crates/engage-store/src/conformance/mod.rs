@@ -3,6 +3,7 @@
 mod call_in;
 mod engine;
 mod event_log;
+mod pages;
 pub(crate) mod postgres;
 mod properties;
 
@@ -57,6 +58,10 @@ rules! {
     event_log::who_waits_is_told_and_who_has_all_is_not_pending,
     event_log::a_device_is_leased_to_one_host_at_a_time,
     event_log::a_follower_reads_each_event_once_and_only_what_it_asked_for,
+    pages::devices_are_found_by_each_condition_and_wildcards_are_letters,
+    pages::events_are_found_by_device_kind_and_time_in_both_orders,
+    pages::long_events_make_short_pages,
+    pages::pages_are_the_sorted_set_whatever_is_added_between_them,
     properties::every_acknowledged_event_is_there_exactly_once_and_in_order,
 }
 

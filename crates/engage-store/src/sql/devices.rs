@@ -48,7 +48,7 @@ impl DeviceRow {
         }
     }
 
-    fn read(row: &AnyRow) -> Result<Self, sqlx::Error> {
+    pub(super) fn read(row: &AnyRow) -> Result<Self, sqlx::Error> {
         let text = |name| row.try_get::<Option<String>, _>(name);
         let moment = |name| moment(row, name);
         let dated = |at, value| {
@@ -254,7 +254,7 @@ pub(super) fn moment(row: &AnyRow, name: &str) -> Result<Option<Timestamp>, sqlx
     Ok(micros.and_then(|micros| Timestamp::from_microsecond(micros).ok()))
 }
 
-const COLUMNS: [&str; 25] = [
+pub(super) const COLUMNS: [&str; 25] = [
     "device",
     "revision",
     "last_seq",

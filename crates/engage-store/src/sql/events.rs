@@ -4,7 +4,8 @@ use jiff::Timestamp;
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 
-use super::devices::{device, moment};
+use super::conditions::Conditions;
+use super::devices::{device as device_of, moment};
 use crate::{
     BatchLimit, Cursor, DeviceId, EventBatch, EventKind, LoggedEvent, PendingDevice, Subscriber,
     Undelivered,
@@ -45,30 +46,6 @@ pub(super) async fn next_batch(
         events,
         cursor: Cursor(seq),
     }))
-}
-
-/// Events of one kind after a number, as they are stored: few at a time.
-pub(super) async fn page(
-    connection: &mut AnyConnection,
-    device: DeviceId,
-    kind: EventKind,
-    after: i64,
-    since: i64,
-) -> Result<Vec<(i64, String)>, sqlx::Error> {
-    let rows = sqlx::query(
-        "SELECT seq, body FROM events WHERE device = $1 AND seq > $2 AND kind = $3 \
-         AND received_at >= $4 ORDER BY seq LIMIT $5",
-    )
-    .bind(device.to_string())
-    .bind(after)
-    .bind(kind.as_str())
-    .bind(since)
-    .bind(i64::try_from(PAGE).unwrap_or(1))
-    .fetch_all(connection)
-    .await?;
-    rows.iter()
-        .map(|row| Ok((row.try_get("seq")?, row.try_get("body")?)))
-        .collect()
 }
 
 /// Few at a time: an event may be a mebibyte long.
@@ -146,7 +123,7 @@ pub(super) async fn pending(
     .await?;
     let pending = |row: &AnyRow| {
         Ok(PendingDevice {
-            device: device(row, "device")?,
+            device: device_of(row, "device")?,
             oldest: moment(row, "received_at")?.unwrap_or_default(),
         })
     };
@@ -161,7 +138,12 @@ pub(super) async fn set_aside(
     batch: &EventBatch,
     reason: &str,
 ) -> Result<(), sqlx::Error> {
-    let mut given_up = undelivered(connection, subscriber, device).await?;
+    let given_up = undelivered(connection, subscriber, Some(device)).await?;
+    let mut given_up = given_up
+        .into_iter()
+        .next()
+        .map(|it| it.1)
+        .unwrap_or_default();
     given_up.add(batch, reason, Timestamp::now());
     let body =
         serde_json::to_string(&given_up).map_err(|error| sqlx::Error::Encode(error.into()))?;
@@ -177,22 +159,26 @@ pub(super) async fn set_aside(
     commit_cursor(connection, subscriber, device, batch.cursor).await
 }
 
-/// What a subscriber gave up of a device.
+/// What a subscriber gave up of a device, or of each of which it did.
 pub(super) async fn undelivered(
     connection: &mut AnyConnection,
     subscriber: Subscriber,
-    device: DeviceId,
-) -> Result<Undelivered, sqlx::Error> {
-    let row = sqlx::query("SELECT body FROM undelivered WHERE subscriber = $1 AND device = $2")
-        .bind(subscriber.as_str())
-        .bind(device.to_string())
-        .fetch_optional(connection)
-        .await?;
-    let Some(row) = row else {
-        return Ok(Undelivered::default());
+    device: Option<DeviceId>,
+) -> Result<Vec<(DeviceId, Undelivered)>, sqlx::Error> {
+    let mut conditions = Conditions::default();
+    conditions.add("subscriber = $", [(&subscriber.as_str()).into()]);
+    if let Some(device) = device {
+        conditions.add("device = $", [(&device).into()]);
+    }
+    let columns = format_args!("device, body FROM undelivered");
+    let select = conditions.select(columns, "device", usize::MAX);
+    let read = |row: &AnyRow| {
+        let undelivered = serde_json::from_str(row.try_get("body")?);
+        let undelivered = undelivered.map_err(|error| sqlx::Error::Decode(error.into()))?;
+        Ok((device_of(row, "device")?, undelivered))
     };
-    let body: String = row.try_get(0)?;
-    serde_json::from_str(&body).map_err(|error| sqlx::Error::Decode(error.into()))
+    let rows = select.fetch_all(connection).await?;
+    rows.iter().map(read).collect()
 }
 
 const PAGE: usize = 32;

@@ -30,9 +30,9 @@ pub struct QuarantinedBody {
 impl StoreReader {
     /// All bodies in quarantine, of all devices, oldest first.
     pub fn quarantined_bodies(&self) -> io::Result<Vec<QuarantinedBody>> {
-        self.wait(async {
+        self.read(async |connection| {
             let list = "SELECT device, received_at, kind, size FROM quarantine ORDER BY received_at, device, kind";
-            let rows = sqlx::query(list).fetch_all(&self.pool).await?;
+            let rows = sqlx::query(list).fetch_all(connection).await?;
             rows.iter().map(read).collect()
         })
     }
@@ -47,7 +47,7 @@ impl StoreReader {
             Some(at) => (at, at),
             None => (i64::MIN, i64::MAX),
         };
-        self.wait(async {
+        self.read(async |connection| {
             let row = sqlx::query(
                 "SELECT body FROM quarantine WHERE device = $1 AND received_at BETWEEN $2 AND $3 \
                  ORDER BY received_at DESC LIMIT 1",
@@ -55,7 +55,7 @@ impl StoreReader {
             .bind(device.to_string())
             .bind(from)
             .bind(to)
-            .fetch_optional(&self.pool)
+            .fetch_optional(connection)
             .await?;
             row.map(|row| row.try_get("body")).transpose()
         })

@@ -29,12 +29,13 @@ use super::quarantine::LIMITS;
 use super::retention::Retention;
 use super::shared::Shared;
 use super::writer::{Waiting, Writer};
-use super::{events, hosts, quarantine};
+use super::{events, hosts, pages, quarantine};
 use crate::owner_lock::OwnerLock;
 use crate::{
     Alert, AppendOutcome, AppendedDevices, AuditBatch, BatchLimit, Call, ConfigUpload, Cursor,
-    Database, DeviceId, DeviceObservation, DeviceStore, EventBatch, EventKind, EventLog, Health,
-    KeepDays, Lease, OpenError, PendingDevice, StoreError, StoreWarning, Subscriber, UploadKind,
+    Database, DeviceId, DeviceObservation, DevicePage, DeviceQuery, DeviceStore, EventBatch,
+    EventKind, EventLog, EventPage, EventQuery, Health, KeepDays, Lease, OpenError, PendingDevice,
+    StoreError, StoreQueries, StoreWarning, Subscriber, UploadKind,
 };
 
 /// The store over a database.
@@ -475,6 +476,25 @@ fn require(is_held: bool, device: DeviceId) -> Result<(), StoreError> {
     is_held
         .then_some(())
         .ok_or(StoreError::LeaseLost { device })
+}
+
+#[async_trait]
+impl StoreQueries for SqlStore {
+    async fn devices(&self, query: &DeviceQuery) -> Result<DevicePage, StoreError> {
+        let query = query.clone();
+        self.reading(move |connection| {
+            Box::pin(async move { pages::devices(connection, &query).await })
+        })
+        .await
+    }
+
+    async fn events(&self, query: &EventQuery) -> Result<EventPage, StoreError> {
+        let query = query.clone();
+        self.reading(move |connection| {
+            Box::pin(async move { pages::events(connection, &query).await })
+        })
+        .await
+    }
 }
 
 impl Drop for SqlStore {

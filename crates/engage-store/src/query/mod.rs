@@ -1,0 +1,136 @@
+//! What is asked of a store, and the pages that it answers with.
+//!
+//! A page ends with the key of its last row, and the next one begins behind that key: a row that is
+//! added meanwhile moves no other, and none comes twice.
+
+mod page_token;
+mod serial_prefix;
+
+use std::num::NonZeroU16;
+
+use engage_wire::pki::Fingerprint;
+use jiff::Timestamp;
+
+use crate::{DeviceId, DeviceRecord, EventKind, StoredEvent};
+
+pub use page_token::{DevicePageToken, EventPageToken, InvalidPageToken};
+pub use serial_prefix::{InvalidSerialPrefix, SerialPrefix};
+
+/// Which devices are asked for: those that meet all conditions, by name.
+#[derive(Clone, Debug, Default)]
+pub struct DeviceQuery {
+    /// How the serial number begins.
+    pub serial: Option<SerialPrefix>,
+    /// The name of its site, to the letter.
+    pub site: Option<String>,
+    /// Its model, to the letter.
+    pub model: Option<String>,
+    /// The certificate that it fetched last.
+    pub certificate: Option<Fingerprint>,
+    /// It called at this moment or later.
+    pub seen_since: Option<Timestamp>,
+    /// It has not called since.
+    pub not_seen_since: Option<Timestamp>,
+    /// Behind this page; the first one otherwise.
+    pub after: Option<DevicePageToken>,
+    /// How many on one page.
+    pub limit: PageLimit,
+}
+
+/// Some devices, and where the others are.
+#[derive(Clone, Debug)]
+pub struct DevicePage {
+    /// By name, which sorts by its bytes.
+    pub devices: Vec<DeviceRecord>,
+    /// For the next page, if there is more.
+    pub next: Option<DevicePageToken>,
+}
+
+/// Which events are asked for.
+#[derive(Clone, Debug, Default)]
+pub struct EventQuery {
+    /// What they have in common.
+    pub filter: EventFilter,
+    /// Which come first.
+    pub order: EventOrder,
+    /// Behind this page; the first one otherwise.
+    pub after: Option<EventPageToken>,
+    /// How many on one page; long ones are fewer.
+    pub limit: PageLimit,
+}
+
+/// What events have in common.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct EventFilter {
+    /// Of this device only.
+    pub device: Option<DeviceId>,
+    /// Audits or alerts; both otherwise.
+    pub kind: Option<EventKind>,
+    /// Received at this moment or later.
+    pub since: Option<Timestamp>,
+    /// Received before this moment.
+    pub until: Option<Timestamp>,
+}
+
+/// Which events come first.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum EventOrder {
+    /// Device by device; of each in the order in which they were stored.
+    #[default]
+    ByDevice,
+    /// The newest of all devices; of each in the order opposite to that in which they were stored.
+    NewestFirst,
+}
+
+/// Some events, and where the others are.
+#[derive(Clone, Debug)]
+pub struct EventPage {
+    /// In the order that was asked for.
+    pub events: Vec<DeviceEvent>,
+    /// For the next page, if there is more.
+    pub next: Option<EventPageToken>,
+}
+
+/// An event as it is stored, and whose it is.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct DeviceEvent {
+    /// Whose.
+    pub device: DeviceId,
+    /// Its number among the device's events, from 1.
+    pub seq: i64,
+    /// One JSON object.
+    pub text: String,
+}
+
+impl DeviceEvent {
+    /// What it says; fails where somebody has changed it in the database.
+    pub fn parse(&self) -> serde_json::Result<StoredEvent> {
+        serde_json::from_str(&self.text)
+    }
+}
+
+/// Rows of one page: 1 to 1000.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct PageLimit(NonZeroU16);
+
+impl PageLimit {
+    /// The most that there can be.
+    pub const MAX: Self = Self(NonZeroU16::new(1000).expect("1000 is not zero"));
+
+    /// `rows`, or the most there can be; at least one.
+    pub fn clamped(rows: u64) -> Self {
+        let rows = rows.clamp(1, Self::MAX.rows() as u64);
+        let rows = u16::try_from(rows).ok().and_then(NonZeroU16::new);
+        rows.map_or(Self::MAX, Self)
+    }
+
+    pub(crate) const fn rows(self) -> usize {
+        self.0.get() as usize
+    }
+}
+
+impl Default for PageLimit {
+    fn default() -> Self {
+        Self::MAX
+    }
+}

@@ -1,0 +1,213 @@
+//! Pages of devices and of events, by key: the next one begins behind the last row of the one
+//! before.
+
+use jiff::Timestamp;
+use sqlx::any::AnyRow;
+use sqlx::{AnyConnection, Row};
+
+use super::conditions::Conditions;
+use super::devices::{COLUMNS, DeviceRow, device};
+use crate::{
+    DeviceEvent, DeviceId, DevicePage, DevicePageToken, DeviceQuery, EventFilter, EventOrder,
+    EventPage, EventPageToken, EventQuery,
+};
+
+/// The devices that a query asks for.
+pub(super) async fn devices(
+    connection: &mut AnyConnection,
+    query: &DeviceQuery,
+) -> Result<DevicePage, sqlx::Error> {
+    let limit = query.limit.rows();
+    // One more tells whether there is a next page.
+    let select = device_conditions(query).select(
+        format_args!("{} FROM devices", COLUMNS.join(",")),
+        "device",
+        limit + 1,
+    );
+    let rows = select.fetch_all(connection).await?;
+    let devices = rows.iter().take(limit);
+    let devices = devices.map(|row| Ok(DeviceRow::read(row)?.record));
+    let devices = devices.collect::<Result<Vec<_>, sqlx::Error>>()?;
+    let last = devices.last().filter(|_| rows.len() > limit);
+    Ok(DevicePage {
+        next: last.map(|record| DevicePageToken(record.device)),
+        devices,
+    })
+}
+
+fn device_conditions(query: &DeviceQuery) -> Conditions {
+    let DeviceQuery {
+        serial,
+        site,
+        model,
+        certificate,
+        seen_since,
+        not_seen_since,
+        after,
+        limit: _,
+    } = query;
+    let mut conditions = Conditions::default();
+    if let Some(prefix) = serial {
+        // Behind all digits, so that nothing but them is compared: no wildcard there is.
+        let end = format!("{prefix}G");
+        conditions.add("device >= $ AND device < $", [prefix.into(), (&end).into()]);
+    }
+    if let Some(site) = site {
+        conditions.add("site = $", [site.into()]);
+    }
+    if let Some(model) = model {
+        conditions.add("model = $", [model.into()]);
+    }
+    if let Some(certificate) = certificate {
+        conditions.add("certificate = $", [certificate.into()]);
+    }
+    if let Some(since) = seen_since {
+        conditions.add("last_seen >= $", [since.as_microsecond().into()]);
+    }
+    if let Some(since) = not_seen_since {
+        conditions.add("last_seen < $", [since.as_microsecond().into()]);
+    }
+    if let Some(DevicePageToken(device)) = after {
+        conditions.add("device > $", [device.into()]);
+    }
+    conditions
+}
+
+/// The events that a query asks for.
+pub(super) async fn events(
+    connection: &mut AnyConnection,
+    query: &EventQuery,
+) -> Result<EventPage, sqlx::Error> {
+    let limit = query.limit.rows();
+    let mut events: Vec<DeviceEvent> = Vec::new();
+    let (mut bytes, mut after) = (0, query.after.clone());
+    while events.len() < limit && bytes < MAX_PAGE_BYTES {
+        let wanted = MAX_ROWS.min(limit - events.len());
+        let rows = some_events(connection, query, after.as_ref(), wanted).await?;
+        for row in &rows {
+            let event = event(row)?;
+            bytes += event.text.len();
+            after = Some(EventPageToken {
+                filed_at: row.try_get("filed_at")?,
+                device: event.device,
+                seq: event.seq,
+            });
+            events.push(event);
+        }
+        if rows.len() < wanted {
+            return Ok(EventPage { events, next: None });
+        }
+    }
+    let rest = some_events(connection, query, after.as_ref(), 1).await?;
+    let next = after.filter(|_| !rest.is_empty());
+    Ok(EventPage { events, next })
+}
+
+/// Few at a time: an event may be a mebibyte long.
+async fn some_events(
+    connection: &mut AnyConnection,
+    query: &EventQuery,
+    after: Option<&EventPageToken>,
+    rows: usize,
+) -> Result<Vec<AnyRow>, sqlx::Error> {
+    let device = query.filter.device;
+    let mut conditions = event_conditions(&query.filter);
+    if let Some(EventPageToken {
+        filed_at,
+        device: last,
+        seq,
+    }) = after
+    {
+        let (filed_at, last, seq) = ((*filed_at).into(), last.into(), (*seq).into());
+        match (device, query.order) {
+            (Some(_), EventOrder::ByDevice) => conditions.add("seq > $", [seq]),
+            (Some(_), EventOrder::NewestFirst) => conditions.add("seq < $", [seq]),
+            (None, EventOrder::ByDevice) => conditions.add("(device, seq) > ($, $)", [last, seq]),
+            (None, EventOrder::NewestFirst) => {
+                conditions.add("(filed_at, device, seq) < ($, $, $)", [filed_at, last, seq]);
+            }
+        }
+    }
+    let order = match (device, query.order) {
+        (_, EventOrder::ByDevice) => "device, seq",
+        (Some(_), EventOrder::NewestFirst) => "seq DESC",
+        (None, EventOrder::NewestFirst) => "filed_at DESC, device DESC, seq DESC",
+    };
+    let columns = format_args!("device, seq, filed_at, body FROM events");
+    let select = conditions.select(columns, order, rows);
+    select.fetch_all(connection).await
+}
+
+fn event_conditions(filter: &EventFilter) -> Conditions {
+    let EventFilter {
+        device,
+        kind,
+        since,
+        until,
+    } = filter;
+    let mut conditions = Conditions::default();
+    if let Some(device) = device {
+        conditions.add("device = $", [device.into()]);
+    }
+    if let Some(kind) = kind {
+        // Not bound: the index of alerts is found by it.
+        conditions.add(&format!("kind = '{}'", kind.as_str()), []);
+    }
+    if let Some(since) = since {
+        let since = since.as_microsecond();
+        // Nothing is filed before it is received; the second has an index.
+        conditions.add("received_at >= $", [since.into()]);
+        conditions.add("filed_at >= $", [since.into()]);
+    }
+    if let Some(until) = until {
+        conditions.add("received_at < $", [until.as_microsecond().into()]);
+    }
+    conditions
+}
+
+fn event(row: &AnyRow) -> Result<DeviceEvent, sqlx::Error> {
+    Ok(DeviceEvent {
+        device: device(row, "device")?,
+        seq: row.try_get("seq")?,
+        text: row.try_get("body")?,
+    })
+}
+
+/// The sum of all devices' newest numbers: each event adds one, so it tells whether there is a new
+/// one. `None` without devices.
+pub(super) async fn sum_of_newest(
+    connection: &mut AnyConnection,
+) -> Result<Option<i64>, sqlx::Error> {
+    let sum = sqlx::query("SELECT CAST(sum(last_seq) AS BIGINT) FROM devices");
+    sum.fetch_one(connection).await?.try_get(0)
+}
+
+/// The number of each device's newest event, by device.
+pub(super) async fn newest(
+    connection: &mut AnyConnection,
+) -> Result<Vec<(DeviceId, i64)>, sqlx::Error> {
+    let newest = sqlx::query("SELECT device, last_seq FROM devices ORDER BY device");
+    let rows = newest.fetch_all(connection).await?;
+    rows.iter().map(numbered).collect()
+}
+
+/// Of each device that has events since, the number before the first of them.
+pub(super) async fn before_first_since(
+    connection: &mut AnyConnection,
+    since: Timestamp,
+) -> Result<Vec<(DeviceId, i64)>, sqlx::Error> {
+    let first =
+        sqlx::query("SELECT device, min(seq) - 1 FROM events WHERE filed_at >= $1 GROUP BY device");
+    let rows = first.bind(since.as_microsecond()).fetch_all(connection);
+    rows.await?.iter().map(numbered).collect()
+}
+
+fn numbered(row: &AnyRow) -> Result<(DeviceId, i64), sqlx::Error> {
+    Ok((device(row, "device")?, row.try_get(1)?))
+}
+
+/// Of their text, on one page.
+const MAX_PAGE_BYTES: usize = 4 * 1024 * 1024;
+
+/// Of one statement.
+const MAX_ROWS: usize = 64;

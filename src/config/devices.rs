@@ -21,6 +21,9 @@ pub struct DevicesConfig {
     pub database_password_file: Option<PathBuf>,
     /// PEM file with the issuer of the database server's certificate.
     pub database_ca_file: Option<PathBuf>,
+    /// Whether copies are kept in the directory, as files for people to read; `None` is the
+    /// default of the database.
+    json_files: Option<bool>,
     /// Whether it is also answered in clear text. Credentials and audits travel with it.
     pub plain_http: bool,
     /// Serial numbers with their password hashes; `None` answers every device.
@@ -40,6 +43,13 @@ impl DevicesConfig {
     /// When devices are told to call next.
     pub fn call_in_window(&self) -> CallInWindow {
         CallInWindow::new(self.call_in_window, self.time_zone.clone())
+    }
+
+    /// Whether copies are kept in the directory, as files for people to read. Not beside a server,
+    /// unless that is asked for: several hosts may share it.
+    pub fn has_json_files(&self) -> bool {
+        let is_server = matches!(self.database_url, Some(DatabaseUrl::Postgres(_)));
+        self.json_files.unwrap_or(!is_server)
     }
 
     /// Every path that the section names.
@@ -66,6 +76,7 @@ impl Default for DevicesConfig {
             database_url: None,
             database_password_file: None,
             database_ca_file: None,
+            json_files: None,
             plain_http: false,
             credentials_file: None,
             keep_audits: KeepDays::default(),

@@ -253,6 +253,7 @@ pub(crate) fn database(devices: &DevicesConfig, directory: &Path) -> Result<SqlO
         password: password.map(read_password).transpose()?,
         ca_file: devices.database_ca_file.clone(),
         directory: Some(directory.to_owned()),
+        json_files: devices.has_json_files(),
     })
 }
 

@@ -9,7 +9,7 @@ pub(crate) mod postgres;
 
 use postgres::{PostgresServer, postgres};
 
-const SQLITE: &str = "database_url = \"sqlite:Engage_Data/engage-host.db\"\n";
+const SQLITE: &str = "database_url = \"sqlite:Engage_Data/engage-host.db\"\njson_files = false\n";
 
 const AUDIT: &str = "/swordfish/lock/audit?sn=0123456789ABCDEF";
 

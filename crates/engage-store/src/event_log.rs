@@ -169,10 +169,15 @@ impl AppendedDevices {
         self.0.notify.notify_one();
     }
 
+    /// Those that there are now.
+    pub(crate) fn take(&self) -> HashSet<DeviceId> {
+        std::mem::take(&mut *self.0.devices.lock())
+    }
+
     /// Waits until there is at least one. For one caller at a time.
     pub async fn next(&self) -> HashSet<DeviceId> {
         loop {
-            let devices = std::mem::take(&mut *self.0.devices.lock());
+            let devices = self.take();
             if !devices.is_empty() {
                 return devices;
             }

@@ -22,6 +22,7 @@ mod file_identity;
 mod handle;
 mod id;
 mod json;
+mod json_files;
 mod keep_days;
 mod lease;
 mod lenient;

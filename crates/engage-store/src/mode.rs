@@ -16,8 +16,17 @@ pub(crate) fn of_file(options: &mut fs_err::OpenOptions) {
 
 /// With its parents.
 pub(crate) fn create_dir(path: &Path) -> io::Result<()> {
+    create(path, true)
+}
+
+/// In a directory that is there.
+pub(crate) fn create_one_dir(path: &Path) -> io::Result<()> {
+    create(path, false)
+}
+
+fn create(path: &Path, with_parents: bool) -> io::Result<()> {
     let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
+    builder.recursive(with_parents);
     #[cfg(unix)]
     {
         use std::os::unix::fs::DirBuilderExt as _;

@@ -61,6 +61,7 @@ impl TestEngine {
             password: None,
             ca_file: None,
             directory: Some(self.folder.path().to_owned()),
+            json_files: false,
         }
     }
 

@@ -30,6 +30,7 @@ mod events;
 mod follower;
 mod health;
 mod hosts;
+mod json_files;
 mod observations;
 mod options;
 mod pages;

@@ -23,6 +23,8 @@ pub struct SqlOptions {
     pub ca_file: Option<PathBuf>,
     /// Where `db.json` files are dropped: `DIRECTORY/SERIAL/db.json`.
     pub directory: Option<PathBuf>,
+    /// Whether copies are kept there as files for people to read.
+    pub json_files: bool,
 }
 
 impl SqlOptions {
@@ -34,6 +36,7 @@ impl SqlOptions {
             password: None,
             ca_file: None,
             directory: None,
+            json_files: false,
         }
     }
 
@@ -112,6 +115,7 @@ impl fmt::Debug for SqlOptions {
             .field("url", &self.url)
             .field("ca_file", &self.ca_file)
             .field("directory", &self.directory)
+            .field("json_files", &self.json_files)
             .finish_non_exhaustive()
     }
 }

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use super::error::unavailable;
 use super::events;
 use super::health::HealthMonitor;
 use super::hosts::{self, Hosts};
+use super::json_files::Copies;
 use super::options::SqlOptions;
 use super::retention::Retention;
 use super::schema::migrate;
@@ -26,7 +28,7 @@ use crate::lease::Term;
 use crate::owner_lock::OwnerLock;
 use crate::quota::DeviceQuota;
 use crate::subscribers::Subscribers;
-use crate::{OpenError, StoreError, StoreWarning};
+use crate::{DeviceId, OpenError, StoreError, StoreWarning};
 
 pub(super) struct Shared {
     options: SqlOptions,
@@ -40,6 +42,8 @@ pub(super) struct Shared {
     pub(super) health: HealthMonitor,
     pub(super) subscribers: Subscribers,
     pub(super) hosts: Hosts,
+    /// Where files are written for people to read.
+    copies: Option<Arc<Copies>>,
 }
 
 #[derive(Clone)]
@@ -64,9 +68,27 @@ impl Shared {
             health: HealthMonitor::default(),
             subscribers: Subscribers::default(),
             hosts: Hosts::default(),
+            copies: (options.json_files && options.directory.is_some()).then(Arc::default),
             options,
             engine,
         })
+    }
+
+    pub(super) fn copies(&self) -> Option<&Arc<Copies>> {
+        self.copies.as_ref()
+    }
+
+    /// Tells whoever copies a device that its row was written.
+    pub(super) fn note_changed(&self, device: DeviceId) {
+        if let Some(copies) = &self.copies {
+            copies.changed.add(device);
+        }
+    }
+
+    /// Whether this process has the lock of a directory.
+    pub(super) async fn owns(&self, directory: &Path) -> bool {
+        let lock = self.lock.lock().await;
+        lock.as_ref().is_some_and(|lock| lock.is_of(directory))
     }
 
     pub(super) fn pools(&self) -> Pools {

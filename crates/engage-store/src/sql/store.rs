@@ -23,6 +23,7 @@ use super::append::{Upload, UploadBody};
 use super::connect::directory_of;
 use super::database::{self, Dropped};
 use super::hosts::RENEW_INTERVAL;
+use super::json_files::JsonFiles;
 use super::observations::{Observations, Observed};
 use super::options::SqlOptions;
 use super::quarantine::LIMITS;
@@ -175,7 +176,7 @@ impl SqlStore {
 }
 
 /// What a database answers.
-type Reply<'a, T> = Pin<Box<dyn Future<Output = Result<T, sqlx::Error>> + Send + 'a>>;
+pub(super) type Reply<'a, T> = Pin<Box<dyn Future<Output = Result<T, sqlx::Error>> + Send + 'a>>;
 
 /// A SQLite file is owned by one process; a server keeps its hosts apart itself.
 fn claim(url: &DatabaseUrl) -> Result<Option<OwnerLock>, OpenError> {
@@ -210,25 +211,40 @@ async fn run(
         observed,
     }));
     if handed_over {
-        let maintenance = tokio::spawn(maintain(Arc::clone(&shared), Retention::new(keep)));
-        let renewals = tokio::spawn(keep_alive(Arc::clone(&shared)));
-        let writer = Writer {
-            shared: Arc::clone(&shared),
-            observations: Observations::default(),
-        };
-        writer.run(uploaded, observations).await;
-        maintenance.abort();
-        renewals.abort();
-        let _ = renewals.await;
-        if let Err(error) = shared.hosts.leave(&shared.pools().renewals).await {
-            let error = causes(&shared.unavailable(error));
-            warn!(
-                error,
-                "failed to give back what this host delivers; others wait until its leases expire"
-            );
-        }
+        work(&shared, keep, uploaded, observations).await;
     }
     shared.pools().close().await;
+}
+
+async fn work(
+    shared: &Arc<Shared>,
+    keep: KeepDays,
+    uploaded: mpsc::Receiver<Waiting>,
+    observed: mpsc::Receiver<Observed>,
+) {
+    let maintenance = tokio::spawn(maintain(Arc::clone(shared), Retention::new(keep)));
+    let renewals = tokio::spawn(keep_alive(Arc::clone(shared)));
+    let copies = shared.copies().zip(shared.directory());
+    let json_files =
+        copies.map(|(copies, root)| JsonFiles::start(shared, copies, root.to_owned(), keep));
+    let writer = Writer {
+        shared: Arc::clone(shared),
+        observations: Observations::default(),
+    };
+    writer.run(uploaded, observed).await;
+    maintenance.abort();
+    renewals.abort();
+    let _ = renewals.await;
+    if let Err(error) = shared.hosts.leave(&shared.pools().renewals).await {
+        let error = causes(&shared.unavailable(error));
+        warn!(
+            error,
+            "failed to give back what this host delivers; others wait until its leases expire"
+        );
+    }
+    if let Some(json_files) = json_files {
+        json_files.finish().await;
+    }
 }
 
 /// Beside the writer: to remove a year of events takes a while.
@@ -363,7 +379,13 @@ impl DeviceStore for SqlStore {
     }
 
     fn warnings(&self) -> Vec<StoreWarning> {
-        self.shared.quota_warning().into_iter().collect()
+        let copies = self.shared.copies();
+        let copies = copies.map(|copies| copies.problems.warnings());
+        let quota = self.shared.quota_warning();
+        quota
+            .into_iter()
+            .chain(copies.unwrap_or_default())
+            .collect()
     }
 }
 

@@ -132,6 +132,7 @@ impl Writer {
         let devices: BTreeSet<_> = group.iter().map(|it| it.upload.call.device).collect();
         for device in devices {
             self.shared.subscribers.notify(device);
+            self.shared.note_changed(device);
         }
         for (waiting, outcome) in group.into_iter().zip(outcomes) {
             answer(waiting, Ok(outcome));
@@ -163,6 +164,9 @@ impl Writer {
             Ok(Some(written)) => {
                 self.shared.health.recovered();
                 self.observations.settle(&written, Timestamp::now());
+                for device in written {
+                    self.shared.note_changed(device);
+                }
             }
             Ok(None) => self.observations = Observations::default(),
             Err(error) => self.shared.health.failed(&error),

@@ -1,0 +1,286 @@
+//! Writes a device's files from where the last attempt ended.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::path::Path;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use tracing::{info, warn};
+
+use super::folder::{CONFIG_FILE, DEVICE_FILE, Folder, sync_file};
+use super::month::Month;
+use crate::{DeviceId, DeviceRecord, EventKind, StoreError};
+
+/// How far the copies of a device are: kept in the store, and never ahead of the files.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct CopyCursor {
+    /// The newest event that was written; 0 before the first.
+    pub(crate) seq: i64,
+    /// Of the row that `device.json` shows.
+    pub(crate) revision: i64,
+    pub(crate) lengths: Lengths,
+}
+
+/// The files that grow, and what `config.json` shows.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub(crate) struct Lengths {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    alerts: Option<Length>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    audits: Option<Length>,
+    /// When the upload was stored, in microseconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) config_saved_at: Option<i64>,
+}
+
+/// The newest file of a kind.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(crate) struct Length {
+    pub(crate) month: Month,
+    pub(crate) bytes: u64,
+}
+
+impl CopyCursor {
+    /// Of a folder that is to be written from the beginning.
+    pub(crate) fn beginning() -> Self {
+        Self {
+            seq: 0,
+            revision: -1,
+            lengths: Lengths::default(),
+        }
+    }
+}
+
+impl Lengths {
+    pub(crate) fn of(&mut self, kind: EventKind) -> &mut Option<Length> {
+        match kind {
+            EventKind::Alerts => &mut self.alerts,
+            EventKind::Audits => &mut self.audits,
+        }
+    }
+}
+
+/// What is known of a device, and events that follow a cursor.
+pub(crate) struct DevicePage {
+    pub(crate) record: DeviceRecord,
+    pub(crate) revision: i64,
+    pub(crate) events: Vec<FiledEvent>,
+    /// Whether no event follows.
+    pub(crate) is_last: bool,
+}
+
+/// An event, and the month that it belongs to.
+pub(crate) struct FiledEvent {
+    pub(crate) seq: i64,
+    pub(crate) kind: EventKind,
+    pub(crate) month: Month,
+    /// As it is stored.
+    pub(crate) text: String,
+}
+
+/// Where copies come from. Blocks.
+pub(crate) trait Source {
+    /// What follows event `after`; `None` if the device is not known.
+    fn page(&self, device: DeviceId, after: i64) -> Result<Option<DevicePage>, StoreError>;
+
+    /// The last upload.
+    fn config(&self, device: DeviceId) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// The first events behind `range.0` and up to `range.1` of one month; empty at the end.
+    fn month(
+        &self,
+        device: DeviceId,
+        kind: EventKind,
+        month: Month,
+        range: (i64, i64),
+    ) -> Result<Vec<FiledEvent>, StoreError>;
+}
+
+/// Why copies are not up to date.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CopyError {
+    /// Concerns the device only.
+    #[error(transparent)]
+    File(#[from] io::Error),
+    /// Concerns all.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What was copied.
+pub(crate) struct Copied {
+    pub(crate) cursor: CopyCursor,
+    /// The number of lines that were added.
+    pub(crate) events: u64,
+    /// Whether nothing is left.
+    pub(crate) is_whole: bool,
+}
+
+/// Writes what follows `cursor`, at most `max_pages` of events.
+pub(crate) fn copy(
+    root: &Path,
+    source: &impl Source,
+    device: DeviceId,
+    cursor: CopyCursor,
+    max_pages: usize,
+) -> Result<Copied, CopyError> {
+    let (folder, cursor) = match Folder::find(root, device)? {
+        Some(folder) => (folder, cursor),
+        // Somebody removed it.
+        None => (Folder::create(root, device)?, CopyCursor::beginning()),
+    };
+    let mut copy = Copy {
+        folder,
+        source,
+        device,
+        cursor,
+    };
+    for kind in EventKind::ALL {
+        copy.mend(kind)?;
+    }
+    let (mut events, mut is_whole) = (0, false);
+    for _ in 0..max_pages {
+        let page = source.page(device, copy.cursor.seq)?;
+        is_whole = page.as_ref().is_none_or(|page| page.is_last);
+        if let Some(page) = page {
+            copy.append(&page.events)?;
+            events += page.events.len() as u64;
+            if page.is_last {
+                copy.replace(&page)?;
+            }
+        }
+        if is_whole {
+            break;
+        }
+    }
+    Ok(Copied {
+        cursor: copy.cursor,
+        events,
+        is_whole,
+    })
+}
+
+struct Copy<'a, S> {
+    folder: Folder,
+    source: &'a S,
+    device: DeviceId,
+    cursor: CopyCursor,
+}
+
+impl<S: Source> Copy<'_, S> {
+    /// Gives the newest file of a kind the length that the cursor says.
+    fn mend(&mut self, kind: EventKind) -> Result<(), CopyError> {
+        let Some(Length { month, bytes }) = *self.cursor.lengths.of(kind) else {
+            return Ok(());
+        };
+        let name = month.file_name(kind);
+        let path = self.folder.path(&name);
+        match self.folder.len(&name)? {
+            Some(found) if found == bytes => Ok(()),
+            Some(found) if found > bytes => {
+                self.folder.open_at(&name, bytes)?;
+                info!(path = %path.display(), "cut the {} bytes behind byte {bytes} off `{}`: they are not known to be whole, and are written again", found - bytes, path.display());
+                Ok(())
+            }
+            found => {
+                let events = self.rewrite(kind, month)?;
+                if events > 0 {
+                    warn!(path = %path.display(), events, "`{}` had {} bytes of {bytes}: wrote its {events} events anew from the store", path.display(), found.unwrap_or(0));
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Writes a month anew, as far as the cursor; returns the number of its events. A month of
+    /// which nothing is stored any more has no file.
+    fn rewrite(&mut self, kind: EventKind, month: Month) -> Result<usize, CopyError> {
+        let name = month.file_name(kind);
+        let mut file = self.folder.open_at(&name, 0)?;
+        let (mut after, mut count, mut bytes) = (0, 0, 0);
+        loop {
+            let range = (after, self.cursor.seq);
+            let events = self.source.month(self.device, kind, month, range)?;
+            let Some(last) = events.last() else { break };
+            after = last.seq;
+            count += events.len();
+            bytes += write_lines(&mut file, events.iter())?;
+        }
+        sync_file(&file)?;
+        if count == 0 {
+            self.folder.remove(&name)?;
+        }
+        *self.cursor.lengths.of(kind) = (count > 0).then_some(Length { month, bytes });
+        Ok(count)
+    }
+
+    fn append(&mut self, events: &[FiledEvent]) -> Result<(), CopyError> {
+        let mut by_file: BTreeMap<_, Vec<&FiledEvent>> = BTreeMap::new();
+        for event in events {
+            // The months of a kind ascend with its events.
+            let file = (event.month, event.kind.as_str());
+            by_file.entry(file).or_default().push(event);
+        }
+        for ((month, _), events) in by_file {
+            let kind = events[0].kind;
+            let length = self.cursor.lengths.of(kind);
+            let before = length.filter(|it| it.month == month);
+            let before = before.map_or(0, |it| it.bytes);
+            let mut file = self.folder.open_at(&month.file_name(kind), before)?;
+            let bytes = before + write_lines(&mut file, events.into_iter())?;
+            sync_file(&file)?;
+            *length = Some(Length { month, bytes });
+        }
+        self.cursor.seq = events.last().map_or(self.cursor.seq, |last| last.seq);
+        Ok(())
+    }
+
+    fn replace(&mut self, page: &DevicePage) -> Result<(), CopyError> {
+        let saved_at = page.record.config_saved_at.map(Timestamp::as_microsecond);
+        let is_missing = |name| Ok::<_, io::Error>(self.folder.len(name)?.is_none());
+        if saved_at.is_some()
+            && (self.cursor.lengths.config_saved_at != saved_at || is_missing(CONFIG_FILE)?)
+        {
+            if let Some(config) = self.source.config(self.device)? {
+                self.folder.replace(CONFIG_FILE, &config)?;
+            }
+            self.cursor.lengths.config_saved_at = saved_at;
+        }
+        if self.cursor.revision != page.revision || self.folder.len(DEVICE_FILE)?.is_none() {
+            let mut text = serde_json::to_vec_pretty(&page.record).map_err(io::Error::from)?;
+            text.push(b'\n');
+            self.folder.replace(DEVICE_FILE, &text)?;
+            self.cursor.revision = page.revision;
+        }
+        Ok(())
+    }
+}
+
+fn write_lines<'a>(
+    file: &mut impl Write,
+    events: impl Iterator<Item = &'a FiledEvent>,
+) -> io::Result<u64> {
+    let mut lines = Vec::new();
+    for event in events {
+        lines.extend_from_slice(event.text.as_bytes());
+        lines.push(b'\n');
+    }
+    file.write_all(&lines)?;
+    Ok(lines.len() as u64)
+}
+
+/// Whether a device's files are as its cursor says, without reading them.
+pub(crate) fn is_as_noted(root: &Path, device: DeviceId, cursor: &CopyCursor) -> bool {
+    let Ok(Some(folder)) = Folder::find(root, device) else {
+        return false;
+    };
+    let is_there = |name: &str| matches!(folder.len(name), Ok(Some(_)));
+    let mut lengths = cursor.lengths.clone();
+    EventKind::ALL.into_iter().all(|kind| {
+        lengths.of(kind).is_none_or(|Length { month, bytes }| {
+            matches!(folder.len(&month.file_name(kind)), Ok(Some(found)) if found == bytes)
+        })
+    }) && is_there(DEVICE_FILE)
+        && (lengths.config_saved_at.is_none() || is_there(CONFIG_FILE))
+}

@@ -1,0 +1,296 @@
+//! Finds what is not copied yet, and copies it round by round.
+
+use std::collections::{BTreeSet, HashMap};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use engage_wire::diagnostic::{causes, one_line};
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan};
+use tracing::{info, warn};
+
+use super::Copies;
+use super::queries;
+use super::store_thread::StoreThread;
+use crate::json_files::copy::{Copied, CopyCursor, CopyError, copy, is_as_noted};
+use crate::json_files::directory_id::DirectoryId;
+use crate::json_files::folder::{Folder, sync_all};
+use crate::owner_lock::OwnerLock;
+use crate::{DeviceId, EventKind, KeepDays, OpenError, StoreError};
+
+pub(super) struct Writer {
+    store: StoreThread,
+    copies: Arc<Copies>,
+    root: PathBuf,
+    id: DirectoryId,
+    keep: KeepDays,
+    #[expect(dead_code, reason = "dropping it gives the lock back")]
+    lock: Option<OwnerLock>,
+    /// Devices that are to be copied.
+    stale: BTreeSet<DeviceId>,
+    looked_at: Option<Instant>,
+    /// When retention was applied, as far as it was followed here.
+    retained_at: Option<i64>,
+}
+
+impl Writer {
+    /// Tries until the directory can be used; `None` when it is to finish before.
+    pub(super) fn open(
+        store: StoreThread,
+        copies: Arc<Copies>,
+        root: PathBuf,
+        keep: KeepDays,
+    ) -> Option<Self> {
+        let mut logged = String::new();
+        loop {
+            let error = match open_directory(&store, &root) {
+                Ok((lock, id)) => {
+                    return Some(Self {
+                        store,
+                        copies,
+                        root,
+                        id,
+                        keep,
+                        lock,
+                        stale: BTreeSet::new(),
+                        looked_at: None,
+                        retained_at: None,
+                    });
+                }
+                Err(error) => one_line(&error),
+            };
+            if error != logged {
+                warn!("JSON files of devices are not written until this is mended: {error}");
+                logged = error;
+            }
+            if store.pause(RETRY_INTERVAL) {
+                return None;
+            }
+        }
+    }
+
+    /// Works until it is to finish, and then until everything is copied.
+    pub(super) fn run(mut self) {
+        loop {
+            // Before it looks, so that what was stored until then is copied.
+            let is_finishing = self.store.is_finishing();
+            match self.step() {
+                Ok(()) if !self.stale.is_empty() => {}
+                Ok(()) if is_finishing => return,
+                Ok(()) => self.wait(),
+                // The store tells by itself what is wrong with it.
+                Err(_) => {
+                    if self.store.pause(RETRY_INTERVAL) {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    fn step(&mut self) -> Result<(), StoreError> {
+        self.look()?;
+        self.stale.extend(self.copies.changed.take());
+        self.round()
+    }
+
+    fn wait(&mut self) {
+        let since = self.looked_at.map_or(LOOK_INTERVAL, |at| at.elapsed());
+        let longest = LOOK_INTERVAL.saturating_sub(since);
+        let devices = self.store.wait_for_change(&self.copies.changed, longest);
+        self.stale.extend(devices);
+        if !self.stale.is_empty() {
+            // Half a dozen things are seen of a device in a minute, and are one write.
+            self.store.pause(DELAY);
+        }
+    }
+
+    /// Now and then: other processes write into the store too, and people into the files.
+    fn look(&mut self) -> Result<(), StoreError> {
+        if self
+            .looked_at
+            .is_some_and(|at| at.elapsed() < LOOK_INTERVAL)
+        {
+            return Ok(());
+        }
+        let retained_at = self.store.read(|it| Box::pin(queries::retained_at(it)))?;
+        if self.looked_at.is_none() || self.retained_at != retained_at {
+            self.inspect(self.oldest_kept(retained_at))?;
+            self.retained_at = retained_at;
+        }
+        let mut after = String::new();
+        loop {
+            let subscriber = self.id.to_string();
+            let found = self.store.read(move |it| {
+                Box::pin(async move { queries::stale(it, &subscriber, &after).await })
+            })?;
+            let is_last = found.len() < queries::MAX_DEVICES;
+            after = found.last().map(ToString::to_string).unwrap_or_default();
+            self.stale.extend(found);
+            if is_last {
+                break;
+            }
+        }
+        self.looked_at = Some(Instant::now());
+        Ok(())
+    }
+
+    fn oldest_kept(&self, retained_at: Option<i64>) -> Option<Date> {
+        let now = Timestamp::from_microsecond(retained_at?).ok()?;
+        let today = now.to_zoned_datetime(TimeZone::UTC).date();
+        today.checked_sub(i64::from(self.keep.days()).days()).ok()
+    }
+
+    /// Every folder that is ours: removes months past retention, and finds files that somebody
+    /// changed.
+    fn inspect(&mut self, oldest_kept: Option<Date>) -> Result<(), StoreError> {
+        let (mut after, mut removed) = (String::new(), 0);
+        while !self.store.is_finishing() {
+            let subscriber = self.id.to_string();
+            let cursors = self.store.read(move |it| {
+                Box::pin(async move { queries::cursors_after(it, &subscriber, &after).await })
+            })?;
+            let Some((last, _)) = cursors.last() else {
+                break;
+            };
+            after = last.to_string();
+            for (device, cursor) in &cursors {
+                // A folder that cannot be read is told when it is written.
+                removed += oldest_kept
+                    .and_then(|oldest| remove_expired(&self.root, *device, oldest).ok())
+                    .unwrap_or(0);
+                if !is_as_noted(&self.root, *device, cursor) {
+                    self.stale.insert(*device);
+                }
+            }
+        }
+        if removed > 0 {
+            info!(removed, "removed {removed} monthly files past retention");
+        }
+        Ok(())
+    }
+
+    /// Copies some of the devices. What fails for a device is tried again at the next look.
+    fn round(&mut self) -> Result<(), StoreError> {
+        let devices: Vec<_> = self.stale.iter().copied().take(MAX_ROUND).collect();
+        if devices.is_empty() {
+            return Ok(());
+        }
+        let mut problems = Vec::new();
+        let cursors = self.claimed(&devices, &mut problems)?;
+        let (mut copied, mut whole) = (Vec::new(), Vec::new());
+        for (device, cursor) in cursors {
+            match copy(&self.root, &self.store, device, cursor, MAX_PAGES) {
+                Ok(Copied {
+                    cursor, is_whole, ..
+                }) => {
+                    copied.push((device, cursor));
+                    whole.extend(is_whole.then_some(device));
+                }
+                Err(CopyError::File(error)) => problems.push((device, file_problem(&error))),
+                Err(CopyError::Store(error)) => return Err(error),
+            }
+        }
+        match sync_all(&self.root) {
+            Ok(()) => self.store.commit(self.id, copied)?,
+            Err(error) => {
+                let failed = whole.drain(..);
+                problems.extend(failed.map(|device| (device, file_problem(&error))));
+            }
+        }
+        for device in whole
+            .iter()
+            .chain(problems.iter().map(|(device, _)| device))
+        {
+            self.stale.remove(device);
+        }
+        for device in whole {
+            self.copies.problems.remove(device);
+        }
+        self.copies.problems.add(problems);
+        Ok(())
+    }
+
+    /// The cursors of devices whose folders are ours. One that is not there, or that holds nothing
+    /// that would be written here, becomes ours before anything is written into it.
+    fn claimed(
+        &self,
+        devices: &[DeviceId],
+        problems: &mut Vec<(DeviceId, String)>,
+    ) -> Result<HashMap<DeviceId, CopyCursor>, StoreError> {
+        let (subscriber, named) = (self.id.to_string(), devices.to_vec());
+        let mut cursors = self.store.read(move |it| {
+            Box::pin(async move { queries::cursors(it, &subscriber, &named).await })
+        })?;
+        let mut claims = Vec::new();
+        for device in devices.iter().filter(|it| !cursors.contains_key(it)) {
+            let folder = Folder::find(&self.root, *device);
+            match folder.and_then(|it| it.map_or(Ok(false), |it| it.holds_copies())) {
+                Ok(false) => claims.push((*device, CopyCursor::beginning())),
+                Ok(true) => problems.push((*device, self.foreign())),
+                Err(error) => problems.push((*device, file_problem(&error))),
+            }
+        }
+        cursors.extend(claims.iter().cloned());
+        self.store.commit(self.id, claims)?;
+        Ok(cursors)
+    }
+
+    fn foreign(&self) -> String {
+        let root = self.root.display();
+        format!(
+            "its folder holds files that were not written from this store, and they are left as they are; hint: stop the daemon and take them over with `engage-host devices import {root}`, or move the folder away"
+        )
+    }
+}
+
+fn open_directory(
+    store: &StoreThread,
+    root: &Path,
+) -> Result<(Option<OwnerLock>, DirectoryId), OpenError> {
+    let lock = store.own(root)?;
+    let id = DirectoryId::load_or_create(root);
+    Ok((
+        lock,
+        id.map_err(|source| OpenError::unusable(root, source))?,
+    ))
+}
+
+fn file_problem(error: &io::Error) -> String {
+    let hint = engage_wire::diagnostic::io_hint(error);
+    format!("{}; hint: {hint}", causes(error))
+}
+
+/// Returns the number of files.
+fn remove_expired(root: &Path, device: DeviceId, oldest_kept: Date) -> io::Result<usize> {
+    let Some(folder) = Folder::find(root, device)? else {
+        return Ok(0);
+    };
+    let mut removed = 0;
+    for kind in EventKind::ALL {
+        for month in folder.months(kind)? {
+            if month.last_day().is_some_and(|last| last < oldest_kept) {
+                folder.remove(&month.file_name(kind))?;
+                removed += 1;
+            }
+        }
+    }
+    Ok(removed)
+}
+
+/// Devices of one round: their files are made durable together, and their cursors.
+const MAX_ROUND: usize = 256;
+
+/// Of one device and round, so that it does not hold up the others.
+const MAX_PAGES: usize = 16;
+
+/// Before what changed is copied.
+const DELAY: Duration = Duration::from_millis(300);
+
+/// For what no notice told: another process, another host, a person.
+const LOOK_INTERVAL: Duration = Duration::from_mins(1);
+
+const RETRY_INTERVAL: Duration = Duration::from_secs(5);

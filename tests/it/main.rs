@@ -37,6 +37,7 @@ mod harness;
 mod hash;
 mod https;
 mod init;
+mod json_files;
 mod limits;
 mod load;
 mod log_messages;

@@ -9,6 +9,7 @@ mod credential;
 mod csv;
 mod db;
 mod error;
+mod export;
 mod list;
 mod pretty_json;
 mod quarantine;
@@ -47,6 +48,7 @@ enum Command {
     Quarantine(quarantine::Quarantine),
     Db(db::Db),
     Backup(backup::Backup),
+    Export(export::Export),
     Credential(credential::Credential),
 }
 
@@ -59,6 +61,7 @@ impl Devices {
             Some(Command::Undelivered(undelivered)) => undelivered.json,
             Some(Command::Quarantine(quarantine)) => quarantine.is_json(),
             Some(Command::Backup(backup)) => backup.json,
+            Some(Command::Export(export)) => export.json,
             Some(Command::Db(_) | Command::Credential(_)) => false,
         }
     }
@@ -72,6 +75,7 @@ impl Devices {
             Some(Command::Quarantine(quarantine)) => quarantine.run(),
             Some(Command::Db(db)) => db.run(),
             Some(Command::Backup(backup)) => backup.run(),
+            Some(Command::Export(export)) => export.run(),
             Some(Command::Credential(credential)) => credential.run(),
         }?;
         Ok(ExitCode::SUCCESS)

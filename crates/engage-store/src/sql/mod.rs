@@ -27,6 +27,7 @@ mod database;
 mod devices;
 mod error;
 mod events;
+mod export;
 mod follower;
 mod health;
 mod hosts;
@@ -47,6 +48,7 @@ mod writer;
 
 pub use address::{DatabaseUrl, DatabaseUrlError, PostgresUrl};
 pub use backup::BackupError;
+pub use export::{ExportError, Exported};
 pub use follower::EventFollower;
 pub use options::SqlOptions;
 pub use quarantine::QuarantinedBody;

@@ -103,17 +103,20 @@ impl StoreReader {
         &self,
         work: impl AsyncFnOnce(&mut AnyConnection) -> Result<T, sqlx::Error>,
     ) -> io::Result<T> {
+        self.query(work).map_err(io::Error::other)
+    }
+
+    /// As [`read`](Self::read), with the error that a store has.
+    pub(super) fn query<T>(
+        &self,
+        work: impl AsyncFnOnce(&mut AnyConnection) -> Result<T, sqlx::Error>,
+    ) -> Result<T, StoreError> {
         let done = self.runtime.block_on(async {
             let work = async { work(&mut *self.pool.acquire().await?).await };
             timeout(MAX_READ, work).await
         });
         done.unwrap_or(Err(sqlx::Error::PoolTimedOut))
-            .map_err(|error| self.failed(error))
-    }
-
-    fn failed(&self, error: sqlx::Error) -> io::Error {
-        let error: StoreError = unavailable(&self.engine, error);
-        io::Error::other(error)
+            .map_err(|error| unavailable(&self.engine, error))
     }
 }
 

@@ -71,8 +71,9 @@ pub use redact::redact;
 pub use schedule::{CallInHours, CallInWindow, CallTime, WindowError, parse_time_zone};
 pub use serial::SerialNumber;
 pub use sql::{
-    BackupError, DatabaseUrl, DatabaseUrlError, EventFollower, ExportError, Exported, PostgresUrl,
-    QuarantinedBody, SqlOptions, SqlStore, StoreReader,
+    BackupError, DatabaseSource, DatabaseUrl, DatabaseUrlError, DroppedDatabase, EventFollower,
+    ExportError, Exported, PostgresUrl, QuarantinedBody, SqlOptions, SqlStore, StoreReader,
+    StoreWriter, StoredDatabase,
 };
 pub use store::{
     AppendOutcome, Call, DeviceStore, Health, Store, StoreQueries, StoreWarning, UploadKind,

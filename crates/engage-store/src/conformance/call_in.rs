@@ -5,8 +5,8 @@ use bytes::Bytes;
 use super::engine::TestEngine;
 use super::*;
 use crate::{
-    Alert, AppendOutcome, CallInWindow, ConfigUpload, DeviceObservation, EventKind, Health,
-    QuarantinedBody, Store, StoreError, UploadKind,
+    Alert, AppendOutcome, ConfigUpload, DeviceObservation, EventKind, Health, QuarantinedBody,
+    StoreError, UploadKind,
 };
 
 pub(super) async fn the_first_audits_are_created_and_the_next_ones_are_not(engine: &TestEngine) {
@@ -222,57 +222,6 @@ fn seen(site: Option<&str>) -> DeviceObservation {
         site: site.map(str::to_owned),
         is_authenticated: false,
     }
-}
-
-pub(super) async fn a_bad_database_is_refused_and_the_last_good_one_stays(engine: &TestEngine) {
-    let store = engine.open();
-    let stored = store.append_audits(&call(1, NOVEMBER), batch(1, 1)).await;
-    stored.unwrap();
-    let window = CallInWindow::parse("00:00-04:00", "UTC").unwrap();
-    let answered = async |store: &dyn Store| {
-        let body = store.db_answer(&call(1, NOVEMBER), "0", &window).await;
-        String::from_utf8(body.unwrap().to_vec()).unwrap()
-    };
-    let without = answered(&*store).await;
-    assert!(without.starts_with("{\"dbDwnLdTm\":\"2026112"), "{without}");
-    assert!(without.ends_with("\",\"nxtDbVerTS\":\"0\"}"), "{without}");
-
-    let path = engine.directory().join("0000000000000001/db.json");
-    fs_err::create_dir_all(path.parent().unwrap()).unwrap();
-    fs_err::write(&path, GOOD_DATABASE).unwrap();
-    let good = answered(&*store).await;
-    assert!(
-        good.starts_with(r#"{"db":{"schedules":[{"days":["Su"],"strtHr":0,"strtMn":0,"lngth":1439}]},"dbDwnLdTm":""#),
-        "{good}"
-    );
-
-    fs_err::write(&path, r#"{"db": {"schedules": []}}"#).unwrap();
-    assert_eq!(answered(&*store).await, good);
-    drop(store);
-    let refused = engine.record(device(1)).unwrap().database_refused;
-    assert!(refused.unwrap().starts_with("$.db.schedules: is empty"));
-    let store = engine.open();
-    assert_eq!(answered(&*store).await, good);
-}
-
-const GOOD_DATABASE: &str =
-    r#"{"db": {"schedules": [{"days": ["Su"], "strtHr": 0, "strtMn": 0, "lngth": 1439}]}}"#;
-
-/// Of several hosts only one has the file.
-pub(super) async fn a_database_that_is_taken_away_is_sent_no_more_where_its_folder_is_ours_alone(
-    engine: &TestEngine,
-) {
-    let store = engine.open();
-    let path = engine.directory().join("0000000000000001/db.json");
-    fs_err::create_dir_all(path.parent().unwrap()).unwrap();
-    fs_err::write(&path, GOOD_DATABASE).unwrap();
-    let dropped = store.database(device(1), at(NOVEMBER)).await.unwrap();
-    fs_err::remove_file(&path).unwrap();
-    let left = store.database(device(1), at(NOVEMBER)).await.unwrap();
-    let versions = [dropped, left].map(|it| it.map(|it| it.version()));
-    assert!(versions[0].is_some());
-    let expected = versions[0].filter(|_| engine.is_shared());
-    assert_eq!(versions[1], expected);
 }
 
 pub(super) async fn who_sent_a_body_that_is_refused_is_known(engine: &TestEngine) {

@@ -3,12 +3,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use tempfile::TempDir;
 
 use super::postgres::{TestDatabase, postgres};
 use crate::{
-    DatabaseUrl, DeviceId, DeviceQuery, DeviceRecord, EventFilter, EventKind, KeepDays, SqlOptions,
-    SqlStore, Store, StoreReader,
+    Database, DatabaseUrl, DeviceId, DeviceQuery, DeviceRecord, EventFilter, EventKind, KeepDays,
+    SqlOptions, SqlStore, Store, StoreReader, StoreWriter,
 };
 
 pub(super) struct TestEngine {
@@ -75,6 +76,19 @@ impl TestEngine {
     pub(super) fn known(&self) -> Vec<DeviceId> {
         let page = self.read(|reader| reader.devices(&DeviceQuery::default()).unwrap());
         page.devices.iter().map(|record| record.device).collect()
+    }
+
+    /// As the command does, beside a store that is open.
+    pub(super) fn set_database(&self, device: DeviceId, file: &str) {
+        let database = Database::parse(file.as_bytes()).unwrap();
+        let set = || {
+            let mut writer = StoreWriter::open(&self.options()).unwrap();
+            writer
+                .set_database(device, file.as_bytes(), &database, Timestamp::now())
+                .unwrap();
+            writer.close().unwrap();
+        };
+        std::thread::scope(|scope| scope.spawn(set).join().unwrap());
     }
 
     pub(super) fn record(&self, device: DeviceId) -> Option<DeviceRecord> {

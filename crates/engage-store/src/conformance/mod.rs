@@ -1,6 +1,7 @@
 //! What a store promises, whatever engine keeps it: every rule on SQLite and PostgreSQL.
 
 mod call_in;
+mod databases;
 mod engine;
 mod event_log;
 mod pages;
@@ -45,8 +46,11 @@ rules! {
     call_in::an_upload_is_kept_and_its_secrets_are_not_shown,
     call_in::observations_survive_a_restart,
     call_in::of_whom_nothing_is_stored_there_is_no_record_until_something_is,
-    call_in::a_bad_database_is_refused_and_the_last_good_one_stays,
-    call_in::a_database_that_is_taken_away_is_sent_no_more_where_its_folder_is_ours_alone,
+    databases::a_bad_database_is_refused_and_the_last_good_one_stays,
+    databases::a_database_that_is_taken_away_is_sent_no_more_where_its_folder_is_ours_alone,
+    databases::a_database_that_is_set_stays_until_another_file_is_dropped,
+    databases::a_file_that_lay_there_before_a_database_was_set_is_not_newer,
+    databases::what_is_set_is_not_taken_back_with_a_file_that_says_the_same,
     call_in::who_sent_a_body_that_is_refused_is_known,
     call_in::the_newest_refused_bodies_of_a_device_can_be_read_byte_for_byte,
     call_in::one_network_brings_a_bounded_number_of_new_devices_and_known_ones_are_taken,

@@ -1,51 +1,113 @@
-//! `db.json`: dropped by the integrator, checked before it is sent, and the last good one kept.
+//! The database that a device is to have: dropped as `db.json` or set by command, checked before it is
+//! sent, and the last good one kept.
 
 use std::path::{Path, PathBuf};
 
 use engage_wire::diagnostic::causes;
 use engage_wire::read_regular_file;
 use jiff::Timestamp;
+use serde::Serialize;
+use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 use tracing::warn;
 use zeroize::Zeroizing;
 
+use super::devices::moment;
 use super::shared::Shared;
-use crate::{Database, DeviceId, MAX_DB_BYTES};
+use crate::{Database, DbVersion, DeviceId, MAX_DB_BYTES};
 
-/// What stands in a device's folder.
-pub(super) enum Dropped {
+/// What stands in a device's folder as its `db.json`.
+pub enum DroppedDatabase {
+    /// It would be sent.
     Good {
+        /// As it is written there.
         file: Zeroizing<Vec<u8>>,
+        /// What of it is sent.
         database: Database,
     },
+    /// No file.
     Nothing,
-    Refused(String),
+    /// It cannot be read, or would not be sent.
+    Refused {
+        /// The file.
+        path: PathBuf,
+        /// Why, for people.
+        reason: String,
+    },
 }
 
-impl Dropped {
-    /// Reads and checks the file at each call-in: devices call once a night, integrators write
-    /// when they like. Blocks.
-    pub(super) fn read(directory: &Path, device: DeviceId) -> Self {
+impl DroppedDatabase {
+    /// Reads and checks the file, as the daemon does at each call-in: devices call once a night,
+    /// integrators write when they like. Blocks.
+    pub fn read(directory: &Path, device: DeviceId) -> Self {
         let path: PathBuf = directory.join(device.to_string()).join(FILE);
         let file = match read_regular_file("database", &path, MAX_DB_BYTES) {
             Err(error) if error.is_not_found() => return Self::Nothing,
-            Err(error) => return Self::refused(&path, causes(&error)),
+            Err(error) => {
+                let reason = causes(&error);
+                return Self::Refused { path, reason };
+            }
             Ok(file) => file,
         };
         match Database::parse(&file) {
-            Ok(database) => {
-                for warning in database.warnings() {
-                    warn!(path = %path.display(), "database is sent, but look at it: {warning}");
-                }
-                Self::Good { file, database }
+            Ok(database) => Self::Good { file, database },
+            Err(error) => {
+                let reason = causes(&error);
+                Self::Refused { path, reason }
             }
-            Err(error) => Self::refused(&path, causes(&error)),
         }
     }
+}
 
-    fn refused(path: &Path, reason: String) -> Self {
-        warn!(path = %path.display(), reason, "database refused; the last good one stays");
-        Self::Refused(reason)
+/// Where a database came from.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DatabaseSource {
+    /// `devices db set`.
+    Command,
+    /// A `db.json` in the device's folder.
+    File,
+}
+
+impl DatabaseSource {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Command => "command",
+            Self::File => "file",
+        }
+    }
+}
+
+/// A database in the store, without its contents.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct StoredDatabase {
+    /// Its stamp.
+    pub version: DbVersion,
+    /// Where it came from.
+    pub source: DatabaseSource,
+    /// When it came, by the host's clock.
+    pub taken_at: Timestamp,
+    /// Of the file that was taken last, whatever was set by command since: another one is newer.
+    pub file_version: Option<DbVersion>,
+}
+
+impl StoredDatabase {
+    fn read(row: &AnyRow) -> Result<Self, sqlx::Error> {
+        let version = |name| {
+            let text: Option<String> = row.try_get(name)?;
+            Ok::<_, sqlx::Error>(text.and_then(|text| DbVersion::parse(&text)))
+        };
+        let is_command = row.try_get::<String, _>("source")? == DatabaseSource::Command.as_str();
+        Ok(Self {
+            version: version("version")?.unwrap_or(DbVersion::NONE),
+            source: if is_command {
+                DatabaseSource::Command
+            } else {
+                DatabaseSource::File
+            },
+            taken_at: moment(row, "taken_at")?.unwrap_or_default(),
+            file_version: version("file_version")?,
+        })
     }
 }
 
@@ -53,93 +115,125 @@ impl Dropped {
 pub(super) async fn current(
     shared: &Shared,
     device: DeviceId,
-    dropped: Dropped,
+    dropped: DroppedDatabase,
     now: Timestamp,
 ) -> Result<(Option<Database>, Option<String>), sqlx::Error> {
-    match dropped {
-        Dropped::Good { file, database } => {
+    let found = find(shared, device, dropped, now).await?;
+    for warning in found.0.iter().flat_map(Database::warnings) {
+        warn!(%device, "database is sent, but look at it: {warning}");
+    }
+    Ok(found)
+}
+
+async fn find(
+    shared: &Shared,
+    device: DeviceId,
+    dropped: DroppedDatabase,
+    now: Timestamp,
+) -> Result<(Option<Database>, Option<String>), sqlx::Error> {
+    let stored = stored(&mut *shared.reader().await?, device).await?;
+    let is_taken = |database: &Database| {
+        let taken = stored.as_ref().and_then(|it| it.file_version);
+        taken == Some(database.version())
+    };
+    let refused = match dropped {
+        DroppedDatabase::Good { file, database } if !is_taken(&database) => {
             // A full disk does not keep a device from its database.
-            if let Err(error) = keep_new(shared, device, &file, &database, now).await {
+            if let Err(error) = take(shared, device, &file, &database, now).await {
                 let error = causes(&shared.unavailable(error));
                 warn!(%device, error, "failed to keep the last good database of device {device}");
             }
-            Ok((Some(database), None))
+            return Ok((Some(database), None));
         }
-        Dropped::Nothing if shared.directory().is_some() && shared.is_only_host() => {
-            Ok((None, None))
+        // Other hosts do not have the file.
+        DroppedDatabase::Nothing if shared.directory().is_some() && shared.is_only_host() => {
+            let is_of_file = |it: &StoredDatabase| it.source == DatabaseSource::File;
+            if stored.as_ref().is_some_and(is_of_file) {
+                return Ok((None, None));
+            }
+            None
         }
-        dropped => {
-            let last_good = last_good(&mut *shared.reader().await?, device).await?;
-            let refused = match dropped {
-                Dropped::Refused(reason) => Some(reason),
-                Dropped::Good { .. } | Dropped::Nothing => None,
-            };
-            Ok((last_good, refused))
+        DroppedDatabase::Refused { path, reason } => {
+            let path = path.display();
+            warn!(%path, reason, "database refused; the last good one stays");
+            Some(reason)
         }
-    }
+        DroppedDatabase::Good { .. } | DroppedDatabase::Nothing => None,
+    };
+    let body = match stored {
+        Some(_) => body(&mut *shared.reader().await?, device).await?,
+        None => None,
+    };
+    let database = body.and_then(|body| Database::parse(&body).ok());
+    Ok((database, refused))
 }
 
-async fn keep_new(
+/// Takes what was dropped into the store.
+async fn take(
     shared: &Shared,
     device: DeviceId,
     file: &[u8],
     database: &Database,
     now: Timestamp,
 ) -> Result<(), sqlx::Error> {
-    let kept = version(&mut *shared.reader().await?, device).await?;
-    if kept == Some(database.version().to_string()) {
-        return Ok(());
-    }
+    let stored = StoredDatabase {
+        version: database.version(),
+        source: DatabaseSource::File,
+        taken_at: now,
+        file_version: Some(database.version()),
+    };
     let mut transaction = shared.begin().await?;
-    keep(&mut transaction, device, file, database, now).await?;
+    put(&mut transaction, device, &stored, file).await?;
     shared.commit(transaction).await
 }
 
-/// Takes a database into the store, where it is not the one that is there.
-async fn keep(
+/// In place of the one that is there.
+pub(super) async fn put(
     connection: &mut AnyConnection,
     device: DeviceId,
-    file: &[u8],
-    database: &Database,
-    now: Timestamp,
+    database: &StoredDatabase,
+    body: &[u8],
 ) -> Result<(), sqlx::Error> {
     sqlx::query(
-        "INSERT INTO databases (device, taken_at, version, body) VALUES ($1, $2, $3, $4) \
-         ON CONFLICT (device) DO UPDATE SET taken_at = excluded.taken_at, version = excluded.version, body = excluded.body \
-         WHERE databases.version <> excluded.version",
+        "INSERT INTO databases (device, taken_at, version, source, file_version, body) \
+         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (device) DO UPDATE SET \
+         taken_at = excluded.taken_at, version = excluded.version, source = excluded.source, \
+         file_version = coalesce(excluded.file_version, databases.file_version), body = excluded.body",
     )
     .bind(device.to_string())
-    .bind(now.as_microsecond())
-    .bind(database.version().to_string())
-    .bind(file.to_vec())
+    .bind(database.taken_at.as_microsecond())
+    .bind(database.version.to_string())
+    .bind(database.source.as_str())
+    .bind(database.file_version.map(|version| version.to_string()))
+    .bind(body.to_vec())
     .execute(connection)
     .await
     .map(drop)
 }
 
-/// The version of the database that is in the store.
-async fn version(
+pub(super) async fn stored(
     connection: &mut AnyConnection,
     device: DeviceId,
-) -> Result<Option<String>, sqlx::Error> {
-    let row = sqlx::query("SELECT version FROM databases WHERE device = $1")
+) -> Result<Option<StoredDatabase>, sqlx::Error> {
+    let query = "SELECT version, source, taken_at, file_version FROM databases WHERE device = $1";
+    let row = sqlx::query(query)
         .bind(device.to_string())
         .fetch_optional(connection)
         .await?;
-    row.map(|row| row.try_get(0)).transpose()
+    row.as_ref().map(StoredDatabase::read).transpose()
 }
 
-/// The last good one.
-async fn last_good(
+/// As it was dropped or set.
+pub(super) async fn body(
     connection: &mut AnyConnection,
     device: DeviceId,
-) -> Result<Option<Database>, sqlx::Error> {
+) -> Result<Option<Zeroizing<Vec<u8>>>, sqlx::Error> {
     let row = sqlx::query("SELECT body FROM databases WHERE device = $1")
         .bind(device.to_string())
         .fetch_optional(connection)
         .await?;
-    let body: Option<Vec<u8>> = row.map(|row| row.try_get(0)).transpose()?;
-    Ok(body.and_then(|body| Database::parse(&body).ok()))
+    row.map(|row| row.try_get(0).map(Zeroizing::new))
+        .transpose()
 }
 
 const FILE: &str = "db.json";

@@ -42,15 +42,18 @@ mod schema;
 mod shared;
 mod statement;
 mod store;
+mod store_writer;
 #[cfg(test)]
 mod tests;
 mod writer;
 
 pub use address::{DatabaseUrl, DatabaseUrlError, PostgresUrl};
 pub use backup::BackupError;
+pub use database::{DatabaseSource, DroppedDatabase, StoredDatabase};
 pub use export::{ExportError, Exported};
 pub use follower::EventFollower;
 pub use options::SqlOptions;
 pub use quarantine::QuarantinedBody;
 pub use reader::StoreReader;
 pub use store::SqlStore;
+pub use store_writer::StoreWriter;

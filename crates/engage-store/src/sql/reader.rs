@@ -6,8 +6,10 @@ use std::time::Duration;
 use sqlx::{AnyConnection, AnyPool, Row};
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
+use zeroize::Zeroizing;
 
 use super::connect::{Engine, pool};
+use super::database::{self, StoredDatabase};
 use super::devices;
 use super::error::{open_error, unavailable};
 use super::events;
@@ -34,14 +36,7 @@ impl StoreReader {
     pub fn open(options: &SqlOptions) -> Result<Self, OpenError> {
         sqlx::any::install_default_drivers();
         let engine = Engine::new(&options.url);
-        if let Engine::Sqlite { file } = &engine {
-            // SQLite says of anything that it cannot be opened.
-            fs_err::metadata(file).map_err(|source| OpenError::Database {
-                place: engine.place(),
-                source: source.into(),
-                hint: "the daemon makes it when it starts; is this the daemon's configuration?",
-            })?;
-        }
+        require_file(&engine)?;
         let runtime = Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| open_error(&engine, error.into()))?;
         let connect = options.connect_options(false)?;
@@ -84,6 +79,16 @@ impl StoreReader {
         Ok(body.map(|body| redact(&body)))
     }
 
+    /// The database that a device is to have.
+    pub fn database(&self, device: DeviceId) -> io::Result<Option<StoredDatabase>> {
+        self.read(async |connection| database::stored(connection, device).await)
+    }
+
+    /// Its text, as it was dropped or set: with the credentials of users.
+    pub fn database_body(&self, device: DeviceId) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
+        self.read(async |connection| database::body(connection, device).await)
+    }
+
     /// The events of a device that a subscriber gave up, or of each of which it did.
     pub fn undelivered(
         &self,
@@ -118,6 +123,19 @@ impl StoreReader {
         done.unwrap_or(Err(sqlx::Error::PoolTimedOut))
             .map_err(|error| unavailable(&self.engine, error))
     }
+}
+
+/// SQLite says of anything that it cannot be opened.
+pub(super) fn require_file(engine: &Engine) -> Result<(), OpenError> {
+    let Engine::Sqlite { file } = engine else {
+        return Ok(());
+    };
+    let found = fs_err::metadata(file).map_err(|source| OpenError::Database {
+        place: engine.place(),
+        source: source.into(),
+        hint: "the daemon makes it when it starts; is this the daemon's configuration?",
+    });
+    found.map(drop)
 }
 
 const MAX_READ: Duration = Duration::from_secs(30);

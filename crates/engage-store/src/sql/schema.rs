@@ -1,5 +1,6 @@
 //! The tables, and how a database comes to have them.
 
+use sqlx::any::Any;
 use sqlx::{AnyConnection, AnyPool, AssertSqlSafe, Connection, Executor, Row};
 
 use super::connect::{Engine, MAX_STATEMENT};
@@ -41,9 +42,14 @@ pub(super) async fn migrate(pool: &AnyPool, engine: &Engine) -> Result<(), OpenE
 }
 
 /// Whether this program knows a database's schema, for who does not bring it up to date.
-pub(super) async fn check_version(pool: &AnyPool, engine: &Engine) -> Result<(), OpenError> {
+pub(super) async fn check_version(
+    executor: impl Executor<'_, Database = Any>,
+    engine: &Engine,
+) -> Result<(), OpenError> {
     let found = async {
-        let row = pool.fetch_one("SELECT version FROM schema_version").await?;
+        let row = executor
+            .fetch_one("SELECT version FROM schema_version")
+            .await?;
         row.try_get::<i64, _>(0)
     };
     let found = found.await.map_err(|error| open_error(engine, error))?;
@@ -137,6 +143,7 @@ CREATE TABLE databases (
     device NAME PRIMARY KEY,
     taken_at BIGINT NOT NULL,
     version TEXT NOT NULL,
+    source TEXT NOT NULL DEFAULT 'file',
     file_version TEXT,
     body BYTES NOT NULL
 );

@@ -21,7 +21,7 @@ use tracing::{error, warn};
 use super::address::DatabaseUrl;
 use super::append::{Upload, UploadBody};
 use super::connect::directory_of;
-use super::database::{self, Dropped};
+use super::database::{self, DroppedDatabase};
 use super::hosts::RENEW_INTERVAL;
 use super::json_files::JsonFiles;
 use super::observations::{Observations, Observed};
@@ -347,8 +347,8 @@ impl DeviceStore for SqlStore {
         let found = self.run(async move {
             let directory = shared.directory().map(Path::to_owned);
             let reading = tokio::task::spawn_blocking(move || match directory {
-                Some(directory) => Dropped::read(&directory, device),
-                None => Dropped::Nothing,
+                Some(directory) => DroppedDatabase::read(&directory, device),
+                None => DroppedDatabase::Nothing,
             });
             let dropped = reading.await.map_err(|_| StoreError::Closed)?;
             shared

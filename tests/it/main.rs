@@ -26,6 +26,7 @@ mod descriptors;
 mod device_profile;
 mod devices_backup;
 mod devices_cli;
+mod devices_db;
 mod devices_quarantine;
 mod devices_search;
 mod disk;

@@ -27,6 +27,18 @@ pub(super) enum DevicesError {
         )
     )]
     NoDirectory { directory: PathBuf, config: PathBuf },
+    #[error("no database is stored for device {device}")]
+    #[diagnostic(
+        code("no-database"),
+        help("`engage-host devices db set {device} FILE` stores one")
+    )]
+    NoDatabase { device: DeviceId },
+    #[error("the database of device {device} in the store would not be sent")]
+    #[diagnostic(
+        code("malformed-database"),
+        help("`engage-host devices db set {device} FILE` puts another in its place")
+    )]
+    StoredDatabase { device: DeviceId, source: DbError },
     #[error(
         "no body of device {device}{} is in quarantine",
         received_at.map_or_else(String::new, |at| format!(" of {at}"))

@@ -62,7 +62,8 @@ impl Devices {
             Some(Command::Quarantine(quarantine)) => quarantine.is_json(),
             Some(Command::Backup(backup)) => backup.json,
             Some(Command::Export(export)) => export.json,
-            Some(Command::Db(_) | Command::Credential(_)) => false,
+            Some(Command::Db(db)) => db.is_json(),
+            Some(Command::Credential(_)) => false,
         }
     }
 

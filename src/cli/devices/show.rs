@@ -11,9 +11,9 @@ use super::error::DevicesError;
 use super::list::last_call_in;
 use super::pretty_json::pretty_json;
 use super::store_args::StoreArgs;
-use super::table::{moment, or_dash};
+use super::table::{dated, moment, or_dash};
 use engage_store::{DeviceId, DeviceRecord, Timestamped};
-use engage_wire::{escape_for_terminal, escape_json_for_terminal};
+use engage_wire::escape_json_for_terminal;
 
 /// Show everything that is known of a device, with its last upload.
 ///
@@ -128,21 +128,25 @@ fn facts(record: &DeviceRecord) -> [(&'static str, String); 16] {
         ("first seen", moment(*first_seen)),
         ("last seen", moment(*last_seen)),
         ("last call-in", time(last_call_in(record))),
-        ("next call-in", dated(next_call_in.as_ref(), "told as")),
-        ("certificate", dated(certificate.as_ref(), "fetched")),
-        ("TLS session", dated(tls.as_ref(), "version")),
+        (
+            "next call-in",
+            dated_or_dash(next_call_in.as_ref(), "told as"),
+        ),
+        (
+            "certificate",
+            dated_or_dash(certificate.as_ref(), "fetched"),
+        ),
+        ("TLS session", dated_or_dash(tls.as_ref(), "version")),
         ("uploaded", time(*config_saved_at)),
         ("audits stored", time(*audits_stored_at)),
-        ("database answered", dated(database.as_ref(), "version")),
+        (
+            "database answered",
+            dated_or_dash(database.as_ref(), "version"),
+        ),
         ("database refused", or_dash(database_refused.as_deref())),
     ]
 }
 
-fn dated(value: Option<&Timestamped>, label: &str) -> String {
-    value.map_or_else(
-        || "-".to_owned(),
-        |Timestamped { at, value }| {
-            format!("{} ({label} {})", moment(*at), escape_for_terminal(value))
-        },
-    )
+fn dated_or_dash(value: Option<&Timestamped>, label: &str) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| dated(value, label))
 }

@@ -5,6 +5,7 @@ use std::iter;
 
 use jiff::{Timestamp, Unit};
 
+use engage_store::Timestamped;
 use engage_wire::escape_for_terminal;
 
 /// Rows under headings, each column as wide as its widest text.
@@ -50,6 +51,12 @@ pub(super) fn or_dash(text: Option<&str>) -> String {
 /// A moment to the second, in UTC.
 pub(super) fn moment(at: Timestamp) -> String {
     at.round(Unit::Second).unwrap_or(at).to_string()
+}
+
+/// A moment, and the value that belongs to it.
+pub(super) fn dated(dated: &Timestamped, label: &str) -> String {
+    let value = escape_for_terminal(&dated.value);
+    format!("{} ({label} {value})", moment(dated.at))
 }
 
 #[cfg(test)]

@@ -1,17 +1,25 @@
-//! `engage-host devices db`: the databases that integrators drop.
+//! `engage-host devices db`: the databases that devices are to have.
 
-use std::path::{Path, PathBuf};
+mod check;
+mod set;
+mod show;
+
+use std::path::Path;
 
 use clap::{Args, Subcommand};
+use zeroize::Zeroizing;
 
-use super::super::output::{Failure, eprint_note, print};
+use super::super::output::{Failure, eprint_note};
 use super::error::DevicesError;
-use engage_store::{Database, DbContents, MAX_DB_BYTES};
+use super::table::dated;
+use engage_store::{Database, DbContents, DeviceRecord, MAX_DB_BYTES};
 use engage_wire::read_regular_file;
 
-/// Check databases before devices see them.
+/// Check, set and show the databases that devices are to have.
 #[derive(Args, Debug)]
-#[command(after_help = "Example:\n  engage-host devices db check db.json")]
+#[command(
+    after_help = "Examples:\n  engage-host devices db check db.json\n  engage-host devices db set 0123456789ABCDEF db.json\n  engage-host devices db show 0123456789ABCDEF"
+)]
 pub(super) struct Db {
     #[command(subcommand)]
     command: Command,
@@ -19,40 +27,42 @@ pub(super) struct Db {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Check(Check),
-}
-
-/// Check a `db.json` as the daemon does, and count what would be sent.
-///
-/// Exit code 0 when it would be sent, 1 when not.
-#[derive(Args, Debug)]
-#[command(
-    after_help = "Example:\n  engage-host devices db check db.json && cp db.json Engage_Data/0123456789ABCDEF/"
-)]
-struct Check {
-    /// The database: `{"db":{..},"config":{..}}`
-    #[arg(value_name = "FILE")]
-    file: PathBuf,
+    Check(check::Check),
+    Set(set::Set),
+    Show(show::Show),
 }
 
 impl Db {
+    pub(super) fn is_json(&self) -> bool {
+        matches!(&self.command, Command::Show(show) if show.json)
+    }
+
     pub(super) fn run(self) -> Result<(), Failure> {
-        let Command::Check(Check { file }) = self.command;
-        let contents = read_regular_file("database", &file, MAX_DB_BYTES)?;
-        let database = Database::parse(&contents).map_err(|source| DevicesError::Database {
-            path: file.clone(),
-            source,
-        })?;
-        for warning in database.warnings() {
-            eprint_note("warning", warning);
+        match self.command {
+            Command::Check(check) => check.run(),
+            Command::Set(set) => set.run(),
+            Command::Show(show) => show.run(),
         }
-        print(counted(&file, &database))
     }
 }
 
-fn counted(file: &Path, database: &Database) -> String {
+/// A file with the database in it, which would be sent.
+fn read(file: &Path) -> Result<(Zeroizing<Vec<u8>>, Database), Failure> {
+    let contents = read_regular_file("database", file, MAX_DB_BYTES)?;
+    let database = Database::parse(&contents).map_err(|source| DevicesError::Database {
+        path: file.to_owned(),
+        source,
+    })?;
+    for warning in database.warnings() {
+        eprint_note("warning", warning);
+    }
+    Ok((contents, database))
+}
+
+/// What would be sent, a line for each part.
+fn counted(database: &Database) -> String {
     let DbContents {
-        size_bytes,
+        size_bytes: _,
         deletes_all_users,
         users_deleted,
         users_updated,
@@ -73,18 +83,23 @@ fn counted(file: &Path, database: &Database) -> String {
         Some(number) => number.to_string(),
     };
     format!(
-        "ok: `{}` would be sent, {size_bytes} bytes, version {}\n  \
-         users       {first}delete {users_deleted}, update {users_updated}, add {users_added}\n  \
+        "  users       {first}delete {users_deleted}, update {users_updated}, add {users_added}\n  \
          schedules   {schedules}\n  \
          holidays    {}\n  \
          autoUnlock  {}\n  \
          config      {}\n  \
          warnings    {}",
-        file.display(),
-        database.version(),
         listed(holidays),
         listed(auto_unlocks),
         if has_config { "sent" } else { "not sent" },
         database.warnings().len()
     )
+}
+
+/// When a device is to ask for its database, as far as is known.
+fn next_call(record: Option<&DeviceRecord>) -> String {
+    match record.and_then(|record| record.next_call_in.as_ref()) {
+        Some(told) => dated(told, "told as"),
+        None => "not known: the device has not asked for a database yet".to_owned(),
+    }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::ops::Index;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use crate::adoption::PendingDownload;
 use crate::server::ConnectionGuard;
@@ -111,6 +111,7 @@ pub struct TlsSession {
 #[derive(Debug)]
 pub struct ConnectionState {
     phase: AtomicU8,
+    is_last_answer: AtomicBool,
     /// The certificate that the client is being sent.
     pub download: PendingDownload,
 }
@@ -120,13 +121,21 @@ impl ConnectionState {
     pub fn new(phase: Phase) -> Self {
         Self {
             phase: AtomicU8::new(phase as u8),
+            is_last_answer: AtomicBool::new(false),
             download: PendingDownload::default(),
         }
     }
 
-    /// The head of a request has been read; its body may still be arriving.
-    pub fn request_started(&self) {
+    /// The head of a request has been read; its body may still be arriving. `is_last` says that the
+    /// connection certainly ends with its answer.
+    pub fn request_started(&self, is_last: bool) {
+        self.is_last_answer.store(is_last, Ordering::Relaxed);
         self.enter(Phase::Request);
+    }
+
+    /// Whether what is written now is the answer with which the connection ends.
+    pub(crate) fn is_last_answer(&self) -> bool {
+        self.is_last_answer.load(Ordering::Relaxed)
     }
 
     /// The answer is about to be written.

@@ -23,7 +23,7 @@ pub use unix::{
     FileAccess, ReloadSignals, accept_ipv4_too, accepts_ipv4, create_dir, create_guarded_dir,
     create_private_dir, create_private_file, file_number, file_version, ignore_new_connections,
     inherit_access, is_listening, is_writable_dir, mode_readable_by_others, raise_descriptor_limit,
-    read_hidden_line, rename_new, shutdown_requested, survive_file_size_limit,
+    read_hidden_line, rename_new, send_more, shutdown_requested, survive_file_size_limit,
 };
 
 #[cfg(not(unix))]
@@ -36,6 +36,6 @@ pub use portable::{
     create_guarded_dir, create_private_dir, create_private_file, default_reload_socket_path,
     file_number, file_version, ignore_new_connections, inherit_access, is_listening,
     is_writable_dir, mode_readable_by_others, raise_descriptor_limit, read_hidden_line,
-    reload_socket_path, rename_new, request_reload, run_as, shutdown_requested,
+    reload_socket_path, rename_new, request_reload, run_as, send_more, shutdown_requested,
     survive_file_size_limit,
 };

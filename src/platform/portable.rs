@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use fs_err::{File, OpenOptions};
+use socket2::SockRef;
 use zeroize::Zeroizing;
 
 /// File modes do not exist here, so nothing is known about other readers.
@@ -107,6 +108,11 @@ pub fn accept_ipv4_too(_socket: &tokio::net::TcpSocket) -> io::Result<()> {
 /// Cannot be done here.
 pub fn ignore_new_connections(_socket: &tokio::net::TcpListener) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Sends bytes; there is no such flag here.
+pub fn send_more(socket: &tokio::net::TcpStream, bytes: &[u8]) -> io::Result<usize> {
+    SockRef::from(socket).send(bytes)
 }
 
 /// Nothing more than size and time is known here.

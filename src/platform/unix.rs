@@ -12,7 +12,7 @@ use fs_err::{File, OpenOptions};
 use rustix::fs::{Access, access};
 use rustix::fs::{CWD, RenameFlags};
 use rustix::io::Errno;
-use rustix::net::sockopt;
+use rustix::net::{SendFlags, sockopt};
 use rustix::process::{Resource, Rlimit, Signal, getegid, geteuid, getrlimit, setrlimit};
 use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 #[cfg(target_os = "linux")]
@@ -213,6 +213,15 @@ pub fn ignore_new_connections(socket: &impl AsFd) -> io::Result<()> {
 #[cfg(not(target_os = "linux"))]
 pub fn ignore_new_connections(_socket: &impl AsFd) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Sends bytes that what follows at once may join in one segment.
+pub fn send_more(socket: impl AsFd, bytes: &[u8]) -> io::Result<usize> {
+    #[cfg(target_os = "linux")]
+    let flags = SendFlags::NOSIGNAL | SendFlags::MORE;
+    #[cfg(not(target_os = "linux"))]
+    let flags = SendFlags::empty();
+    Ok(rustix::net::send(socket, bytes, flags)?)
 }
 
 /// Tells a file from what it was before a change of its contents, owner or mode.

@@ -10,6 +10,7 @@ use std::time::Instant;
 use axum::Router;
 use axum::body::{Body, HttpBody};
 use axum::response::{IntoResponse, Response};
+use http::header::CONNECTION;
 use http::{Method, Request, Uri};
 use pin_project_lite::pin_project;
 use tower::{Layer, Service, ServiceBuilder};
@@ -134,6 +135,14 @@ where
     }
 }
 
+/// Whether HTTP ends the connection with the answer (RFC 9112 section 9.6). Not after CONNECT, whose
+/// connection HTTP may leave to others.
+fn is_last<B>(request: &Request<B>) -> bool {
+    let connection = request.headers().get(CONNECTION);
+    let closes = connection.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"close"));
+    closes && request.method() != Method::CONNECT
+}
+
 /// What is remembered of a request until it is answered.
 struct Started {
     connection: Arc<Connection>,
@@ -148,7 +157,7 @@ impl Started {
     /// Nothing for a request that came on no connection, as in benchmarks.
     fn from_request<B>(request: &Request<B>, app: &Arc<App>) -> Option<Self> {
         let connection = request.extensions().get::<Arc<Connection>>()?;
-        connection.state.request_started();
+        connection.state.request_started(is_last(request));
         Some(Self {
             connection: Arc::clone(connection),
             app: Arc::clone(app),

@@ -4,6 +4,7 @@ mod downloads;
 mod evictable;
 mod handshake_capture;
 mod intercept;
+mod last_answer;
 mod prefix;
 mod query;
 mod read_deadline;
@@ -25,6 +26,7 @@ pub(super) use downloads::Downloads;
 pub(super) use evictable::Evictable;
 pub(super) use handshake_capture::{Capture, HandshakeCapture};
 pub(super) use intercept::Intercepted;
+use last_answer::LastAnswer;
 use prefix::Prefix;
 use read_deadline::ReadDeadline;
 pub(super) use refused_heads::RefusedHeads;
@@ -35,7 +37,7 @@ pub(super) use write_deadline::WriteDeadline;
 
 /// An admitted connection whose every wait ends.
 pub(super) type ClientStream = Intercepted<
-    Intercepted<Intercepted<Intercepted<TcpStream, Prefix>, WriteDeadline>, ReadDeadline>,
+    Intercepted<Intercepted<Intercepted<LastAnswer, Prefix>, WriteDeadline>, ReadDeadline>,
     Unread,
 >;
 
@@ -47,7 +49,8 @@ pub(super) fn client_stream(
     state: &Arc<ConnectionState>,
     timeouts: &Arc<Timeouts>,
 ) -> ClientStream {
-    let stream = Intercepted::new(socket, Prefix(prefix));
+    let stream = LastAnswer::new(socket, Arc::clone(state));
+    let stream = Intercepted::new(stream, Prefix(prefix));
     let stream = Intercepted::new(stream, WriteDeadline::new(Arc::clone(timeouts)));
     let read_deadline = ReadDeadline::new(Arc::clone(state), Arc::clone(timeouts));
     let stream = Intercepted::new(stream, read_deadline);

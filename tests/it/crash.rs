@@ -5,22 +5,17 @@
 mod lock;
 
 use std::collections::HashMap;
-use std::io::Write;
-use std::path::Path;
 use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::harness::{Daemon, Host, Installation, ledger, months, program, stored};
+use crate::harness::{Daemon, Host, Installation, program};
 use lock::{Chance, Lock, device_time};
 
 const DEVICES: u64 = 24;
 const DEFAULT_CRASHES: u64 = 40;
-
-/// What is written by no fault of ours, but by a power cut: half a line.
-const TORN: &[u8] = br#"{"received_at":"2026-11-23T02:13:05Z","event":"0B04"#;
 
 #[test]
 fn every_acknowledged_audit_is_there_once_whenever_the_daemon_is_killed() {
@@ -34,10 +29,6 @@ fn every_acknowledged_audit_is_there_once_whenever_the_daemon_is_killed() {
     for crash in 0..crashes {
         if crash % 8 == 3 {
             die_at_start(&installation, chance.below(150));
-        }
-        if crash % 5 == 4 {
-            let torn = usize::try_from(chance.below(DEVICES)).unwrap();
-            tear(&locks[torn], &installation);
         }
         let daemon = Daemon::start(&installation);
         tally.acknowledged += one_life(daemon, &mut locks, &mut chance);
@@ -116,17 +107,6 @@ fn die_at_start(installation: &Installation, milliseconds: u64) {
     child.wait().unwrap();
 }
 
-/// Leaves half a line at the end of a lock's newest audits, as a power cut does.
-fn tear(lock: &Lock, installation: &Installation) {
-    if let Some(newest) = months(&lock.folder(installation), "audits-").last() {
-        let mut file = fs_err::OpenOptions::new()
-            .append(true)
-            .open(newest)
-            .unwrap();
-        file.write_all(TORN).unwrap();
-    }
-}
-
 #[derive(Debug, Default)]
 struct Tally {
     /// Batches.
@@ -134,26 +114,27 @@ struct Tally {
     events: usize,
     lost: usize,
     twice: usize,
-    torn_files: usize,
 }
 
 impl Tally {
-    /// Compares what was acknowledged with the files, event by event.
+    /// Compares what was acknowledged with the store, event by event.
     fn judge(&mut self, locks: &[Lock], installation: &Installation) {
         let mut faults = Vec::new();
         for lock in locks {
             assert!(lock.unacknowledged.is_empty());
-            let folder = lock.folder(installation);
-            let mut times: HashMap<String, usize> = HashMap::new();
-            for line in stored(&folder, "audits-") {
-                *times
-                    .entry(line["time"].as_str().unwrap().to_owned())
-                    .or_default() += 1;
+            let stored = installation.audits(&lock.serial);
+            let times: Vec<_> = stored
+                .iter()
+                .map(|it| it["time"].as_str().unwrap())
+                .collect();
+            let mut counts: HashMap<&str, usize> = HashMap::new();
+            for time in &times {
+                *counts.entry(time).or_default() += 1;
             }
             self.events += lock.acknowledged.len();
             for number in &lock.acknowledged {
                 let time = device_time(*number);
-                match times.remove(&time) {
+                match counts.remove(&*time) {
                     Some(1) => {}
                     Some(count) => {
                         self.twice += 1;
@@ -165,26 +146,12 @@ impl Tally {
                     }
                 }
             }
-            assert!(times.is_empty(), "never sent: {times:?}");
-            self.torn_files += torn_files(&folder);
+            assert!(counts.is_empty(), "never sent: {counts:?}");
+            // A device numbers its events by their time.
+            assert!(times.is_sorted(), "{}: {times:?}", lock.serial);
         }
         assert!(faults.is_empty(), "{self:?}: {faults:#?}");
-        assert!(self.torn_files > 0, "nothing torn was set aside");
     }
-}
-
-/// The number of files in which torn ends are kept; each must hold one of ours or half a batch.
-fn torn_files(folder: &Path) -> usize {
-    let names = ledger(folder);
-    let torn: Vec<_> = names
-        .iter()
-        .filter(|name| Path::new(name).extension().is_some_and(|it| it == "torn"))
-        .collect();
-    for name in &torn {
-        let kept = fs_err::read(folder.join(name)).unwrap();
-        assert!(kept.ends_with(b"\n") && kept.len() > 1, "{name}");
-    }
-    torn.len()
 }
 
 /// Beyond any delay of a loaded machine.

@@ -2,8 +2,8 @@
 
 use std::future::Future;
 use std::io::{BufRead, BufReader, Write};
-use std::path::Path;
-use std::process::{Child, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::harness::{Finished, program, run, run_with_input};
+use crate::harness::{Finished, audit_texts, program, run, run_with_input};
 
 const LOBBY: &str = "0123456789ABCDEF";
 const CELLAR: &str = "addr-10.44.0.7";
@@ -88,8 +88,11 @@ impl Installation {
     /// Keeps for ever: the retention must not remove a night of 2026 from a test of later years.
     fn store(&self) -> SqlStore {
         let keep = KeepDays::new(36_500).unwrap();
-        let file = self.0.path().join("Engage_Data/engage-host.db");
-        SqlStore::open(SqlOptions::sqlite(file), keep).unwrap()
+        SqlStore::open(SqlOptions::sqlite(self.database()), keep).unwrap()
+    }
+
+    fn database(&self) -> PathBuf {
+        self.0.path().join("Engage_Data/engage-host.db")
     }
 
     fn write(&self, name: &str, contents: impl AsRef<[u8]>) {
@@ -140,15 +143,15 @@ fn moment(text: &str) -> Timestamp {
 }
 
 #[test]
-fn the_table_shows_each_device_and_json_its_device_file() {
+fn the_table_shows_each_device_and_json_all_that_is_known_of_it() {
     let installation = Installation::after_a_night();
     assert_snapshot!("table", installation.shown(&[]));
     let json = installation.devices(&["--json"]);
     assert_eq!(json.code, Some(0), "{}", json.stderr_text());
     let devices: Value = serde_json::from_slice(&json.stdout).unwrap();
-    assert_eq!(devices[1]["device"], LOBBY);
-    assert_eq!(devices[1]["model"], "NDE80");
-    assert_eq!(devices[0]["device"], CELLAR);
+    assert_eq!(devices[0]["device"], LOBBY);
+    assert_eq!(devices[0]["model"], "NDE80");
+    assert_eq!(devices[1]["device"], CELLAR);
     assert_eq!(devices.as_array().unwrap().len(), 2);
 }
 
@@ -191,16 +194,12 @@ fn audits_are_a_table_json_lines_or_csv() {
         installation.shown(&["audits", "--csv", LOBBY])
     );
     assert_snapshot!("alerts", installation.shown(&["audits", "--alerts"]));
-    let stored = format!("Engage_Data/{LOBBY}/audits-2026-11.jsonl");
-    let stored = fs_err::read_to_string(installation.0.path().join(stored)).unwrap();
-    let printed = installation
-        .devices(&["audits", LOBBY, "--json"])
-        .stdout_text();
-    assert_eq!(stored.lines().count(), 3);
-    assert_eq!(
-        printed.replace(&format!("{{\"device\":\"{LOBBY}\","), "{"),
-        stored
-    );
+    let stored = audit_texts(&installation.database(), LOBBY);
+    let printed = installation.devices(&["audits", LOBBY, "--json"]);
+    let device = format!("{{\"device\":\"{LOBBY}\",");
+    let printed = printed.stdout_text().replace(&device, "{");
+    assert_eq!(stored.len(), 3);
+    assert_eq!(printed.lines().collect::<Vec<_>>(), stored);
 }
 
 #[test]
@@ -228,48 +227,34 @@ fn since_leaves_out_what_arrived_before() {
 }
 
 #[test]
-fn broken_lines_are_named_and_the_others_shown() {
+fn what_is_no_event_is_named_and_the_others_are_shown() {
+    const SPOIL: &str = "
+import sqlite3, sys
+with sqlite3.connect(sys.argv[1]) as database:
+    database.execute(\"UPDATE events SET body = 'nonsense' WHERE seq = 2\")";
     let installation = Installation::after_a_night();
-    let file = format!("Engage_Data/{LOBBY}/audits-2026-11.jsonl");
-    installation.append(&file, "nonsense\n{\"received_at\":\"2026-11-");
-    installation.write(&format!("Engage_Data/{CELLAR}/device.json"), "{");
+    let mut python = Command::new("python3");
+    python.args(["-c", SPOIL]).arg(installation.database());
+    assert_eq!(run(&mut python).code, Some(0));
     assert_snapshot!("broken", installation.shown(&["audits", LOBBY]));
-    let listed = installation.devices(&[]);
-    assert_eq!(listed.code, Some(1), "a device is missing");
-    assert!(listed.stdout_text().contains(LOBBY));
-    let warning = format!("warning: `device.json` of device {CELLAR} cannot be read: ");
-    assert!(
-        listed.stderr_text().starts_with(&warning),
-        "{}",
-        listed.stderr_text()
-    );
 }
 
-/// A folder where a month's file should be: unreadable for everybody, whoever runs the test.
 #[test]
-fn a_month_that_cannot_be_read_is_told_and_the_others_are_shown() {
+fn a_damaged_database_is_told_with_what_helps() {
     let installation = Installation::after_a_night();
-    let month = format!("Engage_Data/{CELLAR}/audits-2026-10.jsonl");
-    fs_err::create_dir(installation.0.path().join(&month)).unwrap();
-    let shown = installation.devices(&["audits"]);
-    assert_eq!(shown.code, Some(1));
-    assert_eq!(shown.stdout_text().lines().count(), 5);
-    assert!(shown.stdout_text().contains(CELLAR));
-    let told = shown.stderr_text();
-    assert!(
-        told.starts_with(&format!(
-            "warning: some events of device {CELLAR} cannot be read: "
-        )) && told.contains("audits-2026-10.jsonl")
-            && told.contains("error: records of 1 device could not be read, and are missing above"),
-        "{told}"
-    );
-    let json = installation.devices(&["audits", "--json"]);
-    assert_eq!(json.code, Some(1));
-    let last = json.stdout_text().lines().last().unwrap().to_owned();
-    let report: Value = serde_json::from_str(&last).unwrap();
-    assert_eq!(report["refusals"][0]["code"], "incomplete");
-    assert_eq!(json.stdout_text().lines().count(), 5);
-    assert_eq!(installation.devices(&["audits", LOBBY]).code, Some(0));
+    fs_err::write(installation.database(), "no database ".repeat(1000)).unwrap();
+    for args in [
+        &["audits"][..],
+        &["audits", "--json"],
+        &["undelivered"],
+        &[],
+        &["show", LOBBY],
+    ] {
+        let shown = installation.devices(args);
+        assert_eq!(shown.code, Some(1), "{args:?}");
+        let told = format!("{}{}", shown.stdout_text(), shown.stderr_text());
+        assert!(told.contains("restore a backup"), "{args:?}: {told}");
+    }
 }
 
 /// Gives up the first event of a device, as the webhook does.
@@ -314,9 +299,9 @@ fn events_that_were_set_aside_are_listed_with_the_reason() {
 #[test]
 fn what_is_not_there_is_said_with_what_to_do() {
     let installation = Installation::new();
-    assert_snapshot!("absent_directory", installation.shown(&[]));
-    fs_err::create_dir(installation.0.path().join("Engage_Data")).unwrap();
-    assert_snapshot!("empty_directory", installation.shown(&[]));
+    assert_snapshot!("absent_database", installation.shown(&[]));
+    drop(installation.store());
+    assert_snapshot!("empty_database", installation.shown(&[]));
     assert_eq!(installation.devices(&["--json"]).stdout_text(), "[]\n");
     assert_snapshot!("absent_device", installation.shown(&["show", LOBBY]));
     assert_snapshot!("no_device", installation.shown(&["show", "front-door"]));
@@ -332,7 +317,7 @@ fn follow_prints_what_a_second_process_adds_also_of_new_devices() {
     let mut follower = Follower::start(installation.0.path(), &["audits", "--follow", "--json"]);
     let before: Vec<_> = (0..4).map(|_| follower.line()).collect();
     assert!(
-        before[0].contains(CELLAR) && before[3].contains(LOBBY),
+        before[0].contains(LOBBY) && before[3].contains(CELLAR),
         "{before:?}"
     );
     let store = installation.store();

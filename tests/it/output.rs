@@ -2,11 +2,14 @@
 
 use std::process::{Command, Stdio};
 
+use engage_store::{KeepDays, SqlOptions, SqlStore};
+
 use crate::harness::{Installation, program, run, standard};
 
 /// Every command that prints a result, with arguments under which it succeeds.
 fn commands(installation: &Installation) -> Vec<Vec<String>> {
-    fs_err::create_dir_all(installation.path("Engage_Data")).unwrap();
+    let database = installation.path("Engage_Data/engage-host.db");
+    drop(SqlStore::open(SqlOptions::sqlite(database), KeepDays::default()).unwrap());
     let path = |name: &str| installation.path(name).display().to_string();
     let (config, der) = (
         path("config.toml"),

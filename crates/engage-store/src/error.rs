@@ -48,7 +48,7 @@ pub enum StoreError {
     #[diagnostic(
         code("too-many-devices"),
         help(
-            "remove directories of devices that do not exist; somebody may be inventing serial numbers: set `[devices] credentials_file` or `[access] allow`"
+            "somebody may be inventing serial numbers: set `[devices] credentials_file` or `[access] allow`"
         )
     )]
     TooManyDevices {
@@ -76,7 +76,7 @@ pub enum StoreError {
         allowed: u32,
     },
     /// Disk full, read-only, permission lost, or broken.
-    #[error("failed to store in {place}")]
+    #[error("database {place} failed")]
     #[diagnostic(code("store-unavailable"), help("{hint}"))]
     Unavailable {
         /// The file, directory or database.

@@ -1,11 +1,13 @@
 //! How many devices there may be: serial numbers can be invented.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use engage_wire::CallerNetwork;
+use parking_lot::Mutex;
 
-use crate::{Call, StoreError, StoreWarning};
+use crate::{Call, DeviceId, StoreError, StoreWarning};
 
 /// Bounds new devices, in all and for each network that brings them.
 ///
@@ -25,12 +27,7 @@ struct Newcomers {
 
 impl DeviceQuota {
     /// Whether a device that is not among the `known` ones may begin a record; counts it if so.
-    pub(crate) fn admit(
-        &mut self,
-        call: &Call,
-        known: usize,
-        now: Instant,
-    ) -> Result<(), StoreError> {
+    fn admit(&mut self, call: &Call, known: usize, now: Instant) -> Result<(), StoreError> {
         let reserved = if call.is_authenticated { 0 } else { RESERVED };
         let allowed = MAX_DEVICES - reserved;
         let device = call.device;
@@ -71,6 +68,16 @@ impl DeviceQuota {
         Ok(())
     }
 
+    /// Uncounts a device of which nothing was stored after all.
+    fn give_back(&mut self, call: &Call) {
+        let network = CallerNetwork::from(call.peer);
+        if !call.is_authenticated
+            && let Some(newcomers) = self.newcomers.get_mut(&network)
+        {
+            newcomers.count = newcomers.count.saturating_sub(1);
+        }
+    }
+
     /// Says that unknown devices are, or soon will be, refused.
     pub(crate) fn warning(known: usize) -> Option<StoreWarning> {
         (known >= NEARLY_FULL).then_some(StoreWarning::NearlyFull {
@@ -78,6 +85,54 @@ impl DeviceQuota {
             allowed: MAX_DEVICES,
             reserved: RESERVED,
         })
+    }
+}
+
+/// New devices that were counted. Those that are not stored in the end are uncounted when it is
+/// dropped.
+pub(crate) struct Admitted {
+    quota: Arc<Mutex<DeviceQuota>>,
+    calls: Vec<Call>,
+}
+
+impl Admitted {
+    /// Counts the `new` devices beside the `known` ones; returns those that may not have a record
+    /// too, with the reason.
+    pub(crate) fn count(
+        quota: &Arc<Mutex<DeviceQuota>>,
+        new: impl Iterator<Item = Call>,
+        mut known: usize,
+    ) -> (Self, HashMap<DeviceId, StoreError>) {
+        let mut admitted = Self {
+            quota: Arc::clone(quota),
+            calls: Vec::new(),
+        };
+        let (mut quota, now) = (quota.lock(), Instant::now());
+        let mut refused = HashMap::new();
+        for call in new {
+            match quota.admit(&call, known, now) {
+                Ok(()) => {
+                    known += 1;
+                    admitted.calls.push(call);
+                }
+                Err(error) => drop(refused.insert(call.device, error)),
+            }
+        }
+        (admitted, refused)
+    }
+
+    /// What this device delivered is stored.
+    pub(crate) fn stored(&mut self, device: DeviceId) {
+        self.calls.retain(|call| call.device != device);
+    }
+}
+
+impl Drop for Admitted {
+    fn drop(&mut self) {
+        let mut quota = self.quota.lock();
+        for call in &self.calls {
+            quota.give_back(call);
+        }
     }
 }
 

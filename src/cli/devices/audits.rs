@@ -67,7 +67,7 @@ pub(super) struct Form {
 impl Audits {
     pub(super) fn run(self) -> Result<(), Failure> {
         let OpenedStore { reader, place, .. } = match self.device {
-            Some(device) if !self.follow => self.store.open_with(device)?,
+            Some(device) if !self.follow => self.store.open_with(device)?.0,
             // One that has not called yet can be waited for.
             _ => self.store.open()?,
         };

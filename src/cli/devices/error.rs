@@ -18,15 +18,15 @@ pub(super) enum DevicesError {
         help("`engage-host devices` lists those that have")
     )]
     UnknownDevice { device: DeviceId, place: String },
-    #[error("there is no device directory `{}`", directory.display())]
+    #[error("there is no database `{}`", file.display())]
     #[diagnostic(
-        code("no-directory"),
+        code("no-store"),
         help(
             "the daemon makes it when it starts; is `{}` the daemon's configuration? name another with `--config FILE`",
             config.display()
         )
     )]
-    NoDirectory { directory: PathBuf, config: PathBuf },
+    NoStore { file: PathBuf, config: PathBuf },
     #[error("no database is stored for device {device}")]
     #[diagnostic(
         code("no-database"),
@@ -57,12 +57,6 @@ pub(super) enum DevicesError {
         help("name a directory there, or another configuration with `--config FILE`")
     )]
     NotRecorded { config: PathBuf },
-    #[error("`device.json` of device {device} cannot be read")]
-    #[diagnostic(
-        code("unusable-file"),
-        help("the daemon writes it anew at the device's next call")
-    )]
-    Record { device: DeviceId, source: io::Error },
     /// `fs_err` has named the path.
     #[error(transparent)]
     #[diagnostic(code("unusable-file"), help("{}", read_hint(source)))]

@@ -1,7 +1,6 @@
 //! `engage-host devices`: what the call-in recorded, for people and scripts.
 //!
-//! Reads the directory's files or the database, and so works beside a daemon that writes them, and
-//! without one.
+//! Reads the database, and so works beside a daemon that writes it, and without one.
 
 mod audits;
 mod backup;

@@ -6,7 +6,7 @@ use clap::Args;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::super::output::{Failure, eprint_note, print, print_json};
+use super::super::output::{Failure, print, print_json};
 use super::error::DevicesError;
 use super::list::last_call_in;
 use super::pretty_json::pretty_json;
@@ -28,7 +28,7 @@ pub(super) struct Show {
     device: DeviceId,
     #[command(flatten)]
     store: StoreArgs,
-    /// Print JSON: `device.json`, and the upload as `config`
+    /// Print JSON, with the upload as `config`
     #[arg(long)]
     pub(super) json: bool,
 }
@@ -36,53 +36,30 @@ pub(super) struct Show {
 impl Show {
     pub(super) fn run(self) -> Result<(), Failure> {
         let device = self.device;
-        let reader = self.store.open_with(device)?.reader;
-        let record = reader
-            .record(device)
-            .map_err(|source| DevicesError::Record { device, source })?;
-        let config = reader.redacted_config(device).map_err(DevicesError::from)?;
-        if record.is_none() {
-            eprint_note("note", format!("device {device} has no `device.json` yet"));
-        }
+        let (store, record) = self.store.open_with(device)?;
+        let config = store.reader.redacted_config(device);
+        let config = config.map_err(DevicesError::from)?;
         if self.json {
-            print_json(&Shown::new(device, record, config))
+            let config = config.and_then(|config| RawValue::from_string(config).ok());
+            print_json(&Shown { record, config })
         } else {
-            print(text(device, record.as_ref(), config.as_deref()))
+            print(text(&record, config.as_deref()))
         }
     }
 }
 
 /// Serialises as `devices show --json`.
 #[derive(Serialize)]
-#[serde(untagged)]
-enum Shown {
-    Known {
-        #[serde(flatten)]
-        record: Box<DeviceRecord>,
-        config: Option<Box<RawValue>>,
-    },
-    New {
-        device: DeviceId,
-        config: Option<Box<RawValue>>,
-    },
+struct Shown {
+    #[serde(flatten)]
+    record: DeviceRecord,
+    config: Option<Box<RawValue>>,
 }
 
-impl Shown {
-    fn new(device: DeviceId, record: Option<DeviceRecord>, config: Option<String>) -> Self {
-        let config = config.and_then(|config| RawValue::from_string(config).ok());
-        match record.map(Box::new) {
-            Some(record) => Self::Known { record, config },
-            None => Self::New { device, config },
-        }
-    }
-}
-
-fn text(device: DeviceId, record: Option<&DeviceRecord>, config: Option<&str>) -> String {
-    let mut text = format!("device {device}\n");
-    if let Some(record) = record {
-        for (label, value) in facts(record) {
-            let _ = writeln!(text, "  {label:<18} {value}");
-        }
+fn text(record: &DeviceRecord, config: Option<&str>) -> String {
+    let mut text = format!("device {}\n", record.device);
+    for (label, value) in facts(record) {
+        let _ = writeln!(text, "  {label:<18} {value}");
     }
     match config {
         Some(config) => {

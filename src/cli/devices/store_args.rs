@@ -8,12 +8,12 @@ use super::super::output::Failure;
 use super::error::DevicesError;
 use crate::config::Config;
 use crate::daemon::database;
-use engage_store::{DeviceId, SqlOptions, StoreReader};
+use engage_store::{DatabaseUrl, DeviceId, DeviceRecord, SqlOptions, StoreReader};
 
-/// Names the configuration, whose `[devices] directory` is read.
+/// Names the configuration, whose `[devices]` says where the database is.
 #[derive(Args, Debug)]
 pub(super) struct StoreArgs {
-    /// Configuration file, whose `[devices] directory` is read
+    /// Configuration file, whose `[devices]` says where the database is
     #[arg(long, value_name = "FILE", default_value = "config.toml")]
     config: PathBuf,
 }
@@ -37,7 +37,7 @@ pub(super) struct StoreLocation {
 }
 
 impl StoreArgs {
-    /// Where the store is, which need not be there.
+    /// Where the store is; a SQLite file is there.
     pub(super) fn locate(&self) -> Result<StoreLocation, Failure> {
         let config = Config::load(&self.config)?;
         let Some(directory) = config.devices.directory.path() else {
@@ -46,15 +46,18 @@ impl StoreArgs {
             }
             .into());
         };
-        if config.devices.database_url.is_none() && !directory.is_dir() {
-            return Err(DevicesError::NoDirectory {
-                directory: directory.to_owned(),
+        let database = database(&config.devices, directory)?;
+        if let DatabaseUrl::Sqlite(file) = &database.url
+            && !file.exists()
+        {
+            return Err(DevicesError::NoStore {
+                file: file.clone(),
                 config: config.path,
             }
             .into());
         }
         Ok(StoreLocation {
-            options: database(&config.devices, directory)?,
+            options: database,
             password_file: config.devices.database_password_file.clone(),
             directory: directory.to_owned(),
         })
@@ -72,14 +75,18 @@ impl StoreArgs {
         })
     }
 
-    /// The store, in which the device has records.
-    pub(super) fn open_with(&self, device: DeviceId) -> Result<OpenedStore, Failure> {
+    /// The store, and what it knows of a device.
+    pub(super) fn open_with(
+        &self,
+        device: DeviceId,
+    ) -> Result<(OpenedStore, DeviceRecord), Failure> {
         let store = self.open()?;
-        let record = store.reader.record(device);
-        if record.map_err(DevicesError::from)?.is_none() {
-            let place = store.place;
-            return Err(DevicesError::UnknownDevice { device, place }.into());
-        }
-        Ok(store)
+        let record = store.reader.record(device).map_err(DevicesError::from)?;
+        let place = || store.place.clone();
+        let record = record.ok_or_else(|| DevicesError::UnknownDevice {
+            device,
+            place: place(),
+        })?;
+        Ok((store, record))
     }
 }

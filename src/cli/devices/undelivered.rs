@@ -34,7 +34,7 @@ pub(super) struct UndeliveredArgs {
 impl UndeliveredArgs {
     pub(super) fn run(self) -> Result<(), Failure> {
         let store = match self.device {
-            Some(device) => self.store.open_with(device)?,
+            Some(device) => self.store.open_with(device)?.0,
             None => self.store.open()?,
         };
         let found = store.reader.undelivered(Subscriber::Webhook, self.device);

@@ -7,7 +7,8 @@ use super::layout::{Layout, existing, folder};
 use super::staging::NewFile;
 use super::template;
 use crate::cli::output::Failure;
-use crate::config::{Config, DevicesDirectory};
+use crate::config::{Config, DevicesConfig};
+use engage_store::DatabaseUrl;
 
 /// Refuses to create `files` where keys, certificates, devices' records or a configuration that
 /// engage-host wrote (which it writes last) show that they must have existed.
@@ -22,10 +23,10 @@ pub(super) fn refuse_used(
     for path in existing(layout.pki_files())? {
         traces.push(format!("`{}` exists", path.display()));
     }
-    if let Some(directory) = recorded_in(&config.devices.directory) {
+    if let Some(place) = recorded_in(&config.devices) {
         traces.push(format!(
             "devices have been recorded in `{}`",
-            directory.display()
+            place.display()
         ));
     }
     if is_written_by_us(&layout.config) {
@@ -46,9 +47,15 @@ pub(super) fn refuse_used(
     .into())
 }
 
-/// The directory, if a daemon has opened it: it leaves a lock and a folder for each device.
-fn recorded_in(directory: &DevicesDirectory) -> Option<&Path> {
-    let directory = directory.path()?;
+/// The database file that is named, or the directory, if a daemon has opened it: it leaves a lock
+/// and a database there.
+fn recorded_in(devices: &DevicesConfig) -> Option<&Path> {
+    if let Some(DatabaseUrl::Sqlite(file)) = &devices.database_url
+        && file.exists()
+    {
+        return Some(file);
+    }
+    let directory = devices.directory.path()?;
     let mut entries = fs_err::read_dir(directory).ok()?.filter_map(Result::ok);
     // A fresh checkout has a note of what the folder is for.
     entries

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use super::{ALERT, AUDIT, CONFIG, DEVICE, of_device};
 use crate::harness::{
-    Host, Response, close_sending, connect, connect_from, ledger, read_to_end, request, standard,
-    stored, tls_connect, trusting, wire_text,
+    Host, Response, close_sending, connect, connect_from, read_to_end, request, standard,
+    tls_connect, trusting, wire_text,
 };
 
 const BATCH: &str = r#"{"asyncEvents":[{"event":"11111111","time":"20051013130309"}],"nxtDbVerTS":"0x8d1a1399bddb51d"}"#;
@@ -22,14 +22,11 @@ fn members(host: &Host, name: &str) -> Vec<Value> {
     audits.iter().map(|line| line[name].clone()).collect()
 }
 
-/// The one body in quarantine, with its name after the time.
-fn quarantined(host: &Host) -> (String, Vec<u8>) {
-    let names = ledger(&host.path("quarantine"));
-    let [name] = &names[..] else {
-        panic!("{names:?}");
-    };
-    let body = fs_err::read(host.path("quarantine").join(name)).unwrap();
-    (name.split_once("Z-").unwrap().1.to_owned(), body)
+/// The one body in quarantine, with its device and its kind.
+fn quarantined(host: &Host) -> (String, String, Vec<u8>) {
+    let mut bodies = host.installation.quarantined();
+    assert_eq!(bodies.len(), 1, "{bodies:?}");
+    bodies.remove(0)
 }
 
 #[test]
@@ -112,10 +109,8 @@ fn an_alert_is_stored_in_each_shape() {
         assert_eq!(answer.status(), status, "{body}");
         assert_eq!(answer.header("Content-Length"), Some("0"));
     }
-    let codes: Vec<Value> = stored(&host.path(DEVICE), "alerts-")
-        .iter()
-        .map(|line| line["code"].clone())
-        .collect();
+    let alerts = host.installation.alerts(DEVICE);
+    let codes: Vec<Value> = alerts.iter().map(|event| event["code"].clone()).collect();
     assert_eq!(codes, ["0B050001", "0B050002", "0B050003"]);
     assert_eq!(host.audits(DEVICE), Vec::<Value>::new());
 }
@@ -130,8 +125,8 @@ fn an_upload_replaces_the_last_one_in_either_spelling_of_the_path() {
         let answer = host.call("PUT", &of_device(path), body);
         assert_eq!(answer.status(), 200);
         assert_eq!(answer.header("Content-Length"), Some("0"));
-        let kept = fs_err::read_to_string(host.path(DEVICE).join("config.json")).unwrap();
-        assert_eq!(kept, body);
+        let kept = host.installation.config(DEVICE).unwrap();
+        assert_eq!(kept, body.as_bytes());
     }
 }
 
@@ -149,9 +144,8 @@ fn what_is_no_json_object_is_refused_and_kept() {
         let answer = host.call(method, &of_device(path), body);
         assert_eq!(answer.status(), 400);
         assert_eq!(answer.body, br#"{"error":"bad request"}"#);
-        let (name, kept) = quarantined(&host);
-        assert_eq!(name, format!("{DEVICE}-{call}.body"));
-        assert_eq!(kept, body);
+        let kept = quarantined(&host);
+        assert_eq!(kept, (DEVICE.to_owned(), call.to_owned(), body.to_vec()));
         assert_eq!(host.audits(DEVICE), Vec::<Value>::new());
     }
 }
@@ -188,8 +182,7 @@ fn what_can_be_read_of_a_damaged_body_is_stored_with_a_note() {
     let upload = b"{\"battV\":{\"main\":\"6.1\"},\"nm\":\"T\xfcr\"}\0";
     let answer = host.call("PUT", &of_device(CONFIG), upload);
     assert_eq!(answer.status(), 200);
-    let kept = fs_err::read(host.path(DEVICE).join("config.json")).unwrap();
-    assert_eq!(kept, upload);
+    assert_eq!(host.installation.config(DEVICE).unwrap(), upload);
 }
 
 fn event(number: u32) -> String {
@@ -212,12 +205,11 @@ fn what_common_parsers_do_not_read_is_refused_and_kept() {
         let method = if place == CONFIG { "PUT" } else { "POST" };
         let answer = host.call(method, &of_device(place), &refused);
         assert_eq!(answer.status(), 400, "{place}");
-        assert_eq!(quarantined(&host).1, refused.into_bytes());
-        let device = host.path(DEVICE);
-        for log in ["audits-", "alerts-"] {
-            assert_eq!(crate::harness::stored(&device, log), Vec::<Value>::new());
-        }
-        assert!(!device.join("config.json").exists());
+        assert_eq!(quarantined(&host).2, refused.into_bytes());
+        let installation = &host.installation;
+        assert_eq!(installation.audits(DEVICE), Vec::<Value>::new());
+        assert_eq!(installation.alerts(DEVICE), Vec::<Value>::new());
+        assert_eq!(installation.config(DEVICE), None);
         let answer = host.call(method, &of_device(place), stored);
         assert!(matches!(answer.status(), 200 | 201), "{place}");
     }
@@ -225,7 +217,7 @@ fn what_common_parsers_do_not_read_is_refused_and_kept() {
 
 /// Whoever breaks off, or never ends, leaves nothing: serial numbers can be invented.
 #[test]
-fn bodies_that_do_not_end_leave_no_folders() {
+fn bodies_that_do_not_end_make_no_records() {
     let host = Host::start("");
     let mut stalled: Vec<_> = (0..128)
         .map(|number| {
@@ -244,21 +236,10 @@ fn bodies_that_do_not_end_leave_no_folders() {
     drop(last);
     host.daemon.terminate();
     drop(stalled);
-    let Host {
-        installation,
-        daemon,
-    } = host;
-    assert_eq!(daemon.finish().0, Some(0));
-    let names = ledger(&installation.path("Engage_Data"));
-    let devices: Vec<_> = names.iter().filter(|name| name.len() == 16).collect();
-    assert_eq!(devices, [DEVICE]);
+    let (installation, _) = host.stop();
+    assert_eq!(installation.known(), [DEVICE]);
     // What was seen of the device that did deliver is in its record.
-    let record = installation
-        .path("Engage_Data")
-        .join(DEVICE)
-        .join("device.json");
-    let record: Value = serde_json::from_slice(&fs_err::read(record).unwrap()).unwrap();
-    assert_eq!(record["address"], "127.0.0.1");
+    assert_eq!(installation.record(DEVICE)["address"], "127.0.0.1");
 }
 
 #[test]
@@ -289,11 +270,9 @@ fn what_is_longer_than_allowed_is_refused_and_its_beginning_kept() {
         stream.write_all(&head).unwrap();
         let answer = Response::parse(&read_to_end(&mut stream));
         assert_eq!(answer.status(), 400, "{headers}");
-        let folder = installation.path("Engage_Data/quarantine");
-        let names = ledger(&folder);
-        assert_eq!(names.len(), 1, "{names:?}");
-        let kept = fs_err::read(folder.join(&names[0])).unwrap();
-        assert_eq!(kept, &long.as_bytes()[..200], "{headers}");
+        let kept = installation.quarantined();
+        assert_eq!(kept.len(), 1, "{kept:?}");
+        assert_eq!(kept[0].2, &long.as_bytes()[..200], "{headers}");
     }
     let daemon = crate::harness::Daemon::start(&installation);
     let host = Host {
@@ -346,7 +325,7 @@ fn a_body_that_breaks_off_is_neither_stored_nor_acknowledged() {
         assert_refused(&read_to_end_lenient(&mut tls));
     }
     assert_eq!(host.audits(DEVICE), Vec::<Value>::new());
-    assert_eq!(ledger(&host.path("quarantine")), Vec::<String>::new());
+    assert_eq!(host.installation.quarantined(), []);
     assert_eq!(post(&host, BATCH).status(), 201);
 }
 

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::{AUDIT, DEVICE, NO_DATABASE, of_device};
 use crate::harness::{
-    Daemon, Host, Response, connect_from, get, get_from, ledger, program, read_answer, read_to_end,
+    Daemon, Host, Response, connect_from, get, get_from, program, read_answer, read_to_end,
     request, run_with_input, wire_text,
 };
 
@@ -74,7 +74,7 @@ fn clear_text_is_refused_with_a_line_that_says_why() {
     assert!(line.contains("plain_http = true"), "{line}");
     let other = get_from([127, 0, 0, 2], host.daemon.http, ANNOUNCEMENT);
     assert_eq!(other.status(), 200);
-    assert_eq!(ledger(&host.path(DEVICE)), Vec::<String>::new());
+    assert_eq!(host.installation.known(), Vec::<String>::new());
 }
 
 #[test]
@@ -151,7 +151,7 @@ fn without_the_right_credentials_a_call_is_unauthorized() {
         );
         assert_eq!(answer.body, br#"{"error":"unauthorized"}"#);
     }
-    assert_eq!(ledger(&host.path(DEVICE)), Vec::<String>::new());
+    assert_eq!(host.installation.known(), Vec::<String>::new());
     let line = host.daemon.wait_for("call-in from 127.0.0.1");
     assert!(line.contains("refused: no credentials"), "{line}");
     let answer = host.call_with(
@@ -345,5 +345,5 @@ fn with_credentials_a_stranger_takes_no_place_at_all() {
     genuine.write_all(&call).unwrap();
     assert_eq!(read_answer(&mut genuine).status(), 201);
     assert_eq!(host.audits(DEVICE).len(), 1);
-    assert!(!host.path("0000000000000007").exists());
+    assert_eq!(host.installation.known(), [DEVICE]);
 }

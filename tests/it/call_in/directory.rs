@@ -4,7 +4,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::{AUDIT, CONFIG, DEVICE, NO_DATABASE, of_device};
-use crate::harness::{Daemon, Host, get, months};
+use crate::harness::{Daemon, Host, get};
 
 const ANNOUNCEMENT: &str = "/swordfish/lock/certificates/current";
 const BATCH: &str = r#"{"asyncEvents":[{"event":"11111111","time":"20051013130309"}]}"#;
@@ -77,12 +77,9 @@ fn a_configured_directory_is_made_beside_the_configuration() {
     let host = Host::start("directory = \"ledger/of/devices\"");
     let answer = host.call("POST", &of_device(AUDIT), BATCH);
     assert_eq!(answer.status(), 201);
-    assert!(
-        host.installation
-            .path("ledger/of/devices")
-            .join(DEVICE)
-            .is_dir()
-    );
+    let database = host.installation.path("ledger/of/devices/engage-host.db");
+    assert!(database.is_file());
+    assert_eq!(host.installation.known(), [DEVICE]);
     assert!(!host.installation.path("Engage_Data").exists());
 }
 
@@ -106,119 +103,6 @@ fn a_second_daemon_on_the_same_directory_does_not_start_and_names_the_first() {
     } = host;
     drop(daemon);
     drop(Daemon::start(&installation));
-}
-
-/// A start reads the ends of files a piece at a time, however large what stands there is.
-#[cfg(target_os = "linux")]
-#[test]
-fn a_large_damaged_file_costs_a_start_no_memory_and_hides_no_certificate() {
-    const DAMAGED_MIB: u64 = 256;
-    let host = Host::start("");
-    assert_eq!(host.call("POST", &of_device(AUDIT), BATCH).status(), 201);
-    let Host {
-        installation,
-        daemon,
-    } = host;
-    drop(daemon);
-    let folder = installation.path("Engage_Data").join(DEVICE);
-    let file = months(&folder, "audits-").remove(0);
-    let whole = fs_err::metadata(&file).unwrap().len();
-    let damaged = fs_err::OpenOptions::new().write(true).open(&file).unwrap();
-    let length = whole + DAMAGED_MIB * 1024 * 1024;
-    damaged.set_len(length).unwrap();
-    let mut host = Host {
-        daemon: Daemon::start(&installation),
-        installation,
-    };
-    assert_eq!(get(host.daemon.http, ANNOUNCEMENT).status(), 200);
-    host.daemon.wait_for("its call-ins are answered 503");
-    assert_eq!(fs_err::metadata(&file).unwrap().len(), length);
-    let peak_kib = peak_kib(&host);
-    assert!(peak_kib < DAMAGED_MIB * 1024 / 2, "{peak_kib} KiB");
-}
-
-/// All that the daemon had in memory at once, at most.
-#[cfg(target_os = "linux")]
-fn peak_kib(host: &Host) -> u64 {
-    let status = fs_err::read_to_string(format!("/proc/{}/status", host.daemon.id())).unwrap();
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let peak = peak.unwrap().trim().trim_end_matches(" kB");
-    peak.parse().unwrap()
-}
-
-/// Years of many devices: what is whole is not read at all, or only its end.
-#[cfg(target_os = "linux")]
-#[test]
-fn a_large_directory_costs_a_start_no_memory_and_hides_no_certificate() {
-    const DEVICES: u64 = 20;
-    const EACH_MIB: usize = 10;
-    let installation = Host::installation("");
-    let line = |number: usize| {
-        format!(
-            r#"{{"received_at":"2026-01-23T02:13:05Z","event":"{number:08X}","x":"{:400}","batch":"{number:032x}","line":1,"of":1}}"#,
-            ""
-        ) + "\n"
-    };
-    let lines = EACH_MIB * 1024 * 1024 / line(0).len();
-    let text: String = (0..lines).map(line).collect();
-    for device in 0..DEVICES {
-        let name = format!("Engage_Data/{device:016X}/audits-2026-01.jsonl");
-        installation.write(&name, &text);
-    }
-    let mut host = Host {
-        daemon: Daemon::start(&installation),
-        installation,
-    };
-    assert_eq!(get(host.daemon.http, ANNOUNCEMENT).status(), 200);
-    for device in 0..DEVICES {
-        let target = format!("{AUDIT}?sn={device:016X}");
-        assert_eq!(host.call("POST", &target, BATCH).status(), 202);
-    }
-    assert_eq!(host.readiness().body, b"ready\n");
-    let peak_kib = peak_kib(&host);
-    assert!(peak_kib < 100 * 1024, "{peak_kib} KiB");
-}
-
-/// Neither stops the start, nor other devices; the host stays ready and says whose trouble it is.
-#[test]
-fn one_devices_files_that_cannot_be_read_stop_neither_the_start_nor_other_devices() {
-    let installation = Host::installation("directory = \"Engage_Data\"");
-    let folder = installation.path("Engage_Data").join(DEVICE);
-    fs_err::create_dir_all(folder.join("audits-2026-11.jsonl")).unwrap();
-    let daemon = Daemon::start(&installation);
-    let mut host = Host {
-        installation,
-        daemon,
-    };
-    let line = host.daemon.wait_for("cannot be read");
-    assert!(line.contains("WARN") && line.contains(DEVICE), "{line}");
-    assert!(
-        line.contains("audits-2026-11.jsonl` is not a regular file"),
-        "{line}"
-    );
-    assert!(
-        line.contains("hint: what stands there is not of the store"),
-        "{line}"
-    );
-    assert_eq!(get(host.daemon.http, ANNOUNCEMENT).status(), 200);
-    assert_eq!(host.call("POST", &of_device(AUDIT), BATCH).status(), 503);
-    let other = format!("{AUDIT}?sn=00000000000000FF");
-    assert_eq!(host.call("POST", &other, BATCH).status(), 201);
-    let readiness = host.readiness();
-    assert_eq!(readiness.status(), 200);
-    let said = String::from_utf8(readiness.body).unwrap();
-    assert!(
-        said.contains(&format!("warning: records of device {DEVICE}: ")),
-        "{said}"
-    );
-    // Once, also when the device calls: the store had its say when it looked at the folder.
-    host.daemon.wait_for("nothing of device");
-    let told = host.daemon.seen("cannot be read or written").count();
-    assert_eq!(told, 1);
-    // Put right, it is stored without a restart.
-    fs_err::remove_dir(folder.join("audits-2026-11.jsonl")).unwrap();
-    assert_eq!(host.call("POST", &of_device(AUDIT), BATCH).status(), 201);
-    assert_eq!(host.readiness().body, b"ready\n");
 }
 
 #[test]

@@ -29,27 +29,15 @@ fn certificates(host: Host, callers: &[&str]) -> (Vec<Value>, Host) {
         let answer = host.call("POST", &format!("{AUDIT}?sn={serial}"), batch(1));
         assert_eq!(answer.status(), 201);
     }
-    let host = stopped_and_started(host);
-    let record = |serial: &&str| -> Value {
-        let text = fs_err::read(host.path(&format!("{serial}/device.json"))).unwrap();
-        let record: Value = serde_json::from_slice(&text).unwrap();
-        record["certificate"].clone()
-    };
-    (callers.iter().map(record).collect(), host)
-}
-
-fn stopped_and_started(host: Host) -> Host {
-    let Host {
-        installation,
-        daemon,
-    } = host;
-    daemon.terminate();
-    assert_eq!(daemon.finish().0, Some(0));
+    let (installation, _) = host.stop();
+    let record = |serial: &&str| installation.record(serial)["certificate"].clone();
+    let certificates = callers.iter().map(record).collect();
     let daemon = crate::harness::Daemon::start(&installation);
-    Host {
+    let host = Host {
         installation,
         daemon,
-    }
+    };
+    (certificates, host)
 }
 
 /// Waits until it is written that `fetcher` has fetched, and returns all that is.

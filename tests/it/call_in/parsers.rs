@@ -5,7 +5,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use super::{AUDIT, DEVICE, of_device};
-use crate::harness::{Host, months, run};
+use crate::harness::{Host, run};
 
 /// Values that parsers disagree on, and as what they are stored.
 const ODD: &[(&str, &str)] = &[
@@ -75,9 +75,9 @@ fn every_stored_line_is_read_by_python_and_jq() {
         "7".repeat(5000)
     );
     assert_eq!(host.call("POST", &of_device(AUDIT), digits).status(), 400);
-    let file = months(&host.path(DEVICE), "audits-").remove(0);
-    let text = fs_err::read_to_string(&file).unwrap();
-    for (line, (at, (value, stored))) in text.lines().zip(ODD.iter().enumerate()) {
+    let texts = host.installation.audit_texts(DEVICE);
+    assert_eq!(texts.len(), ODD.len());
+    for (line, (at, (value, stored))) in texts.iter().zip(ODD.iter().enumerate()) {
         assert!(serde_json::from_str::<Value>(line).is_ok(), "{line}");
         let record = format!(r#""record":{{"event":"{at:08}","x":{stored}}}"#);
         assert!(line.contains(&record), "{value}: {line}");
@@ -86,6 +86,8 @@ fn every_stored_line_is_read_by_python_and_jq() {
             "{value}: {line}"
         );
     }
+    let file = host.installation.path("audits.jsonl");
+    fs_err::write(&file, texts.join("\n") + "\n").unwrap();
     let lines = format!("{}\n", ODD.len());
     let python = run(Command::new("python3").args(["-c", PYTHON]).arg(&file));
     assert_eq!(python.stdout_text(), lines, "{}", python.stderr_text());

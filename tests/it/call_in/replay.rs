@@ -9,8 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::DEVICE;
 use crate::harness::{
-    Daemon, Host, Response, read_answer, read_to_end, standard, stored, tls_connect, trusting,
-    wire_text,
+    Daemon, Host, Response, read_answer, read_to_end, standard, tls_connect, trusting, wire_text,
 };
 
 /// The calls of a night, in the documented order (PROTOCOL.md section 4).
@@ -96,18 +95,15 @@ fn assert_next_call(next: &str) {
     assert!(ahead <= SignedDuration::from_hours(25), "{next}: {ahead}");
 }
 
-/// What the fixtures leave in the ledger.
+/// What the fixtures leave in the store.
 fn assert_recorded(host: &Host) {
     let body = CALLS[0].split(|byte| *byte == b'\n').next_back().unwrap();
-    let config = fs_err::read(host.path(DEVICE).join("config.json")).unwrap();
+    let config = host.installation.config(DEVICE).unwrap();
     assert_eq!(config, body, "the upload is stored as it arrived");
-    let codes = |prefix| {
-        let stored = stored(&host.path(DEVICE), prefix);
-        let codes = stored.iter().map(|line| line["code"].clone());
-        codes.collect::<Vec<_>>()
-    };
-    assert_eq!(codes("audits-"), ["11111111", "0B040001"]);
-    assert_eq!(codes("alerts-"), ["0B050002"]);
+    assert_eq!(host.codes(DEVICE), ["11111111", "0B040001"]);
+    let alerts = host.installation.alerts(DEVICE);
+    assert_eq!(alerts.len(), 1, "{alerts:?}");
+    assert_eq!(alerts[0]["code"], "0B050002");
 }
 
 #[test]
@@ -137,15 +133,9 @@ fn the_second_night_is_acknowledged_as_an_update_and_stored_once() {
 fn the_device_record_says_what_the_night_was_like() {
     let host = host();
     closed(host.daemon.https);
-    let record = host.path(DEVICE).join("device.json");
-    host.daemon.terminate();
     // Notes are written at the latest when the daemon ends.
-    let Host {
-        installation: _kept,
-        daemon,
-    } = host;
-    assert_eq!(daemon.finish().0, Some(0));
-    let record: serde_json::Value = serde_json::from_slice(&fs_err::read(record).unwrap()).unwrap();
+    let (installation, _) = host.stop();
+    let record = installation.record(DEVICE);
     assert_eq!(record["device"], DEVICE);
     assert_eq!(record["address"], "127.0.0.1");
     assert_eq!(record["model"], "NDE80");

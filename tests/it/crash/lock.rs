@@ -3,12 +3,11 @@
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
 
 use super::DEADLINE;
-use crate::harness::{Installation, request};
+use crate::harness::request;
 
 /// A device that delivers audits no other has, and delivers again until it is acknowledged.
 pub(super) struct Lock {
@@ -31,10 +30,6 @@ impl Lock {
             is_known: false,
             chance: Chance::new(),
         }
-    }
-
-    pub(super) fn folder(&self, installation: &Installation) -> PathBuf {
-        installation.path("Engage_Data").join(&self.serial)
     }
 
     /// Delivers batch after batch on one connection, until it breaks.

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{DEVICE, OTHER, assert_unavailable, codes, post};
-use crate::harness::{Daemon, Host, Installation, get};
+use super::{DEVICE, OTHER, assert_unavailable, post};
+use crate::harness::{Daemon, Host, Installation, audit_texts, get};
 
 /// Another daemon of another configuration, on the same directory.
 fn second(host: &Host) -> Host {
@@ -67,7 +67,7 @@ fn while_the_directory_is_away_nothing_is_acknowledged_and_when_it_is_back_all_i
     await_status(&mut host, 200);
     assert_eq!(post(&host, DEVICE, 1).status(), 202);
     assert_eq!(post(&host, DEVICE, 2).status(), 202);
-    assert_eq!(codes(&host.path(DEVICE)), ["00000001", "00000002"]);
+    assert_eq!(host.codes(DEVICE), ["00000001", "00000002"]);
 }
 
 #[test]
@@ -96,8 +96,12 @@ fn a_second_daemon_and_the_first_never_both_store_in_one_directory() {
     let holder = format!("in use by process {}", host.daemon.id());
     assert!(said.contains(&holder), "{said}");
     assert_eq!(post(&host, DEVICE, 3).status(), 202);
-    assert_eq!(codes(&root.join(DEVICE)), ["00000001", "00000003"]);
-    assert_eq!(codes(&new.join(DEVICE)), ["00000002"]);
+    assert_eq!(host.codes(DEVICE), ["00000001", "00000003"]);
+    let there = audit_texts(&new.join("engage-host.db"), DEVICE);
+    assert!(
+        there.len() == 1 && there[0].contains("00000002"),
+        "{there:?}"
+    );
     // Nor does a third one start there.
     let refused = other_installation(&host).serve_refused();
     assert!(refused.errors().contains(&holder), "{}", refused.errors());
@@ -110,11 +114,11 @@ fn a_second_daemon_and_the_first_never_both_store_in_one_directory() {
     } = host;
     assert_eq!(daemon.finish().0, Some(0));
     await_status(&mut second, 200);
-    second.daemon.wait_for("another directory stands at");
+    second.daemon.wait_for("was removed or replaced");
     assert_eq!(post(&second, DEVICE, 3).status(), 202);
     assert_eq!(post(&second, DEVICE, 4).status(), 202);
     let all = ["00000001", "00000003", "00000004"];
-    assert_eq!(codes(&root.join(DEVICE)), all);
+    assert_eq!(second.codes(DEVICE), all);
 }
 
 #[test]
@@ -128,7 +132,7 @@ fn a_directory_that_was_removed_is_begun_anew_when_somebody_makes_it() {
     fs_err::create_dir(&root).unwrap();
     await_status(&mut host, 200);
     assert_eq!(post(&host, DEVICE, 2).status(), 201);
-    assert_eq!(codes(&host.path(DEVICE)), ["00000002"]);
+    assert_eq!(host.codes(DEVICE), ["00000002"]);
     let refused = other_installation(&host).serve_refused();
     assert!(
         refused.errors().contains("is in use"),

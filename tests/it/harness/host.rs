@@ -50,6 +50,14 @@ impl Host {
         }
     }
 
+    /// Asks the daemon to stop, and waits until it has: all that it knows is stored then.
+    pub(crate) fn stop(self) -> (Installation, String) {
+        self.daemon.terminate();
+        let (code, log) = self.daemon.finish();
+        assert_eq!(code, Some(0), "{log}");
+        (self.installation, log)
+    }
+
     /// One call in clear text, on its own connection.
     pub(crate) fn call(&self, method: &str, target: &str, body: impl AsRef<[u8]>) -> Response {
         self.call_with("", method, target, body)
@@ -81,9 +89,15 @@ impl Host {
         self.installation.path("Engage_Data").join(name)
     }
 
-    /// What is stored of a device's audits, in the order of the files.
+    /// A device's audits, in the order in which they were stored.
     pub(crate) fn audits(&self, device: &str) -> Vec<Value> {
-        stored(&self.path(device), "audits-")
+        self.installation.audits(device)
+    }
+
+    /// The codes of its audits.
+    pub(crate) fn codes(&self, device: &str) -> Vec<String> {
+        let code = |event: &Value| event["code"].as_str().unwrap().to_owned();
+        self.audits(device).iter().map(code).collect()
     }
 }
 
@@ -96,56 +110,18 @@ pub(crate) fn request(method: &str, target: &str, headers: &str, body: &[u8]) ->
     [format!("{request}\r\n").as_bytes(), body].concat()
 }
 
-/// The lines of a device's files of one log, `audits-` or `alerts-`, oldest file first. Every line
-/// must be whole.
-pub(crate) fn stored(device: &Path, log: &str) -> Vec<Value> {
-    months(device, log)
-        .iter()
-        .flat_map(|file| {
-            let text = fs_err::read_to_string(file).unwrap();
-            assert!(text.is_empty() || text.ends_with('\n'), "torn: {text}");
-            let lines: Vec<Value> = text
-                .lines()
-                .map(|line| {
-                    serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))
-                })
-                .collect();
-            lines
-        })
-        .collect()
-}
-
-/// A device's files of one log, oldest first.
-pub(crate) fn months(device: &Path, log: &str) -> Vec<PathBuf> {
-    let mut files: Vec<PathBuf> = entries(device)
-        .into_iter()
-        .filter(|path| {
-            let name = path.file_name().unwrap().to_str().unwrap();
-            name.starts_with(log) && path.extension().is_some_and(|it| it == "jsonl")
-        })
-        .collect();
-    files.sort();
-    files
-}
-
-/// What lies in a folder of the ledger; nothing if it is not there.
+/// The names of what lies in a folder, sorted; none if it is not there.
 pub(crate) fn ledger(folder: &Path) -> Vec<String> {
-    let mut names: Vec<String> = entries(folder)
-        .iter()
-        .map(|path| path.file_name().unwrap().to_str().unwrap().to_owned())
+    let entries = match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Vec::new(),
+        entries => entries.unwrap(),
+    };
+    let name = |entry: std::io::Result<std::fs::DirEntry>| entry.unwrap().file_name();
+    let mut names: Vec<_> = entries
+        .map(|entry| name(entry).into_string().unwrap())
         .collect();
     names.sort();
     names
-}
-
-fn entries(folder: &Path) -> Vec<PathBuf> {
-    match std::fs::read_dir(folder) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
-        entries => entries
-            .unwrap()
-            .map(|entry| entry.unwrap().path())
-            .collect(),
-    }
 }
 
 fn send(address: SocketAddr, request: &[u8]) -> Response {

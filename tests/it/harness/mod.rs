@@ -9,16 +9,18 @@ mod installation;
 mod keys;
 mod metrics;
 mod shown;
+mod stored;
 mod tls;
 mod wire;
 
 pub(crate) use certificate::{CA, Certificate, Chain, INTERMEDIATE, Request, SERVER, standard};
 pub(crate) use command::{Finished, openssl, program, run, run_with_input, with_descriptors};
 pub(crate) use daemon::Daemon;
-pub(crate) use host::{Host, ledger, months, request, stored};
+pub(crate) use host::{Host, ledger, request};
 pub(crate) use installation::{Installation, SITE_KEY_BASE64, SITE_KEY_HEX};
 pub(crate) use keys::Key;
 pub(crate) use shown::{hex, shown, wire_text};
+pub(crate) use stored::audit_texts;
 pub(crate) use tls::{client_config, tls_connect, tls_get, trusting};
 pub(crate) use wire::{
     Response, close_sending, connect, connect_from, exchange, get, get_from, read_answer,

@@ -37,11 +37,21 @@ fn a_lost_pki_is_not_made_anew_where_devices_have_been_recorded() {
         remove_dir_all(home.path().join(name)).unwrap();
     }
     let config = home.path().join("config.toml");
-    let text = fs_err::read_to_string(&config).unwrap();
-    fs_err::write(&config, format!("# ours\n{text}")).unwrap();
-    fs_err::create_dir_all(home.path().join("Engage_Data/0123456789ABCDEF")).unwrap();
+    let original = fs_err::read_to_string(&config).unwrap();
+    fs_err::write(&config, format!("# ours\n{original}")).unwrap();
+    // A fresh one has a note only.
+    fs_err::write(home.path().join("Engage_Data/README.md"), "").unwrap();
+    let database = home.path().join("Engage_Data/engage-host.db");
+    fs_err::write(&database, "").unwrap();
     let text = serve_refuses(home.path());
     assert!(text.contains("devices have been recorded in"), "{text}");
+    let elsewhere = home.path().join("devices.db");
+    fs_err::rename(&database, &elsewhere).unwrap();
+    let url = "[devices]\ndatabase_url = \"sqlite:devices.db\"\n";
+    fs_err::write(&config, format!("# ours\n{original}\n{url}")).unwrap();
+    let text = serve_refuses(home.path());
+    let trace = format!("devices have been recorded in `{}`", elsewhere.display());
+    assert!(text.contains(&trace), "{text}");
 }
 
 #[test]

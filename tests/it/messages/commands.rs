@@ -4,6 +4,7 @@ use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::Command;
 
+use engage_store::{KeepDays, SqlOptions, SqlStore};
 use fs_err as fs;
 
 use super::{failure, failure_text};
@@ -29,24 +30,19 @@ fn with_config(arguments: &str, installation: &Installation) -> Command {
 fn devices() {
     let installation = Installation::new(standard());
     let mut told = failure(&mut with_config("devices", &installation));
-    fs::create_dir(installation.path("Engage_Data")).unwrap();
+    let database = installation.path("Engage_Data/engage-host.db");
+    let options = SqlOptions::sqlite(database.clone());
+    drop(SqlStore::open(options, KeepDays::default()).unwrap());
     told += &failure(&mut with_config(
         "devices show 0123456789abcdef",
         &installation,
     ));
-    installation.write("Engage_Data/0123456789ABCDEF/device.json", "{");
     installation.write("Engage_Data/FEDCBA9876543210.json", "{}");
     fs::create_dir(installation.path("Engage_Data/fedcba9876543210")).unwrap();
     let listed = run(&mut with_config("devices", &installation));
     told += &listed.stderr_text();
-    told += &failure(&mut with_config(
-        "devices show 0123456789abcdef",
-        &installation,
-    ));
-    let month = "Engage_Data/0123456789ABCDEF/audits-2026-11.jsonl";
-    fs::create_dir(installation.path(month)).unwrap();
-    let mut audits = with_config("devices audits", &installation);
-    told += &failure_text("incomplete", &mut audits, b"");
+    fs::write(&database, "no database ".repeat(1000)).unwrap();
+    told += &failure(&mut with_config("devices", &installation));
     installation.set("[devices]", "directory = \"\"");
     told += &failure(&mut with_config("devices", &installation));
     let credential = || command("devices credential 0123456789ABCDEF");

@@ -159,6 +159,13 @@ pub(super) fn directory_of(file: &Path) -> &Path {
     directory.unwrap_or(Path::new("."))
 }
 
+/// A file that SQLite keeps beside a database.
+pub(super) fn beside(file: &Path, suffix: &str) -> PathBuf {
+    let mut path = file.as_os_str().to_owned();
+    path.push(suffix);
+    path.into()
+}
+
 /// Before SQLite does, which would let everybody read it.
 fn create_file(file: &Path) -> std::io::Result<()> {
     let mut options = fs_err::OpenOptions::new();

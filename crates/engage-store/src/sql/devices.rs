@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
-use std::time::Instant;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use parking_lot::Mutex;
@@ -11,7 +11,7 @@ use sqlx::{AnyConnection, Row};
 
 use super::statement::{pieces, statement, value_list, value_rows};
 use crate::BatchId;
-use crate::quota::DeviceQuota;
+use crate::quota::{Admitted, DeviceQuota};
 use crate::{Call, DeviceId, DeviceRecord, EventKind, StoreError, Timestamped};
 
 /// A row of `devices`, locked by the transaction that has it.
@@ -105,28 +105,23 @@ pub(super) async fn known(
     Ok(known)
 }
 
-/// The callers that may not have a record, with the reason: serial numbers can be invented.
-pub(super) async fn refused(
+/// Counts the callers that are new, and returns those that may not have a record too, with the
+/// reason: serial numbers can be invented.
+pub(super) async fn admit(
     connection: &mut AnyConnection,
-    quota: &Mutex<DeviceQuota>,
+    quota: &Arc<Mutex<DeviceQuota>>,
     calls: &[Call],
-) -> Result<HashMap<DeviceId, StoreError>, sqlx::Error> {
-    let mut callers: BTreeMap<_, _> = calls.iter().map(|call| (call.device, call)).collect();
+) -> Result<(Admitted, HashMap<DeviceId, StoreError>), sqlx::Error> {
+    let mut callers: BTreeMap<_, _> = calls.iter().map(|call| (call.device, *call)).collect();
     let devices: Vec<_> = callers.keys().copied().collect();
     for device in known(connection, &devices).await? {
         callers.remove(&device);
     }
-    if callers.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let mut count = count(connection).await?;
-    let (mut quota, now) = (quota.lock(), Instant::now());
-    let refused = callers.into_iter().filter_map(|(device, call)| {
-        let admitted = quota.admit(call, count, now);
-        count += usize::from(admitted.is_ok());
-        admitted.err().map(|error| (device, error))
-    });
-    Ok(refused.collect())
+    let count = match callers.len() {
+        0 => 0,
+        _ => count(connection).await?,
+    };
+    Ok(Admitted::count(quota, callers.into_values(), count))
 }
 
 /// How many there are.

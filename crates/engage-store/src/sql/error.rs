@@ -1,7 +1,10 @@
 //! What a database refused, in our words.
 
 use std::error::Error;
+use std::io::ErrorKind;
 use std::sync::Arc;
+
+use sqlx::error::DatabaseError;
 
 use super::connect::Engine;
 use crate::{OpenError, StoreError};
@@ -44,7 +47,7 @@ pub(super) fn reason(error: sqlx::Error) -> Box<dyn Error + Send + Sync> {
     match error {
         sqlx::Error::Database(error) => error.into_error(),
         sqlx::Error::Io(error) => error.into(),
-        sqlx::Error::Tls(error) => error,
+        sqlx::Error::Configuration(error) | sqlx::Error::Tls(error) => error,
         sqlx::Error::PoolTimedOut => "it did not answer in time".into(),
         error => error.into(),
     }
@@ -52,37 +55,66 @@ pub(super) fn reason(error: sqlx::Error) -> Box<dyn Error + Send + Sync> {
 
 /// What helps.
 pub(super) fn hint(engine: &Engine, error: &sqlx::Error) -> &'static str {
-    let code = match error {
-        sqlx::Error::Database(error) => error.code().map(std::borrow::Cow::into_owned),
-        _ => None,
-    };
-    match (engine, code.as_deref()) {
-        (Engine::Sqlite { .. }, Some("11" | "26" | "267" | "523" | "779")) => {
-            "the file is damaged or no database of engage-host: nothing was written to it; move it away and restore a backup"
-        }
-        (Engine::Sqlite { .. }, Some("13")) | (Engine::Postgres { .. }, Some("53100")) => {
-            "make room on the disk; devices keep their audits until they are acknowledged"
-        }
-        (Engine::Sqlite { .. }, Some("5" | "517")) => {
-            "another program holds it locked: end that, and make copies with `sqlite3 FILE .backup` only"
-        }
-        (Engine::Sqlite { .. }, _) => {
-            "the user that runs engage-host needs read and write permission for the file and its directory"
-        }
-        (Engine::Postgres { .. }, Some("28P01" | "28000")) => {
-            "is the user in `[devices] database_url` right, and the password in `database_password_file`?"
-        }
-        (Engine::Postgres { .. }, Some("3D000")) => {
-            "create the database: `createdb --owner USER DATABASE`"
-        }
-        (Engine::Postgres { .. }, Some("42501")) => {
-            "the user needs the right to create tables: make it the owner of the database, or `GRANT CREATE, USAGE ON SCHEMA public`"
-        }
-        (Engine::Postgres { .. }, _) if matches!(error, sqlx::Error::Tls(_)) => {
-            "the server's certificate must be valid for the host in `database_url`; name its issuer with `database_ca_file`"
-        }
-        (Engine::Postgres { .. }, _) => {
-            "is the server running and reachable? it is tried again by itself"
-        }
+    match engine {
+        Engine::Sqlite { .. } => sqlite_hint(error),
+        Engine::Postgres { .. } => postgres_hint(error),
     }
 }
+
+fn sqlite_hint(error: &sqlx::Error) -> &'static str {
+    match error {
+        sqlx::Error::Configuration(error) => match error.downcast_ref() {
+            Some(OpenError::Held { .. }) => {
+                "stop the other engage-host: this one goes on by itself then"
+            }
+            _ => PERMISSION,
+        },
+        sqlx::Error::Io(error) if error.kind() == ErrorKind::NotFound => {
+            "move it back, or begin anew with `mkdir`"
+        }
+        // The kind; what is above it says which one.
+        sqlx::Error::Database(error) => match code(&**error).map(|code| code & 0xff) {
+            Some(5 | 6) => {
+                "another program holds it locked: end that, and make copies with `sqlite3 FILE .backup` only"
+            }
+            Some(10) => "is the disk all right, and is there a limit of file sizes (`ulimit -f`)?",
+            Some(11 | 26) => DAMAGED,
+            Some(13) => ROOM,
+            _ => PERMISSION,
+        },
+        _ => PERMISSION,
+    }
+}
+
+fn postgres_hint(error: &sqlx::Error) -> &'static str {
+    let code = match error {
+        sqlx::Error::Database(error) => error.code(),
+        _ => None,
+    };
+    match code.as_deref() {
+        Some("53100") => ROOM,
+        Some("28P01" | "28000") => {
+            "is the user in `[devices] database_url` right, and the password in `database_password_file`?"
+        }
+        Some("3D000") => "create the database: `createdb --owner USER DATABASE`",
+        Some("42501") => {
+            "the user needs the right to create tables: make it the owner of the database, or `GRANT CREATE, USAGE ON SCHEMA public`"
+        }
+        _ if matches!(error, sqlx::Error::Tls(_)) => {
+            "the server's certificate must be valid for the host in `database_url`; name its issuer with `database_ca_file`"
+        }
+        _ => "is the server running and reachable? it is tried again by itself",
+    }
+}
+
+/// SQLite's extended result code.
+fn code(error: &dyn DatabaseError) -> Option<u32> {
+    error.code()?.parse().ok()
+}
+
+const DAMAGED: &str = "the file is damaged or no database of engage-host: nothing was written to it; move it away and restore a backup";
+
+const PERMISSION: &str =
+    "the user that runs engage-host needs read and write permission for the file and its directory";
+
+const ROOM: &str = "make room on the disk; devices keep their audits until they are acknowledged";

@@ -8,7 +8,7 @@ use sqlx::any::AnyConnectOptions;
 use zeroize::Zeroizing;
 
 use super::address::{DatabaseUrl, PostgresUrl};
-use super::connect::Engine;
+use super::connect::{Engine, beside};
 use super::error::open_error;
 use crate::OpenError;
 
@@ -95,18 +95,25 @@ fn sqlite(file: &Path, writes: bool) -> Result<AnyConnectOptions, sqlx::Error> {
         .database_url
         .set_query(Some(match (writes, is_closed(file)) {
             (true, _) => "mode=rw",
-            (false, false) => "mode=ro",
-            // Nobody has it open: whoever may only read cannot make the files of a WAL.
-            (false, true) => "mode=ro&immutable=1",
+            (false, false) => READ_WITH_LOCKS,
+            (false, true) => READ_WITHOUT_LOCKS,
         }));
     Ok(options)
 }
 
+/// How to read what `options` reads without locks, with them; `None` where they do already.
+pub(super) fn with_locks(options: &AnyConnectOptions) -> Option<AnyConnectOptions> {
+    let is_unlocked = options.database_url.query() == Some(READ_WITHOUT_LOCKS);
+    is_unlocked.then(|| {
+        let mut options = options.clone();
+        options.database_url.set_query(Some(READ_WITH_LOCKS));
+        options
+    })
+}
+
 /// Whether nobody has a SQLite file open: who has, keeps a log beside it.
 pub(super) fn is_closed(file: &Path) -> bool {
-    let mut log = file.as_os_str().to_owned();
-    log.push("-wal");
-    !Path::new(&log).exists()
+    !beside(file, "-wal").exists()
 }
 
 impl fmt::Debug for SqlOptions {
@@ -119,3 +126,8 @@ impl fmt::Debug for SqlOptions {
             .finish_non_exhaustive()
     }
 }
+
+const READ_WITH_LOCKS: &str = "mode=ro";
+
+/// While nobody has it open: whoever may only read cannot make the files of a WAL.
+const READ_WITHOUT_LOCKS: &str = "mode=ro&immutable=1";

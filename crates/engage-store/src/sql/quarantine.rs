@@ -1,6 +1,7 @@
 //! Bodies that were refused, within bounds.
 
 use std::io;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use parking_lot::Mutex;
@@ -11,7 +12,7 @@ use tracing::{debug, warn};
 
 use super::devices;
 use super::reader::StoreReader;
-use crate::quota::DeviceQuota;
+use crate::quota::{Admitted, DeviceQuota};
 use crate::{Call, DeviceId, UploadKind};
 
 /// A body that was refused, without its bytes.
@@ -220,17 +221,18 @@ fn size(row: &AnyRow) -> Result<u64, sqlx::Error> {
 /// Who delivered something is known from then on, if there is room.
 pub(super) async fn make_known(
     connection: &mut AnyConnection,
-    quota: &Mutex<DeviceQuota>,
+    quota: &Arc<Mutex<DeviceQuota>>,
     call: &Call,
-) -> Result<(), sqlx::Error> {
+) -> Result<Admitted, sqlx::Error> {
     let device = call.device;
-    let mut refused = devices::refused(connection, quota, &[*call]).await?;
+    let (admitted, mut refused) = devices::admit(connection, quota, &[*call]).await?;
     if let Some(error) = refused.remove(&device) {
         debug!(%device, %error, "no record of device {device} is begun");
-        return Ok(());
+    } else {
+        let seen = [(device, call.received_at)].into();
+        devices::lock(connection, &seen).await?;
     }
-    let seen = [(device, call.received_at)].into();
-    devices::lock(connection, &seen).await.map(drop)
+    Ok(admitted)
 }
 
 /// Of each device, a week of nights in which it sends one of each kind that cannot be read.

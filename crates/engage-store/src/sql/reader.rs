@@ -1,8 +1,10 @@
 //! The read side: for programs that have no runtime.
 
+use std::cell::RefCell;
 use std::io;
 use std::time::Duration;
 
+use sqlx::any::AnyConnectOptions;
 use sqlx::{AnyConnection, AnyPool, Row};
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
@@ -14,7 +16,7 @@ use super::devices;
 use super::error::{open_error, unavailable};
 use super::events;
 use super::follower::EventFollower;
-use super::options::SqlOptions;
+use super::options::{SqlOptions, is_closed, with_locks};
 use super::pages;
 use super::schema::check_version;
 use crate::{
@@ -29,6 +31,8 @@ pub struct StoreReader {
     pub(super) runtime: Runtime,
     pub(super) pool: AnyPool,
     engine: Engine,
+    /// Of a SQLite file that nobody had open: how it is to be read as soon as somebody has.
+    with_locks: RefCell<Option<AnyConnectOptions>>,
 }
 
 impl StoreReader {
@@ -40,6 +44,7 @@ impl StoreReader {
         let runtime = Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| open_error(&engine, error.into()))?;
         let connect = options.connect_options(false)?;
+        let with_locks = with_locks(&connect);
         let pool = {
             let _context = runtime.enter();
             pool(connect, engine.read_settings(), 1)
@@ -49,6 +54,7 @@ impl StoreReader {
             runtime,
             pool,
             engine,
+            with_locks: RefCell::new(with_locks),
         })
     }
 
@@ -69,6 +75,12 @@ impl StoreReader {
 
     /// A device's last upload, with secret values replaced.
     pub fn redacted_config(&self, device: DeviceId) -> io::Result<Option<String>> {
+        let config = self.config(device)?;
+        Ok(config.map(|config| redact(&config)))
+    }
+
+    /// A device's last upload as it arrived: may hold Wi-Fi credentials.
+    pub fn config(&self, device: DeviceId) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
         let body: Option<Vec<u8>> = self.read(async |connection| {
             let row = sqlx::query("SELECT body FROM configs WHERE device = $1")
                 .bind(device.to_string())
@@ -76,7 +88,7 @@ impl StoreReader {
                 .await?;
             row.map(|row| row.try_get(0)).transpose()
         })?;
-        Ok(body.map(|body| redact(&body)))
+        Ok(body.map(Zeroizing::new))
     }
 
     /// The database that a device is to have.
@@ -117,11 +129,27 @@ impl StoreReader {
         work: impl AsyncFnOnce(&mut AnyConnection) -> Result<T, sqlx::Error>,
     ) -> Result<T, StoreError> {
         let done = self.runtime.block_on(async {
-            let work = async { work(&mut *self.pool.acquire().await?).await };
+            let work = async {
+                self.lock_if_opened().await?;
+                work(&mut *self.pool.acquire().await?).await
+            };
             timeout(MAX_READ, work).await
         });
         done.unwrap_or(Err(sqlx::Error::PoolTimedOut))
             .map_err(|error| unavailable(&self.engine, error))
+    }
+
+    /// What is read without locks while a daemon writes may be half written, and never what it adds.
+    async fn lock_if_opened(&self) -> Result<(), sqlx::Error> {
+        let with_locks = match &self.engine {
+            Engine::Sqlite { file } if !is_closed(file) => self.with_locks.take(),
+            _ => None,
+        };
+        if let Some(with_locks) = with_locks {
+            self.pool.acquire().await?.close().await?;
+            self.pool.set_connect_options(with_locks);
+        }
+        Ok(())
     }
 }
 

@@ -11,7 +11,7 @@ use parking_lot::{Mutex, RwLock};
 use sqlx::any::Any;
 use sqlx::pool::PoolConnection;
 use sqlx::{Executor, Transaction};
-use tracing::error;
+use tracing::{error, warn};
 
 use super::connect::{Engine, MAX_STATEMENT, Pools, directory_of};
 use super::devices;
@@ -28,7 +28,7 @@ use crate::lease::Term;
 use crate::owner_lock::OwnerLock;
 use crate::quota::DeviceQuota;
 use crate::subscribers::Subscribers;
-use crate::{DeviceId, OpenError, StoreError, StoreWarning};
+use crate::{DeviceId, OpenError, StoreError, StoreWarning, strays};
 
 pub(super) struct Shared {
     options: SqlOptions,
@@ -36,9 +36,11 @@ pub(super) struct Shared {
     connected: RwLock<Connected>,
     /// Of the directory of SQLite's file.
     lock: tokio::sync::Mutex<Option<OwnerLock>>,
-    pub(super) quota: Mutex<DeviceQuota>,
+    pub(super) quota: Arc<Mutex<DeviceQuota>>,
     /// As they were counted last.
     devices: AtomicUsize,
+    /// As they were found last.
+    strays: Mutex<Vec<StoreWarning>>,
     pub(super) health: HealthMonitor,
     pub(super) subscribers: Subscribers,
     pub(super) hosts: Hosts,
@@ -63,8 +65,9 @@ impl Shared {
         Ok(Self {
             connected: RwLock::new(connect(&options, &engine).await?),
             lock: tokio::sync::Mutex::new(lock),
-            quota: Mutex::default(),
+            quota: Arc::default(),
             devices: AtomicUsize::new(0),
+            strays: Mutex::default(),
             health: HealthMonitor::default(),
             subscribers: Subscribers::default(),
             hosts: Hosts::default(),
@@ -122,7 +125,9 @@ impl Shared {
         Ok(())
     }
 
+    /// It may have to be opened: by a name that may stand for another file by now.
     pub(super) async fn reader(&self) -> Result<PoolConnection<Any>, sqlx::Error> {
+        self.reconnect_if_replaced().await?;
         self.pools().reads.acquire().await
     }
 
@@ -189,8 +194,25 @@ impl Shared {
         Ok(())
     }
 
-    pub(super) fn quota_warning(&self) -> Option<StoreWarning> {
-        DeviceQuota::warning(self.devices.load(Ordering::Relaxed))
+    /// Looks for what stands in the directory and nobody reads, for
+    /// [`warnings`](Self::warnings).
+    pub(super) async fn look_for_strays(&self) {
+        let Some(directory) = self.directory().map(Path::to_owned) else {
+            return;
+        };
+        let found = tokio::task::spawn_blocking(move || strays(&directory).unwrap_or_default());
+        let found = found.await.unwrap_or_default();
+        let mut told = self.strays.lock();
+        for stray in found.iter().filter(|stray| !told.contains(stray)) {
+            warn!("stray folder in the device directory: {stray}");
+        }
+        *told = found;
+    }
+
+    pub(super) fn warnings(&self) -> Vec<StoreWarning> {
+        let mut warnings = self.strays.lock().clone();
+        warnings.extend(DeviceQuota::warning(self.devices.load(Ordering::Relaxed)));
+        warnings
     }
 
     /// Tries a failing database, so that readiness returns even when no device calls.
@@ -237,10 +259,18 @@ impl Shared {
             return Ok(());
         }
         let failed = |error| sqlx::Error::Configuration(Box::new(error));
-        if let (Some(owned), Engine::Sqlite { file }) = (lock.as_mut(), &self.engine)
-            && !owned.is_of(directory_of(file))
-        {
-            *owned = OwnerLock::acquire(directory_of(file)).map_err(failed)?;
+        if let (Some(owned), Engine::Sqlite { file }) = (lock.as_mut(), &self.engine) {
+            let directory = directory_of(file);
+            if look_up(directory)?.is_none() {
+                let text = format!(
+                    "device directory `{}` was moved or removed",
+                    directory.display()
+                );
+                return Err(io::Error::new(io::ErrorKind::NotFound, text).into());
+            }
+            if !owned.is_of(directory) {
+                *owned = OwnerLock::acquire(directory).map_err(failed)?;
+            }
         }
         let place = self.engine.place();
         error!(
@@ -288,7 +318,7 @@ async fn warn_of_server(connection: &mut sqlx::AnyConnection, engine: &Engine) {
             .is_ok_and(|value| value == "off")
     {
         let place = engine.place();
-        tracing::warn!("the server of {place} has `fsync = off`: what it acknowledges can be lost");
+        warn!("the server of {place} has `fsync = off`: what it acknowledges can be lost");
     }
 }
 

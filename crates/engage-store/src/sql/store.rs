@@ -20,7 +20,7 @@ use tracing::{error, warn};
 
 use super::address::DatabaseUrl;
 use super::append::{Upload, UploadBody};
-use super::connect::directory_of;
+use super::connect::{beside, directory_of};
 use super::database::{self, DroppedDatabase};
 use super::hosts::RENEW_INTERVAL;
 use super::json_files::JsonFiles;
@@ -32,6 +32,7 @@ use super::shared::Shared;
 use super::writer::{Waiting, Writer};
 use super::{events, hosts, pages, quarantine};
 use crate::owner_lock::OwnerLock;
+use crate::regular::require_regular;
 use crate::{
     Alert, AppendOutcome, AppendedDevices, AuditBatch, BatchLimit, Call, ConfigUpload, Cursor,
     Database, DeviceId, DeviceObservation, DevicePage, DeviceQuery, DeviceStore, EventBatch,
@@ -185,6 +186,9 @@ fn claim(url: &DatabaseUrl) -> Result<Option<OwnerLock>, OpenError> {
     };
     let directory = directory_of(file);
     crate::mode::create_dir(directory).map_err(|source| OpenError::unusable(directory, source))?;
+    for file in [file.clone(), beside(file, "-wal"), beside(file, "-shm")] {
+        require_regular(&file).map_err(|source| OpenError::unusable(&file, source))?;
+    }
     OwnerLock::acquire(directory).map(Some)
 }
 
@@ -231,8 +235,10 @@ async fn work(
         shared: Arc::clone(shared),
         observations: Observations::default(),
     };
+    let looking = tokio::spawn(look_for_strays(Arc::clone(shared)));
     writer.run(uploaded, observed).await;
     maintenance.abort();
+    looking.abort();
     renewals.abort();
     let _ = renewals.await;
     if let Err(error) = shared.hosts.leave(&shared.pools().renewals).await {
@@ -298,6 +304,16 @@ async fn keep_alive(shared: Arc<Shared>) {
     }
 }
 
+/// By itself: a file server may hang.
+async fn look_for_strays(shared: Arc<Shared>) {
+    let mut ticks = interval(COUNT_INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        shared.look_for_strays().await;
+    }
+}
+
 #[async_trait]
 impl DeviceStore for SqlStore {
     async fn append_audits(
@@ -334,8 +350,10 @@ impl DeviceStore for SqlStore {
                 quarantine::make_known(connection, &shared.quota, &call).await
             })
         });
-        kept.await
-            .inspect_err(|error| self.shared.health.failed(error))
+        let admitted = kept.await;
+        let mut admitted = admitted.inspect_err(|error| self.shared.health.failed(error))?;
+        admitted.stored(call.device);
+        Ok(())
     }
 
     async fn database(
@@ -381,11 +399,9 @@ impl DeviceStore for SqlStore {
     fn warnings(&self) -> Vec<StoreWarning> {
         let copies = self.shared.copies();
         let copies = copies.map(|copies| copies.problems.warnings());
-        let quota = self.shared.quota_warning();
-        quota
-            .into_iter()
-            .chain(copies.unwrap_or_default())
-            .collect()
+        let mut warnings = self.shared.warnings();
+        warnings.extend(copies.unwrap_or_default());
+        warnings
     }
 }
 

@@ -15,6 +15,7 @@ use super::devices;
 use super::error;
 use super::observations::{Observations, Observed};
 use super::shared::Shared;
+use crate::quota::Admitted;
 use crate::{AppendOutcome, StoreError};
 
 /// An upload that waits to be stored.
@@ -64,20 +65,20 @@ impl Writer {
         for waiting in empty {
             answer(waiting, Ok(AppendOutcome::Updated));
         }
-        let group = match self.admit(group).await {
-            Ok(group) => group,
+        let (group, mut admitted) = match self.admit(group).await {
+            Ok(admitted) => admitted,
             Err((group, error)) => {
                 self.shared.health.failed(&error);
                 return refuse(group, &error);
             }
         };
         match self.store(&group).await {
-            Ok(outcomes) => self.acknowledge(group, outcomes),
+            Ok(outcomes) => self.acknowledge(group, outcomes, &mut admitted),
             Err(failure) if failure.is_of_values && group.len() > 1 => {
                 for waiting in group {
                     let alone = vec![waiting];
                     match self.store(&alone).await {
-                        Ok(outcomes) => self.acknowledge(alone, outcomes),
+                        Ok(outcomes) => self.acknowledge(alone, outcomes, &mut admitted),
                         Err(failure) => self.refuse(alone, &failure),
                     }
                 }
@@ -87,24 +88,27 @@ impl Writer {
     }
 
     /// Leaves those whose device may have a record; the others are answered.
-    async fn admit(&self, group: Vec<Waiting>) -> Result<Vec<Waiting>, (Vec<Waiting>, StoreError)> {
+    async fn admit(
+        &self,
+        group: Vec<Waiting>,
+    ) -> Result<(Vec<Waiting>, Admitted), (Vec<Waiting>, StoreError)> {
         let calls: Vec<_> = group.iter().map(|waiting| waiting.upload.call).collect();
-        let refused = self.shared.limited(async {
+        let counted = self.shared.limited(async {
             let mut connection = self.shared.reader().await?;
-            devices::refused(&mut connection, &self.shared.quota, &calls).await
+            devices::admit(&mut connection, &self.shared.quota, &calls).await
         });
-        let refused = match refused.await {
-            Ok(refused) => refused,
+        let (admitted, refused) = match counted.await {
+            Ok(counted) => counted,
             Err(error) => return Err((group, error)),
         };
-        let mut admitted = Vec::with_capacity(group.len());
+        let mut rest = Vec::with_capacity(group.len());
         for waiting in group {
             match refused.get(&waiting.upload.call.device) {
-                None => admitted.push(waiting),
+                None => rest.push(waiting),
                 Some(error) => answer(waiting, Err(error.clone())),
             }
         }
-        Ok(admitted)
+        Ok((rest, admitted))
     }
 
     async fn store(&self, group: &[Waiting]) -> Result<Vec<AppendOutcome>, StoreFailure> {
@@ -127,10 +131,16 @@ impl Writer {
         })
     }
 
-    fn acknowledge(&self, group: Vec<Waiting>, outcomes: Vec<AppendOutcome>) {
+    fn acknowledge(
+        &self,
+        group: Vec<Waiting>,
+        outcomes: Vec<AppendOutcome>,
+        admitted: &mut Admitted,
+    ) {
         self.shared.health.recovered();
         let devices: BTreeSet<_> = group.iter().map(|it| it.upload.call.device).collect();
         for device in devices {
+            admitted.stored(device);
             self.shared.subscribers.notify(device);
             self.shared.note_changed(device);
         }

@@ -12,10 +12,11 @@ use std::time::Duration;
 use aws_lc_rs::rand;
 use data_encoding::HEXLOWER;
 use parking_lot::Mutex;
-use sqlx::{AnyConnection, AnyPool, Connection, Row};
+use sqlx::{AnyConnection, AnyPool, Row};
 use tokio::time::{Instant, timeout};
 use tracing::info;
 
+use super::transaction::WriteTransaction;
 use crate::lease::{Prolong, Term};
 
 /// By the server's clock, in microseconds since 1970.
@@ -181,8 +182,7 @@ fn alive_micros() -> i64 {
 }
 
 async fn remove(pool: &AnyPool, hosts: &[String]) -> Result<(), sqlx::Error> {
-    let mut connection = pool.acquire().await?;
-    let mut transaction = connection.begin().await?;
+    let mut transaction = WriteTransaction::begin(pool).await?;
     for host in hosts {
         for sql in [
             "DELETE FROM leases WHERE host = $1",

@@ -45,6 +45,7 @@ mod store;
 mod store_writer;
 #[cfg(test)]
 mod tests;
+mod transaction;
 mod writer;
 
 pub use address::{DatabaseUrl, DatabaseUrlError, PostgresUrl};

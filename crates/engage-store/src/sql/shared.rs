@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use parking_lot::{Mutex, RwLock};
+use sqlx::Executor;
 use sqlx::any::Any;
 use sqlx::pool::PoolConnection;
-use sqlx::{Executor, Transaction};
 use tracing::{error, warn};
 
 use super::connect::{Engine, MAX_STATEMENT, Pools, directory_of};
@@ -23,6 +23,7 @@ use super::json_files::Copies;
 use super::options::SqlOptions;
 use super::retention::Retention;
 use super::schema::migrate;
+use super::transaction::WriteTransaction;
 use crate::file_identity::{FileIdentity, look_up};
 use crate::lease::Term;
 use crate::owner_lock::OwnerLock;
@@ -108,16 +109,13 @@ impl Shared {
         matches!(self.engine, Engine::Sqlite { .. })
     }
 
-    pub(super) async fn begin(&self) -> Result<Transaction<'static, Any>, sqlx::Error> {
+    pub(super) async fn begin(&self) -> Result<WriteTransaction, sqlx::Error> {
         self.reconnect_if_replaced().await?;
-        self.pools().writes.begin().await
+        WriteTransaction::begin(&self.pools().writes).await
     }
 
     /// Makes it durable; and a file that somebody removed meanwhile holds nothing.
-    pub(super) async fn commit(
-        &self,
-        transaction: Transaction<'static, Any>,
-    ) -> Result<(), sqlx::Error> {
+    pub(super) async fn commit(&self, transaction: WriteTransaction) -> Result<(), sqlx::Error> {
         transaction.commit().await?;
         if self.is_replaced()? {
             return Err(io::Error::other("the file was removed or replaced meanwhile").into());

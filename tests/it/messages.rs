@@ -190,14 +190,23 @@ const COMMANDS: [&str; 8] = [
 ];
 
 /// Codes that no snapshot shows, and why.
-const UNSEEN: [(&str, &str); 23] = [
+const UNSEEN: [(&str, &str); 27] = [
+    (
+        "backup-interrupted",
+        "needs a daemon that starts at that moment: held in the backup's tests",
+    ),
     ("busy", "two at the same moment: held in init's own tests"),
     ("clock", "needs another clock: held in init's own tests"),
     ("connect-timeout", "needs a network that swallows packets"),
     (
+        "damaged-database",
+        "needs a page that is damaged: held in the backup's tests",
+    ),
+    (
         "few-descriptors",
         "needs a limit: held in the tests of the service",
     ),
+    ("lease-lost", "needs two hosts: held in the store's tests"),
     ("name-timeout", "needs a name server that is silent"),
     (
         "newer-schema",
@@ -236,6 +245,10 @@ const UNSEEN: [(&str, &str); 23] = [
         "needs thousands: held in the store's tests",
     ),
     ("unresolved-name", "the system's own words"),
+    (
+        "unusable-file",
+        "needs a database that fails while it is read",
+    ),
     (
         "unusable-password",
         "what the library does not take is refused before",

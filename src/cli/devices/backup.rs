@@ -18,7 +18,7 @@ use engage_store::BackupError;
 /// command says how.
 #[derive(Args, Debug)]
 #[command(
-    after_help = "Example:\n  engage-host devices backup /backup/engage-host-$(date +%F).db --config /etc/engage-host/config.toml"
+    after_help = "Example:\n  engage-host devices backup /backup/engage-host-2026-11-29.db --config /etc/engage-host/config.toml"
 )]
 pub(super) struct Backup {
     /// The copy, which must not exist

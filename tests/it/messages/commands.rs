@@ -41,8 +41,26 @@ fn devices() {
     fs::create_dir(installation.path("Engage_Data/fedcba9876543210")).unwrap();
     let listed = run(&mut with_config("devices", &installation));
     told += &listed.stderr_text();
+    for (code, arguments) in [
+        (
+            "not-in-quarantine",
+            "devices quarantine show 0123456789abcdef",
+        ),
+        ("exists", "devices backup /dev/null"),
+        ("backup-failed", "devices backup /nowhere/copy.db"),
+    ] {
+        told += &failure_text(code, &mut with_config(arguments, &installation), b"");
+    }
     fs::write(&database, "no database ".repeat(1000)).unwrap();
     told += &failure(&mut with_config("devices", &installation));
+    let server = "database_url = \"postgres://engage@db.example/engage\"";
+    installation.set("[devices]", server);
+    let copy = "devices backup copy.db";
+    told += &failure_text(
+        "database-on-server",
+        &mut with_config(copy, &installation),
+        b"",
+    );
     installation.set("[devices]", "directory = \"\"");
     told += &failure(&mut with_config("devices", &installation));
     let credential = || command("devices credential 0123456789ABCDEF");

@@ -21,6 +21,7 @@ mod event_log;
 mod file_identity;
 mod handle;
 mod id;
+mod import;
 mod json;
 mod json_files;
 mod keep_days;
@@ -60,6 +61,7 @@ pub use event_log::{
 };
 pub use handle::StoreHandle;
 pub use id::{DeviceId, UnknownDeviceId};
+pub use import::{ImportError, ImportNews, Imported};
 pub use keep_days::{KeepDays, KeepDaysError};
 pub use lease::Lease;
 pub use query::{
@@ -73,7 +75,7 @@ pub use serial::SerialNumber;
 pub use sql::{
     BackupError, DatabaseSource, DatabaseUrl, DatabaseUrlError, DroppedDatabase, EventFollower,
     ExportError, Exported, PostgresUrl, QuarantinedBody, SqlOptions, SqlStore, StoreReader,
-    StoreWriter, StoredDatabase,
+    StoreWriter, StoredDatabase, import, take_over,
 };
 pub use store::{
     AppendOutcome, Call, DeviceStore, Health, Store, StoreQueries, StoreWarning, UploadKind,

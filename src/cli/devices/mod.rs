@@ -9,6 +9,7 @@ mod csv;
 mod db;
 mod error;
 mod export;
+mod import;
 mod list;
 mod pretty_json;
 mod quarantine;
@@ -48,6 +49,7 @@ enum Command {
     Db(db::Db),
     Backup(backup::Backup),
     Export(export::Export),
+    Import(import::Import),
     Credential(credential::Credential),
 }
 
@@ -61,6 +63,7 @@ impl Devices {
             Some(Command::Quarantine(quarantine)) => quarantine.is_json(),
             Some(Command::Backup(backup)) => backup.json,
             Some(Command::Export(export)) => export.json,
+            Some(Command::Import(import)) => import.json,
             Some(Command::Db(db)) => db.is_json(),
             Some(Command::Credential(_)) => false,
         }
@@ -76,6 +79,7 @@ impl Devices {
             Some(Command::Db(db)) => db.run(),
             Some(Command::Backup(backup)) => backup.run(),
             Some(Command::Export(export)) => export.run(),
+            Some(Command::Import(import)) => import.run(),
             Some(Command::Credential(credential)) => credential.run(),
         }?;
         Ok(ExitCode::SUCCESS)

@@ -11,9 +11,7 @@ use super::statement::{pieces, statement, value_list, value_rows};
 use crate::BatchId;
 use crate::record::UploadedEvents;
 use crate::stored_event::stored_events;
-use crate::{
-    AppendOutcome, Call, ConfigUpload, DeviceId, DeviceObservation, EventKind, StoredEvent,
-};
+use crate::{AppendOutcome, Call, ConfigUpload, DeviceId, DeviceObservation, EventKind};
 
 /// What a device delivers in one call.
 pub(super) struct Upload {
@@ -75,12 +73,16 @@ struct Plan<'a> {
     configs: BTreeMap<DeviceId, (&'a [u8], Timestamp)>,
 }
 
-struct EventRow {
-    device: DeviceId,
-    seq: i64,
-    kind: EventKind,
-    filed_at: i64,
-    event: StoredEvent,
+pub(super) struct EventRow {
+    pub(super) device: DeviceId,
+    pub(super) seq: i64,
+    pub(super) kind: EventKind,
+    /// In microseconds since 1970, as `filed_at`.
+    pub(super) received_at: i64,
+    pub(super) filed_at: i64,
+    pub(super) code: Option<String>,
+    /// As it is stored.
+    pub(super) body: String,
 }
 
 impl<'a> Plan<'a> {
@@ -134,8 +136,10 @@ impl<'a> Plan<'a> {
                 device: call.device,
                 seq: row.last_seq,
                 kind,
+                received_at: event.received_at.as_microsecond(),
                 filed_at,
-                event,
+                body: event.to_json(),
+                code: event.code,
             });
         }
         match before {
@@ -163,7 +167,7 @@ impl<'a> Plan<'a> {
 }
 
 /// Those of the batches that are stored, with the kinds that they are stored as.
-async fn stored_batches(
+pub(super) async fn stored_batches(
     connection: &mut AnyConnection,
     ids: &[BatchId],
 ) -> Result<HashSet<(BatchId, EventKind)>, sqlx::Error> {
@@ -185,7 +189,7 @@ async fn stored_batches(
     Ok(stored)
 }
 
-async fn insert_events(
+pub(super) async fn insert_events(
     connection: &mut AnyConnection,
     events: &[EventRow],
 ) -> Result<(), sqlx::Error> {
@@ -199,17 +203,17 @@ async fn insert_events(
                 .bind(row.device.to_string())
                 .bind(row.seq)
                 .bind(row.kind.as_str())
-                .bind(row.event.received_at.as_microsecond())
+                .bind(row.received_at)
                 .bind(row.filed_at)
-                .bind(row.event.code.clone())
-                .bind(row.event.to_json());
+                .bind(row.code.clone())
+                .bind(row.body.clone());
         }
         query.execute(&mut *connection).await?;
     }
     Ok(())
 }
 
-async fn insert_batches(
+pub(super) async fn insert_batches(
     connection: &mut AnyConnection,
     batches: &[(BatchId, EventKind, i64)],
 ) -> Result<(), sqlx::Error> {

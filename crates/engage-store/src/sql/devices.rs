@@ -40,6 +40,11 @@ impl DeviceRow {
         }
     }
 
+    /// Whether nothing was written into it yet.
+    pub(super) fn is_new(&self) -> bool {
+        self.revision == 0
+    }
+
     /// The newest batch of a kind.
     pub(super) fn last_batch(&mut self, kind: EventKind) -> &mut Option<BatchId> {
         match kind {

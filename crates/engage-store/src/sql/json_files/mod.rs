@@ -22,7 +22,7 @@ use problems::Problems;
 use store_thread::StoreThread;
 use writer::Writer;
 
-pub(super) use queries::{config, month, page};
+pub(super) use queries::{commit, config, month, page};
 
 /// What the store tells the thread, and the thread tells the store.
 #[derive(Default)]

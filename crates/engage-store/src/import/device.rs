@@ -1,0 +1,121 @@
+//! One device's folder.
+
+use std::io;
+use std::path::Path;
+
+use engage_wire::diagnostic::causes;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use zeroize::Zeroizing;
+
+use super::lines::MAX_LINE_BYTES;
+use super::log::{OldLog, Position};
+use crate::json_files::folder::{CONFIG_FILE, DEVICE_FILE, Folder};
+use crate::regular::read_regular;
+use crate::{Database, DeviceId, DeviceRecord, EventKind, MAX_DB_BYTES, Undelivered};
+
+/// What is to be taken over of a device.
+pub(crate) struct OldDevice {
+    pub(crate) device: DeviceId,
+    pub(crate) record: Option<DeviceRecord>,
+    pub(crate) config: Option<Zeroizing<Vec<u8>>>,
+    /// The newest that would be sent.
+    pub(crate) database: Option<(Database, Zeroizing<Vec<u8>>)>,
+    pub(crate) logs: [OldLog; 2],
+    pub(crate) undelivered: Option<Undelivered>,
+}
+
+/// How far the webhook was.
+#[derive(Default, Deserialize)]
+struct WebhookCursor {
+    alerts: Option<Position>,
+    audits: Option<Position>,
+}
+
+impl OldDevice {
+    /// Reads what is small, and looks through the events. What is left out is told.
+    pub(crate) fn read(
+        root: &Path,
+        device: DeviceId,
+        left_out: &mut Vec<String>,
+    ) -> io::Result<Self> {
+        let folder = Folder::find(root, device)?.ok_or(io::ErrorKind::NotFound)?;
+        let cursor: Option<WebhookCursor> = json(&folder, WEBHOOK_FILE, MAX_SMALL_BYTES, left_out);
+        let cursor = cursor.unwrap_or_default();
+        let delivered = |kind| match kind {
+            EventKind::Alerts => cursor.alerts.as_ref(),
+            EventKind::Audits => cursor.audits.as_ref(),
+        };
+        let [audits, alerts] =
+            EventKind::ALL.map(|kind| OldLog::read(&folder, kind, delivered(kind), left_out));
+        Ok(Self {
+            device,
+            record: json(&folder, DEVICE_FILE, MAX_SMALL_BYTES, left_out),
+            config: contents(&folder, CONFIG_FILE, MAX_CONFIG_BYTES, left_out),
+            database: database(&folder, left_out),
+            logs: [audits?, alerts?],
+            undelivered: json(&folder, UNDELIVERED_FILE, 8 * MAX_LINE_BYTES, left_out),
+        })
+    }
+}
+
+impl OldDevice {
+    /// Whether every file of events could be read.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.logs.iter().all(|log| log.is_whole)
+    }
+}
+
+/// What was dropped last, or the last one that was good.
+fn database(folder: &Folder, left_out: &mut Vec<String>) -> Option<(Database, Zeroizing<Vec<u8>>)> {
+    let parsed = |name, left_out: &mut Vec<String>| {
+        let file = contents(folder, name, MAX_DB_BYTES, left_out)?;
+        let database = Database::parse(&file).ok()?;
+        Some((database, file))
+    };
+    parsed(DATABASE_FILE, left_out).or_else(|| parsed(LAST_GOOD_FILE, left_out))
+}
+
+fn json<T: DeserializeOwned>(
+    folder: &Folder,
+    name: &str,
+    max_bytes: usize,
+    left_out: &mut Vec<String>,
+) -> Option<T> {
+    let text = contents(folder, name, max_bytes, left_out)?;
+    serde_json::from_slice(&text)
+        .inspect_err(|error| {
+            let path = folder.path(name);
+            left_out.push(format!("`{}` is left out: {error}", path.display()));
+        })
+        .ok()
+}
+
+fn contents(
+    folder: &Folder,
+    name: &str,
+    max_bytes: usize,
+    left_out: &mut Vec<String>,
+) -> Option<Zeroizing<Vec<u8>>> {
+    let path = folder.path(name);
+    read_regular("record of a device", &path, max_bytes)
+        .inspect_err(|error| {
+            left_out.push(format!(
+                "`{}` is left out: {}",
+                path.display(),
+                causes(error)
+            ));
+        })
+        .ok()
+        .flatten()
+}
+
+const DATABASE_FILE: &str = "db.json";
+const LAST_GOOD_FILE: &str = ".db-last-good.json";
+const UNDELIVERED_FILE: &str = ".webhook-undelivered.json";
+const WEBHOOK_FILE: &str = ".webhook.json";
+
+const MAX_SMALL_BYTES: usize = 1024 * 1024;
+
+/// More than any `[limits] body_bytes` that is of use.
+const MAX_CONFIG_BYTES: usize = 256 * 1024 * 1024;

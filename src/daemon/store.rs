@@ -6,7 +6,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use miette::Diagnostic;
 use tokio::time::sleep;
@@ -20,8 +20,8 @@ use crate::routes::{Authenticator, BodyMemory, CallIn, DeliveryProblem};
 use crate::telemetry::{DeliveryMetrics, LogThrottle};
 use crate::webhook::{self, Receiver, WebhookError};
 use engage_store::{
-    Credentials, CredentialsError, DatabaseUrl, OpenError, SqlOptions, SqlStore, Store,
-    StoreHandle, strays,
+    Credentials, CredentialsError, DatabaseUrl, ImportError, ImportNews, OpenError, SqlOptions,
+    SqlStore, Store, StoreHandle, strays, take_over,
 };
 use engage_wire::diagnostic::{causes, hint, one_line};
 use engage_wire::{ReadError, read_regular_file};
@@ -37,6 +37,10 @@ pub(crate) enum CallInError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Store(#[from] OpenError),
+    /// The records of version 0.1.0 cannot be taken over.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Import(ImportError),
     /// The database's password cannot be read.
     #[error(transparent)]
     #[diagnostic(
@@ -48,6 +52,15 @@ pub(crate) enum CallInError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Webhook(#[from] WebhookError),
+}
+
+impl From<ImportError> for CallInError {
+    fn from(error: ImportError) -> Self {
+        match error {
+            ImportError::InUse { directory, pid } => OpenError::Held { directory, pid }.into(),
+            error => Self::Import(error),
+        }
+    }
 }
 
 /// The call-in and what happens to its records; neither when it is off.
@@ -269,9 +282,52 @@ fn read_password(file: &Path) -> Result<Zeroizing<String>, ReadError> {
     Ok(Zeroizing::new(text.trim().to_owned()))
 }
 
-fn open_store(root: &Path, devices: &DevicesConfig) -> Result<Arc<dyn Store>, CallInError> {
+fn open_store(
+    store: &StoreHandle,
+    root: &Path,
+    devices: &DevicesConfig,
+) -> Result<Arc<dyn Store>, CallInError> {
     let database = database(devices, root)?;
+    if devices.database_url.is_none() {
+        take_over_files(store, root, &database)?;
+    }
     Ok(Arc::new(SqlStore::open(database, devices.keep_audits)?))
+}
+
+/// What version 0.1.0 kept in files comes into the database before the first call-in does.
+fn take_over_files(
+    store: &StoreHandle,
+    root: &Path,
+    database: &SqlOptions,
+) -> Result<(), ImportError> {
+    let root = root.display();
+    let mut logged = Instant::now();
+    let imported = take_over(database, &mut |news| match news {
+        ImportNews::LeftOut(text) => warn!("not taken over into the database: {text}"),
+        ImportNews::Progress { devices, of } => {
+            let text = format!(
+                "the records in `{root}` are being taken over into the database: {devices} of {of} devices"
+            );
+            if logged.elapsed() >= PROGRESS_INTERVAL {
+                logged = Instant::now();
+                info!("{text}");
+            }
+            store.set_failure(text);
+        }
+    })?;
+    if let Some(imported) = imported {
+        info!(
+            devices = imported.devices,
+            events = imported.events,
+            quarantined = imported.quarantined,
+            left_out = imported.left_out,
+            "took over {} devices with {} events from the files in `{root}` into the database; {} things were left out; the files stay as they are",
+            imported.devices,
+            imported.events,
+            imported.left_out
+        );
+    }
+    Ok(())
 }
 
 /// Opens the store on a thread of its own: certificates are served meanwhile, however much there
@@ -300,7 +356,7 @@ fn open_until_done(
 ) {
     let mut logged = String::new();
     loop {
-        let error = match open_store(root, devices) {
+        let error = match open_store(store, root, devices) {
             Ok(opened) => {
                 store.set(opened);
                 let _ = first_attempt.try_send(Ok(()));
@@ -331,6 +387,9 @@ const DATABASE_FILE: &str = "engage-host.db";
 
 /// For how long the listeners wait for the store.
 const OPEN_FIRST: Duration = Duration::from_secs(1);
+
+/// Between log lines while records are taken over.
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(10);
 
 const REOPEN_INTERVAL: Duration = Duration::from_secs(5);
 

@@ -10,7 +10,7 @@ use crate::database::postgres::postgres;
 use crate::harness::{Daemon, Host, Installation, connect, program, read_answer, request, run};
 
 /// Their contents by their paths: `0123456789ABCDEF/device.json`.
-type Files = BTreeMap<String, Vec<u8>>;
+pub(crate) type Files = BTreeMap<String, Vec<u8>>;
 
 /// The files of devices that are written below a directory.
 pub(crate) fn files(directory: &Path) -> Files {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -129,7 +129,7 @@ fn a_receiver_that_cannot_be_used_holds_up_its_deliveries_and_nothing_else() {
 
 /// A daemon that delivers to `receiver`.
 fn host(receiver: SocketAddr) -> Host {
-    let installation = installation("", &format!("http://{receiver}/hook"));
+    let installation = installation(receiver);
     let daemon = Daemon::start(&installation);
     Host {
         installation,
@@ -137,12 +137,13 @@ fn host(receiver: SocketAddr) -> Host {
     }
 }
 
-/// Of a daemon that delivers to `url`; `devices` are further lines of that section.
-pub(crate) fn installation(devices: &str, url: &str) -> Installation {
-    let installation = Host::installation(devices);
-    let hook = format!("url = \"{url}\"\nsecret_file = \"hook.secret\"");
+/// What delivers to `receiver`.
+pub(crate) fn installation(receiver: SocketAddr) -> Installation {
+    let installation = Host::installation("");
+    let hook = format!("url = \"http://{receiver}/hook\"\nsecret_file = \"hook.secret\"");
     installation.set("[webhook]", &hook);
     installation.write("hook.secret", SECRET);
+    installation.chmod("hook.secret", 0o600);
     installation
 }
 
@@ -173,18 +174,12 @@ fn a_secret_that_cannot_be_used_is_in_the_health_until_it_can() {
     }
 }
 
-/// Audits whose numbers are the last digits of their times.
-pub(crate) fn audits(numbers: impl IntoIterator<Item = u64>) -> String {
-    let event = |number| {
-        let time = 20_261_123_000_000_u64 + number;
-        format!(r#"{{"event":"0B040001","time":"{time}"}}"#)
-    };
-    let events: Vec<_> = numbers.into_iter().map(event).collect();
-    format!(r#"{{"asyncEvents":[{}]}}"#, events.join(","))
-}
-
+/// One audit, whose number is the last digits of its time.
 fn deliver(host: &Host, device: &str, number: u32) {
-    let body = audits([number.into()]);
+    let body = format!(
+        r#"{{"asyncEvents":[{{"event":"0B040001","time":"{}"}}]}}"#,
+        20_261_123_000_000_u64 + u64::from(number)
+    );
     let answer = host.call("POST", &format!("{AUDIT}{device}"), body);
     assert!(
         (201..=202).contains(&answer.status()),
@@ -193,15 +188,15 @@ fn deliver(host: &Host, device: &str, number: u32) {
     );
 }
 
-struct ReceiverOnLoopback {
-    address: SocketAddr,
+pub(crate) struct ReceiverOnLoopback {
+    pub(crate) address: SocketAddr,
     deliveries: Receiver<Delivery>,
     thread: thread::JoinHandle<()>,
 }
 
 pub(crate) struct Delivery {
-    pub(crate) head: String,
-    pub(crate) body: Vec<u8>,
+    head: String,
+    body: Vec<u8>,
     pub(crate) device: String,
     pub(crate) events: Vec<u64>,
 }
@@ -234,7 +229,7 @@ impl ReceiverOnLoopback {
     }
 
     /// Answers each delivery with the status code that its device gets.
-    fn start_deciding(decide: impl Fn(&str) -> u16 + Send + 'static) -> Self {
+    pub(crate) fn start_deciding(decide: impl Fn(&str) -> u16 + Send + 'static) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let address = listener.local_addr().unwrap();
         let (sender, deliveries) = channel();
@@ -252,7 +247,7 @@ impl ReceiverOnLoopback {
         }
     }
 
-    fn next(&self) -> Delivery {
+    pub(crate) fn next(&self) -> Delivery {
         self.deliveries
             .recv_timeout(Duration::from_secs(30))
             .unwrap()
@@ -267,19 +262,8 @@ impl ReceiverOnLoopback {
 
 fn answer(listener: &TcpListener, decide: impl Fn(&str) -> u16) -> std::io::Result<Delivery> {
     let (stream, _) = listener.accept()?;
-    let delivery = receive(&stream)?;
-    respond(&stream, decide(&delivery.device))?;
-    Ok(delivery)
-}
-
-pub(crate) fn respond(mut stream: &TcpStream, status: u16) -> std::io::Result<()> {
-    let head = format!("HTTP/1.1 {status} X\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
-    stream.write_all(head.as_bytes())
-}
-
-pub(crate) fn receive(stream: &TcpStream) -> std::io::Result<Delivery> {
     stream.set_read_timeout(Some(Duration::from_secs(30)))?;
-    let mut reader = BufReader::new(stream);
+    let mut reader = BufReader::new(&stream);
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") {
         if reader.read_line(&mut head)? == 0 {
@@ -295,6 +279,10 @@ pub(crate) fn receive(stream: &TcpStream) -> std::io::Result<Delivery> {
     reader.read_exact(&mut body)?;
     let json: Value = serde_json::from_slice(&body).unwrap();
     let device = json["device"].as_str().unwrap().to_owned();
+    let status = decide(&device);
+    (&stream).write_all(
+        format!("HTTP/1.1 {status} X\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").as_bytes(),
+    )?;
     let number = |event: &Value| event["time"].as_str().unwrap()[8..].parse().unwrap();
     let events = json["events"]
         .as_array()

@@ -39,7 +39,6 @@ pub mod platform;
 pub mod publication;
 pub mod routes;
 pub mod server;
-mod sharded_lru;
 pub mod telemetry;
 pub mod tls;
 pub mod webhook;

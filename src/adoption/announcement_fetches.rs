@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use tracing::warn;
 
-use crate::sharded_lru::ShardedLru;
+use engage_wire::ShardedLru;
 
 /// Fetches in clear text since the last TLS session, by address.
 #[derive(Debug, Default)]

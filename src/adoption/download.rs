@@ -1,13 +1,12 @@
 //! A certificate on its way, which counts once its last byte was taken.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use parking_lot::Mutex;
 
-use engage_store::DeviceId;
-
-use super::{CertificateFetch, CertificateFetches};
+use engage_store::{CertificateFetch, Store};
 
 /// The answer that is on its way on a connection, if it is a certificate.
 ///
@@ -23,14 +22,17 @@ pub struct PendingDownload {
 }
 
 /// Which certificate is fetched, by whom.
-#[derive(Debug)]
 pub struct Download {
-    /// Where it is noted.
-    pub fetches: Arc<CertificateFetches>,
-    /// Who fetches.
-    pub fetcher: DeviceId,
+    /// Where it is recorded.
+    pub store: Arc<dyn Store>,
     /// What is fetched.
     pub fetch: CertificateFetch,
+}
+
+impl fmt::Debug for Download {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.fetch.fmt(f)
+    }
 }
 
 impl PendingDownload {
@@ -57,7 +59,7 @@ impl PendingDownload {
         if self.is_sent()
             && let Some(download) = self.take()
         {
-            download.fetches.fetched(download.fetcher, download.fetch);
+            download.store.fetched(download.fetch);
         }
     }
 

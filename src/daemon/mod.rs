@@ -11,7 +11,6 @@ mod watch;
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,7 +21,6 @@ use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
 use crate::admin;
-use crate::adoption::keep_fetches;
 use crate::config::{BaseUrl, Config, ConfigSource};
 use crate::platform::service_manager::{self, WatchdogProbe};
 use crate::platform::{self, ReloadSignals};
@@ -32,7 +30,7 @@ use crate::publication::{
 use crate::routes::App;
 use crate::server::{Rules, Servers, Sockets};
 use base_url::ToldBaseUrl;
-use engage_store::{OpenError, StoreHandle};
+use engage_store::OpenError;
 use engage_wire::clock;
 use engage_wire::diagnostic::{code, one_line};
 use reload::Reloader;
@@ -105,11 +103,7 @@ impl Running {
         let files = FileFingerprint::read(&config);
         let base_url = ToldBaseUrl::new(&config, http);
         let published = CurrentPublication::new(publication(&config, &base_url.url, strict)?);
-        let Recording {
-            call_in,
-            delivery,
-            fetches,
-        } = store::open(&config, &published)?;
+        let Recording { call_in, delivery } = store::open(&config, &published)?;
         let app = Arc::new(App::new(published, call_in));
         let probe = WatchdogProbe::default();
         let rules = Rules {
@@ -129,7 +123,6 @@ impl Running {
             drained: CancellationToken::new(),
         };
         running.deliver(delivery);
-        running.keep_fetches(fetches);
         running.warm_up();
         running.feed_watchdog(http);
         running.warn_of_expiry();
@@ -183,20 +176,6 @@ impl Running {
         let (metrics, drained) = (self.app.metrics.deliveries(), self.drained.clone());
         self.tasks.spawn(async move {
             store::deliver(delivery, metrics, drained.cancelled()).await;
-        });
-    }
-
-    fn keep_fetches(&self, directory: Option<(StoreHandle, PathBuf)>) {
-        let Some((store, directory)) = directory else {
-            return;
-        };
-        let fetches = Arc::clone(&self.app.certificate_fetches);
-        let drained = self.drained.clone();
-        self.tasks.spawn(async move {
-            let opened = drained.run_until_cancelled(store.opened()).await;
-            if opened.is_some() {
-                keep_fetches(fetches, directory, drained.cancelled()).await;
-            }
         });
     }
 

@@ -1,7 +1,7 @@
 //! Opens what the call-in is recorded in, and what is delivered from there.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
@@ -68,8 +68,6 @@ impl From<ImportError> for CallInError {
 pub(super) struct Recording {
     pub(super) call_in: Option<Arc<CallIn>>,
     pub(super) delivery: Option<Delivery>,
-    /// Where fetches of certificates are kept, as soon as that is this daemon's.
-    pub(super) fetches: Option<(StoreHandle, PathBuf)>,
 }
 
 /// What the webhook delivers, and to whom.
@@ -154,13 +152,11 @@ pub(super) fn open(
         body_bytes: config.limits.body_bytes,
         body_memory: BodyMemory::new(&config.limits),
         no_memory: LogThrottle::default(),
-        certificate_fetches: Arc::default(),
         published: published.clone(),
         failures: LogThrottle::default(),
         delivery_problem: Arc::clone(&problem),
     };
     Ok(Recording {
-        fetches: Some((store.clone(), root.to_owned())),
         delivery: webhook.map(|webhook| Delivery {
             webhook,
             store,

@@ -12,10 +12,10 @@ use jiff::Timestamp;
 use super::call_in::BasicCredentials;
 use super::error::{ApiError, with_type};
 use super::{App, JSON, requested_host};
-use crate::adoption::{CertificateFetch, Download};
+use crate::adoption::Download;
 use crate::connection::{Connection, ListenerKind};
 use crate::publication::{NoAnnouncement, ServedCertificate};
-use engage_store::DeviceId;
+use engage_store::{CertificateFetch, DeviceId};
 
 /// `GET /swordfish/lock/certificates/current`: what the devices of a site are to install.
 pub(super) async fn announcement(
@@ -48,12 +48,14 @@ pub(super) async fn certificate(
 ) -> Result<Response, ApiError> {
     let served = app.published.current().certificate(request.uri().path());
     let ServedCertificate { der, fingerprint } = served.ok_or(ApiError::NotFound)?;
-    if request.method() == Method::GET {
+    if let Some(call_in) = &app.call_in
+        && request.method() == Method::GET
+    {
         let peer = connection.peer.ip();
         connection.state.download.begin(Download {
-            fetches: Arc::clone(&app.certificate_fetches),
-            fetcher: fetcher(&request, peer),
+            store: Arc::clone(&call_in.store),
             fetch: CertificateFetch {
+                fetcher: fetcher(&request, peer),
                 peer,
                 certificate: fingerprint,
                 at: Timestamp::now(),

@@ -13,7 +13,7 @@ use axum::routing::{get, post, put};
 use http::uri::Authority;
 use http::{HeaderMap, HeaderValue, Uri, header};
 
-use crate::adoption::{AnnouncementFetches, CertificateFetches};
+use crate::adoption::AnnouncementFetches;
 use crate::publication::CurrentPublication;
 use crate::telemetry::{Metrics, RouteMetrics};
 use engage_wire::paths;
@@ -31,8 +31,6 @@ pub struct App {
     pub metrics: Arc<Metrics>,
     /// Who fetches announcements again and again.
     pub announcement_fetches: AnnouncementFetches,
-    /// Who fetched which certificate.
-    pub certificate_fetches: Arc<CertificateFetches>,
     /// The nightly call-in, if it is answered.
     pub call_in: Option<Arc<CallIn>>,
     /// What is counted of each route's requests.
@@ -48,9 +46,6 @@ impl App {
             published,
             metrics,
             announcement_fetches: AnnouncementFetches::default(),
-            certificate_fetches: call_in
-                .as_ref()
-                .map_or_else(Arc::default, |it| Arc::clone(&it.certificate_fetches)),
             call_in,
             route_metrics: Route::ALL.map(|route| RouteMetrics::new(route.name())),
         }

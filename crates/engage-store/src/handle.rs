@@ -11,11 +11,12 @@ use parking_lot::RwLock;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
+use crate::certificate_fetch::UnstoredFetches;
 use crate::{
-    Alert, AppendOutcome, AppendedDevices, AuditBatch, BatchLimit, Call, ConfigUpload, Cursor,
-    Database, DeviceId, DeviceObservation, DevicePage, DeviceQuery, DeviceStore, EventBatch,
-    EventLog, EventPage, EventQuery, Health, Lease, PendingDevice, Store, StoreError, StoreQueries,
-    StoreWarning, Subscriber, UploadKind,
+    Alert, AppendOutcome, AppendedDevices, AuditBatch, BatchLimit, Call, CertificateFetch,
+    ConfigUpload, Cursor, Database, DeviceId, DeviceObservation, DevicePage, DeviceQuery,
+    DeviceStore, EventBatch, EventLog, EventPage, EventQuery, Health, Lease, PendingDevice, Store,
+    StoreError, StoreQueries, StoreWarning, Subscriber, UploadKind,
 };
 
 /// Stands for a store from the start on. Until it is there, calls wait for it for some seconds, and
@@ -40,6 +41,8 @@ struct State {
     subscribed: Vec<(Subscriber, AppendedDevices)>,
     /// Observations that were made before it.
     observed: Vec<(DeviceId, DeviceObservation, Timestamp)>,
+    /// Certificates that were fetched before it.
+    fetches: UnstoredFetches,
 }
 
 impl StoreHandle {
@@ -51,6 +54,9 @@ impl StoreHandle {
         }
         for (device, observation, at) in state.observed.drain(..) {
             store.observe(device, observation, at);
+        }
+        for fetch in state.fetches.take() {
+            store.fetched(fetch);
         }
         state.failure = None;
         state.store = Some(store);
@@ -134,6 +140,14 @@ impl DeviceStore for StoreHandle {
                 state.observed.push((device, observation, at));
             }
             None => {}
+        }
+    }
+
+    fn fetched(&self, fetch: CertificateFetch) {
+        let state = self.0.state.read();
+        match &state.store {
+            Some(store) => store.fetched(fetch),
+            None => state.fetches.add(fetch),
         }
     }
 

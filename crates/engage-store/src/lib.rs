@@ -8,6 +8,7 @@
 
 mod batch_id;
 mod body_error;
+mod certificate_fetch;
 mod clock;
 #[cfg(test)]
 mod conformance;
@@ -47,6 +48,7 @@ mod upload;
 
 pub use batch_id::BatchId;
 pub use body_error::BodyError;
+pub use certificate_fetch::CertificateFetch;
 pub use credentials::{Credentials, CredentialsError, LineProblem, credential_line};
 pub use db::{
     Database, DbContents, DbDuplicate, DbError, DbProblem, DbWarning, MAX_DB_BYTES, answer,

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::{
-    Alert, AuditBatch, CallInWindow, ConfigUpload, Database, DbVersion, DeviceId,
+    Alert, AuditBatch, CallInWindow, CertificateFetch, ConfigUpload, Database, DbVersion, DeviceId,
     DeviceObservation, DevicePage, DeviceQuery, EventLog, EventPage, EventQuery, StoreError,
     answer,
 };
@@ -52,6 +52,11 @@ pub trait DeviceStore: Send + Sync {
     /// process, or when there are too many. One of a device that never delivered anything makes no
     /// record.
     fn observe(&self, device: DeviceId, observation: DeviceObservation, at: Timestamp);
+
+    /// Records that a certificate was fetched whole. It is credited to the device that calls in under
+    /// the fetcher's name, at whichever host. Never waits; a fetch may be lost with the process, and
+    /// the oldest are lost when there are too many.
+    fn fetched(&self, fetch: CertificateFetch);
 
     /// Whether the store can be written, as far as it knows. Costs nothing.
     fn health(&self) -> Health;

@@ -1,11 +1,12 @@
 //! Whom a limit counts.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 
 /// The network that one customer calls from: an IPv4 address, or an IPv6 /64 (RFC 4291 section
 /// 2.5.4 gives every subnet one, so whoever has one address has 2^64).
 ///
-/// Every limit that is counted by caller is counted by this.
+/// Every limit that is counted by caller is counted by this. Displayed as its first address.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct CallerNetwork(IpAddr);
 
@@ -15,6 +16,12 @@ impl From<IpAddr> for CallerNetwork {
             IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64).into(),
             v4 @ IpAddr::V4(_) => v4,
         })
+    }
+}
+
+impl fmt::Display for CallerNetwork {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }
 

@@ -10,6 +10,7 @@ pub mod limits;
 pub mod paths;
 pub mod pki;
 mod read;
+mod sharded_lru;
 pub mod site;
 mod terminal;
 
@@ -21,6 +22,7 @@ pub use caller_network::CallerNetwork;
 pub use host_name::{HostName, HostNameError};
 pub use http_url::{HostPort, HttpUrl, HttpUrlError, Scheme};
 pub use read::{ReadError, read_regular_file};
+pub use sharded_lru::ShardedLru;
 pub use terminal::{escape_bytes, escape_for_terminal, escape_json_for_terminal, excerpt};
 
 /// The one crypto provider; nothing depends on a process-wide default.

@@ -112,11 +112,6 @@ impl CallIn {
             let version = tls.version.to_owned();
             store.observe(device, DeviceObservation::TlsSession { version }, now);
         }
-        if let Some(fetch) = self.certificate_fetches.take(device, address) {
-            let fingerprint = fetch.certificate.to_string();
-            let fetched = DeviceObservation::CertificateFetched { fingerprint };
-            store.observe(device, fetched, fetch.at);
-        }
     }
 }
 

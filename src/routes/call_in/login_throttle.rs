@@ -3,8 +3,7 @@
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use crate::sharded_lru::ShardedLru;
-use engage_wire::CallerNetwork;
+use engage_wire::{CallerNetwork, ShardedLru};
 
 /// Counts failures for each caller's network, and says when one has had too many.
 #[derive(Debug, Default)]

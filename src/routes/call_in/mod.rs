@@ -24,7 +24,6 @@ use tracing::{error, warn};
 
 use super::JSON;
 use super::error::{ApiError, BODY_MEMORY, with_type};
-use crate::adoption::CertificateFetches;
 use crate::publication::CurrentPublication;
 use crate::telemetry::LogThrottle;
 use caller::Caller;
@@ -56,8 +55,6 @@ pub struct CallIn {
     pub body_memory: BodyMemory,
     /// Bodies for which there was no memory, as far as they have been logged.
     pub no_memory: LogThrottle,
-    /// Who fetched which certificate before calling in.
-    pub certificate_fetches: Arc<CertificateFetches>,
     /// Which site a request is for.
     pub published: CurrentPublication,
     /// Failures of the store that have been logged.

@@ -1,17 +1,18 @@
-//! Which certificate a device has: what it took whole, credited to it alone, and kept over a restart.
+//! Which certificate a device has: what it took whole, credited to it alone, and kept over a restart
+//! and for all hosts.
 
 use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::harness::{Host, connect, get, read_answer, request};
+use crate::database::postgres::{PostgresServer, postgres};
+use crate::harness::{Daemon, Host, connect, get, get_from, read_answer, request};
 
 use super::AUDIT;
 use super::callers::batch;
 
 const CERTIFICATE: &str = "/static/Device_Certificates/partner_CA.der";
-const FILE: &str = ".certificate-fetches.json";
 const ONE: &str = "0123456789ABCDEF";
 const OTHER: &str = "FEDCBA9876543210";
 
@@ -23,32 +24,32 @@ fn fetching(host: &Host, target: &str) -> std::net::TcpStream {
     stream
 }
 
+/// What a device is known to have fetched.
+fn certificate(host: &Host, serial: &str) -> Value {
+    host.installation.record(serial)["certificate"].clone()
+}
+
+fn call_in(host: &Host, serial: &str) {
+    let answer = host.call("POST", &format!("{AUDIT}?sn={serial}"), batch(1));
+    assert!([201, 202].contains(&answer.status()));
+}
+
 /// Calls in, and stops the daemon, which then has written what it knows.
 fn certificates(host: Host, callers: &[&str]) -> (Vec<Value>, Host) {
     for serial in callers {
-        let answer = host.call("POST", &format!("{AUDIT}?sn={serial}"), batch(1));
-        assert_eq!(answer.status(), 201);
+        call_in(&host, serial);
     }
-    let (installation, _) = host.stop();
-    let record = |serial: &&str| installation.record(serial)["certificate"].clone();
-    let certificates = callers.iter().map(record).collect();
-    let daemon = crate::harness::Daemon::start(&installation);
-    let host = Host {
-        installation,
-        daemon,
-    };
-    (certificates, host)
+    let host = stopped_and_started(host);
+    let found = callers.iter().map(|serial| certificate(&host, serial));
+    (found.collect(), host)
 }
 
-/// Waits until it is written that `fetcher` has fetched, and returns all that is.
-fn saved(host: &Host, fetcher: &str) -> String {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    loop {
-        let saved = fs_err::read_to_string(host.path(FILE)).unwrap_or_default();
-        if saved.contains(fetcher) {
-            return saved;
-        }
-        assert!(Instant::now() < deadline, "{saved}");
+fn stopped_and_started(host: Host) -> Host {
+    let (installation, _) = host.stop();
+    let daemon = Daemon::start(&installation);
+    Host {
+        installation,
+        daemon,
     }
 }
 
@@ -98,42 +99,85 @@ fn a_download_that_is_cut_does_not_count_and_one_that_ends_the_connection_does()
         while stream.peek(&mut [0; 400]).unwrap() < 400 {}
         stream.read_exact(&mut some).unwrap();
     }
-    assert_eq!(
-        get(host.daemon.http, &format!("{CERTIFICATE}?sn={ONE}")).status(),
-        200
-    );
-    let saved = saved(&host, ONE);
-    assert_eq!(saved.matches("\"device\"").count(), 1, "{saved}");
+    let whole = format!("{CERTIFICATE}?sn={ONE}");
+    assert_eq!(get(host.daemon.http, &whole).status(), 200);
+    let cut = [format!("{:016X}", 0), format!("{:016X}", 1)];
+    let (certificates, _host) = certificates(host, &[&cut[0], &cut[1], ONE]);
+    assert_eq!(certificates[..2], [Value::Null, Value::Null]);
+    assert!(certificates[2].is_object(), "{certificates:?}");
 }
 
 #[test]
-fn what_was_fetched_is_known_after_a_restart() {
+fn what_was_fetched_is_known_after_a_restart_and_credited_once() {
     let host = Host::start("");
     drop(fetching(&host, &format!("{CERTIFICATE}?sn={ONE}")));
-    saved(&host, ONE);
-    // Killed, and started on what it left.
-    let (certificates, host) = certificates(host.restart(), &[OTHER, ONE]);
+    let host = stopped_and_started(host);
+    let (certificates, host) = certificates(host, &[OTHER, ONE]);
     assert_eq!(certificates[0], Value::Null);
     assert!(certificates[1].is_object(), "{certificates:?}");
-    // Credited once: it is in the device's record now.
-    let saved = fs_err::read_to_string(host.path(FILE)).unwrap();
-    assert_eq!(saved, "[]");
+    let fetched_at = &certificates[1]["at"];
+    // Whoever calls in from there later has fetched nothing.
+    let (again, _host) = self::certificates(host, &[OTHER, ONE]);
+    assert_eq!((&again[0], &again[1]["at"]), (&Value::Null, fetched_at));
 }
 
 #[test]
-fn a_file_that_cannot_be_read_is_warned_of_and_one_that_cannot_be_written_costs_only_itself() {
+fn a_fetch_that_names_its_device_counts_from_any_address_and_another_only_from_its_own() {
     let host = Host::start("");
-    fs_err::write(host.path(FILE), "[{\"device\":").unwrap();
-    let mut host = host.restart();
-    let line = host
-        .daemon
-        .wait_for("who fetched which certificate before this start is forgotten");
-    assert!(line.contains("WARN"), "{line}");
-    let folder = host.path(".certificate-fetches.new");
-    fs_err::create_dir(&folder).unwrap();
-    drop(fetching(&host, &format!("{CERTIFICATE}?sn={ONE}")));
-    host.daemon
-        .wait_for("who fetches which certificate is forgotten at the next start");
-    let (certificates, _host) = certificates(host, &[ONE]);
+    for (source, query, credited) in [
+        ([127, 0, 0, 3], format!("?sn={ONE}"), ONE),
+        ([127, 0, 0, 4], String::new(), ""),
+        ([127, 0, 0, 1], String::new(), OTHER),
+    ] {
+        let target = format!("{CERTIFICATE}{query}");
+        let answer = get_from(source, host.daemon.http, &target);
+        assert_eq!(answer.status(), 200, "{credited}");
+    }
+    // All three have called from 127.0.0.1, and one finds nothing left.
+    let third = "00000000000000FF";
+    let (certificates, _host) = certificates(host, &[ONE, OTHER, third]);
     assert!(certificates[0].is_object(), "{certificates:?}");
+    assert!(certificates[1].is_object(), "{certificates:?}");
+    assert_eq!(certificates[2], Value::Null);
+}
+
+#[test]
+fn what_was_fetched_at_one_host_is_credited_at_a_call_in_on_another() {
+    let Some(server) = postgres() else { return };
+    let line = format!("database_url = \"{}\"\n", server.create_database().url());
+    let (one, other) = (Host::start(&line), Host::start(&line));
+    call_in(&other, ONE);
+    assert_eq!(certificate(&other, ONE), Value::Null);
+    drop(fetching(&one, &format!("{CERTIFICATE}?sn={ONE}")));
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while certificate(&other, ONE).is_null() {
+        assert!(Instant::now() < deadline);
+        call_in(&other, ONE);
+    }
+}
+
+#[test]
+fn certificates_are_fetched_and_credited_later_while_the_store_cannot_be_written() {
+    let Some(server) = PostgresServer::start() else {
+        return;
+    };
+    let database = server.create_database();
+    let host = Host::start(&format!("database_url = \"{}\"\n", database.url()));
+    call_in(&host, ONE);
+    server.kill();
+    drop(fetching(&host, &format!("{CERTIFICATE}?sn={ONE}")));
+    assert_eq!(host.call("POST", AUDIT, batch(2)).status(), 503);
+    server.restart();
+    let deadline = Instant::now() + Duration::from_mins(1);
+    while host
+        .call("POST", &format!("{AUDIT}?sn={ONE}"), batch(2))
+        .status()
+        == 503
+    {
+        assert!(Instant::now() < deadline);
+    }
+    while certificate(&host, ONE).is_null() {
+        assert!(Instant::now() < deadline);
+        call_in(&host, ONE);
+    }
 }

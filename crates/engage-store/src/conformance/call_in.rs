@@ -5,8 +5,8 @@ use bytes::Bytes;
 use super::engine::TestEngine;
 use super::*;
 use crate::{
-    Alert, AppendOutcome, ConfigUpload, DeviceObservation, EventKind, Health, QuarantinedBody,
-    StoreError, UploadKind,
+    Alert, AppendOutcome, CertificateFetch, ConfigUpload, DeviceObservation, EventKind, Health,
+    QuarantinedBody, StoreError, UploadKind,
 };
 
 pub(super) async fn the_first_audits_are_created_and_the_next_ones_are_not(engine: &TestEngine) {
@@ -187,6 +187,45 @@ pub(super) async fn observations_survive_a_restart(engine: &TestEngine) {
         (at(NOVEMBER), at(DECEMBER))
     );
     assert!(engine.record(device(1)).is_some());
+}
+
+pub(super) async fn a_fetch_is_credited_once_to_whom_it_names_or_who_calls_in_from_its_address(
+    engine: &TestEngine,
+) {
+    let mut seconds = 0..;
+    let mut fetch = |fetcher: DeviceId, peer: &str, byte: &str| CertificateFetch {
+        fetcher,
+        peer: peer.parse().unwrap(),
+        certificate: byte.repeat(32).parse().unwrap(),
+        at: Timestamp::from_second(seconds.next().unwrap()).unwrap(),
+    };
+    let anonymous: DeviceId = "10.44.0.7".parse().unwrap();
+    let store = engine.open();
+    store.fetched(fetch(device(2), "10.99.0.1", "A2"));
+    store.fetched(fetch(anonymous, "10.44.0.7", "00"));
+    store.fetched(fetch(device(3), "10.44.0.7", "A3"));
+    store.fetched(fetch(device(3), "10.44.0.8", "B3"));
+    drop(store);
+    let store = engine.open();
+    for number in 1..=4 {
+        let stored = store
+            .append_audits(&call(number, NOVEMBER), batch(1, 1))
+            .await;
+        stored.unwrap();
+        let second = i64::try_from(number).unwrap();
+        let later = at(DECEMBER) + jiff::SignedDuration::from_secs(second);
+        store.observe(device(number), seen(None), later);
+    }
+    // Nobody has stored anything of it, and nobody knows it then.
+    store.observe(device(5), seen(None), at(DECEMBER));
+    drop(store);
+    let certificate = |number| {
+        let record = engine.record(device(number))?;
+        Some(record.certificate?.value[..2].to_owned())
+    };
+    let found: Vec<_> = (1..=5).map(certificate).collect();
+    let expected = [Some("00"), Some("A2"), Some("B3"), None, None];
+    assert_eq!(found, expected.map(|it| it.map(str::to_owned)));
 }
 
 pub(super) async fn of_whom_nothing_is_stored_there_is_no_record_until_something_is(

@@ -45,6 +45,7 @@ rules! {
     call_in::a_large_batch_is_stored_whole,
     call_in::an_upload_is_kept_and_its_secrets_are_not_shown,
     call_in::observations_survive_a_restart,
+    call_in::a_fetch_is_credited_once_to_whom_it_names_or_who_calls_in_from_its_address,
     call_in::of_whom_nothing_is_stored_there_is_no_record_until_something_is,
     databases::a_bad_database_is_refused_and_the_last_good_one_stays,
     databases::a_database_that_is_taken_away_is_sent_no_more_where_its_folder_is_ours_alone,

@@ -20,6 +20,7 @@
 mod address;
 mod append;
 mod backup;
+mod certificate_fetches;
 mod check;
 mod conditions;
 mod connect;

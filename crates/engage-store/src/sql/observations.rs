@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::mem::take;
+use std::net::IpAddr;
 
 use jiff::{SignedDuration, Timestamp};
 use sqlx::AnyConnection;
 
-use super::devices;
+use super::{certificate_fetches, devices};
 use crate::{DeviceId, DeviceObservation};
 
 /// Something that was seen, and when.
@@ -65,8 +66,25 @@ impl Observations {
                 row.record.apply(observation.clone(), *at);
             }
         }
+        let callers = self.callers(&known);
+        certificate_fetches::credit(connection, &mut rows, &callers).await?;
         devices::save(connection, rows.values()).await?;
         Ok(known.into_iter().collect())
+    }
+
+    /// Who called in, and from where the last time; whoever called first comes first.
+    fn callers(&self, known: &[DeviceId]) -> Vec<(DeviceId, IpAddr)> {
+        let seen = |device: &DeviceId| {
+            let seen = [&self.unstored, &self.new].into_iter();
+            let seen = seen.filter_map(|it| it.get(device)).flatten();
+            seen.rev().find_map(|(observation, at)| match observation {
+                DeviceObservation::Seen { address, .. } => Some((*at, (*device, *address))),
+                _ => None,
+            })
+        };
+        let mut callers: Vec<_> = known.iter().filter_map(seen).collect();
+        callers.sort_by_key(|(at, _)| *at);
+        callers.into_iter().map(|(_, caller)| caller).collect()
     }
 
     /// Forgets those of devices that were written, and those that are nobody's by now.

@@ -158,11 +158,10 @@ CREATE TABLE quarantine (
 CREATE INDEX quarantine_sizes ON quarantine (device, received_at, kind, size);
 CREATE TABLE certificate_fetches (
     fetcher NAME PRIMARY KEY,
-    peer TEXT NOT NULL,
+    network TEXT NOT NULL,
     certificate TEXT NOT NULL,
     at BIGINT NOT NULL
 );
-CREATE INDEX certificate_fetches_at ON certificate_fetches (at);
 CREATE TABLE cursors (
     subscriber NAME NOT NULL,
     device NAME NOT NULL,

@@ -24,6 +24,7 @@ use super::options::SqlOptions;
 use super::retention::Retention;
 use super::schema::migrate;
 use super::transaction::WriteTransaction;
+use crate::certificate_fetch::UnstoredFetches;
 use crate::file_identity::{FileIdentity, look_up};
 use crate::lease::Term;
 use crate::owner_lock::OwnerLock;
@@ -43,6 +44,7 @@ pub(super) struct Shared {
     /// As they were found last.
     strays: Mutex<Vec<StoreWarning>>,
     pub(super) health: HealthMonitor,
+    pub(super) fetches: UnstoredFetches,
     pub(super) subscribers: Subscribers,
     pub(super) hosts: Hosts,
     /// Where files are written for people to read.
@@ -70,6 +72,7 @@ impl Shared {
             devices: AtomicUsize::new(0),
             strays: Mutex::default(),
             health: HealthMonitor::default(),
+            fetches: UnstoredFetches::default(),
             subscribers: Subscribers::default(),
             hosts: Hosts::default(),
             copies: (options.json_files && options.directory.is_some()).then(Arc::default),

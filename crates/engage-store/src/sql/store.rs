@@ -34,10 +34,10 @@ use super::{events, hosts, pages, quarantine};
 use crate::owner_lock::OwnerLock;
 use crate::regular::require_regular;
 use crate::{
-    Alert, AppendOutcome, AppendedDevices, AuditBatch, BatchLimit, Call, ConfigUpload, Cursor,
-    Database, DeviceId, DeviceObservation, DevicePage, DeviceQuery, DeviceStore, EventBatch,
-    EventKind, EventLog, EventPage, EventQuery, Health, KeepDays, Lease, OpenError, PendingDevice,
-    StoreError, StoreQueries, StoreWarning, Subscriber, UploadKind,
+    Alert, AppendOutcome, AppendedDevices, AuditBatch, BatchLimit, Call, CertificateFetch,
+    ConfigUpload, Cursor, Database, DeviceId, DeviceObservation, DevicePage, DeviceQuery,
+    DeviceStore, EventBatch, EventKind, EventLog, EventPage, EventQuery, Health, KeepDays, Lease,
+    OpenError, PendingDevice, StoreError, StoreQueries, StoreWarning, Subscriber, UploadKind,
 };
 
 /// The store over a database.
@@ -390,6 +390,10 @@ impl DeviceStore for SqlStore {
         {
             tracing::debug!(%device, "too many observations at once; one is lost");
         }
+    }
+
+    fn fetched(&self, fetch: CertificateFetch) {
+        self.shared.fetches.add(fetch);
     }
 
     fn health(&self) -> Health {

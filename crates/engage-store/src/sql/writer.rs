@@ -11,6 +11,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use tracing::warn;
 
 use super::append::{Upload, append};
+use super::certificate_fetches::{self, LIMITS};
 use super::devices;
 use super::error;
 use super::observations::{Observations, Observed};
@@ -48,13 +49,13 @@ impl Writer {
                     _ => self.commit(std::mem::take(&mut group)).await,
                 },
                 Some(observed) = observed.recv() => self.observations.add(observed),
-                _ = ticks.tick() => self.save_observations().await,
+                _ = ticks.tick() => self.save_seen().await,
             }
         }
         while let Ok(observed) = observed.try_recv() {
             self.observations.add(observed);
         }
-        self.save_observations().await;
+        self.save_seen().await;
     }
 
     /// Stores a group, and answers each of its uploads.
@@ -154,6 +155,31 @@ impl Writer {
             self.shared.health.failed(&failure.error);
         }
         refuse(group, &failure.error);
+    }
+
+    /// Fetches first: who called in since is credited with them.
+    async fn save_seen(&mut self) {
+        self.save_fetches().await;
+        self.save_observations().await;
+    }
+
+    async fn save_fetches(&self) {
+        let fetches = self.shared.fetches.take();
+        if fetches.is_empty() {
+            return;
+        }
+        let saved = self.shared.limited(async {
+            let mut transaction = self.shared.begin().await?;
+            certificate_fetches::save(&mut transaction, &LIMITS, &fetches).await?;
+            self.shared.commit(transaction).await
+        });
+        match saved.await {
+            Ok(()) => self.shared.health.recovered(),
+            Err(error) => {
+                self.shared.health.failed(&error);
+                self.shared.fetches.put_back(fetches);
+            }
+        }
     }
 
     async fn save_observations(&mut self) {

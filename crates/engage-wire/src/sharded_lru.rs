@@ -6,21 +6,21 @@ use std::net::IpAddr;
 use hashlink::LruCache;
 use parking_lot::{Mutex, MutexGuard};
 
-use engage_wire::CallerNetwork;
+use crate::CallerNetwork;
 
 /// A map that forgets what was used longest ago, in shards with a lock each.
 ///
 /// The caller's network decides the shard: whoever has a whole IPv6 /64 to call from pushes out what
 /// one shard remembers, and no more.
 #[derive(Debug)]
-pub(crate) struct ShardedLru<K, V> {
+pub struct ShardedLru<K, V> {
     shards: Box<[Mutex<LruCache<K, V>>]>,
     hasher: RandomState,
 }
 
 impl<K: Eq + Hash, V> ShardedLru<K, V> {
     /// The part of the map that knows about `caller`. Nothing slow may be done while it is held.
-    pub(crate) fn shard(&self, caller: IpAddr) -> MutexGuard<'_, LruCache<K, V>> {
+    pub fn shard(&self, caller: IpAddr) -> MutexGuard<'_, LruCache<K, V>> {
         let hash = self.hasher.hash_one(CallerNetwork::from(caller));
         #[expect(
             clippy::cast_possible_truncation,
@@ -29,19 +29,19 @@ impl<K: Eq + Hash, V> ShardedLru<K, V> {
         self.shards[hash as usize % SHARDS].lock()
     }
 
-    /// Shows every entry, a shard after the other. Nothing slow may be done meanwhile.
-    pub(crate) fn for_each(&self, mut show: impl FnMut(&K, &V)) {
-        for shard in &self.shards {
-            for (key, value) in shard.lock().iter() {
-                show(key, value);
-            }
-        }
+    /// Takes every entry out, a shard after the other.
+    pub fn take_all(&self) -> Vec<(K, V)> {
+        let entries = self.shards.iter().flat_map(|shard| {
+            let mut shard = shard.lock();
+            shard.drain().collect::<Vec<_>>()
+        });
+        entries.collect()
     }
 }
 
 impl<K: Eq + Hash, V> Default for ShardedLru<K, V> {
     fn default() -> Self {
-        let shard = || Mutex::new(LruCache::new(MAX_ENTRIES / SHARDS));
+        let shard = || Mutex::new(LruCache::new(MAX_ENTRIES_EACH));
         Self {
             shards: std::iter::repeat_with(shard).take(SHARDS).collect(),
             hasher: RandomState::new(),
@@ -50,4 +50,4 @@ impl<K: Eq + Hash, V> Default for ShardedLru<K, V> {
 }
 
 const SHARDS: usize = 64;
-const MAX_ENTRIES: usize = 65_536;
+const MAX_ENTRIES_EACH: usize = 1024;

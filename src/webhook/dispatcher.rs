@@ -122,11 +122,8 @@ impl Dispatcher {
             }
             Outcome::Drained => self.queue.drained(device, result.state),
             Outcome::More | Outcome::Stopped => self.queue.requeue(device, result.state),
-            Outcome::LeasedElsewhere => {
-                // What was appended meanwhile the other host may not have seen.
-                let until = Instant::now() + LEASE_RETRY_INTERVAL;
-                self.queue.back_off(device, result.state, until);
-            }
+            // What was appended meanwhile the other host may not have seen.
+            Outcome::LeasedElsewhere => self.back_off(device, result.state),
             Outcome::Unreadable(error) => {
                 self.log.unreadable(device, &error);
                 self.back_off(device, result.state);
@@ -155,9 +152,9 @@ impl Dispatcher {
         }
     }
 
-    /// After trouble with the store.
+    /// After trouble with the store, or where another host delivers the device.
     fn back_off(&mut self, device: DeviceId, state: RetryState) {
-        let until = Instant::now() + self.delivery.receiver.timing.rescan_interval;
+        let until = Instant::now() + STORE_RETRY_INTERVAL;
         self.queue.back_off(device, state, until);
     }
 }
@@ -169,8 +166,8 @@ async fn wait_until(moment: Option<Instant>) {
     }
 }
 
-/// Between attempts to get the lease of a device that another host delivers.
-const LEASE_RETRY_INTERVAL: Duration = Duration::from_secs(5);
+/// Between attempts to get a device's events from the store.
+const STORE_RETRY_INTERVAL: Duration = Duration::from_secs(5);
 
 /// However many devices' events are refused, most jobs are for the others.
 const MAX_RETRYING_JOBS: usize = 2;

@@ -105,7 +105,7 @@ fn the_webhook_goes_on_where_it_was_and_a_repeated_batch_is_known() {
     let old = Old::new();
     old.device(DEVICE);
     let receiver = ReceiverOnLoopback::start_deciding(|_| 200);
-    let installation = webhook::installation(receiver.address);
+    let installation = webhook::installation("", &format!("http://{}/hook", receiver.address));
     fs_err::create_dir(installation.path("Engage_Data")).unwrap();
     assert_eq!(import(&installation, old.root()).code, Some(1));
     let host = Host {

@@ -54,6 +54,7 @@ mod refusals;
 mod reload;
 mod secrets;
 mod service;
+mod several_hosts;
 mod sites;
 mod stop;
 mod trouble;

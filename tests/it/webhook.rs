@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -129,7 +129,7 @@ fn a_receiver_that_cannot_be_used_holds_up_its_deliveries_and_nothing_else() {
 
 /// A daemon that delivers to `receiver`.
 fn host(receiver: SocketAddr) -> Host {
-    let installation = installation(receiver);
+    let installation = installation("", &format!("http://{receiver}/hook"));
     let daemon = Daemon::start(&installation);
     Host {
         installation,
@@ -137,13 +137,12 @@ fn host(receiver: SocketAddr) -> Host {
     }
 }
 
-/// What delivers to `receiver`.
-pub(crate) fn installation(receiver: SocketAddr) -> Installation {
-    let installation = Host::installation("");
-    let hook = format!("url = \"http://{receiver}/hook\"\nsecret_file = \"hook.secret\"");
+/// Of a daemon that delivers to `url`; `devices` are further lines of that section.
+pub(crate) fn installation(devices: &str, url: &str) -> Installation {
+    let installation = Host::installation(devices);
+    let hook = format!("url = \"{url}\"\nsecret_file = \"hook.secret\"");
     installation.set("[webhook]", &hook);
     installation.write("hook.secret", SECRET);
-    installation.chmod("hook.secret", 0o600);
     installation
 }
 
@@ -174,12 +173,18 @@ fn a_secret_that_cannot_be_used_is_in_the_health_until_it_can() {
     }
 }
 
-/// One audit, whose number is the last digits of its time.
+/// Audits whose numbers are the last digits of their times.
+pub(crate) fn audits(numbers: impl IntoIterator<Item = u64>) -> String {
+    let event = |number| {
+        let time = 20_261_123_000_000_u64 + number;
+        format!(r#"{{"event":"0B040001","time":"{time}"}}"#)
+    };
+    let events: Vec<_> = numbers.into_iter().map(event).collect();
+    format!(r#"{{"asyncEvents":[{}]}}"#, events.join(","))
+}
+
 fn deliver(host: &Host, device: &str, number: u32) {
-    let body = format!(
-        r#"{{"asyncEvents":[{{"event":"0B040001","time":"{}"}}]}}"#,
-        20_261_123_000_000_u64 + u64::from(number)
-    );
+    let body = audits([number.into()]);
     let answer = host.call("POST", &format!("{AUDIT}{device}"), body);
     assert!(
         (201..=202).contains(&answer.status()),
@@ -195,8 +200,8 @@ pub(crate) struct ReceiverOnLoopback {
 }
 
 pub(crate) struct Delivery {
-    head: String,
-    body: Vec<u8>,
+    pub(crate) head: String,
+    pub(crate) body: Vec<u8>,
     pub(crate) device: String,
     pub(crate) events: Vec<u64>,
 }
@@ -262,8 +267,19 @@ impl ReceiverOnLoopback {
 
 fn answer(listener: &TcpListener, decide: impl Fn(&str) -> u16) -> std::io::Result<Delivery> {
     let (stream, _) = listener.accept()?;
+    let delivery = receive(&stream)?;
+    respond(&stream, decide(&delivery.device))?;
+    Ok(delivery)
+}
+
+pub(crate) fn respond(mut stream: &TcpStream, status: u16) -> std::io::Result<()> {
+    let head = format!("HTTP/1.1 {status} X\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    stream.write_all(head.as_bytes())
+}
+
+pub(crate) fn receive(stream: &TcpStream) -> std::io::Result<Delivery> {
     stream.set_read_timeout(Some(Duration::from_secs(30)))?;
-    let mut reader = BufReader::new(&stream);
+    let mut reader = BufReader::new(stream);
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") {
         if reader.read_line(&mut head)? == 0 {
@@ -279,10 +295,6 @@ fn answer(listener: &TcpListener, decide: impl Fn(&str) -> u16) -> std::io::Resu
     reader.read_exact(&mut body)?;
     let json: Value = serde_json::from_slice(&body).unwrap();
     let device = json["device"].as_str().unwrap().to_owned();
-    let status = decide(&device);
-    (&stream).write_all(
-        format!("HTTP/1.1 {status} X\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").as_bytes(),
-    )?;
     let number = |event: &Value| event["time"].as_str().unwrap()[8..].parse().unwrap();
     let events = json["events"]
         .as_array()

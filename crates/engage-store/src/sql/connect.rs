@@ -73,8 +73,9 @@ impl Engine {
                  PRAGMA foreign_keys = ON; PRAGMA journal_size_limit = 67108864;"
             }
             Self::Postgres { .. } => {
+                // A host that hangs in a transaction loses its locks before another gives up waiting.
                 "SET statement_timeout = '10s'; SET lock_timeout = '5s'; \
-                 SET idle_in_transaction_session_timeout = '30s'; SET synchronous_commit = on"
+                 SET idle_in_transaction_session_timeout = '3s'; SET synchronous_commit = on"
             }
         }
     }

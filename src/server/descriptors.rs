@@ -62,10 +62,10 @@ pub struct TooFewDescriptors {
 /// Eight connections, and what must never fail for want of a descriptor.
 const MIN_DESCRIPTORS: usize = MIN_RESERVED + 8;
 
-/// Twenty that are open all the time, five of the admin listener; one to three each for a reload and
-/// the files that it reads, the store's writer, two of its readers, the webhook, the watchdog and
-/// connections that are accepted to be refused.
-const MIN_RESERVED: usize = 40;
+/// Twenty that are open all the time, five of the admin listener; thirteen of the store, whose five
+/// connections to SQLite have two each; one to three each for a reload and the files that it reads,
+/// JSON files, the webhook, the watchdog and connections that are accepted to be refused.
+const MIN_RESERVED: usize = 52;
 
 const MAX_RESERVED: usize = 128;
 
@@ -76,10 +76,10 @@ mod tests {
     #[test]
     fn what_is_not_for_devices_has_its_own() {
         for (limit, connections, admin, threads) in [
-            (48, 8, 4, 2),
-            (64, 22, 4, 2),
-            (256, 190, 16, 10),
-            (512, 414, 16, 21),
+            (60, 8, 4, 2),
+            (64, 12, 4, 2),
+            (256, 180, 16, 10),
+            (512, 404, 16, 21),
             (1024, 896, 16, 42),
             (1 << 20, (1 << 20) - 128, 16, 64),
         ] {

@@ -9,11 +9,11 @@ const ANNOUNCEMENT: &str = "/swordfish/lock/certificates/current";
 #[test]
 fn where_it_could_not_work_it_does_not_start() {
     let installation = Host::installation("");
-    for limit in [24, 32, 40, 47] {
+    for limit in [24, 32, 40, 59] {
         let refused = run(&mut with_descriptors(&installation, limit));
         assert_eq!(refused.code, Some(1));
         let said = format!(
-            "error: the process may open {limit} files and sockets; engage-host needs at least 48\n  \
+            "error: the process may open {limit} files and sockets; engage-host needs at least 60\n  \
              hint: raise the limit with `LimitNOFILE=` in the unit"
         );
         assert!(
@@ -27,7 +27,7 @@ fn where_it_could_not_work_it_does_not_start() {
 /// Devices take what is theirs, and nothing of what others need.
 #[test]
 fn devices_take_no_descriptor_of_the_admin_listener_of_reloads_or_of_the_store() {
-    for (limit, connections) in [(48, 8), (64, 22)] {
+    for (limit, connections) in [(60, 8), (64, 12)] {
         let installation = Host::installation("");
         let folder = installation.path("run");
         fs_err::create_dir(&folder).unwrap();
@@ -91,14 +91,14 @@ fn more_connections_than_descriptors_are_lowered_with_a_warning() {
     let installation = Host::installation("");
     installation.set("[limits]", "connections = 1000");
     let mut daemon = Daemon::run(&mut with_descriptors(&installation, 64));
-    let line = daemon.wait_for("`[limits] connections = 1000` is lowered to 22");
+    let line = daemon.wait_for("`[limits] connections = 1000` is lowered to 12");
     assert!(line.contains("WARN"), "{line}");
     assert!(
         line.contains("raise their limit to 1128 with `LimitNOFILE="),
         "{line}"
     );
     let held: Vec<_> = (0..100).map(|_| connect(daemon.http)).collect();
-    daemon.wait_for("`[limits] connections = 22` is reached");
+    daemon.wait_for("`[limits] connections = 12` is reached");
     drop(held);
     assert_eq!(daemon.seen("cannot accept").count(), 0);
 }

@@ -4,9 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use engage_device::{
-    CachedTlsClient, Request, TlsClient, TlsVersions, connect_from, exchange,
-};
+use engage_device::{CachedTlsClient, Request, TlsClient, TlsVersions, connect_from, exchange};
 use engage_wire::HostName;
 use rustls::{HandshakeKind, ProtocolVersion};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -58,8 +56,7 @@ impl Device {
         let current = url("/swordfish/lock/certificates/current")?;
         let file = url("/static/Device_Certificates/partner_CA.der")?;
         let announcement = &*installation.announcement;
-        let client =
-            |versions| TlsClient::new(installation.anchor.clone(), versions).cached();
+        let client = |versions| TlsClient::new(installation.anchor.clone(), versions).cached();
         Ok(Self {
             http: server.http,
             https: server.https,

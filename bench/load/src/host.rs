@@ -9,7 +9,11 @@ use crate::trouble::{Outcome, Trouble, While};
 
 /// Starts the daemon with `config` on free ports.
 pub(crate) fn spawn(installation: &Installation, config: &Path) -> Outcome<Server> {
-    start(&installation.engage_host, config, &installation.work.join(LOG))
+    start(
+        &installation.engage_host,
+        config,
+        &installation.work.join(LOG),
+    )
 }
 
 /// Likewise the earlier one.

@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use aws_lc_rs::signature::RsaKeyPair;
 use engage_host::config::Config;
+use engage_host::publication::validate;
 use engage_wire::clock;
 use engage_wire::pki::{Certificate, PrivateKey, load_certificate_der};
-use engage_host::publication::validate;
 
 use crate::host;
 use crate::nginx;

@@ -1,4 +1,4 @@
-//! `bench/compare`: engage-host and nginx side by side, in one run.
+//! What engage-host costs: `bench/compare` beside nginx, `bench/store` its store of devices.
 
 mod accounting;
 mod crypto;
@@ -17,6 +17,7 @@ mod report;
 mod requests;
 mod start;
 mod statistics;
+mod store;
 mod trouble;
 
 use std::path::PathBuf;
@@ -30,8 +31,15 @@ use plan::{Part, Plan};
 use report::Report;
 use trouble::{Outcome, Trouble, While};
 
-/// Compare engage-host with nginx on this computer, over loopback
+/// Measure engage-host on this computer, over loopback
 #[derive(Debug, Parser)]
+enum Load {
+    Compare(Compare),
+    Store(store::Store),
+}
+
+/// Compare engage-host with nginx
+#[derive(Debug, clap::Args)]
 struct Compare {
     /// The release binary of engage-host
     #[arg(long, value_name = "FILE")]
@@ -57,7 +65,7 @@ struct Compare {
 }
 
 fn main() -> ExitCode {
-    let compare = Compare::parse();
+    let load = Load::parse();
     // In a task: `block_on` itself would run on a thread beside the workers.
     let done = Builder::new_multi_thread()
         .enable_all()
@@ -65,8 +73,8 @@ fn main() -> ExitCode {
         .map_err(Trouble::from)
         .and_then(|runtime| {
             runtime
-                .block_on(runtime.spawn(run(compare)))
-                .doing("comparing")?
+                .block_on(runtime.spawn(run(load)))
+                .doing("measuring")?
         });
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -77,7 +85,14 @@ fn main() -> ExitCode {
     }
 }
 
-async fn run(compare: Compare) -> Outcome<()> {
+async fn run(load: Load) -> Outcome<()> {
+    match load {
+        Load::Compare(compare) => compare_with_nginx(compare).await,
+        Load::Store(store) => store::run(store).await,
+    }
+}
+
+async fn compare_with_nginx(compare: Compare) -> Outcome<()> {
     let Compare {
         engage_host,
         baseline,

@@ -66,6 +66,17 @@ impl TestEngine {
         }
     }
 
+    /// For other programs.
+    pub(super) fn url(&self) -> String {
+        match &self.kind {
+            Kind::Sqlite => format!(
+                "sqlite://{}",
+                self.directory().join("engage-host.db").display()
+            ),
+            Kind::Postgres(database) => database.url(),
+        }
+    }
+
     /// Reads on a thread that may block.
     pub(super) fn read<T: Send>(&self, work: impl FnOnce(StoreReader) -> T + Send) -> T {
         let reader = || StoreReader::open(&self.options()).unwrap();

@@ -7,6 +7,7 @@ mod event_log;
 mod pages;
 pub(crate) mod postgres;
 mod properties;
+mod views;
 
 use jiff::Timestamp;
 
@@ -68,6 +69,8 @@ rules! {
     pages::long_events_make_short_pages,
     pages::pages_are_the_sorted_set_whatever_is_added_between_them,
     properties::every_acknowledged_event_is_there_exactly_once_and_in_order,
+    views::the_views_have_the_promised_columns,
+    views::who_may_only_read_the_views_sees_what_was_stored_and_nothing_else,
 }
 
 fn device(number: u64) -> DeviceId {

@@ -85,7 +85,7 @@ impl Engine {
         match self {
             Self::Sqlite { .. } => "PRAGMA busy_timeout = 5000",
             Self::Postgres { .. } => {
-                "SET statement_timeout = '30s'; SET default_transaction_read_only = on"
+                "SET statement_timeout = '120s'; SET default_transaction_read_only = on"
             }
         }
     }

@@ -196,8 +196,11 @@ pub(super) async fn before_first_since(
     connection: &mut AnyConnection,
     since: Timestamp,
 ) -> Result<Vec<(DeviceId, i64)>, sqlx::Error> {
-    let first =
-        sqlx::query("SELECT device, min(seq) - 1 FROM events WHERE filed_at >= $1 GROUP BY device");
+    // Apart, or SQLite reads all events by device, to have them in groups.
+    let first = sqlx::query(
+        "WITH later AS MATERIALIZED (SELECT device, seq FROM events WHERE filed_at >= $1) \
+         SELECT device, min(seq) - 1 FROM later GROUP BY device",
+    );
     let rows = first.bind(since.as_microsecond()).fetch_all(connection);
     rows.await?.iter().map(numbered).collect()
 }

@@ -166,4 +166,5 @@ pub(super) fn require_file(engine: &Engine) -> Result<(), OpenError> {
     found.map(drop)
 }
 
-const MAX_READ: Duration = Duration::from_secs(30);
+/// To find the first of each device's events since years ago takes a while.
+const MAX_READ: Duration = Duration::from_mins(2);

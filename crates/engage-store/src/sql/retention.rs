@@ -108,9 +108,11 @@ async fn warn_of_undelivered(
     before: i64,
 ) -> Result<(), sqlx::Error> {
     let rows = sqlx::query(
-        "SELECT e.device, count(*) FROM events e \
-         LEFT JOIN cursors c ON c.device = e.device AND c.subscriber = $1 \
-         WHERE e.filed_at < $2 AND e.seq > coalesce(c.seq, 0) GROUP BY e.device",
+        // Apart, or SQLite reads all events by device, to have them in groups.
+        "WITH old AS MATERIALIZED (SELECT device, seq FROM events WHERE filed_at < $2) \
+         SELECT old.device, count(*) FROM old \
+         LEFT JOIN cursors c ON c.device = old.device AND c.subscriber = $1 \
+         WHERE old.seq > coalesce(c.seq, 0) GROUP BY old.device",
     )
     .bind(subscriber.as_str())
     .bind(before)

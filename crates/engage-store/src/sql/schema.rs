@@ -115,7 +115,7 @@ CREATE TABLE devices (
 CREATE INDEX devices_site ON devices (site, device);
 CREATE INDEX devices_model ON devices (model, device);
 CREATE INDEX devices_certificate ON devices (certificate, device);
-CREATE INDEX devices_last_seen ON devices (last_seen, device);
+CREATE INDEX devices_newest ON devices (device, last_seq, last_seen);
 CREATE TABLE events (
     device NAME NOT NULL,
     seq BIGINT NOT NULL,
@@ -127,6 +127,7 @@ CREATE TABLE events (
     PRIMARY KEY (device, seq)
 );
 CREATE INDEX events_filed_at ON events (filed_at, device, seq);
+CREATE INDEX events_alerts ON events (filed_at, device, seq) WHERE kind = 'alerts';
 CREATE TABLE batches (
     batch NAME NOT NULL,
     kind TEXT NOT NULL,

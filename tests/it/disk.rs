@@ -1,6 +1,7 @@
 //! A disk that is full, read-only or broken: nothing is acknowledged, certificates are served, and
 //! call-ins are stored again as soon as the disk takes them.
 
+mod damaged;
 mod locked;
 mod moved;
 mod not_files;

@@ -1,6 +1,7 @@
 //! What a store of devices promises, whatever engine keeps it.
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -185,6 +186,18 @@ pub enum StoreWarning {
     MoreDevices {
         /// Those that are not named.
         count: usize,
+    },
+    /// Another program keeps SQLite's log from being emptied.
+    #[error(
+        "the database's log `{}` has {mebibytes} MiB; allowed: {allowed} MiB: another program has been reading the database for long; end it, such as what `fuser {}` names", path.display(), path.display()
+    )]
+    LongLog {
+        /// The log.
+        path: PathBuf,
+        /// Its length.
+        mebibytes: u64,
+        /// From where on it is told.
+        allowed: u64,
     },
     /// Soon, or already, unknown devices are answered 503.
     #[error(

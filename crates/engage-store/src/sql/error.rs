@@ -7,6 +7,7 @@ use std::sync::Arc;
 use sqlx::error::DatabaseError;
 
 use super::connect::Engine;
+use super::damage::Damaged;
 use crate::{OpenError, StoreError};
 
 /// Why nothing was stored or read.
@@ -42,6 +43,12 @@ pub(super) fn is_of_values(error: &sqlx::Error) -> bool {
     }
 }
 
+/// Whether a SQLite file cannot be a database any more.
+pub(super) fn is_of_damage(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Database(error)
+        if matches!(code(&**error).map(|code| code & 0xff), Some(11 | 26)))
+}
+
 /// The database's own message: what stands around it says nothing more.
 pub(super) fn reason(error: sqlx::Error) -> Box<dyn Error + Send + Sync> {
     match error {
@@ -67,6 +74,7 @@ fn sqlite_hint(error: &sqlx::Error) -> &'static str {
             Some(OpenError::Held { .. }) => {
                 "stop the other engage-host: this one goes on by itself then"
             }
+            _ if error.is::<Damaged>() => DAMAGED,
             _ => PERMISSION,
         },
         sqlx::Error::Io(error) if error.kind() == ErrorKind::NotFound => {

@@ -24,6 +24,7 @@ mod certificate_fetches;
 mod check;
 mod conditions;
 mod connect;
+mod damage;
 mod database;
 mod devices;
 mod error;
@@ -48,6 +49,7 @@ mod store_writer;
 #[cfg(test)]
 mod tests;
 mod transaction;
+mod write_ahead_log;
 mod writer;
 
 pub use address::{DatabaseUrl, DatabaseUrlError, PostgresUrl};

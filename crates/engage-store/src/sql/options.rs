@@ -48,6 +48,12 @@ impl SqlOptions {
         options.map_err(|error| open_error(&Engine::new(&self.url), error))
     }
 
+    /// For who only reads, with locks, whether or not anybody has a SQLite file open.
+    pub(super) fn read_options(&self) -> Result<AnyConnectOptions, OpenError> {
+        let options = self.connect_options(false)?;
+        Ok(with_locks(&options).unwrap_or(options))
+    }
+
     fn postgres(&self, url: &PostgresUrl) -> Result<AnyConnectOptions, sqlx::Error> {
         let mut options = self.without_password(url)?;
         if let Some(password) = &self.password {

@@ -14,6 +14,7 @@ use sqlx::pool::PoolConnection;
 use tracing::{error, warn};
 
 use super::connect::{Engine, MAX_STATEMENT, Pools, directory_of};
+use super::damage::Damage;
 use super::devices;
 use super::error::unavailable;
 use super::events;
@@ -24,6 +25,7 @@ use super::options::SqlOptions;
 use super::retention::Retention;
 use super::schema::migrate;
 use super::transaction::WriteTransaction;
+use super::write_ahead_log::WriteAheadLog;
 use crate::certificate_fetch::UnstoredFetches;
 use crate::file_identity::{FileIdentity, look_up};
 use crate::lease::Term;
@@ -43,6 +45,8 @@ pub(super) struct Shared {
     devices: AtomicUsize,
     /// As they were found last.
     strays: Mutex<Vec<StoreWarning>>,
+    /// Of SQLite.
+    log: Option<WriteAheadLog>,
     pub(super) health: HealthMonitor,
     pub(super) fetches: UnstoredFetches,
     pub(super) subscribers: Subscribers,
@@ -56,6 +60,7 @@ struct Connected {
     pools: Pools,
     /// Of SQLite's file; `None` where there is none to look at.
     file: Option<FileIdentity>,
+    damage: Damage,
 }
 
 impl Shared {
@@ -71,6 +76,10 @@ impl Shared {
             quota: Arc::default(),
             devices: AtomicUsize::new(0),
             strays: Mutex::default(),
+            log: match &engine {
+                Engine::Sqlite { file } => Some(WriteAheadLog::of(file)),
+                Engine::Postgres { .. } => None,
+            },
             health: HealthMonitor::default(),
             fetches: UnstoredFetches::default(),
             subscribers: Subscribers::default(),
@@ -114,16 +123,24 @@ impl Shared {
 
     pub(super) async fn begin(&self) -> Result<WriteTransaction, sqlx::Error> {
         self.reconnect_if_replaced().await?;
+        self.damage().check()?;
         WriteTransaction::begin(&self.pools().writes).await
     }
 
-    /// Makes it durable; and a file that somebody removed meanwhile holds nothing.
+    /// Makes it durable; and a file, or a log, that somebody removed meanwhile holds nothing.
     pub(super) async fn commit(&self, transaction: WriteTransaction) -> Result<(), sqlx::Error> {
         transaction.commit().await?;
-        if self.is_replaced()? {
-            return Err(io::Error::other("the file was removed or replaced meanwhile").into());
+        if self.is_replaced()? || self.log.as_ref().is_some_and(|log| !log.exists()) {
+            // The last connection to close writes what the log holds into the file.
+            self.pools().close().await;
+            let text = "the file or its log was removed or replaced meanwhile";
+            return Err(io::Error::other(text).into());
         }
         Ok(())
+    }
+
+    fn damage(&self) -> Damage {
+        self.connected.read().damage.clone()
     }
 
     /// It may have to be opened: by a name that may stand for another file by now.
@@ -213,7 +230,17 @@ impl Shared {
     pub(super) fn warnings(&self) -> Vec<StoreWarning> {
         let mut warnings = self.strays.lock().clone();
         warnings.extend(DeviceQuota::warning(self.devices.load(Ordering::Relaxed)));
+        warnings.extend(self.log.as_ref().and_then(WriteAheadLog::warning));
         warnings
+    }
+
+    /// Looks after SQLite's log, and says what was found in its file after it had been opened.
+    pub(super) async fn maintain_file(&self) -> Result<(), sqlx::Error> {
+        self.damage().check()?;
+        match &self.log {
+            Some(log) => log.maintain(&self.pools().writes).await,
+            None => Ok(()),
+        }
     }
 
     /// Tries a failing database, so that readiness returns even when no device calls.
@@ -285,6 +312,7 @@ impl Shared {
 }
 
 async fn connect(options: &SqlOptions, engine: &Engine) -> Result<Connected, OpenError> {
+    let damage = Damage::look(options, engine, MAX_LOOK).await?;
     let pools = Pools::connect(options, engine).await?;
     let migrated = async {
         migrate(&pools.writes, engine).await?;
@@ -305,7 +333,11 @@ async fn connect(options: &SqlOptions, engine: &Engine) -> Result<Connected, Ope
         }
         Engine::Postgres { .. } => None,
     };
-    Ok(Connected { pools, file })
+    Ok(Connected {
+        pools,
+        file,
+        damage,
+    })
 }
 
 /// A server may be set to acknowledge what it has not made durable, and no session can change that.
@@ -322,6 +354,9 @@ async fn warn_of_server(connection: &mut sqlx::AnyConnection, engine: &Engine) {
         warn!("the server of {place} has `fsync = off`: what it acknowledges can be lost");
     }
 }
+
+/// For which a start waits: long files are looked through while they are used.
+const MAX_LOOK: Duration = Duration::from_millis(250);
 
 /// A transaction of several statements.
 const MAX_WORK: Duration = MAX_STATEMENT.saturating_mul(2);

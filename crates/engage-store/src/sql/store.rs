@@ -265,8 +265,13 @@ async fn maintain(shared: Arc<Shared>, mut retention: Retention) {
             counted = Some(Instant::now());
             let _ = shared.count_devices().await;
         }
-        if let Err(error) = apply_if_due(&shared, &mut retention).await {
-            shared.health.failed(&shared.unavailable(error));
+        for maintained in [
+            shared.maintain_file().await,
+            apply_if_due(&shared, &mut retention).await,
+        ] {
+            if let Err(error) = maintained {
+                shared.health.failed(&shared.unavailable(error));
+            }
         }
     }
 }

@@ -207,6 +207,46 @@ async fn a_full_queue_refuses_at_once_and_what_waits_is_stored() {
 }
 
 #[tokio::test]
+async fn a_long_reader_is_warned_of_and_the_log_is_emptied_when_it_has_ended() {
+    let sqlite = Sqlite::new();
+    let store = sqlite.open().unwrap();
+    let body = format!(r#"{{"x":"{}"}}"#, "x".repeat(4_000_000));
+    let upload = ConfigUpload::parse(body.as_bytes()).unwrap();
+    store.save_config(&call(1), upload.clone()).await.unwrap();
+    let other = sqlite.pool();
+    let mut reader = other.begin().await.unwrap();
+    reader
+        .fetch_all("SELECT device FROM devices")
+        .await
+        .unwrap();
+    for _ in 0..70 {
+        store.save_config(&call(1), upload.clone()).await.unwrap();
+    }
+    let log = sqlite.file().with_extension("db-wal");
+    let is_long = || fs_err::metadata(&log).unwrap().len() > 256 << 20;
+    assert!(is_long());
+    let warnings = || store.warnings().iter().map(ToString::to_string).collect();
+    let deadline = Instant::now() + Duration::from_mins(1);
+    let wait = async |until: &dyn Fn(&[String]) -> bool| loop {
+        let told: Vec<String> = warnings();
+        if until(&told) {
+            break told;
+        }
+        assert!(Instant::now() < deadline, "{told:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    let told = wait(&|told| !told.is_empty()).await;
+    let what = format!("log `{}` has ", log.display());
+    assert!(
+        told[0].contains(&what) && told[0].contains("fuser"),
+        "{told:?}"
+    );
+    drop(reader);
+    wait(&<[String]>::is_empty).await;
+    assert!(!is_long());
+}
+
+#[tokio::test]
 async fn what_the_database_refuses_of_one_device_is_stored_of_the_others() {
     let sqlite = Sqlite::new();
     let store = Arc::new(sqlite.open().unwrap());

@@ -150,7 +150,9 @@ fn commands_in(line: &str) -> Vec<String> {
 /// With a value for everything in braces or in dots.
 fn without_placeholders(arguments: &str) -> String {
     let words = arguments.split_whitespace().map(|word| {
-        if word.contains(['{', '[', '<']) || word == ".." {
+        if word == "{device}" {
+            "0123456789ABCDEF"
+        } else if word.contains(['{', '[', '<']) || word == ".." {
             "x"
         } else {
             word
@@ -190,7 +192,11 @@ const COMMANDS: [&str; 8] = [
 ];
 
 /// Codes that no snapshot shows, and why.
-const UNSEEN: [(&str, &str); 27] = [
+const UNSEEN: [(&str, &str); 28] = [
+    (
+        "backup-failed",
+        "names a file of this process: held in the backup's tests",
+    ),
     (
         "backup-interrupted",
         "needs a daemon that starts at that moment: held in the backup's tests",

@@ -5,6 +5,7 @@ use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::Command;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -105,11 +106,15 @@ fn what_is_no_file_is_not_used_as_database() {
         ("pipe", make_pipe),
         ("socket", |path| drop(UnixListener::bind(path).unwrap())),
     ];
-    for suffix in ["", "-wal", "-shm"] {
+    // At once: each waits until the database is tried again.
+    thread::scope(|scope| {
         for (what, plant) in plants {
-            assert_not_used(&format!("engage-host.db{suffix}"), what, plant);
+            scope.spawn(move || assert_not_used("engage-host.db", what, plant));
         }
-    }
+        for name in ["engage-host.db-wal", "engage-host.db-shm"] {
+            scope.spawn(move || assert_not_used(name, "pipe", make_pipe));
+        }
+    });
 }
 
 fn assert_not_used(name: &str, what: &str, plant: fn(&Path)) {

@@ -41,15 +41,21 @@ fn devices() {
     fs::create_dir(installation.path("Engage_Data/fedcba9876543210")).unwrap();
     let listed = run(&mut with_config("devices", &installation));
     told += &listed.stderr_text();
-    for (code, arguments) in [
-        (
-            "not-in-quarantine",
-            "devices quarantine show 0123456789abcdef",
-        ),
-        ("exists", "devices backup /dev/null"),
-        ("backup-failed", "devices backup /nowhere/copy.db"),
+    let old = "0.1.0/0123456789ABCDEF/audits-2026-11.jsonl";
+    installation.write(old, "nonsense\n");
+    fs::create_dir(installation.path("empty")).unwrap();
+    let folder = |name| installation.path(name).display().to_string();
+    for (code, arguments, path) in [
+        ("no-database", "db show 0123456789abcdef", ""),
+        ("not-in-quarantine", "quarantine show 0123456789abcdef", ""),
+        ("exists", "backup", "/dev/null"),
+        ("directory-not-empty", "export", &folder("pki")),
+        ("unusable-directory", "export", "/dev/null"),
+        ("no-records", "import", &folder("empty")),
+        ("incomplete", "import", &folder("0.1.0")),
     ] {
-        told += &failure_text(code, &mut with_config(arguments, &installation), b"");
+        let arguments = format!("devices {arguments} {path}");
+        told += &failure_text(code, &mut with_config(&arguments, &installation), b"");
     }
     fs::write(&database, "no database ".repeat(1000)).unwrap();
     told += &failure(&mut with_config("devices", &installation));

@@ -121,6 +121,18 @@ fn a_second_daemon_on_the_same_file_is_refused_and_told_who_has_it() {
 }
 
 #[test]
+fn a_second_daemon_that_names_the_file_of_the_first_is_refused() {
+    let host = Host::start("");
+    let url = format!("sqlite:{}", host.path("engage-host.db").display());
+    let second = Host::installation(&format!("database_url = \"{url}\"\n"));
+    let refused = second.serve_refused();
+    let errors = refused.errors();
+    let holder = format!("in use by process {}", host.daemon.id());
+    assert!(errors.contains(&holder), "{errors}");
+    assert!(errors.contains("Engage_Data"), "{errors}");
+}
+
+#[test]
 fn a_server_that_is_away_costs_call_ins_only_and_is_used_again_by_itself() {
     let Some(server) = PostgresServer::start() else {
         return;

@@ -5,6 +5,8 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use super::DEADLINE;
 use crate::harness::request;
@@ -32,24 +34,31 @@ impl Lock {
         }
     }
 
-    /// Delivers batch after batch on one connection, until it breaks.
+    /// Delivers batch after batch, on another connection where one breaks or an answer is no
+    /// acknowledgement, until nobody listens or it is over.
     pub(super) fn deliver(
         &mut self,
         address: SocketAddr,
         acknowledge: &Sender<()>,
         is_over: &AtomicBool,
     ) {
-        let Ok(mut stream) = connect(address) else {
-            return;
-        };
-        while !is_over.load(Ordering::Relaxed) && self.deliver_one(&mut stream).is_ok() {
-            let _ = acknowledge.send(());
+        while !is_over.load(Ordering::Relaxed) {
+            let Ok(mut stream) = connect(address) else {
+                return;
+            };
+            while !is_over.load(Ordering::Relaxed) && self.deliver_one(&mut stream).is_ok() {
+                let _ = acknowledge.send(());
+            }
+            // As a device that is refused: later.
+            thread::park_timeout(Duration::from_millis(20));
         }
     }
 
     pub(super) fn finish(&mut self, address: SocketAddr) {
-        let mut stream = connect(address).unwrap();
-        self.deliver_one(&mut stream).unwrap();
+        let deadline = Instant::now() + DEADLINE;
+        while self.deliver_one(&mut connect(address).unwrap()).is_err() {
+            assert!(Instant::now() < deadline, "{}", self.serial);
+        }
     }
 
     /// The batch that is owed, or a new one; an error if it was not acknowledged.
@@ -59,6 +68,9 @@ impl Lock {
         let call = request("POST", &target, "", self.body().as_bytes());
         stream.get_mut().write_all(&call)?;
         let status = read_status(stream)?;
+        if status == 503 {
+            return Err(std::io::ErrorKind::ResourceBusy.into());
+        }
         // A first batch may have been stored and its answer lost.
         assert!(
             status == 202 || (status == 201 && !self.is_known),
@@ -112,7 +124,7 @@ fn connect(address: SocketAddr) -> std::io::Result<BufReader<TcpStream>> {
     Ok(BufReader::new(stream))
 }
 
-/// The status of an answer that must have no body.
+/// The status of an answer, which must have no body if it acknowledges.
 fn read_status(stream: &mut impl BufRead) -> std::io::Result<u16> {
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") {
@@ -120,8 +132,12 @@ fn read_status(stream: &mut impl BufRead) -> std::io::Result<u16> {
             return Err(std::io::ErrorKind::UnexpectedEof.into());
         }
     }
-    assert!(head.contains("\r\nContent-Length: 0\r\n"), "{head}");
-    Ok(head[9..12].parse().unwrap())
+    let status = head[9..12].parse().unwrap();
+    assert!(
+        status == 503 || head.contains("\r\nContent-Length: 0\r\n"),
+        "{head}"
+    );
+    Ok(status)
 }
 
 /// Numbers that differ from run to run (xorshift64).

@@ -23,6 +23,14 @@ fn import(installation: &Installation, directory: &Path) -> Finished {
         .arg(installation.path("config.toml")))
 }
 
+fn export_into(installation: &Installation, directory: &Path) -> Finished {
+    run(program()
+        .args(["devices", "export"])
+        .arg(directory)
+        .arg("--config")
+        .arg(installation.path("config.toml")))
+}
+
 /// An installation whose directory is there and empty.
 fn empty(devices: &str) -> Installation {
     let installation = Host::installation(devices);
@@ -104,14 +112,23 @@ fn everything_is_taken_over_once_and_what_is_damaged_is_told() {
 fn the_webhook_goes_on_where_it_was_and_a_repeated_batch_is_known() {
     let old = Old::new();
     old.device(DEVICE);
+    old.write(&format!("{DEVICE}/db.json"), fixture::DATABASE.as_bytes());
     let receiver = ReceiverOnLoopback::start_deciding(|_| 200);
     let installation = webhook::installation("", &format!("http://{}/hook", receiver.address));
     fs_err::create_dir(installation.path("Engage_Data")).unwrap();
-    assert_eq!(import(&installation, old.root()).code, Some(1));
+    // From the old folder into one database, and from there into another one.
+    let first = empty("");
+    assert_eq!(import(&first, old.root()).code, Some(1));
+    let folder = tempfile::tempdir().unwrap();
+    let export = folder.path().join("export");
+    assert_eq!(export_into(&first, &export).code, Some(0));
+    assert_eq!(import(&installation, &export).code, Some(0));
     let host = Host {
         daemon: Daemon::start(&installation),
         installation,
     };
+    let answer = host.call("GET", &format!("/swordfish/lock/db/0?sn={DEVICE}"), "");
+    assert!(String::from_utf8_lossy(&answer.body).contains("\"schedules\""));
     // The last batch again, whose acknowledgement was not heard, and something new.
     let target = format!("/swordfish/lock/audit?sn={DEVICE}");
     assert_eq!(
@@ -314,13 +331,7 @@ fn an_export_is_imported_as_it_was() {
     }
     let folder = tempfile::tempdir().unwrap();
     let directory = folder.path().join("export");
-    let config = host.installation.path("config.toml");
-    let exporting = run(program()
-        .args(["devices", "export"])
-        .arg(&directory)
-        .arg("--config")
-        .arg(config));
-    assert_eq!(exporting.code, Some(0));
+    assert_eq!(export_into(&host.installation, &directory).code, Some(0));
     let installation = empty("");
     let imported = import(&installation, &directory);
     assert_eq!(imported.code, Some(0), "{}", imported.stderr_text());

@@ -1,7 +1,7 @@
 //! Files 0640 and directories 0750 at most: what devices send is nobody else's business. Elsewhere
 //! than on Unix there are no modes.
 
-use std::io;
+use std::io::{self, Write};
 use std::path::Path;
 
 pub(crate) fn of_file(options: &mut fs_err::OpenOptions) {
@@ -12,6 +12,14 @@ pub(crate) fn of_file(options: &mut fs_err::OpenOptions) {
     }
     #[cfg(not(unix))]
     let _ = options;
+}
+
+/// Writes a file that is not there yet, or replaces its contents.
+pub(crate) fn write_file(path: &Path, contents: &[u8]) -> io::Result<()> {
+    let mut options = fs_err::OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    of_file(&mut options);
+    options.open(path)?.write_all(contents)
 }
 
 /// With its parents.

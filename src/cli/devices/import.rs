@@ -35,7 +35,7 @@ pub(super) struct Import {
 
 impl Import {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let options = self.store.locate()?.options;
+        let options = self.store.locate_or_create()?.options;
         let imported = import(&self.directory, &options, &mut |news| {
             if let ImportNews::LeftOut(text) = news {
                 eprint_note("warning", text);

@@ -39,6 +39,19 @@ pub(super) struct StoreLocation {
 impl StoreArgs {
     /// Where the store is; a SQLite file is there.
     pub(super) fn locate(&self) -> Result<StoreLocation, Failure> {
+        let location = self.locate_or_create()?;
+        match &location.options.url {
+            DatabaseUrl::Sqlite(file) if !file.exists() => Err(DevicesError::NoStore {
+                file: file.clone(),
+                config: self.config.clone(),
+            }
+            .into()),
+            _ => Ok(location),
+        }
+    }
+
+    /// Where the store is, or is to be.
+    pub(super) fn locate_or_create(&self) -> Result<StoreLocation, Failure> {
         let config = Config::load(&self.config)?;
         let Some(directory) = config.devices.directory.path() else {
             return Err(DevicesError::NotRecorded {
@@ -46,18 +59,8 @@ impl StoreArgs {
             }
             .into());
         };
-        let database = database(&config.devices, directory)?;
-        if let DatabaseUrl::Sqlite(file) = &database.url
-            && !file.exists()
-        {
-            return Err(DevicesError::NoStore {
-                file: file.clone(),
-                config: config.path,
-            }
-            .into());
-        }
         Ok(StoreLocation {
-            options: database,
+            options: database(&config.devices, directory)?,
             password_file: config.devices.database_password_file.clone(),
             directory: directory.to_owned(),
         })

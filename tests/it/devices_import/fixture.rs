@@ -13,6 +13,9 @@ pub(super) const LAST_AUDITS: [u32; 3] = [4, 5, 6];
 /// What the webhook has not delivered, in the order in which it is to be.
 pub(super) const UNDELIVERED: &[u64] = &[5, 6, 12];
 
+pub(super) const DATABASE: &str =
+    r#"{"db":{"schedules":[{"days":["Su"],"strtHr":0,"strtMn":0,"lngth":1}]}}"#;
+
 /// How a line begins that was never acknowledged.
 pub(super) const TORN: &[u8] = b"{\"received_at\":\"2026-11-24";
 
@@ -75,10 +78,7 @@ impl Old {
         write("device.json", &record(device));
         write(".webhook.json", &cursor(device));
         write(".webhook-undelivered.json", &undelivered(device));
-        write(
-            ".db-last-good.json",
-            r#"{"db":{"schedules":[{"days":["Su"],"strtHr":0,"strtMn":0,"lngth":1}]}}"#,
-        );
+        write(".db-last-good.json", DATABASE);
     }
 }
 

@@ -12,14 +12,16 @@ use super::lines::MAX_LINE_BYTES;
 use super::log::{OldLog, Position};
 use crate::json_files::folder::{CONFIG_FILE, DEVICE_FILE, Folder};
 use crate::regular::read_regular;
-use crate::{Database, DeviceId, DeviceRecord, EventKind, MAX_DB_BYTES, Undelivered};
+use crate::{
+    Database, DeviceId, DeviceRecord, DroppedDatabase, EventKind, MAX_DB_BYTES, Undelivered,
+};
 
 /// What is to be taken over of a device.
 pub(crate) struct OldDevice {
     pub(crate) device: DeviceId,
     pub(crate) record: Option<DeviceRecord>,
     pub(crate) config: Option<Zeroizing<Vec<u8>>>,
-    /// The newest that would be sent.
+    /// That it was sent.
     pub(crate) database: Option<(Database, Zeroizing<Vec<u8>>)>,
     pub(crate) logs: [OldLog; 2],
     pub(crate) undelivered: Option<Undelivered>,
@@ -52,7 +54,7 @@ impl OldDevice {
             device,
             record: json(&folder, DEVICE_FILE, MAX_SMALL_BYTES, left_out),
             config: contents(&folder, CONFIG_FILE, MAX_CONFIG_BYTES, left_out),
-            database: database(&folder, left_out),
+            database: database(root, device, &folder, left_out),
             logs: [audits?, alerts?],
             undelivered: json(&folder, UNDELIVERED_FILE, 8 * MAX_LINE_BYTES, left_out),
         })
@@ -66,14 +68,22 @@ impl OldDevice {
     }
 }
 
-/// What was dropped last, or the last one that was good.
-fn database(folder: &Folder, left_out: &mut Vec<String>) -> Option<(Database, Zeroizing<Vec<u8>>)> {
-    let parsed = |name, left_out: &mut Vec<String>| {
-        let file = contents(folder, name, MAX_DB_BYTES, left_out)?;
-        let database = Database::parse(&file).ok()?;
-        Some((database, file))
-    };
-    parsed(DATABASE_FILE, left_out).or_else(|| parsed(LAST_GOOD_FILE, left_out))
+/// What was dropped; the last good one where that is bad. What was taken away is sent no more.
+fn database(
+    root: &Path,
+    device: DeviceId,
+    folder: &Folder,
+    left_out: &mut Vec<String>,
+) -> Option<(Database, Zeroizing<Vec<u8>>)> {
+    match DroppedDatabase::read(root, device) {
+        DroppedDatabase::Good { file, database } => Some((database, file)),
+        DroppedDatabase::Nothing => None,
+        DroppedDatabase::Refused { .. } => {
+            let file = contents(folder, LAST_GOOD_FILE, MAX_DB_BYTES, left_out)?;
+            let database = Database::parse(&file).ok()?;
+            Some((database, file))
+        }
+    }
 }
 
 fn json<T: DeserializeOwned>(
@@ -110,10 +120,10 @@ fn contents(
         .flatten()
 }
 
-const DATABASE_FILE: &str = "db.json";
+pub(crate) const DATABASE_FILE: &str = "db.json";
 const LAST_GOOD_FILE: &str = ".db-last-good.json";
-const UNDELIVERED_FILE: &str = ".webhook-undelivered.json";
-const WEBHOOK_FILE: &str = ".webhook.json";
+pub(crate) const UNDELIVERED_FILE: &str = ".webhook-undelivered.json";
+pub(crate) const WEBHOOK_FILE: &str = ".webhook.json";
 
 const MAX_SMALL_BYTES: usize = 1024 * 1024;
 

@@ -27,7 +27,7 @@ use serde::Serialize;
 
 use crate::{DeviceId, OpenError, StoreError};
 
-pub(crate) use device::OldDevice;
+pub(crate) use device::{DATABASE_FILE, OldDevice, UNDELIVERED_FILE, WEBHOOK_FILE};
 pub(crate) use merge::{Merge, OldLine};
 
 /// What is told while records are taken over.
@@ -118,6 +118,9 @@ impl From<OpenError> for ImportError {
         }
     }
 }
+
+/// The folder of refused bodies.
+pub(crate) const QUARANTINE: &str = "quarantine";
 
 /// The devices that have a folder with records, by name.
 pub(crate) fn devices(root: &Path) -> io::Result<Vec<DeviceId>> {

@@ -30,7 +30,7 @@ use crate::{
 pub struct StoreReader {
     pub(super) runtime: Runtime,
     pub(super) pool: AnyPool,
-    engine: Engine,
+    pub(super) engine: Engine,
     /// Of a SQLite file that nobody had open: how it is to be read as soon as somebody has.
     with_locks: RefCell<Option<AnyConnectOptions>>,
 }

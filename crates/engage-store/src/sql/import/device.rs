@@ -8,8 +8,10 @@ use sha2::{Digest, Sha256};
 use sqlx::{AnyConnection, Connection};
 
 use super::super::append::{EventRow, insert_batches, insert_events, stored_batches};
+use super::super::database::{self, DatabaseSource, StoredDatabase};
 use super::super::devices::{self, DeviceRow};
 use super::super::json_files::commit;
+use super::OwnDirectory;
 use crate::import::{Merge, OldDevice, OldLine};
 use crate::json_files::copy::CopyCursor;
 use crate::json_files::directory_id::DirectoryId;
@@ -24,12 +26,11 @@ pub(super) enum DeviceFailure {
     File(#[from] io::Error),
 }
 
-/// Takes over what is not in the store yet; returns the number of events. `copies` names the
-/// directory where the old files are at the same time the new copies.
+/// Takes over what is not in the store yet; returns the number of events.
 pub(super) async fn import(
     connection: &mut AnyConnection,
     old: &OldDevice,
-    copies: Option<DirectoryId>,
+    own: &OwnDirectory,
 ) -> Result<u64, DeviceFailure> {
     let mut transaction = connection.begin().await?;
     let first = [(old.device, Timestamp::UNIX_EPOCH)].into();
@@ -37,6 +38,7 @@ pub(super) async fn import(
     let row = row.into_values().next().ok_or(sqlx::Error::RowNotFound)?;
     let mut import = DeviceImport {
         had_events: row.last_seq > 0,
+        is_own: own.is_own,
         old,
         row,
         batches: HashMap::new(),
@@ -47,7 +49,7 @@ pub(super) async fn import(
     import.events(&mut transaction).await?;
     import.row(&mut transaction).await?;
     import.others(&mut transaction).await?;
-    import.cursors(&mut transaction, copies).await?;
+    import.cursors(&mut transaction, own.copies).await?;
     let events = import.events;
     transaction.commit().await?;
     Ok(events)
@@ -57,6 +59,7 @@ struct DeviceImport<'a> {
     old: &'a OldDevice,
     row: DeviceRow,
     had_events: bool,
+    is_own: bool,
     /// Whether it was stored before, and when its last line was filed.
     batches: HashMap<(BatchId, EventKind), (bool, i64)>,
     /// That are new.
@@ -197,17 +200,24 @@ impl DeviceImport<'_> {
             .execute(&mut *connection)
             .await?;
         }
-        if let Some((database, file)) = &self.old.database {
-            sqlx::query(
-                "INSERT INTO databases (device, taken_at, version, file_version, body) \
-                 VALUES ($1, $2, $3, $3, $4) ON CONFLICT (device) DO NOTHING",
-            )
-            .bind(device())
-            .bind(record.last_seen.as_microsecond())
-            .bind(database.version().to_string())
-            .bind(file.to_vec())
-            .execute(&mut *connection)
-            .await?;
+        if let Some((database, file)) = &self.old.database
+            && database::stored(connection, self.old.device)
+                .await?
+                .is_none()
+        {
+            // Files elsewhere are not looked at again: as if it had been set by command.
+            let (source, file_version) = if self.is_own {
+                (DatabaseSource::File, Some(database.version()))
+            } else {
+                (DatabaseSource::Command, None)
+            };
+            let stored = StoredDatabase {
+                version: database.version(),
+                source,
+                taken_at: record.last_seen,
+                file_version,
+            };
+            database::put(connection, self.old.device, &stored, file).await?;
         }
         if let Some(undelivered) = &self.old.undelivered {
             let body = serde_json::to_string(undelivered)

@@ -106,7 +106,7 @@ fn run(
         migrate(&pools.writes, &engine).await?;
         let mut import = Import {
             directory,
-            copies: own_copies(directory, options)?,
+            own: OwnDirectory::look_at(directory, options)?,
             told,
             imported: Imported::default(),
         };
@@ -121,23 +121,32 @@ fn run(
     })
 }
 
-/// Where the directory is the one that copies are kept in, those are written already.
-fn own_copies(directory: &Path, options: &SqlOptions) -> Result<Option<DirectoryId>, ImportError> {
-    let read = |source| ImportError::Read {
-        directory: directory.to_owned(),
-        source,
-    };
-    let own = options.directory.as_deref().filter(|_| options.json_files);
-    let Some(own) = own else { return Ok(None) };
-    if look_up(own).map_err(read)? != look_up(directory).map_err(read)? {
-        return Ok(None);
+/// What the imported directory is to the store.
+struct OwnDirectory {
+    /// The one in which databases are dropped.
+    is_own: bool,
+    /// The name of the one in which copies are kept: those are written already.
+    copies: Option<DirectoryId>,
+}
+
+impl OwnDirectory {
+    fn look_at(directory: &Path, options: &SqlOptions) -> Result<Self, ImportError> {
+        let read = |source| ImportError::Read {
+            directory: directory.to_owned(),
+            source,
+        };
+        let own = options.directory.as_deref();
+        let own = own.map(look_up).transpose().map_err(read)?.flatten();
+        let is_own = own.is_some() && own == look_up(directory).map_err(read)?;
+        let id = (is_own && options.json_files).then(|| DirectoryId::load_or_create(directory));
+        let copies = id.transpose().map_err(read)?;
+        Ok(Self { is_own, copies })
     }
-    DirectoryId::load_or_create(own).map(Some).map_err(read)
 }
 
 struct Import<'a> {
     directory: &'a Path,
-    copies: Option<DirectoryId>,
+    own: OwnDirectory,
     told: &'a mut dyn FnMut(ImportNews),
     imported: Imported,
 }
@@ -182,7 +191,7 @@ impl Import<'_> {
     ) -> Result<(), sqlx::Error> {
         let mut left_out = Vec::new();
         let imported = match OldDevice::read(self.directory, device, &mut left_out) {
-            Ok(old) => device::import(connection, &old, self.copies).await,
+            Ok(old) => device::import(connection, &old, &self.own).await,
             Err(error) => Err(DeviceFailure::File(error)),
         };
         match imported {

@@ -10,6 +10,7 @@ use jiff::tz::TimeZone;
 use sqlx::AnyConnection;
 
 use super::super::devices;
+use crate::import::QUARANTINE;
 use crate::regular::read_regular;
 use crate::{DeviceId, UploadKind};
 
@@ -59,7 +60,7 @@ pub(super) async fn import(
 }
 
 pub(super) fn files(directory: &Path) -> impl Iterator<Item = PathBuf> {
-    let entries = fs_err::read_dir(directory.join("quarantine"));
+    let entries = fs_err::read_dir(directory.join(QUARANTINE));
     let paths = entries.into_iter().flatten().flatten();
     let paths = paths.map(|entry| entry.path());
     paths.filter(|path| path.extension() == Some(OsStr::new("body")))

@@ -1,5 +1,7 @@
 //! Copies of everything, written anew.
 
+mod others;
+
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -78,6 +80,7 @@ impl StoreReader {
                     Err(CopyError::File(source)) => return Err(write(source)),
                     Err(CopyError::Store(error)) => return Err(error.into()),
                 }
+                self.export_others(directory, device)?;
                 exported.devices += 1;
             }
             query.after = page.next;
@@ -85,6 +88,7 @@ impl StoreReader {
                 break;
             }
         }
+        self.export_quarantine(directory)?;
         sync_all(directory).map_err(write)?;
         Ok(exported)
     }

@@ -63,7 +63,7 @@ impl Default for Limits {
             keep_alive_idle: Duration::from_secs(30),
             stalled_write: Duration::from_secs(30),
             request_head_bytes: 8192,
-            request_headers: 64,
+            request_headers: 100,
             body_bytes: 1024 * 1024,
             body_memory_bytes: 128 * 1024 * 1024,
             connections: None,

@@ -172,7 +172,7 @@ pub(super) async fn stored_batches(
     ids: &[BatchId],
 ) -> Result<HashSet<(BatchId, EventKind)>, sqlx::Error> {
     let mut stored = HashSet::new();
-    for ids in pieces(ids) {
+    for ids in pieces(ids, 1) {
         let list = value_list(ids.len());
         let mut query = statement(format!(
             "SELECT batch, kind FROM batches WHERE batch IN ({list})"
@@ -193,7 +193,7 @@ pub(super) async fn insert_events(
     connection: &mut AnyConnection,
     events: &[EventRow],
 ) -> Result<(), sqlx::Error> {
-    for events in pieces(events) {
+    for events in pieces(events, 7) {
         let values = value_rows(events.len(), 7);
         let mut query = statement(format!(
             "INSERT INTO events (device, seq, kind, received_at, filed_at, code, body) VALUES {values}"
@@ -217,7 +217,7 @@ pub(super) async fn insert_batches(
     connection: &mut AnyConnection,
     batches: &[(BatchId, EventKind, i64)],
 ) -> Result<(), sqlx::Error> {
-    for batches in pieces(batches) {
+    for batches in pieces(batches, 3) {
         let values = value_rows(batches.len(), 3);
         let mut query = statement(format!(
             "INSERT INTO batches (batch, kind, filed_at) VALUES {values}"

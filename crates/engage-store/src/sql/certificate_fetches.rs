@@ -30,7 +30,7 @@ pub(super) async fn save(
     limits: &Limits,
     fetches: &[CertificateFetch],
 ) -> Result<(), sqlx::Error> {
-    for fetches in pieces(fetches) {
+    for fetches in pieces(fetches, 4) {
         let values = value_rows(fetches.len(), 4);
         let mut query = statement(format!(
             "INSERT INTO certificate_fetches (fetcher, network, certificate, at) VALUES {values} \
@@ -116,7 +116,7 @@ async fn find(
     fetchers: &[DeviceId],
 ) -> Result<HashMap<DeviceId, Timestamped>, sqlx::Error> {
     let mut found = HashMap::new();
-    for fetchers in pieces(fetchers) {
+    for fetchers in pieces(fetchers, 1) {
         let list = value_list(fetchers.len());
         let mut query = statement(format!(
             "SELECT fetcher, certificate, at FROM certificate_fetches WHERE fetcher IN ({list})"

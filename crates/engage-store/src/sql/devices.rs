@@ -95,7 +95,7 @@ pub(super) async fn known(
     devices: &[DeviceId],
 ) -> Result<Vec<DeviceId>, sqlx::Error> {
     let mut known = Vec::new();
-    for devices in pieces(devices) {
+    for devices in pieces(devices, 1) {
         let list = value_list(devices.len());
         let mut query = statement(format!(
             "SELECT device FROM devices WHERE device IN ({list})"
@@ -144,7 +144,7 @@ pub(super) async fn lock(
 ) -> Result<BTreeMap<DeviceId, DeviceRow>, sqlx::Error> {
     let mut rows: BTreeMap<DeviceId, DeviceRow> = BTreeMap::new();
     let devices: Vec<_> = devices.iter().collect();
-    for devices in pieces(&devices) {
+    for devices in pieces(&devices, 6) {
         let values = value_rows(devices.len(), 6);
         let mut query = statement(format!(
             "INSERT INTO devices (device, first_seen, last_seen, revision, last_seq, filed_at) VALUES {values} \
@@ -173,7 +173,7 @@ pub(super) async fn save<'a>(
     rows: impl Iterator<Item = &'a DeviceRow>,
 ) -> Result<(), sqlx::Error> {
     let rows: Vec<_> = rows.collect();
-    for rows in pieces(&rows) {
+    for rows in pieces(&rows, COLUMNS.len()) {
         let values = value_rows(rows.len(), COLUMNS.len());
         let replaced = COLUMNS[1..]
             .iter()

@@ -12,13 +12,14 @@ pub(super) fn statement<'q>(text: String) -> Query<'q, Any, AnyArguments> {
     sqlx::query(AssertSqlSafe(text).into_sql_str())
 }
 
-/// Rows in pieces of 64, 32, .. 1: so few texts stay prepared. SQLite looks for each `$1` among all
-/// before it, so that one statement of many rows costs more than several.
-pub(super) fn pieces<T>(rows: &[T]) -> impl Iterator<Item = &[T]> {
+/// Rows of so many columns in pieces of 64, 32, .. 1: so few texts stay prepared. SQLite looks for each
+/// `$1` among all before it, so that one statement of many values costs more than several.
+pub(super) fn pieces<T>(rows: &[T], columns: usize) -> impl Iterator<Item = &[T]> {
+    let most = 1 << (MAX_VALUES / columns).max(1).ilog2();
     let mut rest = rows;
     iter::from_fn(move || {
         let largest = 1 << rest.len().checked_ilog2()?;
-        let (piece, after) = rest.split_at(MAX_ROWS.min(largest));
+        let (piece, after) = rest.split_at(MAX_ROWS.min(most).min(largest));
         rest = after;
         Some(piece)
     })
@@ -53,6 +54,9 @@ fn push_list(text: &mut String, before: usize, values: usize) {
 
 const MAX_ROWS: usize = 64;
 
+/// Of one statement.
+const MAX_VALUES: usize = 256;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -67,8 +71,12 @@ mod tests {
     fn every_row_is_in_one_piece_of_a_size_that_others_have_too() {
         for rows in 0..300_u32 {
             let all: Vec<_> = (0..rows).collect();
-            assert_eq!(pieces(&all).collect::<Vec<_>>().concat(), all);
-            assert!(pieces(&all).all(|it| it.len() <= 64 && it.len().is_power_of_two()));
+            for (columns, most) in [(1, 64), (8, 32), (25, 8), (400, 1)] {
+                let pieces: Vec<_> = pieces(&all, columns).collect();
+                assert_eq!(pieces.concat(), all);
+                let mut sizes = pieces.iter().map(|it| it.len());
+                assert!(sizes.all(|it| it <= most && it.is_power_of_two()));
+            }
         }
     }
 }

@@ -40,7 +40,7 @@ pub(super) async fn cursors(
     devices: &[DeviceId],
 ) -> Result<HashMap<DeviceId, CopyCursor>, sqlx::Error> {
     let mut found = HashMap::new();
-    for devices in pieces(devices) {
+    for devices in pieces(devices, 1) {
         let list = value_list(devices.len());
         let mut query = statement(format!(
             "SELECT device, seq, revision, note FROM cursors \
@@ -97,7 +97,7 @@ pub(in super::super) async fn commit(
     subscriber: &str,
     cursors: &[(DeviceId, CopyCursor)],
 ) -> Result<(), sqlx::Error> {
-    for cursors in pieces(cursors) {
+    for cursors in pieces(cursors, 5) {
         let values = value_rows(cursors.len(), 5);
         let mut query = statement(format!(
             "INSERT INTO cursors (subscriber, device, seq, revision, note) VALUES {values} \

@@ -48,7 +48,8 @@ impl Installed {
         })
     }
 
-    /// Writes a configuration for `engine` and returns its file.
+    /// Writes a configuration for `engine` and returns its file. Without TLS and without the copies in
+    /// files: it is the store that is measured.
     pub(super) fn configure(&self, engine: &Engine, admin: SocketAddr) -> Outcome<PathBuf> {
         let name = engine.name();
         let directory = match engine {
@@ -60,7 +61,7 @@ impl Installed {
         let (config, url) = (&self.config, engine.url());
         let directory = directory.display();
         let text = format!(
-            "{config}\n[admin]\nlisten = \"{admin}\"\n[devices]\ndirectory = \"{directory}\"\ndatabase_url = \"{url}\"\n"
+            "{config}\n[admin]\nlisten = \"{admin}\"\n[devices]\ndirectory = \"{directory}\"\ndatabase_url = \"{url}\"\nplain_http = true\njson_files = false\n"
         );
         fs::write(&file, text)?;
         Ok(file)

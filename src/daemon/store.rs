@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 use miette::Diagnostic;
 use tokio::time::sleep;
 use tracing::{error, info, warn};
-use zeroize::Zeroizing;
 
 use crate::config::{Config, DevicesConfig, WebhookConfig};
 use crate::platform::{is_writable_dir, mode_readable_by_others};
@@ -24,7 +23,6 @@ use engage_store::{
     SqlStore, Store, StoreHandle, strays, take_over,
 };
 use engage_wire::diagnostic::{causes, hint, one_line};
-use engage_wire::{ReadError, read_regular_file};
 
 /// Why call-ins are not answered, or their events not delivered.
 #[derive(Debug, Diagnostic, thiserror::Error)]
@@ -41,13 +39,6 @@ pub(crate) enum CallInError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Import(ImportError),
-    /// The database's password cannot be read.
-    #[error(transparent)]
-    #[diagnostic(
-        code("unreadable-file"),
-        help("the user that runs engage-host needs to read `[devices] database_password_file`")
-    )]
-    Password(#[from] ReadError),
     /// The webhook cannot be used.
     #[error(transparent)]
     #[diagnostic(transparent)]
@@ -199,7 +190,7 @@ pub(crate) fn refusals(config: &Config) -> Vec<CallInError> {
         source,
     });
     let store = directory.map_err(CallInError::from).and_then(|()| {
-        let database = database(&config.devices, root)?;
+        let database = database(&config.devices, root);
         database.check().map_err(CallInError::from)
     });
     let found = [
@@ -254,28 +245,24 @@ pub(crate) enum RecordingWarning {
 
 /// The database that holds the call-in, with what it takes to be let in: a file in `directory`
 /// unless another one is named.
-pub(crate) fn database(devices: &DevicesConfig, directory: &Path) -> Result<SqlOptions, ReadError> {
+pub(crate) fn database(devices: &DevicesConfig, directory: &Path) -> SqlOptions {
     let default = || DatabaseUrl::Sqlite(directory.join(DATABASE_FILE));
-    let password = devices.database_password_file.as_deref();
-    Ok(SqlOptions {
-        url: devices.database_url.clone().unwrap_or_else(default),
-        password: password.map(read_password).transpose()?,
-        ca_file: devices.database_ca_file.clone(),
-        directory: Some(directory.to_owned()),
-        json_files: devices.has_json_files(),
-    })
-}
-
-fn read_password(file: &Path) -> Result<Zeroizing<String>, ReadError> {
-    let contents = read_regular_file("database_password_file", file, MAX_PASSWORD_BYTES)?;
-    if let Some(mode) = mode_readable_by_others(file) {
+    let password_file = devices.database_password_file.clone();
+    if let Some(file) = &password_file
+        && let Some(mode) = mode_readable_by_others(file)
+    {
         let path = file.display();
         warn!(
             "database_password_file `{path}` can be read by everybody (mode {mode:04o}); hint: `chmod o= {path}`"
         );
     }
-    let text = String::from_utf8_lossy(&contents);
-    Ok(Zeroizing::new(text.trim().to_owned()))
+    SqlOptions {
+        url: devices.database_url.clone().unwrap_or_else(default),
+        password_file,
+        ca_file: devices.database_ca_file.clone(),
+        directory: Some(directory.to_owned()),
+        json_files: devices.has_json_files(),
+    }
 }
 
 fn open_store(
@@ -283,7 +270,7 @@ fn open_store(
     root: &Path,
     devices: &DevicesConfig,
 ) -> Result<Arc<dyn Store>, CallInError> {
-    let database = database(devices, root)?;
+    let database = database(devices, root);
     if devices.database_url.is_none() {
         take_over_files(store, root, &database)?;
     }
@@ -388,9 +375,6 @@ const OPEN_FIRST: Duration = Duration::from_secs(1);
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(10);
 
 const REOPEN_INTERVAL: Duration = Duration::from_secs(5);
-
-/// Longer is another file.
-const MAX_PASSWORD_BYTES: usize = 4096;
 
 /// Between attempts to read the webhook's files.
 const RETRY_INTERVAL: Duration = Duration::from_secs(5);

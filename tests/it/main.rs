@@ -21,6 +21,8 @@ mod chains;
 mod check;
 mod crash;
 mod database;
+mod database_away;
+mod database_tls;
 mod deadlines;
 mod descriptors;
 mod device_profile;

@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 use crate::database::postgres::postgres;
 use crate::harness::{Daemon, Host, request};
 use crate::webhook::audits;
-use receiver::{Delivered, OrderingReceiver};
+use receiver::Delivered;
+pub(crate) use receiver::OrderingReceiver;
 
 const DEVICES: u64 = 200;
 const CALLERS: u64 = 8;

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use engage_wire::ReadError;
 use miette::Diagnostic;
 
 use crate::DeviceId;
@@ -136,6 +137,13 @@ pub enum OpenError {
         /// What this program knows.
         supported: usize,
     },
+    /// The database's password cannot be read.
+    #[error(transparent)]
+    #[diagnostic(
+        code("unreadable-file"),
+        help("the user that runs engage-host needs to read `[devices] database_password_file`")
+    )]
+    Password(#[from] ReadError),
     /// The operating system refused.
     #[error("failed to open device directory: `{}`", path.display())]
     #[diagnostic(

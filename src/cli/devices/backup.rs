@@ -33,11 +33,7 @@ pub(super) struct Backup {
 
 impl Backup {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let StoreLocation {
-            options,
-            password_file,
-            ..
-        } = self.store.locate()?;
+        let StoreLocation { options, .. } = self.store.locate()?;
         let made = BackupReport {
             size_bytes: match options.backup(&self.file) {
                 Ok(size) => size,
@@ -45,7 +41,7 @@ impl Backup {
                     database,
                     libpq_url,
                 }) => {
-                    let command = pg_dump(&libpq_url, password_file.as_deref(), &self.file);
+                    let command = pg_dump(&libpq_url, options.password_file.as_deref(), &self.file);
                     return Err(OnServer { database, command }.into());
                 }
                 Err(error) => return Err(error.into()),

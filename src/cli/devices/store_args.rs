@@ -30,8 +30,6 @@ pub(super) struct OpenedStore {
 /// Where a store is, and what it takes to be let in.
 pub(super) struct StoreLocation {
     pub(super) options: SqlOptions,
-    /// Holds the password of the user in the URL.
-    pub(super) password_file: Option<PathBuf>,
     /// Where `db.json` files are dropped.
     pub(super) directory: PathBuf,
 }
@@ -60,8 +58,7 @@ impl StoreArgs {
             .into());
         };
         Ok(StoreLocation {
-            options: database(&config.devices, directory)?,
-            password_file: config.devices.database_password_file.clone(),
+            options: database(&config.devices, directory),
             directory: directory.to_owned(),
         })
     }

@@ -12,8 +12,8 @@ use crate::webhook::{Delivery, receive, respond};
 /// The path of the host that has to wait.
 pub(super) const HELD: &str = "/held";
 
-pub(super) struct OrderingReceiver {
-    pub(super) address: SocketAddr,
+pub(crate) struct OrderingReceiver {
+    pub(crate) address: SocketAddr,
     shared: Arc<Shared>,
 }
 
@@ -43,7 +43,7 @@ struct State {
 
 impl OrderingReceiver {
     /// Answers at once, but deliveries to [`HELD`] from the `hold_from`th on only when told.
-    pub(super) fn start(hold_from: usize) -> Self {
+    pub(crate) fn start(hold_from: usize) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
@@ -71,7 +71,7 @@ impl OrderingReceiver {
     }
 
     /// Waits until each of so many devices has had its last event delivered.
-    pub(super) fn wait_for_all(&self, devices: u64, last_event: u64) {
+    pub(crate) fn wait_for_all(&self, devices: u64, last_event: u64) {
         let has_last = |it: &Vec<Delivered>| it.last().unwrap().events.contains(&last_event);
         drop(self.shared.wait_until(|state| {
             let done = state.delivered.values().filter(|it| has_last(it));
@@ -84,7 +84,7 @@ impl OrderingReceiver {
         state.delivered[&format!("{device:016X}")].clone()
     }
 
-    pub(super) fn faults(&self) -> Vec<String> {
+    pub(crate) fn faults(&self) -> Vec<String> {
         self.shared.state.lock().unwrap().faults.clone()
     }
 }

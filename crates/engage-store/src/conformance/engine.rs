@@ -59,7 +59,7 @@ impl TestEngine {
         };
         SqlOptions {
             url,
-            password: None,
+            password_file: None,
             ca_file: None,
             directory: Some(self.folder.path().to_owned()),
             json_files: false,

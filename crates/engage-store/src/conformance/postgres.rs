@@ -1,5 +1,5 @@
-//! A PostgreSQL server of our own: on a Unix socket in a temporary directory, without TCP, as an
-//! unprivileged user. Ends with the process that asked for it, however that ends.
+//! A PostgreSQL server of our own: on a Unix socket in a temporary directory, without TCP unless a
+//! test wants it, as an unprivileged user. Ends with the process that asked for it, however that ends.
 
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -33,6 +33,12 @@ pub(crate) struct TestDatabase {
 impl PostgresServer {
     /// One for a test that ends it.
     pub(crate) fn start() -> Option<Self> {
+        Self::start_with(|_| {})
+    }
+
+    /// As [`start`](Self::start), with what `prepare` puts into the server's directory: more lines for
+    /// its `postgresql.conf`, a `pg_hba.conf`, and files that they name.
+    pub(crate) fn start_with(prepare: impl FnOnce(&Path)) -> Option<Self> {
         let Some(programs) = programs() else {
             assert!(
                 std::env::var_os("CI").is_none(),
@@ -43,13 +49,20 @@ impl PostgresServer {
         };
         let directory = tempfile::tempdir().unwrap().keep();
         std::fs::set_permissions(&directory, std::fs::Permissions::from_mode(0o755)).unwrap();
+        prepare(&directory);
         let mut command = Command::new("sh");
         command
             .args(["-c", SCRIPT, "sh"])
             .arg(&directory)
             .arg(&programs);
         if is_root(&directory) {
-            std::os::unix::fs::chown(&directory, Some(NOBODY), Some(NOBODY)).unwrap();
+            let files = std::fs::read_dir(&directory).unwrap();
+            for path in files
+                .map(|it| it.unwrap().path())
+                .chain([directory.clone()])
+            {
+                std::os::unix::fs::chown(path, Some(NOBODY), Some(NOBODY)).unwrap();
+            }
             command.uid(NOBODY).gid(NOBODY);
         }
         let mut child = command
@@ -71,6 +84,20 @@ impl PostgresServer {
         self.command("kill");
     }
 
+    /// Ends it as a failover does: sessions are told, and nothing is tidied up.
+    pub(crate) fn stop(&self) {
+        self.command("stop");
+    }
+
+    /// Stops all its processes where they are: it neither answers nor closes anything.
+    pub(crate) fn suspend(&self) {
+        self.command("suspend");
+    }
+
+    pub(crate) fn resume(&self) {
+        self.command("resume");
+    }
+
     pub(crate) fn restart(&self) {
         self.command("start");
     }
@@ -81,15 +108,29 @@ impl PostgresServer {
         assert!(is_done(&mut child), "{command}");
     }
 
+    /// Has `psql` run commands as the superuser, and returns what it prints.
+    pub(crate) fn psql(&self, database: &str, commands: &str) -> String {
+        let mut psql = Command::new(self.programs.join("psql"));
+        psql.args([
+            "-U",
+            "engage",
+            "-X",
+            "-A",
+            "-t",
+            "-v",
+            "ON_ERROR_STOP=1",
+            "-h",
+        ]);
+        psql.arg(&self.directory).args(["-c", commands, database]);
+        let done = psql.output().unwrap();
+        assert!(done.status.success(), "{commands}: {done:?}");
+        String::from_utf8(done.stdout).unwrap().trim().to_owned()
+    }
+
     pub(crate) fn create_database(&self) -> TestDatabase {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let name = format!("test{}", NUMBER.fetch_add(1, Ordering::Relaxed));
-        let created = Command::new(self.programs.join("createdb"))
-            .args(["-U", "engage", "-h"])
-            .arg(&self.directory)
-            .arg(&name)
-            .status();
-        assert!(created.unwrap().success());
+        self.psql("postgres", &format!("CREATE DATABASE {name}"));
         TestDatabase {
             name,
             directory: self.directory.clone(),
@@ -131,11 +172,18 @@ const NOBODY: u32 = 65534;
 const SCRIPT: &str = r#"
 set -e
 start() {
-    "$programs/pg_ctl" --pgdata "$1/data" --wait --silent --log "$1/log" \
-        --options "-k '$1' -c listen_addresses='' -c max_connections=400" start >>"$1/log" 2>&1
+    "$programs/pg_ctl" --pgdata "$1/data" --wait --silent --log "$1/log" start >>"$1/log" 2>&1
+}
+# The postmaster and its children.
+send() {
+    postmaster=$(head -n 1 "$2/data/postmaster.pid")
+    kill -"$1" $postmaster $(cat /proc/$postmaster/task/$postmaster/children)
 }
 programs=$2
 "$programs/initdb" --pgdata "$1/data" --username engage --auth trust --encoding UTF8 --no-locale --no-sync >"$1/initdb.log"
+printf "unix_socket_directories = '%s'\nlisten_addresses = ''\nmax_connections = 400\n" "$1" >>"$1/data/postgresql.conf"
+[ ! -e "$1/postgresql.conf" ] || cat "$1/postgresql.conf" >>"$1/data/postgresql.conf"
+[ ! -e "$1/pg_hba.conf" ] || cp "$1/pg_hba.conf" "$1/data/pg_hba.conf"
 start "$1"
 echo done
 while read -r command; do
@@ -143,6 +191,9 @@ while read -r command; do
         # The postmaster by its id; its children end themselves when it is gone.
         kill) kill -KILL "$(head -n 1 "$1/data/postmaster.pid")" ;;
         start) until start "$1"; do sleep 0.1; done ;;
+        stop) "$programs/pg_ctl" --pgdata "$1/data" --mode immediate --wait --silent stop >>"$1/log" 2>&1 ;;
+        suspend) send STOP "$1" ;;
+        resume) send CONT "$1" ;;
     esac
     echo done
 done

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use fs_err::{File, OpenOptions};
 use miette::Diagnostic;
-use sqlx::{AnyConnection, AnyPool, ConnectOptions, Connection, Row};
+use sqlx::{AnyConnection, AnyPool, Connection, Row};
 
 use super::address::DatabaseUrl;
 use super::connect::{Engine, directory_of};
@@ -186,8 +186,7 @@ async fn copy_into(pool: &AnyPool, copy: &Path) -> Result<(), BackupError> {
 async fn integrity_check(copy: &Path) -> Result<(), BackupError> {
     let options = SqlOptions::sqlite(copy.to_owned()).connect_options(false)?;
     let checked = async {
-        let mut connection =
-            AnyConnection::connect_with(&options.disable_statement_logging()).await?;
+        let mut connection = AnyConnection::connect_with(&options).await?;
         let row = sqlx::query("PRAGMA integrity_check(1)")
             .fetch_one(&mut connection)
             .await?;
@@ -208,6 +207,6 @@ fn failed(copy: &Path, error: sqlx::Error) -> BackupError {
     BackupError::Copy {
         copy: copy.to_owned(),
         hint: hint(&engine, &error),
-        source: reason(error),
+        source: reason(&engine, error),
     }
 }

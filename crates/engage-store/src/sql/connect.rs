@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
-use sqlx::{AnyConnection, AnyPool, ConnectOptions, Connection, Executor};
+use sqlx::{AnyConnection, AnyPool, Connection, Executor};
 use tokio::time::timeout;
 
 use super::address::DatabaseUrl;
@@ -120,10 +120,21 @@ impl Pools {
         })
     }
 
+    /// How connections are made from now on.
+    pub(super) fn set_connect_options(&self, connect: &AnyConnectOptions) {
+        for pool in self.all() {
+            pool.set_connect_options(connect.clone());
+        }
+    }
+
     pub(super) async fn close(&self) {
-        for pool in [&self.renewals, &self.reads, &self.writes] {
+        for pool in self.all() {
             pool.close().await;
         }
+    }
+
+    fn all(&self) -> [&AnyPool; 3] {
+        [&self.renewals, &self.reads, &self.writes]
     }
 }
 
@@ -133,7 +144,7 @@ pub(super) async fn connect(
     engine: &Engine,
 ) -> Result<AnyConnection, OpenError> {
     sqlx::any::install_default_drivers();
-    let options = options.connect_options(true)?.disable_statement_logging();
+    let options = options.connect_options(true)?;
     let connected = timeout(CONNECT_TIMEOUT, async {
         let mut connection = AnyConnection::connect_with(&options).await?;
         connection.execute(engine.settings()).await?;
@@ -151,7 +162,18 @@ pub(super) fn pool(connect: AnyConnectOptions, settings: &'static str, max: u32)
         .after_connect(move |connection, _| {
             Box::pin(async move { connection.execute(settings).await.map(drop) })
         })
-        .connect_lazy_with(connect.disable_statement_logging())
+        .after_release(|connection, _| Box::pin(async { Ok(answers(connection).await) }))
+        .connect_lazy_with(connect)
+}
+
+/// Whether a connection can be used again. Without a limit, one on which a statement was given up
+/// would keep its place in the pool until the operating system has given up too.
+async fn answers(connection: &mut AnyConnection) -> bool {
+    if connection.backend_name() == "SQLite" {
+        return true;
+    }
+    let answered = timeout(CONNECT_TIMEOUT, connection.ping()).await;
+    answered.is_ok_and(|it| it.is_ok())
 }
 
 pub(super) fn directory_of(file: &Path) -> &Path {

@@ -15,7 +15,7 @@ pub(super) fn unavailable(engine: &Engine, error: sqlx::Error) -> StoreError {
     StoreError::Unavailable {
         place: engine.place(),
         hint: hint(engine, &error),
-        source: Arc::from(reason(error)),
+        source: Arc::from(reason(engine, error)),
     }
 }
 
@@ -24,7 +24,7 @@ pub(super) fn open_error(engine: &Engine, error: sqlx::Error) -> OpenError {
     OpenError::Database {
         place: engine.place(),
         hint: hint(engine, &error),
-        source: reason(error),
+        source: reason(engine, error),
     }
 }
 
@@ -49,14 +49,26 @@ pub(super) fn is_of_damage(error: &sqlx::Error) -> bool {
         if matches!(code(&**error).map(|code| code & 0xff), Some(11 | 26)))
 }
 
-/// The database's own message: what stands around it says nothing more.
-pub(super) fn reason(error: sqlx::Error) -> Box<dyn Error + Send + Sync> {
+/// The database's own message: what stands around it says nothing more. PostgreSQL's names a line of
+/// its own source.
+pub(super) fn reason(engine: &Engine, error: sqlx::Error) -> Box<dyn Error + Send + Sync> {
     match error {
-        sqlx::Error::Database(error) => error.into_error(),
+        sqlx::Error::Database(error) => match engine {
+            Engine::Postgres { .. } => error.message().into(),
+            Engine::Sqlite { .. } => error.into_error(),
+        },
         sqlx::Error::Io(error) => error.into(),
         sqlx::Error::Configuration(error) | sqlx::Error::Tls(error) => error,
         sqlx::Error::PoolTimedOut => "it did not answer in time".into(),
         error => error.into(),
+    }
+}
+
+/// A handshake that fails is an error of input to sqlx.
+fn is_of_tls(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(error) => error.kind() == ErrorKind::InvalidData,
+        error => matches!(error, sqlx::Error::Tls(_)),
     }
 }
 
@@ -108,8 +120,8 @@ fn postgres_hint(error: &sqlx::Error) -> &'static str {
         Some("42501") => {
             "the user needs the right to create tables: make it the owner of the database, or `GRANT CREATE, USAGE ON SCHEMA public`"
         }
-        _ if matches!(error, sqlx::Error::Tls(_)) => {
-            "the server's certificate must be valid for the host in `database_url`; name its issuer with `database_ca_file`"
+        _ if is_of_tls(error) => {
+            "the server must offer TLS, with a certificate that is valid for the host in `database_url`; name its issuer with `database_ca_file`"
         }
         _ => "is the server running and reachable? it is tried again by itself",
     }

@@ -4,6 +4,9 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use engage_wire::read_regular_file;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use sqlx::ConnectOptions;
 use sqlx::any::AnyConnectOptions;
 use zeroize::Zeroizing;
 
@@ -17,8 +20,9 @@ use crate::OpenError;
 pub struct SqlOptions {
     /// Which one.
     pub url: DatabaseUrl,
-    /// Of the user in the URL; only PostgreSQL asks for one.
-    pub password: Option<Zeroizing<String>>,
+    /// File with the password of the user in the URL; only PostgreSQL asks for one. It is read
+    /// whenever connections are made after trouble: passwords are changed while a daemon runs.
+    pub password_file: Option<PathBuf>,
     /// PEM file with the issuer of the server's certificate, where the public ones are not meant.
     pub ca_file: Option<PathBuf>,
     /// Where `db.json` files are dropped: `DIRECTORY/SERIAL/db.json`.
@@ -33,7 +37,7 @@ impl SqlOptions {
     pub fn sqlite(file: PathBuf) -> Self {
         Self {
             url: DatabaseUrl::Sqlite(file),
-            password: None,
+            password_file: None,
             ca_file: None,
             directory: None,
             json_files: false,
@@ -43,9 +47,13 @@ impl SqlOptions {
     pub(super) fn connect_options(&self, writes: bool) -> Result<AnyConnectOptions, OpenError> {
         let options = match &self.url {
             DatabaseUrl::Sqlite(file) => sqlite(file, writes),
-            DatabaseUrl::Postgres(url) => self.postgres(url),
+            DatabaseUrl::Postgres(url) => {
+                let password = self.password_file.as_deref().map(read_password);
+                self.postgres(url, password.transpose()?)
+            }
         };
-        options.map_err(|error| open_error(&Engine::new(&self.url), error))
+        let options = options.map_err(|error| open_error(&Engine::new(&self.url), error))?;
+        Ok(options.disable_statement_logging())
     }
 
     /// For who only reads, with locks, whether or not anybody has a SQLite file open.
@@ -54,11 +62,17 @@ impl SqlOptions {
         Ok(with_locks(&options).unwrap_or(options))
     }
 
-    fn postgres(&self, url: &PostgresUrl) -> Result<AnyConnectOptions, sqlx::Error> {
+    fn postgres(
+        &self,
+        url: &PostgresUrl,
+        password: Option<Zeroizing<String>>,
+    ) -> Result<AnyConnectOptions, sqlx::Error> {
         let mut options = self.without_password(url)?;
-        if let Some(password) = &self.password {
-            // Percent-encoded by it.
-            let _ = options.database_url.set_password(Some(password));
+        if let Some(password) = password {
+            // It would take a percent sign for the beginning of a code.
+            let encoded = utf8_percent_encode(&password, NON_ALPHANUMERIC).to_string();
+            let encoded = Zeroizing::new(encoded);
+            let _ = options.database_url.set_password(Some(&encoded));
         }
         Ok(options)
     }
@@ -89,6 +103,12 @@ impl SqlOptions {
         }
         Ok(options)
     }
+}
+
+fn read_password(file: &Path) -> Result<Zeroizing<String>, OpenError> {
+    let contents = read_regular_file("database_password_file", file, MAX_PASSWORD_BYTES)?;
+    let text = String::from_utf8_lossy(&contents);
+    Ok(Zeroizing::new(text.trim().to_owned()))
 }
 
 fn sqlite(file: &Path, writes: bool) -> Result<AnyConnectOptions, sqlx::Error> {
@@ -137,3 +157,6 @@ const READ_WITH_LOCKS: &str = "mode=ro";
 
 /// While nobody has it open: whoever may only read cannot make the files of a WAL.
 const READ_WITHOUT_LOCKS: &str = "mode=ro&immutable=1";
+
+/// Longer is another file.
+const MAX_PASSWORD_BYTES: usize = 4096;

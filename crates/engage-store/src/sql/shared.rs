@@ -248,6 +248,10 @@ impl Shared {
         if self.health.get() == crate::Health::Writable {
             return;
         }
+        // Its password may be another by now.
+        if let Ok(connect) = self.options.connect_options(true) {
+            self.pools().set_connect_options(&connect);
+        }
         let probed = self.limited(async {
             let mut transaction = self.begin().await?;
             sqlx::query(

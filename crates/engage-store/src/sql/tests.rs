@@ -316,6 +316,20 @@ async fn two_hosts_store_a_batch_once_and_number_events_without_a_gap() {
 
 #[tokio::test]
 async fn a_server_that_dies_acknowledges_nothing_and_is_used_again_when_it_is_back() {
+    goes_and_comes_back(PostgresServer::kill, PostgresServer::restart).await;
+}
+
+#[tokio::test]
+async fn a_server_that_is_stopped_acknowledges_nothing_and_is_used_again_when_it_is_back() {
+    goes_and_comes_back(PostgresServer::stop, PostgresServer::restart).await;
+}
+
+#[tokio::test]
+async fn a_server_that_hangs_acknowledges_nothing_and_is_used_again_when_it_is_back() {
+    goes_and_comes_back(PostgresServer::suspend, PostgresServer::resume).await;
+}
+
+async fn goes_and_comes_back(go: fn(&PostgresServer), come_back: fn(&PostgresServer)) {
     let Some(server) = PostgresServer::start() else {
         return;
     };
@@ -325,7 +339,7 @@ async fn a_server_that_dies_acknowledges_nothing_and_is_used_again_when_it_is_ba
     };
     let store = SqlStore::open(options, KeepDays::default()).unwrap();
     // Its processes notice one after the other, and what they still acknowledge is durable.
-    server.kill();
+    go(&server);
     let mut number = 0_u32;
     let refused = loop {
         number += 1;
@@ -340,7 +354,7 @@ async fn a_server_that_dies_acknowledges_nothing_and_is_used_again_when_it_is_ba
         "{refused}"
     );
     assert!(matches!(store.health(), Health::Failing { .. }));
-    server.restart();
+    come_back(&server);
     let deadline = Instant::now() + Duration::from_mins(1);
     while store.health() != Health::Writable {
         assert!(Instant::now() < deadline);

@@ -6,13 +6,29 @@
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::Semaphore;
 use tracing::warn;
 
+use engage_store::Store;
 use engage_wire::ShardedLru;
 
 /// Fetches in clear text since the last TLS session, by address.
-#[derive(Debug, Default)]
-pub struct AnnouncementFetches(ShardedLru<IpAddr, WithoutTls>);
+#[derive(Debug)]
+pub struct AnnouncementFetches {
+    without_tls: ShardedLru<IpAddr, WithoutTls>,
+    /// To ask the store.
+    questions: Semaphore,
+}
+
+/// So many fetches without a TLS session here that the device probably finds something wrong.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Suspicion {
+    peer: IpAddr,
+    count: u32,
+    /// Since the first of them.
+    age: Duration,
+}
 
 /// Fetches in clear text since the last TLS session.
 #[derive(Clone, Copy, Debug)]
@@ -24,27 +40,62 @@ struct WithoutTls {
 
 impl AnnouncementFetches {
     /// An announcement was fetched from `peer`, in clear text. The third time without a TLS
-    /// session is logged as a probable mismatch, and then once an hour.
-    pub fn fetched_in_clear(&self, peer: IpAddr) {
-        if let Some(count) = self.count_without_tls(peer, Instant::now()) {
-            warn!(
-                %peer, count,
-                "{peer} has fetched the announcement {count} times without a TLS session: its site key or its installed certificate probably does not match",
-            );
+    /// session is a suspicion to be reported, and then one an hour.
+    pub fn fetched_in_clear(&self, peer: IpAddr) -> Option<Suspicion> {
+        self.count_without_tls(peer, Instant::now())
+    }
+
+    /// Logs a suspicion as a probable mismatch, unless the store knows better: behind a balancer, the
+    /// TLS session may have been at another host.
+    pub async fn report(&self, suspicion: Suspicion, store: Option<&dyn Store>) {
+        let Suspicion { peer, count, age } = suspicion;
+        if self.had_session_elsewhere(peer, age, store).await {
+            return self.handshake_completed(peer);
         }
+        warn!(
+            %peer, count,
+            "{peer} has fetched the announcement {count} times without a TLS session: its site key or its installed certificate probably does not match",
+        );
+    }
+
+    async fn had_session_elsewhere(
+        &self,
+        peer: IpAddr,
+        age: Duration,
+        store: Option<&dyn Store>,
+    ) -> bool {
+        // Strangers who ask from everywhere do not fill the store with questions.
+        let (Some(store), Ok(_permit)) = (store, self.questions.try_acquire()) else {
+            return false;
+        };
+        let age = SignedDuration::try_from(age).unwrap_or_default();
+        let first = Timestamp::now() - age;
+        let last = store.last_tls_session(peer).await;
+        last.is_ok_and(|at| at.is_some_and(|at| at >= first))
     }
 
     /// Somebody completed a handshake from `peer`: whatever was wrong is right now.
     pub fn handshake_completed(&self, peer: IpAddr) {
-        self.0.shard(peer).remove(&peer.to_canonical());
+        self.without_tls.shard(peer).remove(&peer.to_canonical());
     }
 
-    fn count_without_tls(&self, peer: IpAddr, now: Instant) -> Option<u32> {
-        self.0
-            .shard(peer)
+    fn count_without_tls(&self, peer: IpAddr, now: Instant) -> Option<Suspicion> {
+        let mut shard = self.without_tls.shard(peer);
+        let fetches = shard
             .entry(peer.to_canonical())
-            .or_insert_with(|| WithoutTls::new(now))
-            .count(now)
+            .or_insert_with(|| WithoutTls::new(now));
+        let count = fetches.count(now)?;
+        let age = now.duration_since(fetches.since);
+        Some(Suspicion { peer, count, age })
+    }
+}
+
+impl Default for AnnouncementFetches {
+    fn default() -> Self {
+        Self {
+            without_tls: ShardedLru::default(),
+            questions: Semaphore::new(MAX_QUESTIONS),
+        }
     }
 }
 
@@ -76,6 +127,7 @@ impl WithoutTls {
 
 /// Commissioning may ask twice; a third time without TLS is not normal.
 const SUSPICIOUS: u32 = 3;
+const MAX_QUESTIONS: usize = 4;
 const BETWEEN_REPORTS: Duration = Duration::from_hours(1);
 /// Devices call once a night: three fetches in as many nights are still suspicious.
 const FORGET_AFTER: Duration = Duration::from_hours(7 * 24);

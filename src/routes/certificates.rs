@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use super::call_in::BasicCredentials;
 use super::error::{ApiError, with_type};
 use super::{App, JSON, requested_host};
-use crate::adoption::Download;
+use crate::adoption::{Download, Suspicion};
 use crate::connection::{Connection, ListenerKind};
 use crate::publication::{NoAnnouncement, ServedCertificate};
 use engage_store::{CertificateFetch, DeviceId};
@@ -31,10 +31,18 @@ pub(super) async fn announcement(
     })?;
     if connection.listener == ListenerKind::Http {
         let peer = connection.peer.ip();
-        app.announcement_fetches.fetched_in_clear(peer);
+        if let Some(suspicion) = app.announcement_fetches.fetched_in_clear(peer) {
+            tokio::spawn(report(Arc::clone(&app), suspicion));
+        }
     }
     app.metrics.announced(connection.listener);
     Ok(with_type(&JSON, site.announcement.body().into()))
+}
+
+/// Beside the answer, which does not wait for the store.
+async fn report(app: Arc<App>, suspicion: Suspicion) {
+    let store = app.call_in.as_ref().map(|call_in| &*call_in.store);
+    app.announcement_fetches.report(suspicion, store).await;
 }
 
 /// `GET /static/Device_Certificates/<name>.der`: the bytes that were hashed.

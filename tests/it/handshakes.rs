@@ -3,13 +3,15 @@
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, TcpStream};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use rustls::pki_types::ServerName;
 use rustls::{ClientConnection, StreamOwned};
 
+use crate::database::postgres::postgres;
 use crate::harness::{
-    Daemon, Installation, close_sending, connect, connect_from, get_from, run, standard,
-    tls_connect, trusting,
+    Daemon, Host, Installation, close_sending, connect, connect_from, get, get_from, run, standard,
+    tls_connect, tls_get, trusting,
 };
 
 const ANNOUNCEMENT: &str = "/swordfish/lock/certificates/current";
@@ -270,6 +272,36 @@ fn a_tls_session_clears_the_suspicion() {
     }
     daemon.terminate();
     let (_, log) = daemon.finish();
+    assert!(!log.contains("without a TLS session"), "{log}");
+}
+
+/// Behind a balancer, the two ports need not lead to the same host.
+#[test]
+fn a_tls_session_at_another_host_clears_the_suspicion() {
+    let Some(server) = postgres() else { return };
+    let url = server.create_database().url();
+    let line = format!("database_url = \"{url}\"\n");
+    let (one, other) = (Host::start(&line), Host::start(&line));
+    let batch = r#"{"asyncEvents":[{"event":"0B040001","time":"20261123021259"}]}"#;
+    let serial = "0123456789ABCDEF";
+    let audit = format!("/swordfish/lock/audit?sn={serial}");
+    assert_eq!(other.call("POST", &audit, batch).status(), 201);
+    let config = trusting(&standard().root.der);
+    for _ in 0..3 {
+        for _ in 0..2 {
+            assert_eq!(get(one.daemon.http, ANNOUNCEMENT).status(), 200);
+        }
+        let session = || one.installation.record(serial)["tls"]["at"].clone();
+        let before = session();
+        let database = format!("/swordfish/lock/db/0?sn={serial}");
+        let answer = tls_get(other.daemon.https, &config, &database);
+        assert_eq!(answer.status(), 200);
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while session() == before {
+            assert!(Instant::now() < deadline);
+        }
+    }
+    let (_, log) = one.stop();
     assert!(!log.contains("without a TLS session"), "{log}");
 }
 

@@ -1,5 +1,6 @@
 //! A store that is opened while the daemon already answers.
 
+use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -149,6 +150,10 @@ impl DeviceStore for StoreHandle {
             Some(store) => store.fetched(fetch),
             None => state.fetches.add(fetch),
         }
+    }
+
+    async fn last_tls_session(&self, address: IpAddr) -> Result<Option<Timestamp>, StoreError> {
+        self.store().await?.last_tls_session(address).await
     }
 
     fn health(&self) -> Health {

@@ -59,6 +59,9 @@ pub trait DeviceStore: Send + Sync {
     /// the oldest are lost when there are too many.
     fn fetched(&self, fetch: CertificateFetch);
 
+    /// The last TLS session of the devices that called in from an address, at whichever host.
+    async fn last_tls_session(&self, address: IpAddr) -> Result<Option<Timestamp>, StoreError>;
+
     /// Whether the store can be written, as far as it knows. Costs nothing.
     fn health(&self) -> Health;
 

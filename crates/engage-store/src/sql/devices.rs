@@ -239,6 +239,19 @@ pub(super) async fn record(
     row.map(|row| Ok(DeviceRow::read(&row)?.record)).transpose()
 }
 
+/// Of those that called in from an address the last time.
+pub(super) async fn last_tls_session(
+    connection: &mut AnyConnection,
+    address: IpAddr,
+) -> Result<Option<Timestamp>, sqlx::Error> {
+    let last = "SELECT max(tls_at) AS tls_at FROM devices WHERE address = $1";
+    let row = sqlx::query(last)
+        .bind(address.to_string())
+        .fetch_one(connection)
+        .await?;
+    moment(&row, "tls_at")
+}
+
 /// A column that names a device.
 pub(super) fn device(row: &AnyRow, name: &str) -> Result<DeviceId, sqlx::Error> {
     let text: String = row.try_get(name)?;

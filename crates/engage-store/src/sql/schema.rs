@@ -116,6 +116,7 @@ CREATE INDEX devices_site ON devices (site, device);
 CREATE INDEX devices_model ON devices (model, device);
 CREATE INDEX devices_certificate ON devices (certificate, device);
 CREATE INDEX devices_newest ON devices (device, last_seq, last_seen);
+CREATE INDEX devices_address ON devices (address, tls_at);
 CREATE TABLE events (
     device NAME NOT NULL,
     seq BIGINT NOT NULL,

@@ -1,5 +1,6 @@
 //! The store: opened once, shared by all routes.
 
+use std::net::IpAddr;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -30,7 +31,7 @@ use super::quarantine::LIMITS;
 use super::retention::Retention;
 use super::shared::Shared;
 use super::writer::{Waiting, Writer};
-use super::{events, hosts, pages, quarantine};
+use super::{devices, events, hosts, pages, quarantine};
 use crate::owner_lock::OwnerLock;
 use crate::regular::require_regular;
 use crate::{
@@ -399,6 +400,11 @@ impl DeviceStore for SqlStore {
 
     fn fetched(&self, fetch: CertificateFetch) {
         self.shared.fetches.add(fetch);
+    }
+
+    async fn last_tls_session(&self, address: IpAddr) -> Result<Option<Timestamp>, StoreError> {
+        self.reading(move |connection| Box::pin(devices::last_tls_session(connection, address)))
+            .await
     }
 
     fn health(&self) -> Health {

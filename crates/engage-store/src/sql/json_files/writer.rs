@@ -294,3 +294,28 @@ const DELAY: Duration = Duration::from_millis(300);
 const LOOK_INTERVAL: Duration = Duration::from_mins(1);
 
 const RETRY_INTERVAL: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_month_goes_when_its_last_day_is_too_old_and_nothing_else_does() {
+        let root = tempfile::tempdir().unwrap();
+        let device: DeviceId = "0123456789ABCDEF".parse().unwrap();
+        let folder = Folder::create(root.path(), device).unwrap();
+        for name in [
+            "alerts-2026-01.jsonl",
+            "audits-2026-01.jsonl",
+            "audits-2026-01.txt",
+            "audits-2026-02.jsonl",
+        ] {
+            fs_err::write(folder.path(name), "").unwrap();
+        }
+        let removed = |day: &str| remove_expired(root.path(), device, day.parse().unwrap());
+        assert_eq!(removed("2026-01-31").unwrap(), 0);
+        assert_eq!(removed("2026-02-01").unwrap(), 2);
+        assert!(folder.path("audits-2026-01.txt").exists());
+        assert!(folder.path("audits-2026-02.jsonl").exists());
+    }
+}

@@ -444,7 +444,7 @@ mod tests {
                 for month in &months {
                     let events = store.0.borrow();
                     let of_file = events.iter().filter(|it| (it.0, it.1) == (kind, *month));
-                    let expected: String = of_file.map(|(_, _, text)| format!("{text}\n")).collect();
+                    let expected: String = of_file.flat_map(|(_, _, text)| [text, "\n"]).collect();
                     let found = fs_err::read_to_string(folder.path(&month.file_name(kind)));
                     prop_assert_eq!(found.unwrap_or_default(), expected);
                 }

@@ -26,8 +26,10 @@ mod conditions;
 mod connect;
 mod damage;
 mod database;
+mod device_store;
 mod devices;
 mod error;
+mod event_log;
 mod events;
 mod export;
 mod follower;
@@ -46,6 +48,7 @@ mod shared;
 mod statement;
 mod store;
 mod store_writer;
+mod tasks;
 #[cfg(test)]
 mod tests;
 mod transaction;

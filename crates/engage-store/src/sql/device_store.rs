@@ -1,0 +1,140 @@
+//! The store as call-ins and pages see it.
+
+use std::net::IpAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use jiff::Timestamp;
+
+use super::append::{Upload, UploadBody};
+use super::database::{self, DroppedDatabase};
+use super::observations::Observed;
+use super::quarantine::LIMITS;
+use super::store::SqlStore;
+use super::{devices, pages, quarantine};
+use crate::{
+    Alert, AppendOutcome, AuditBatch, Call, CertificateFetch, ConfigUpload, Database, DeviceId,
+    DeviceObservation, DevicePage, DeviceQuery, DeviceStore, EventKind, EventPage, EventQuery,
+    Health, StoreError, StoreQueries, StoreWarning, UploadKind,
+};
+
+#[async_trait]
+impl DeviceStore for SqlStore {
+    async fn append_audits(
+        &self,
+        call: &Call,
+        batch: AuditBatch,
+    ) -> Result<AppendOutcome, StoreError> {
+        self.append(call, EventKind::Audits, batch.into_events())
+            .await
+    }
+
+    async fn append_alert(&self, call: &Call, alert: Alert) -> Result<AppendOutcome, StoreError> {
+        self.append(call, EventKind::Alerts, alert.into_events())
+            .await
+    }
+
+    async fn save_config(&self, call: &Call, upload: ConfigUpload) -> Result<(), StoreError> {
+        let weight_kib = u32::try_from(upload.as_bytes().len() / 1024 + 1).unwrap_or(u32::MAX);
+        let body = UploadBody::Config(upload);
+        let saved = self.upload(Upload { call: *call, body }, weight_kib);
+        saved.await.map(drop)
+    }
+
+    async fn quarantine(
+        &self,
+        call: &Call,
+        kind: UploadKind,
+        body: Bytes,
+    ) -> Result<(), StoreError> {
+        let (shared, call) = (Arc::clone(&self.shared), *call);
+        let kept = self.writing(move |connection| {
+            Box::pin(async move {
+                quarantine::keep(connection, &LIMITS, &call, kind, &body).await?;
+                quarantine::make_known(connection, &shared.quota, &call).await
+            })
+        });
+        let admitted = kept.await;
+        let mut admitted = admitted.inspect_err(|error| self.shared.health.failed(error))?;
+        admitted.stored(call.device);
+        Ok(())
+    }
+
+    async fn database(
+        &self,
+        device: DeviceId,
+        now: Timestamp,
+    ) -> Result<Option<Database>, StoreError> {
+        let shared = Arc::clone(&self.shared);
+        let found = self.run(async move {
+            let directory = shared.directory().map(Path::to_owned);
+            let reading = tokio::task::spawn_blocking(move || match directory {
+                Some(directory) => DroppedDatabase::read(&directory, device),
+                None => DroppedDatabase::Nothing,
+            });
+            let dropped = reading.await.map_err(|_| StoreError::Closed)?;
+            shared
+                .limited(database::current(&shared, device, dropped, now))
+                .await
+        });
+        let (database, refused) = found.await?;
+        let checked = DeviceObservation::DatabaseChecked { refused };
+        self.observe(device, checked, now);
+        Ok(database)
+    }
+
+    fn observe(&self, device: DeviceId, observation: DeviceObservation, at: Timestamp) {
+        let observed = Observed {
+            device,
+            observation,
+            at,
+        };
+        if let Some(queue) = &self.observed
+            && queue.try_send(observed).is_err()
+        {
+            tracing::debug!(%device, "too many observations at once; one is lost");
+        }
+    }
+
+    fn fetched(&self, fetch: CertificateFetch) {
+        self.shared.fetches.add(fetch);
+    }
+
+    async fn last_tls_session(&self, address: IpAddr) -> Result<Option<Timestamp>, StoreError> {
+        self.reading(move |connection| Box::pin(devices::last_tls_session(connection, address)))
+            .await
+    }
+
+    fn health(&self) -> Health {
+        self.shared.health.get()
+    }
+
+    fn warnings(&self) -> Vec<StoreWarning> {
+        let copies = self.shared.copies();
+        let copies = copies.map(|copies| copies.problems.warnings());
+        let mut warnings = self.shared.warnings();
+        warnings.extend(copies.unwrap_or_default());
+        warnings
+    }
+}
+
+#[async_trait]
+impl StoreQueries for SqlStore {
+    async fn devices(&self, query: &DeviceQuery) -> Result<DevicePage, StoreError> {
+        let query = query.clone();
+        self.reading(move |connection| {
+            Box::pin(async move { pages::devices(connection, &query).await })
+        })
+        .await
+    }
+
+    async fn events(&self, query: &EventQuery) -> Result<EventPage, StoreError> {
+        let query = query.clone();
+        self.reading(move |connection| {
+            Box::pin(async move { pages::events(connection, &query).await })
+        })
+        .await
+    }
+}

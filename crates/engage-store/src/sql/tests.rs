@@ -224,7 +224,7 @@ async fn a_long_reader_is_warned_of_and_the_log_is_emptied_when_it_has_ended() {
     }
     let log = sqlite.file().with_extension("db-wal");
     let is_long = || fs_err::metadata(&log).unwrap().len() > 256 << 20;
-    assert!(is_long());
+    assert!(is_long(), "{}", fs_err::metadata(&log).unwrap().len());
     let warnings = || store.warnings().iter().map(ToString::to_string).collect();
     let deadline = Instant::now() + Duration::from_mins(1);
     let wait = async |until: &dyn Fn(&[String]) -> bool| loop {

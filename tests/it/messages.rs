@@ -219,6 +219,10 @@ const UNSEEN: [(&str, &str); 28] = [
         "needs a database of a later version: held in the store's tests",
     ),
     ("no-address", "needs a name without addresses"),
+    (
+        "malformed-row",
+        "needs a row that somebody changed: held in the store's tests",
+    ),
     ("no-randomness", "needs a kernel without randomness"),
     ("not-issued", "needs a library that fails"),
     ("panicked", "needs a fault of this program"),
@@ -236,6 +240,7 @@ const UNSEEN: [(&str, &str); 28] = [
         "store-closed",
         "only between the end of the store and that of the daemon",
     ),
+    ("store-panicked", "needs a fault of this program"),
     ("store-opening", "only while a store is opened"),
     (
         "store-unavailable",

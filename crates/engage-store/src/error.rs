@@ -40,10 +40,32 @@ pub enum StoreError {
         /// Whose events.
         device: DeviceId,
     },
+    /// A row is not as it is written here: somebody changed it.
+    #[error("database {place} holds a row that engage-host did not write so")]
+    #[diagnostic(
+        code("malformed-row"),
+        help("mend or remove that row, or restore a backup; everything else is read and stored")
+    )]
+    Malformed {
+        /// The file or database.
+        place: String,
+        /// Which device or column, and what is wrong with it.
+        source: Arc<dyn Error + Send + Sync>,
+    },
     /// The daemon has just started.
     #[error("the device store is being opened")]
     #[diagnostic(code("store-opening"), help("the device calls again"))]
     Opening,
+    /// A defect of this program.
+    #[error("the device store panicked: {message}")]
+    #[diagnostic(
+        code("store-panicked"),
+        help("this is a defect of engage-host: report it with the log; the device calls again")
+    )]
+    Panicked {
+        /// As it was thrown.
+        message: String,
+    },
     /// More devices than are kept.
     #[error("device {device} would be one too many; allowed: {allowed} devices")]
     #[diagnostic(

@@ -103,7 +103,7 @@ impl<'a> Plan<'a> {
                     let stored = DeviceObservation::AuditsStored;
                     row.record.apply(stored, call.received_at);
                 }
-                Ok(self.add_events(call, *kind, batch, ids))
+                self.add_events(call, *kind, batch, ids)
             }
         }
     }
@@ -117,12 +117,12 @@ impl<'a> Plan<'a> {
         kind: EventKind,
         batch: &UploadedEvents,
         ids: &[BatchId],
-    ) -> AppendOutcome {
+    ) -> Result<AppendOutcome, sqlx::Error> {
         let (Some(row), Some(&id)) = (self.devices.get_mut(&call.device), ids.last()) else {
-            return AppendOutcome::Updated;
+            return Ok(AppendOutcome::Updated);
         };
         if !self.batches.insert((id, kind)) {
-            return AppendOutcome::Updated;
+            return Ok(AppendOutcome::Updated);
         }
         let filed_at = row.filed_at.max(call.received_at.as_microsecond());
         row.filed_at = filed_at;
@@ -131,10 +131,9 @@ impl<'a> Plan<'a> {
         let last = before.and_then(|last| ids.iter().position(|id| *id == last));
         let stored = last.map_or(0, |at| at + 1);
         for event in stored_events(batch, stored..batch.events.len(), id, call.received_at) {
-            row.last_seq += 1;
             self.events.push(EventRow {
                 device: call.device,
-                seq: row.last_seq,
+                seq: row.next_seq()?,
                 kind,
                 received_at: event.received_at.as_microsecond(),
                 filed_at,
@@ -142,10 +141,10 @@ impl<'a> Plan<'a> {
                 code: event.code,
             });
         }
-        match before {
+        Ok(match before {
             None => AppendOutcome::Created,
             Some(_) => AppendOutcome::Updated,
-        }
+        })
     }
 
     async fn save(mut self, connection: &mut AnyConnection) -> Result<(), sqlx::Error> {

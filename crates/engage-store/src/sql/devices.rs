@@ -40,6 +40,19 @@ impl DeviceRow {
         }
     }
 
+    /// The number of an event behind its newest.
+    pub(super) fn next_seq(&mut self) -> Result<i64, sqlx::Error> {
+        let next = self.last_seq.checked_add(1);
+        self.last_seq = next.ok_or_else(|| {
+            let (device, last) = (self.record.device, self.last_seq);
+            let text = format!(
+                "`last_seq` of device {device} is {last}: no event can be numbered after it"
+            );
+            sqlx::Error::Decode(text.into())
+        })?;
+        Ok(self.last_seq)
+    }
+
     /// Whether nothing was written into it yet.
     pub(super) fn is_new(&self) -> bool {
         self.revision == 0

@@ -12,6 +12,12 @@ use crate::{OpenError, StoreError};
 
 /// Why nothing was stored or read.
 pub(super) fn unavailable(engine: &Engine, error: sqlx::Error) -> StoreError {
+    if is_of_row(&error) {
+        return StoreError::Malformed {
+            place: engine.place(),
+            source: Arc::from(reason(engine, error)),
+        };
+    }
     StoreError::Unavailable {
         place: engine.place(),
         hint: hint(engine, &error),
@@ -33,6 +39,7 @@ pub(super) fn open_error(engine: &Engine, error: sqlx::Error) -> OpenError {
 pub(super) fn is_of_values(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Encode(_) => true,
+        error if is_of_row(error) => true,
         // SQLSTATE classes 22 and 23; of SQLite too long, constraint, mismatch.
         sqlx::Error::Database(error) => error.code().is_some_and(|code| {
             let sqlite = code.parse::<u32>().ok().map(|code| code & 0xff);
@@ -41,6 +48,14 @@ pub(super) fn is_of_values(error: &sqlx::Error) -> bool {
         }),
         _ => false,
     }
+}
+
+/// Whether it is about one row that was read: the others may be as they should.
+pub(super) fn is_of_row(error: &sqlx::Error) -> bool {
+    matches!(
+        error,
+        sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. }
+    )
 }
 
 /// Whether a SQLite file cannot be a database any more.
@@ -58,7 +73,9 @@ pub(super) fn reason(engine: &Engine, error: sqlx::Error) -> Box<dyn Error + Sen
             Engine::Sqlite { .. } => error.into_error(),
         },
         sqlx::Error::Io(error) => error.into(),
-        sqlx::Error::Configuration(error) | sqlx::Error::Tls(error) => error,
+        sqlx::Error::Configuration(error)
+        | sqlx::Error::Tls(error)
+        | sqlx::Error::Decode(error) => error,
         sqlx::Error::PoolTimedOut => "it did not answer in time".into(),
         error => error.into(),
     }

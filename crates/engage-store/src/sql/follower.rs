@@ -5,7 +5,7 @@ use std::io;
 
 use jiff::Timestamp;
 
-use super::pages;
+use super::pages::{self, SumOfNewest};
 use super::reader::StoreReader;
 use crate::{
     DeviceEvent, DeviceId, EventFilter, EventOrder, EventPageToken, EventQuery, PageLimit,
@@ -19,7 +19,7 @@ pub struct EventFollower<'a> {
     /// The newest event that was read of each device, or need not be.
     read_to: HashMap<DeviceId, i64>,
     /// The sum of all devices' newest numbers when that was so; unknown before the first reading.
-    sum: Option<i64>,
+    sum: Option<SumOfNewest>,
 }
 
 impl<'a> EventFollower<'a> {
@@ -43,7 +43,7 @@ impl<'a> EventFollower<'a> {
         if self.filter.device.is_some() {
             return self.read_pages(self.filter.device, found);
         }
-        let sum = self.reader.read(pages::sum_of_newest)?.unwrap_or(0);
+        let sum = self.reader.read(pages::sum_of_newest)?;
         if self.sum == Some(sum) {
             return Ok(());
         }
@@ -62,7 +62,7 @@ impl<'a> EventFollower<'a> {
             }
         }
         self.pass_over(&newest);
-        self.sum = Some(newest.iter().map(|(_, newest)| newest).sum());
+        self.sum = Some(newest.iter().map(|(_, newest)| *newest).collect());
         Ok(())
     }
 

@@ -20,6 +20,7 @@
 mod address;
 mod append;
 mod backup;
+mod catch_panic;
 mod certificate_fetches;
 mod check;
 mod conditions;
@@ -37,6 +38,8 @@ mod health;
 mod hosts;
 mod import;
 mod json_files;
+#[cfg(test)]
+mod malformed_rows;
 mod observations;
 mod options;
 mod pages;

@@ -174,12 +174,36 @@ fn event(row: &AnyRow) -> Result<DeviceEvent, sqlx::Error> {
 }
 
 /// The sum of all devices' newest numbers: each event adds one, so it tells whether there is a new
-/// one. `None` without devices.
+/// one. In halves of 32 bits, which no number of devices makes too large.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) struct SumOfNewest {
+    high: i64,
+    low: i64,
+}
+
+impl FromIterator<i64> for SumOfNewest {
+    fn from_iter<T: IntoIterator<Item = i64>>(newest: T) -> Self {
+        let mut sum = Self::default();
+        for newest in newest {
+            sum.high += newest / (1 << 32);
+            sum.low += newest % (1 << 32);
+        }
+        sum
+    }
+}
+
 pub(super) async fn sum_of_newest(
     connection: &mut AnyConnection,
-) -> Result<Option<i64>, sqlx::Error> {
-    let sum = sqlx::query("SELECT CAST(sum(last_seq) AS BIGINT) FROM devices");
-    sum.fetch_one(connection).await?.try_get(0)
+) -> Result<SumOfNewest, sqlx::Error> {
+    let sum = sqlx::query(
+        "SELECT CAST(coalesce(sum(last_seq / 4294967296), 0) AS BIGINT), \
+         CAST(coalesce(sum(last_seq % 4294967296), 0) AS BIGINT) FROM devices",
+    );
+    let row = sum.fetch_one(connection).await?;
+    Ok(SumOfNewest {
+        high: row.try_get(0)?,
+        low: row.try_get(1)?,
+    })
 }
 
 /// The number of each device's newest event, by device.

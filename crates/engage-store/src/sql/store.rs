@@ -15,6 +15,7 @@ use tracing::error;
 
 use super::address::DatabaseUrl;
 use super::append::{Upload, UploadBody};
+use super::catch_panic::panicked;
 use super::connect::{beside, directory_of};
 use super::observations::Observed;
 use super::options::SqlOptions;
@@ -99,7 +100,11 @@ impl SqlStore {
             mpsc::error::TrySendError::Full(_) => StoreError::Busy,
             mpsc::error::TrySendError::Closed(_) => StoreError::Closed,
         })?;
-        acknowledged.await.unwrap_or(Err(StoreError::Closed))
+        acknowledged.await.unwrap_or_else(|_| {
+            // The writer answers all that it takes, unless it panics.
+            let message = "see the log".into();
+            Err(StoreError::Panicked { message })
+        })
     }
 
     pub(super) async fn append(
@@ -153,7 +158,10 @@ impl SqlStore {
         work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
     ) -> Result<T, StoreError> {
         let done = self.runtime.spawn(work).await;
-        done.unwrap_or(Err(StoreError::Closed))
+        done.unwrap_or_else(|error| match error.try_into_panic() {
+            Ok(thrown) => Err(panicked(&*thrown)),
+            Err(_) => Err(StoreError::Closed),
+        })
     }
 }
 

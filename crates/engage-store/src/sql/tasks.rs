@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::warn;
 
+use super::catch_panic::catch_panic;
 use super::hosts::RENEW_INTERVAL;
 use super::json_files::JsonFiles;
 use super::observations::{Observations, Observed};
@@ -96,18 +97,25 @@ async fn maintain(shared: Arc<Shared>, mut retention: Retention) {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        shared.probe().await;
-        if counted.is_none_or(|counted| counted.elapsed() >= COUNT_INTERVAL) {
-            counted = Some(Instant::now());
-            let _ = shared.count_devices().await;
+        let done = maintain_once(&shared, &mut retention, &mut counted);
+        if let Err(panicked) = catch_panic(done).await {
+            shared.health.failed(&panicked);
         }
-        for maintained in [
-            shared.maintain_file().await,
-            apply_if_due(&shared, &mut retention).await,
-        ] {
-            if let Err(error) = maintained {
-                shared.health.failed(&shared.unavailable(error));
-            }
+    }
+}
+
+async fn maintain_once(shared: &Shared, retention: &mut Retention, counted: &mut Option<Instant>) {
+    shared.probe().await;
+    if counted.is_none_or(|counted| counted.elapsed() >= COUNT_INTERVAL) {
+        *counted = Some(Instant::now());
+        let _ = shared.count_devices().await;
+    }
+    for maintained in [
+        shared.maintain_file().await,
+        apply_if_due(shared, retention).await,
+    ] {
+        if let Err(error) = maintained {
+            shared.health.failed(&shared.unavailable(error));
         }
     }
 }

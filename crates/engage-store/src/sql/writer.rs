@@ -11,6 +11,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use tracing::warn;
 
 use super::append::{Upload, append};
+use super::catch_panic::catch_panic;
 use super::certificate_fetches::{self, LIMITS};
 use super::devices;
 use super::error;
@@ -43,13 +44,19 @@ impl Writer {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut group = Vec::new();
         loop {
-            tokio::select! {
+            let worked = tokio::select! {
                 count = uploads.recv_many(&mut group, MAX_GROUP) => match count {
                     0 => break,
-                    _ => self.commit(std::mem::take(&mut group)).await,
+                    _ => catch_panic(self.commit(std::mem::take(&mut group))).await,
                 },
-                Some(observed) = observed.recv() => self.observations.add(observed),
-                _ = ticks.tick() => self.save_seen().await,
+                Some(observed) = observed.recv() => {
+                    self.observations.add(observed);
+                    Ok(())
+                }
+                _ = ticks.tick() => catch_panic(self.save_seen()).await,
+            };
+            if let Err(panicked) = worked {
+                self.shared.health.failed(&panicked);
             }
         }
         while let Ok(observed) = observed.try_recv() {

@@ -80,7 +80,7 @@ impl DeviceImport<'_> {
             self.look_up(connection, &lines).await?;
             let mut rows = Vec::with_capacity(lines.len());
             for line in lines {
-                rows.extend(self.event(line));
+                rows.extend(self.event(line)?);
             }
             insert_events(connection, &rows).await?;
         }
@@ -123,32 +123,31 @@ impl DeviceImport<'_> {
     }
 
     /// `None` if it is stored already.
-    fn event(&mut self, line: OldLine) -> Option<EventRow> {
+    fn event(&mut self, line: OldLine) -> Result<Option<EventRow>, sqlx::Error> {
         let name = self.name(&line);
-        let (is_stored, filed_at) = self.batches.get_mut(&name)?;
-        if *is_stored {
-            return None;
-        }
+        let Some((false, filed_at)) = self.batches.get_mut(&name) else {
+            return Ok(None);
+        };
         *filed_at = line.filed_at;
         let event = line.event.event;
-        self.row.last_seq += 1;
+        let seq = self.row.next_seq()?;
         self.row.filed_at = self.row.filed_at.max(line.filed_at);
         self.events += 1;
         if line.is_delivered {
-            self.delivered_to = self.row.last_seq;
+            self.delivered_to = seq;
         }
         let at = event.received_at;
         let (first, last) = self.received.unwrap_or((at, at));
         self.received = Some((first.min(at), last.max(at)));
-        Some(EventRow {
+        Ok(Some(EventRow {
             device: self.old.device,
-            seq: self.row.last_seq,
+            seq,
             kind: line.kind,
             received_at: at.as_microsecond(),
             filed_at: line.filed_at,
             code: event.code,
             body: line.event.text,
-        })
+        }))
     }
 
     /// What is known of the device: as it was, unless the store knows it already.

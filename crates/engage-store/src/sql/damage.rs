@@ -98,12 +98,13 @@ mod tests {
         let middle = bytes.len() / 2 / 4096 * 4096;
         bytes[middle..middle + 4096].fill(0xa5);
         fs_err::write(&file, bytes).unwrap();
-        let damage = Damage::look(&options, &engine, Duration::ZERO).await;
-        let damage = damage.unwrap();
-        let deadline = Instant::now() + Duration::from_secs(30);
-        while damage.check().is_ok() {
-            assert!(Instant::now() < deadline);
-            tokio::task::yield_now().await;
+        // A short file may have been looked through all the same.
+        if let Ok(damage) = Damage::look(&options, &engine, Duration::ZERO).await {
+            let deadline = Instant::now() + Duration::from_secs(30);
+            while damage.check().is_ok() {
+                assert!(Instant::now() < deadline);
+                tokio::task::yield_now().await;
+            }
         }
         let refused = Damage::look(&options, &engine, Duration::from_secs(30)).await;
         refused.unwrap_err();

@@ -135,4 +135,4 @@ pub(crate) fn close_sending(stream: &TcpStream) {
 }
 
 /// Beyond every deadline of the daemon that a test waits for.
-const DEADLINE: Duration = Duration::from_secs(30);
+const DEADLINE: Duration = Duration::from_mins(1);

@@ -324,6 +324,69 @@ fn beside_a_daemon_on_a_server_records_are_taken_over_while_devices_call() {
 }
 
 #[test]
+fn months_that_are_older_than_what_is_stored_cut_no_copy() {
+    let old = Old::new();
+    old.device(DEVICE);
+    let host = Host::start("");
+    let target = format!("/swordfish/lock/audit?sn={DEVICE}");
+    assert_eq!(host.call("POST", &target, body_of(&[88])).status(), 201);
+    wait_until_copied(&host.installation);
+    let (installation, _) = host.stop();
+    let imported = import(&installation, old.root());
+    assert!(
+        imported.stdout_text().contains(" 9 events"),
+        "{}",
+        imported.stdout_text()
+    );
+    let host = Host {
+        daemon: Daemon::start(&installation),
+        installation,
+    };
+    let files = wait_until_copied(&host.installation);
+    let logs = files.iter().filter(|(name, _)| name.contains(".jsonl"));
+    let lines: usize = logs
+        .map(|(_, text)| whole_lines(text).split(|it| *it == b'\n').count() - 1)
+        .sum();
+    assert_eq!(lines, 10);
+}
+
+#[test]
+fn what_files_have_and_a_restored_backup_has_not_can_be_imported() {
+    let host = Host::start("");
+    audit(&host, 1, 1);
+    wait_until_copied(&host.installation);
+    let folder = tempfile::tempdir().unwrap();
+    let backup = folder.path().join("backup.db");
+    let config = host.installation.path("config.toml");
+    let mut command = program();
+    command.args(["devices", "backup"]).arg(&backup);
+    assert_eq!(run(command.arg("--config").arg(config)).code, Some(0));
+    audit(&host, 1, 2);
+    let whole = wait_until_copied(&host.installation);
+    let (installation, _) = host.stop();
+    let database = installation.path("Engage_Data/engage-host.db");
+    for end in ["-wal", "-shm"] {
+        let _ = std::fs::remove_file(format!("{}{end}", database.display()));
+    }
+    fs_err::copy(&backup, &database).unwrap();
+    let mut daemon = Daemon::start(&installation);
+    daemon.wait_for("events that the database does not have");
+    let host = Host {
+        installation,
+        daemon,
+    };
+    let (installation, _) = host.stop();
+    let unknown = installation.path("Engage_Data/unknown");
+    let imported = import(&installation, &unknown);
+    assert_eq!(imported.code, Some(0), "{}", imported.stderr_text());
+    let events = |mut files: Files| {
+        files.retain(|name, _| name.contains(".jsonl"));
+        files
+    };
+    assert!(events(exported(&installation)) == events(whole));
+}
+
+#[test]
 fn an_export_is_imported_as_it_was() {
     let host = Host::start("");
     for event in 0..30 {

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::Path;
 
+use crate::json_files::copy::UNKNOWN;
 use crate::{DeviceId, SerialNumber, StoreWarning};
 
 /// Directories that nobody reads: made for a device under another spelling of its name, or for
@@ -12,7 +13,7 @@ pub fn strays(root: &Path) -> io::Result<Vec<StoreWarning>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries?,
     };
-    let is_folder_of_ours = |name: &str| is_device(name) || name == QUARANTINE;
+    let is_folder_of_ours = |name: &str| is_device(name) || [QUARANTINE, UNKNOWN].contains(&name);
     let is_ours = |(name, is_folder): &&(String, bool)| match is_folder {
         _ if name.starts_with('.') => true,
         true => is_folder_of_ours(name),

@@ -1,16 +1,18 @@
 //! Writes a device's files from where the last attempt ended.
 
-use std::collections::BTreeMap;
-use std::io::{self, Write};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
+use fs_err::File;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use tracing::{info, warn};
 
 use super::folder::{CONFIG_FILE, DEVICE_FILE, Folder, sync_file};
 use super::month::Month;
-use crate::{DeviceId, DeviceRecord, EventKind, StoreError};
+use crate::{DeviceId, DeviceRecord, EventKind, StoreError, mode};
 
 /// How far the copies of a device are: kept in the store, and never ahead of the files.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -131,10 +133,12 @@ pub(crate) fn copy(
         None => (Folder::create(root, device)?, CopyCursor::beginning()),
     };
     let mut copy = Copy {
+        root,
         folder,
         source,
         device,
         cursor,
+        older: HashMap::new(),
     };
     for kind in EventKind::ALL {
         copy.mend(kind)?;
@@ -162,10 +166,13 @@ pub(crate) fn copy(
 }
 
 struct Copy<'a, S> {
+    root: &'a Path,
     folder: Folder,
     source: &'a S,
     device: DeviceId,
     cursor: CopyCursor,
+    /// Lengths of months that are not the newest, as far as they were written by this attempt.
+    older: HashMap<(EventKind, Month), u64>,
 }
 
 impl<S: Source> Copy<'_, S> {
@@ -179,12 +186,17 @@ impl<S: Source> Copy<'_, S> {
         match self.folder.len(&name)? {
             Some(found) if found == bytes => Ok(()),
             Some(found) if found > bytes => {
+                self.keep_unknown(kind, month, bytes, self.cursor.seq)?;
                 self.folder.open_at(&name, bytes)?;
                 info!(path = %path.display(), "cut the {} bytes behind byte {bytes} off `{}`: they are not known to be whole, and are written again", found - bytes, path.display());
                 Ok(())
             }
             found => {
-                let events = self.rewrite(kind, month)?;
+                let (events, bytes_written) = self.rewrite(kind, month, self.cursor.seq)?;
+                *self.cursor.lengths.of(kind) = (events > 0).then_some(Length {
+                    month,
+                    bytes: bytes_written,
+                });
                 if events > 0 {
                     warn!(path = %path.display(), events, "`{}` had {} bytes of {bytes}: wrote its {events} events anew from the store", path.display(), found.unwrap_or(0));
                 }
@@ -193,14 +205,14 @@ impl<S: Source> Copy<'_, S> {
         }
     }
 
-    /// Writes a month anew, as far as the cursor; returns the number of its events. A month of
-    /// which nothing is stored any more has no file.
-    fn rewrite(&mut self, kind: EventKind, month: Month) -> Result<usize, CopyError> {
+    /// Writes a month anew, as far as event `to`; returns the number of its events and of its bytes.
+    /// A month of which nothing is stored any more has no file.
+    fn rewrite(&self, kind: EventKind, month: Month, to: i64) -> Result<(usize, u64), CopyError> {
         let name = month.file_name(kind);
         let mut file = self.folder.open_at(&name, 0)?;
         let (mut after, mut count, mut bytes) = (0, 0, 0);
         loop {
-            let range = (after, self.cursor.seq);
+            let range = (after, to);
             let events = self.source.month(self.device, kind, month, range)?;
             let Some(last) = events.last() else { break };
             after = last.seq;
@@ -211,28 +223,85 @@ impl<S: Source> Copy<'_, S> {
         if count == 0 {
             self.folder.remove(&name)?;
         }
-        *self.cursor.lengths.of(kind) = (count > 0).then_some(Length { month, bytes });
-        Ok(count)
+        Ok((count, bytes))
+    }
+
+    /// Lines that are about to be cut off, and that the store does not have behind event `after`, are kept in a
+    /// folder that can be imported: a backup of the store that was restored is older than the files.
+    fn keep_unknown(
+        &self,
+        kind: EventKind,
+        month: Month,
+        bytes: u64,
+        mut after: i64,
+    ) -> Result<(), CopyError> {
+        let name = month.file_name(kind);
+        let path = self.folder.path(&name);
+        let (mut unknown, len) = whole_lines(&path, bytes)?;
+        while !unknown.is_empty() {
+            let range = (after, i64::MAX);
+            let events = self.source.month(self.device, kind, month, range)?;
+            let Some(last) = events.last() else { break };
+            after = last.seq;
+            for event in &events {
+                unknown.remove(&digest(event.text.as_bytes()));
+            }
+        }
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        let root = self.root.join(UNKNOWN);
+        mode::create_dir(&root)?;
+        let folder = match Folder::find(&root, self.device)? {
+            Some(folder) => folder,
+            None => Folder::create(&root, self.device)?,
+        };
+        let mut kept = folder.open_at(&name, u64::MAX)?;
+        let mut surplus = File::open(&path)?;
+        surplus.seek(SeekFrom::Start(bytes))?;
+        io::copy(&mut surplus.take(len), &mut kept)?;
+        // Before the file is cut.
+        kept.sync_all()?;
+        let (kept, root) = (folder.path(&name), root.display());
+        warn!(path = %kept.display(), bytes = len, "kept the {len} bytes behind byte {bytes} of `{}` in `{}`: they hold events that the database does not have; hint: after a restore stop the daemon, take them over with `engage-host devices import {root}`, and move `{root}` away", path.display(), kept.display());
+        Ok(())
     }
 
     fn append(&mut self, events: &[FiledEvent]) -> Result<(), CopyError> {
+        let Some(to) = events.last().map(|last| last.seq) else {
+            return Ok(());
+        };
         let mut by_file: BTreeMap<_, Vec<&FiledEvent>> = BTreeMap::new();
         for event in events {
-            // The months of a kind ascend with its events.
             let file = (event.month, event.kind.as_str());
             by_file.entry(file).or_default().push(event);
         }
         for ((month, _), events) in by_file {
             let kind = events[0].kind;
-            let length = self.cursor.lengths.of(kind);
-            let before = length.filter(|it| it.month == month);
-            let before = before.map_or(0, |it| it.bytes);
-            let mut file = self.folder.open_at(&month.file_name(kind), before)?;
-            let bytes = before + write_lines(&mut file, events.into_iter())?;
-            sync_file(&file)?;
-            *length = Some(Length { month, bytes });
+            let newest = *self.cursor.lengths.of(kind);
+            let name = month.file_name(kind);
+            let before = match newest {
+                Some(length) if length.month == month => Some(length.bytes),
+                Some(length) if length.month > month => self.older.get(&(kind, month)).copied(),
+                _ => self.folder.len(&name)?.is_none().then_some(0),
+            };
+            let bytes = if let Some(before) = before {
+                let mut file = self.folder.open_at(&name, before)?;
+                let bytes = before + write_lines(&mut file, events.into_iter())?;
+                sync_file(&file)?;
+                bytes
+            } else {
+                // Its length is not known. An import brings older months behind newer ones.
+                self.keep_unknown(kind, month, 0, 0)?;
+                self.rewrite(kind, month, to)?.1
+            };
+            if newest.is_some_and(|it| it.month > month) {
+                self.older.insert((kind, month), bytes);
+            } else {
+                *self.cursor.lengths.of(kind) = Some(Length { month, bytes });
+            }
         }
-        self.cursor.seq = events.last().map_or(self.cursor.seq, |last| last.seq);
+        self.cursor.seq = to;
         Ok(())
     }
 
@@ -255,6 +324,27 @@ impl<S: Source> Copy<'_, S> {
         }
         Ok(())
     }
+}
+
+/// The digests of the whole lines behind a byte, and how long these are together.
+fn whole_lines(path: &Path, start: u64) -> io::Result<(HashSet<[u8; 32]>, u64)> {
+    let (mut lines, mut len) = (HashSet::new(), 0);
+    if !fs_err::exists(path)? {
+        return Ok((lines, len));
+    }
+    let mut file = File::open(path)?;
+    file.seek(SeekFrom::Start(start))?;
+    let (mut file, mut line) = (BufReader::new(file), Vec::new());
+    while file.read_until(b'\n', &mut line)? > 0 && line.ends_with(b"\n") {
+        len += line.len() as u64;
+        lines.insert(digest(&line[..line.len() - 1]));
+        line.clear();
+    }
+    Ok((lines, len))
+}
+
+fn digest(line: &[u8]) -> [u8; 32] {
+    Sha256::digest(line).into()
 }
 
 fn write_lines<'a>(
@@ -284,6 +374,9 @@ pub(crate) fn is_as_noted(root: &Path, device: DeviceId, cursor: &CopyCursor) ->
     }) && is_there(DEVICE_FILE)
         && (lengths.config_saved_at.is_none() || is_there(CONFIG_FILE))
 }
+
+/// The folder of lines that stood in files, and that the store does not have.
+pub(crate) const UNKNOWN: &str = "unknown";
 
 #[cfg(test)]
 mod tests {
@@ -349,13 +442,11 @@ mod tests {
     enum Step {
         Store {
             is_audit: bool,
-            months: usize,
+            /// An import brings older ones behind newer ones.
+            month: usize,
         },
         /// What somebody, or a crash, does to the newest file of a kind.
-        Damage {
-            is_audit: bool,
-            damage: Damage,
-        },
+        Damage { is_audit: bool, damage: Damage },
         Copy {
             is_committed: bool,
             max_pages: usize,
@@ -376,7 +467,7 @@ mod tests {
             Just(Damage::Remove)
         ];
         prop_oneof![
-            4 => (any::<bool>(), 0..2_usize).prop_map(|(is_audit, months)| Step::Store { is_audit, months }),
+            4 => (any::<bool>(), 0..3_usize).prop_map(|(is_audit, month)| Step::Store { is_audit, month }),
             1 => (any::<bool>(), damage).prop_map(|(is_audit, damage)| Step::Damage { is_audit, damage }),
             3 => (any::<bool>(), 1..3_usize).prop_map(|(is_committed, max_pages)| Step::Copy { is_committed, max_pages }),
         ]
@@ -414,15 +505,13 @@ mod tests {
             let device: DeviceId = "0123456789ABCDEF".parse().unwrap();
             let months: Vec<Month> = ["2026-11", "2026-12", "2027-01"].map(|it| it.parse().unwrap()).into();
             let (store, mut cursor) = (Store::default(), CopyCursor::beginning());
-            let mut now = 0;
             let copied = |cursor: &CopyCursor, max_pages| copy(root.path(), &store, device, cursor.clone(), max_pages).unwrap();
             for step in steps {
                 match step {
-                    Step::Store { is_audit, months: later } => {
-                        now = (now + later).min(2);
+                    Step::Store { is_audit, month } => {
                         let mut events = store.0.borrow_mut();
                         let text = format!("event {}", events.len());
-                        events.push((kind(is_audit), months[now], text));
+                        events.push((kind(is_audit), months[month], text));
                     }
                     Step::Damage { is_audit, damage: how } => {
                         if let Some(folder) = Folder::find(root.path(), device).unwrap() {
@@ -450,6 +539,34 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn lines_that_the_store_does_not_have_are_kept_before_a_file_is_cut() {
+        let root = tempfile::tempdir().unwrap();
+        let device: DeviceId = "0123456789ABCDEF".parse().unwrap();
+        let month: Month = "2026-11".parse().unwrap();
+        let next: Month = "2026-12".parse().unwrap();
+        let event = |month, text: &str| (EventKind::Audits, month, text.to_owned());
+        let store = Store::default();
+        store.0.borrow_mut().push(event(month, "one"));
+        let backup = copy(root.path(), &store, device, CopyCursor::beginning(), 1).unwrap();
+        let later = [event(month, "two"), event(next, "three")];
+        store.0.borrow_mut().extend(later);
+        copy(root.path(), &store, device, backup.cursor.clone(), 1).unwrap();
+        // The backup is restored, and the device calls again.
+        store.0.borrow_mut().truncate(1);
+        store.0.borrow_mut().push(event(next, "four"));
+        copy(root.path(), &store, device, backup.cursor, 1).unwrap();
+        let read = |root: &Path, month: Month| {
+            let folder = Folder::find(root, device).unwrap().unwrap();
+            fs_err::read_to_string(folder.path(&month.file_name(EventKind::Audits))).unwrap()
+        };
+        assert_eq!(read(root.path(), month), "one\n");
+        assert_eq!(read(root.path(), next), "four\n");
+        let unknown = root.path().join(UNKNOWN);
+        assert_eq!(read(&unknown, month), "two\n");
+        assert_eq!(read(&unknown, next), "three\n");
     }
 
     #[test]

@@ -108,13 +108,29 @@ async fn last_delivered(
     kind: EventKind,
 ) -> Result<Option<Position>, sqlx::Error> {
     let row = sqlx::query(
-        "SELECT e.filed_at, e.body FROM events e \
+        "SELECT min(e.filed_at) FROM events e \
          JOIN cursors c ON c.device = e.device AND c.subscriber = $1 \
-         WHERE e.device = $2 AND e.kind = $3 AND e.seq <= c.seq ORDER BY e.seq DESC LIMIT 1",
+         WHERE e.device = $2 AND e.kind = $3 AND e.seq > c.seq",
     )
     .bind(Subscriber::Webhook.as_str())
     .bind(device.to_string())
     .bind(kind.as_str())
+    .fetch_one(&mut *connection)
+    .await?;
+    let undelivered: Option<i64> = row.try_get(0)?;
+    // An import brings older months behind newer ones, and a position counts what is before it in
+    // the files: rather too little is counted than too much.
+    let end = undelivered.map_or(i64::MAX, |at| Month::from_micros(at).micros().end);
+    let row = sqlx::query(
+        "SELECT e.filed_at, e.body FROM events e \
+         JOIN cursors c ON c.device = e.device AND c.subscriber = $1 \
+         WHERE e.device = $2 AND e.kind = $3 AND e.seq <= c.seq AND e.filed_at < $4 \
+         ORDER BY e.filed_at DESC, e.seq DESC LIMIT 1",
+    )
+    .bind(Subscriber::Webhook.as_str())
+    .bind(device.to_string())
+    .bind(kind.as_str())
+    .bind(end)
     .fetch_optional(connection)
     .await?;
     let Some(row) = row else { return Ok(None) };

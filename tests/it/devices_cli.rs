@@ -240,6 +240,31 @@ with sqlite3.connect(sys.argv[1]) as database:
 }
 
 #[test]
+fn rows_that_somebody_changed_are_named_and_the_others_are_shown() {
+    const SPOIL: &str = "
+import sqlite3, sys
+with sqlite3.connect(sys.argv[1]) as database:
+    database.execute(\"UPDATE events SET body = x'00ff', kind = 'bogus' WHERE seq = 2\")
+    database.execute(\"INSERT INTO devices (device, revision, last_seq, filed_at, first_seen, \
+        last_seen) VALUES ('bogus', 1, 9223372036854775807, 0, 0, 0)\")";
+    let installation = Installation::after_a_night();
+    let mut python = Command::new("python3");
+    python.args(["-c", SPOIL]).arg(installation.database());
+    assert_eq!(run(&mut python).code, Some(0));
+    let exported = installation.0.path().join("exported");
+    let export = ["export", exported.to_str().unwrap()];
+    for (args, shown) in [(&[][..], CELLAR), (&["audits"], LOBBY), (&export, "")] {
+        let told = installation.devices(args);
+        assert_eq!(told.code, Some(1), "{args:?}");
+        assert!(told.stdout_text().contains(shown), "{args:?}");
+        let text = told.stderr_text();
+        assert!(text.contains("warning: a row of device `bogus`"), "{text}");
+        assert!(text.contains("hint: somebody changed them"), "{text}");
+    }
+    assert!(exported.join(CELLAR).exists());
+}
+
+#[test]
 fn a_damaged_database_is_told_with_what_helps() {
     let installation = Installation::after_a_night();
     fs_err::write(installation.database(), "no database ".repeat(1000)).unwrap();

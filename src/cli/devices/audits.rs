@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use super::super::output::{Failure, eprint_note, written};
 use super::csv::{CsvPrinter, unquote};
 use super::error::DevicesError;
+use super::left_out::LeftOut;
 use super::since::Since;
 use super::store_args::{OpenedStore, StoreArgs};
 use super::table::{moment, or_dash};
@@ -96,7 +97,7 @@ impl Audits {
             let (since, until) = (limit("since", since), limit("until", until));
             eprint_note("note", format!("no {what}{since}{until} in `{place}`"));
         }
-        Ok(())
+        Ok(printer.left_out.finish()?)
     }
 }
 
@@ -104,6 +105,7 @@ impl Audits {
 struct Printer {
     out: Output,
     events: u64,
+    left_out: LeftOut,
 }
 
 /// Standard output in one of the forms.
@@ -123,6 +125,7 @@ impl Printer {
                 Form { .. } => Output::Text(BufWriter::new(stdout)),
             },
             events: 0,
+            left_out: LeftOut::default(),
         }
     }
 
@@ -141,6 +144,7 @@ impl Printer {
                 return written(Err(error));
             }
             read.map_err(DevicesError::from)?;
+            self.left_out.add(events.take_left_out());
             if !follow {
                 return Ok(());
             }
@@ -166,6 +170,7 @@ impl Printer {
             query.limit = PageLimit::clamped(left);
             let page = reader.events(&query).map_err(DevicesError::from)?;
             left -= page.events.len() as u64;
+            self.left_out.add(page.left_out);
             printed = page.events.iter().try_for_each(|event| self.print(event));
             query.after = page.next;
             if query.after.is_none() {

@@ -27,6 +27,14 @@ pub(super) enum DevicesError {
         )
     )]
     NoStore { file: PathBuf, config: PathBuf },
+    #[error("not everything could be read: {count} rows of the database were left out")]
+    #[diagnostic(
+        code("rows-left-out"),
+        help(
+            "somebody changed them: mend or remove those that the warnings name, or restore a backup"
+        )
+    )]
+    LeftOut { count: usize },
     #[error("no database is stored for device {device}")]
     #[diagnostic(
         code("no-database"),
@@ -96,14 +104,17 @@ impl From<io::Error> for DevicesError {
     }
 }
 
-fn read_hint(error: &io::Error) -> &'static str {
-    let store = error.get_ref().and_then(|it| it.downcast_ref());
-    if let Some(StoreError::Unavailable { hint, .. }) = store {
-        return hint;
+fn read_hint(error: &io::Error) -> String {
+    let store = error
+        .get_ref()
+        .and_then(|it| it.downcast_ref::<StoreError>());
+    if let Some(error) = store {
+        return hint(error);
     }
-    match error.kind() {
+    let hint = match error.kind() {
         io::ErrorKind::NotFound => "is the path right?",
         io::ErrorKind::PermissionDenied => "the user that runs this command needs read permission",
         _ => "is the disk all right?",
-    }
+    };
+    hint.to_owned()
 }

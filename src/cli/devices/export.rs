@@ -7,6 +7,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::super::output::{Failure, print_result};
+use super::left_out::LeftOut;
 use super::store_args::StoreArgs;
 use engage_store::Exported;
 
@@ -31,7 +32,14 @@ pub(super) struct Export {
 
 impl Export {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let Exported { devices, events } = self.store.open()?.reader.export(&self.directory)?;
+        let Exported {
+            devices,
+            events,
+            left_out: rows,
+        } = self.store.open()?.reader.export(&self.directory)?;
+        let mut left_out = LeftOut::default();
+        left_out.add(rows);
+        left_out.finish()?;
         let written = Written {
             directory: self.directory,
             devices,

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use super::super::output::{Failure, eprint_note, written};
 use super::error::DevicesError;
+use super::left_out::LeftOut;
 use super::since::Since;
 use super::store_args::{OpenedStore, StoreArgs};
 use super::table::{Columns, moment, or_dash};
@@ -65,10 +66,12 @@ impl List {
         let mut query = self.conditions.query();
         let mut left = self.limit.map_or(u64::MAX, NonZeroU64::get);
         let mut printer = Printer::new(self.json);
+        let mut left_out = LeftOut::default();
         loop {
             query.limit = PageLimit::clamped(left);
             let page = reader.devices(&query).map_err(DevicesError::from)?;
             left -= page.devices.len() as u64;
+            left_out.add(page.left_out);
             if let Err(error) = printer.print(&page.devices) {
                 return written(Err(error));
             }
@@ -86,7 +89,8 @@ impl List {
             };
             eprint_note("note", text);
         }
-        written(printer.finish())
+        written(printer.finish())?;
+        Ok(left_out.finish()?)
     }
 }
 

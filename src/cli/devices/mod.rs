@@ -10,6 +10,7 @@ mod db;
 mod error;
 mod export;
 mod import;
+mod left_out;
 mod list;
 mod pretty_json;
 mod quarantine;

@@ -105,7 +105,7 @@ pub(crate) enum CopyError {
     /// Concerns the device only.
     #[error(transparent)]
     File(#[from] io::Error),
-    /// Concerns all.
+    /// Concerns all, unless it is a row.
     #[error(transparent)]
     Store(#[from] StoreError),
 }

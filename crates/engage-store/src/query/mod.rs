@@ -44,6 +44,8 @@ pub struct DevicePage {
     pub devices: Vec<DeviceRecord>,
     /// For the next page, if there is more.
     pub next: Option<DevicePageToken>,
+    /// What is wrong with rows among them that are left out: somebody changed them.
+    pub left_out: Vec<String>,
 }
 
 /// Which events are asked for.
@@ -89,6 +91,8 @@ pub struct EventPage {
     pub events: Vec<DeviceEvent>,
     /// For the next page, if there is more.
     pub next: Option<EventPageToken>,
+    /// What is wrong with rows among them that are left out: somebody changed them.
+    pub left_out: Vec<String>,
 }
 
 /// An event as it is stored, and whose it is.

@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 
+use super::error::is_of_row;
 use super::statement::{pieces, statement, value_list, value_rows};
 use crate::BatchId;
 use crate::quota::{Admitted, DeviceQuota};
@@ -263,6 +264,27 @@ pub(super) async fn last_tls_session(
         .fetch_one(connection)
         .await?;
     moment(&row, "tls_at")
+}
+
+/// What rows hold. Those that hold what is never written here are left out: what is wrong with each
+/// is added to `left_out`.
+pub(super) fn readable<T>(
+    rows: &[AnyRow],
+    left_out: &mut Vec<String>,
+    read: impl Fn(&AnyRow) -> Result<T, sqlx::Error>,
+) -> Result<Vec<T>, sqlx::Error> {
+    let mut found = Vec::with_capacity(rows.len());
+    for row in rows {
+        match read(row) {
+            Ok(value) => found.push(value),
+            Err(error) if is_of_row(&error) => {
+                let device: String = row.try_get("device").unwrap_or_default();
+                left_out.push(format!("a row of device `{device}` is left out: {error}"));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(found)
 }
 
 /// A column that names a device.

@@ -111,8 +111,11 @@ impl EventLog for SqlStore {
     }
 
     async fn pending(&self, subscriber: Subscriber) -> Result<Vec<PendingDevice>, StoreError> {
-        self.reading(move |connection| Box::pin(events::pending(connection, subscriber)))
-            .await
+        let pending =
+            self.reading(move |connection| Box::pin(events::pending(connection, subscriber)));
+        let (pending, left_out) = pending.await?;
+        self.shared.warn_of_left_out(left_out);
+        Ok(pending)
     }
 }
 

@@ -5,7 +5,7 @@ use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 
 use super::conditions::Conditions;
-use super::devices::{device as device_of, moment};
+use super::devices::{device as device_of, moment, readable};
 use crate::{
     BatchLimit, Cursor, DeviceId, EventBatch, EventKind, LoggedEvent, PendingDevice, Subscriber,
     Undelivered,
@@ -106,11 +106,12 @@ pub(super) async fn commit_cursor(
     .map(drop)
 }
 
-/// Every device whose newest event is after the subscriber's cursor, with the first such event.
+/// Every device whose newest event is after the subscriber's cursor, with the first such event; and
+/// what is wrong with rows that are left out.
 pub(super) async fn pending(
     connection: &mut AnyConnection,
     subscriber: Subscriber,
-) -> Result<Vec<PendingDevice>, sqlx::Error> {
+) -> Result<(Vec<PendingDevice>, Vec<String>), sqlx::Error> {
     let rows = sqlx::query(
         "SELECT d.device, e.received_at FROM devices d \
          LEFT JOIN cursors c ON c.device = d.device AND c.subscriber = $1 \
@@ -127,7 +128,8 @@ pub(super) async fn pending(
             oldest: moment(row, "received_at")?.unwrap_or_default(),
         })
     };
-    rows.iter().map(pending).collect()
+    let mut left_out = Vec::new();
+    Ok((readable(&rows, &mut left_out, pending)?, left_out))
 }
 
 /// Gives a batch up, and commits its cursor.

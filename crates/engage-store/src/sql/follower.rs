@@ -5,7 +5,7 @@ use std::io;
 
 use jiff::Timestamp;
 
-use super::pages::{self, SumOfNewest};
+use super::pages::{self, Newest, SumOfNewest};
 use super::reader::StoreReader;
 use crate::{
     DeviceEvent, DeviceId, EventFilter, EventOrder, EventPageToken, EventQuery, PageLimit,
@@ -20,6 +20,7 @@ pub struct EventFollower<'a> {
     read_to: HashMap<DeviceId, i64>,
     /// The sum of all devices' newest numbers when that was so; unknown before the first reading.
     sum: Option<SumOfNewest>,
+    left_out: Vec<String>,
 }
 
 impl<'a> EventFollower<'a> {
@@ -29,6 +30,7 @@ impl<'a> EventFollower<'a> {
             filter,
             read_to: HashMap::new(),
             sum: None,
+            left_out: Vec::new(),
         }
     }
 
@@ -47,7 +49,12 @@ impl<'a> EventFollower<'a> {
         if self.sum == Some(sum) {
             return Ok(());
         }
-        let newest = self.reader.read(pages::newest)?;
+        let Newest {
+            devices: newest,
+            sum,
+            left_out,
+        } = self.reader.read(pages::newest)?;
+        self.left_out.extend(left_out);
         match (self.sum, self.filter.since) {
             (None, None) => {
                 self.read_pages(None, found)?;
@@ -62,8 +69,13 @@ impl<'a> EventFollower<'a> {
             }
         }
         self.pass_over(&newest);
-        self.sum = Some(newest.iter().map(|(_, newest)| *newest).collect());
+        self.sum = Some(sum);
         Ok(())
+    }
+
+    /// What is wrong with rows that were left out since this was asked: perhaps more than once.
+    pub fn take_left_out(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.left_out)
     }
 
     /// Reads to the end of one device or of all.
@@ -88,6 +100,7 @@ impl<'a> EventFollower<'a> {
         };
         loop {
             let page = self.reader.events(&query)?;
+            self.left_out.extend(page.left_out);
             for event in &page.events {
                 found(event)?;
                 self.read_to.insert(event.device, event.seq);

@@ -6,7 +6,7 @@ use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 
 use super::conditions::Conditions;
-use super::devices::{COLUMNS, DeviceRow, device};
+use super::devices::{COLUMNS, DeviceRow, device, readable};
 use crate::{
     DeviceEvent, DeviceId, DevicePage, DevicePageToken, DeviceQuery, EventFilter, EventOrder,
     EventPage, EventPageToken, EventQuery,
@@ -18,20 +18,36 @@ pub(super) async fn devices(
     query: &DeviceQuery,
 ) -> Result<DevicePage, sqlx::Error> {
     let limit = query.limit.rows();
+    let (mut devices, mut left_out) = (Vec::new(), Vec::new());
+    let after = query.after.as_ref();
+    let mut after = after.map(|DevicePageToken(device)| device.to_string());
     // One more tells whether there is a next page.
-    let select = device_conditions(query).select(
-        format_args!("{} FROM devices", COLUMNS.join(",")),
-        "device",
-        limit + 1,
-    );
-    let rows = select.fetch_all(connection).await?;
-    let devices = rows.iter().take(limit);
-    let devices = devices.map(|row| Ok(DeviceRow::read(row)?.record));
-    let devices = devices.collect::<Result<Vec<_>, sqlx::Error>>()?;
-    let last = devices.last().filter(|_| rows.len() > limit);
+    while devices.len() <= limit {
+        let wanted = limit + 1 - devices.len();
+        let mut conditions = device_conditions(query);
+        if let Some(after) = &after {
+            conditions.add("device > $", [after.into()]);
+        }
+        let select = conditions.select(
+            format_args!("{} FROM devices", COLUMNS.join(",")),
+            "device",
+            wanted,
+        );
+        let rows = select.fetch_all(&mut *connection).await?;
+        let read = |row: &AnyRow| Ok(DeviceRow::read(row)?.record);
+        devices.extend(readable(&rows, &mut left_out, read)?);
+        if rows.len() < wanted {
+            break;
+        }
+        after = rows.last().map(|row| row.try_get("device")).transpose()?;
+    }
+    let has_next = devices.len() > limit;
+    devices.truncate(limit);
+    let last = devices.last().filter(|_| has_next);
     Ok(DevicePage {
         next: last.map(|record| DevicePageToken(record.device)),
         devices,
+        left_out,
     })
 }
 
@@ -43,7 +59,7 @@ fn device_conditions(query: &DeviceQuery) -> Conditions {
         certificate,
         seen_since,
         not_seen_since,
-        after,
+        after: _,
         limit: _,
     } = query;
     let mut conditions = Conditions::default();
@@ -67,9 +83,6 @@ fn device_conditions(query: &DeviceQuery) -> Conditions {
     if let Some(since) = not_seen_since {
         conditions.add("last_seen < $", [since.as_microsecond().into()]);
     }
-    if let Some(DevicePageToken(device)) = after {
-        conditions.add("device > $", [device.into()]);
-    }
     conditions
 }
 
@@ -79,40 +92,73 @@ pub(super) async fn events(
     query: &EventQuery,
 ) -> Result<EventPage, sqlx::Error> {
     let limit = query.limit.rows();
-    let mut events: Vec<DeviceEvent> = Vec::new();
-    let (mut bytes, mut after) = (0, query.after.clone());
-    while events.len() < limit && bytes < MAX_PAGE_BYTES {
-        let wanted = MAX_ROWS.min(limit - events.len());
+    let mut page = EventPage {
+        events: Vec::new(),
+        next: query.after.clone(),
+        left_out: Vec::new(),
+    };
+    let mut bytes = 0;
+    let mut after = query.after.as_ref().map(EventKey::from);
+    while page.events.len() < limit && bytes < MAX_PAGE_BYTES {
+        let wanted = MAX_ROWS.min(limit - page.events.len());
         let rows = some_events(connection, query, after.as_ref(), wanted).await?;
-        for row in &rows {
-            let event = event(row)?;
+        for (event, token) in readable(&rows, &mut page.left_out, event)? {
             bytes += event.text.len();
-            after = Some(EventPageToken {
-                filed_at: row.try_get("filed_at")?,
-                device: event.device,
-                seq: event.seq,
-            });
-            events.push(event);
+            page.next = Some(token);
+            page.events.push(event);
         }
         if rows.len() < wanted {
-            return Ok(EventPage { events, next: None });
+            page.next = None;
+            return Ok(page);
+        }
+        after = rows.last().map(EventKey::read).transpose()?;
+    }
+    if some_events(connection, query, after.as_ref(), 1)
+        .await?
+        .is_empty()
+    {
+        page.next = None;
+    }
+    Ok(page)
+}
+
+/// Where a row is, whether or not the rest of it can be read.
+struct EventKey {
+    filed_at: i64,
+    device: String,
+    seq: i64,
+}
+
+impl EventKey {
+    fn read(row: &AnyRow) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            filed_at: row.try_get("filed_at")?,
+            device: row.try_get("device")?,
+            seq: row.try_get("seq")?,
+        })
+    }
+}
+
+impl From<&EventPageToken> for EventKey {
+    fn from(token: &EventPageToken) -> Self {
+        Self {
+            filed_at: token.filed_at,
+            device: token.device.to_string(),
+            seq: token.seq,
         }
     }
-    let rest = some_events(connection, query, after.as_ref(), 1).await?;
-    let next = after.filter(|_| !rest.is_empty());
-    Ok(EventPage { events, next })
 }
 
 /// Few at a time: an event may be a mebibyte long.
 async fn some_events(
     connection: &mut AnyConnection,
     query: &EventQuery,
-    after: Option<&EventPageToken>,
+    after: Option<&EventKey>,
     rows: usize,
 ) -> Result<Vec<AnyRow>, sqlx::Error> {
     let device = query.filter.device;
     let mut conditions = event_conditions(&query.filter);
-    if let Some(EventPageToken {
+    if let Some(EventKey {
         filed_at,
         device: last,
         seq,
@@ -165,12 +211,18 @@ fn event_conditions(filter: &EventFilter) -> Conditions {
     conditions
 }
 
-fn event(row: &AnyRow) -> Result<DeviceEvent, sqlx::Error> {
-    Ok(DeviceEvent {
+fn event(row: &AnyRow) -> Result<(DeviceEvent, EventPageToken), sqlx::Error> {
+    let event = DeviceEvent {
         device: device(row, "device")?,
         seq: row.try_get("seq")?,
         text: row.try_get("body")?,
-    })
+    };
+    let token = EventPageToken {
+        filed_at: row.try_get("filed_at")?,
+        device: event.device,
+        seq: event.seq,
+    };
+    Ok((event, token))
 }
 
 /// The sum of all devices' newest numbers: each event adds one, so it tells whether there is a new
@@ -207,12 +259,24 @@ pub(super) async fn sum_of_newest(
 }
 
 /// The number of each device's newest event, by device.
-pub(super) async fn newest(
-    connection: &mut AnyConnection,
-) -> Result<Vec<(DeviceId, i64)>, sqlx::Error> {
+#[derive(Debug)]
+pub(super) struct Newest {
+    pub(super) devices: Vec<(DeviceId, i64)>,
+    /// Of all rows.
+    pub(super) sum: SumOfNewest,
+    /// What is wrong with those that are not there.
+    pub(super) left_out: Vec<String>,
+}
+
+pub(super) async fn newest(connection: &mut AnyConnection) -> Result<Newest, sqlx::Error> {
     let newest = sqlx::query("SELECT device, last_seq FROM devices ORDER BY device");
     let rows = newest.fetch_all(connection).await?;
-    rows.iter().map(numbered).collect()
+    let mut left_out = Vec::new();
+    Ok(Newest {
+        devices: readable(&rows, &mut left_out, numbered)?,
+        sum: rows.iter().filter_map(|row| row.try_get(1).ok()).collect(),
+        left_out,
+    })
 }
 
 /// Of each device that has events since, the number before the first of them.
@@ -226,7 +290,8 @@ pub(super) async fn before_first_since(
          SELECT device, min(seq) - 1 FROM later GROUP BY device",
     );
     let rows = first.bind(since.as_microsecond()).fetch_all(connection);
-    rows.await?.iter().map(numbered).collect()
+    // Rows of no device are told by `newest`.
+    readable(&rows.await?, &mut Vec::new(), numbered)
 }
 
 fn numbered(row: &AnyRow) -> Result<(DeviceId, i64), sqlx::Error> {

@@ -1,5 +1,6 @@
 //! What everything that uses the database shares.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -43,6 +44,8 @@ pub(super) struct Shared {
     pub(super) quota: Arc<Mutex<DeviceQuota>>,
     /// As they were counted last.
     devices: AtomicUsize,
+    /// Rows that somebody changed, as they were told.
+    left_out: Mutex<BTreeSet<String>>,
     /// As they were found last.
     strays: Mutex<Vec<StoreWarning>>,
     /// Of SQLite.
@@ -75,6 +78,7 @@ impl Shared {
             lock: tokio::sync::Mutex::new(lock),
             quota: Arc::default(),
             devices: AtomicUsize::new(0),
+            left_out: Mutex::default(),
             strays: Mutex::default(),
             log: match &engine {
                 Engine::Sqlite { file } => Some(WriteAheadLog::of(file)),
@@ -183,7 +187,9 @@ impl Shared {
     /// them, and is gone.
     pub(super) async fn notify_of_pending(&self) -> Result<(), sqlx::Error> {
         for subscriber in self.subscribers.all() {
-            let pending = events::pending(&mut *self.reader().await?, subscriber).await?;
+            let (pending, left_out) =
+                events::pending(&mut *self.reader().await?, subscriber).await?;
+            self.warn_of_left_out(left_out);
             for found in pending {
                 self.subscribers.notify(found.device);
             }
@@ -225,6 +231,16 @@ impl Shared {
             warn!("stray folder in the device directory: {stray}");
         }
         *told = found;
+    }
+
+    /// Tells each once.
+    pub(super) fn warn_of_left_out(&self, left_out: Vec<String>) {
+        let mut told = self.left_out.lock();
+        for text in left_out {
+            if told.len() < MAX_LEFT_OUT && told.insert(text.clone()) {
+                warn!("{text}; hint: somebody changed it: mend or remove it, or restore a backup");
+            }
+        }
     }
 
     pub(super) fn warnings(&self) -> Vec<StoreWarning> {
@@ -361,6 +377,9 @@ async fn warn_of_server(connection: &mut sqlx::AnyConnection, engine: &Engine) {
 
 /// For which a start waits: long files are looked through while they are used.
 const MAX_LOOK: Duration = Duration::from_millis(250);
+
+/// Whoever has seen as many looks at the database.
+const MAX_LEFT_OUT: usize = 64;
 
 /// A transaction of several statements.
 const MAX_WORK: Duration = MAX_STATEMENT.saturating_mul(2);

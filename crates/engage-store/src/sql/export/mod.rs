@@ -5,6 +5,7 @@ mod others;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use engage_wire::diagnostic::causes;
 use miette::Diagnostic;
 
 use super::json_files::{config, month, page};
@@ -16,12 +17,14 @@ use crate::json_files::month::Month;
 use crate::{DeviceId, DeviceQuery, DeviceRecord, EventKind, StoreError, mode};
 
 /// What was written.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Exported {
     /// Folders.
     pub devices: usize,
     /// Lines in all of them.
     pub events: u64,
+    /// What is missing, and why: somebody changed these rows.
+    pub left_out: Vec<String>,
 }
 
 /// Why not everything was written.
@@ -73,15 +76,25 @@ impl StoreReader {
         let mut query = DeviceQuery::default();
         loop {
             let page = self.query(async |it| devices(it, &query).await)?;
+            exported.left_out.extend(page.left_out);
             for DeviceRecord { device, .. } in page.devices {
                 let beginning = CopyCursor::beginning();
-                match copy(directory, self, device, beginning, usize::MAX) {
-                    Ok(copied) => exported.events += copied.events,
-                    Err(CopyError::File(source)) => return Err(write(source)),
-                    Err(CopyError::Store(error)) => return Err(error.into()),
+                let copied = match copy(directory, self, device, beginning, usize::MAX) {
+                    Ok(copied) => {
+                        exported.events += copied.events;
+                        self.export_others(directory, device)
+                    }
+                    Err(CopyError::File(source)) => Err(write(source)),
+                    Err(CopyError::Store(error)) => Err(error.into()),
+                };
+                match copied {
+                    Ok(()) => exported.devices += 1,
+                    Err(ExportError::Store(error @ StoreError::Malformed { .. })) => {
+                        let text = format!("device {device} is left out: {}", causes(&error));
+                        exported.left_out.push(text);
+                    }
+                    Err(error) => return Err(error),
                 }
-                self.export_others(directory, device)?;
-                exported.devices += 1;
             }
             query.after = page.next;
             if query.after.is_none() {

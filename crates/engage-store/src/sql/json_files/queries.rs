@@ -11,12 +11,36 @@ use crate::json_files::copy::{CopyCursor, DevicePage, FiledEvent};
 use crate::json_files::month::Month;
 use crate::{DeviceId, EventKind};
 
+/// Some devices, or what there is of them.
+pub(super) struct Page<T> {
+    pub(super) rows: Vec<T>,
+    /// Behind which there may be more.
+    pub(super) next: Option<String>,
+    /// What is wrong with rows that are left out.
+    pub(super) left_out: Vec<String>,
+}
+
+impl<T> Page<T> {
+    fn read(
+        rows: &[AnyRow],
+        read: impl Fn(&AnyRow) -> Result<T, sqlx::Error>,
+    ) -> Result<Self, sqlx::Error> {
+        let mut left_out = Vec::new();
+        let last = rows.last().filter(|_| rows.len() >= MAX_DEVICES);
+        Ok(Self {
+            rows: devices::readable(rows, &mut left_out, read)?,
+            next: last.map(|row| row.try_get("device")).transpose()?,
+            left_out,
+        })
+    }
+}
+
 /// Devices behind `after`, by name, of which something changed since they were copied.
 pub(super) async fn stale(
     connection: &mut AnyConnection,
     subscriber: &str,
     after: &str,
-) -> Result<Vec<DeviceId>, sqlx::Error> {
+) -> Result<Page<DeviceId>, sqlx::Error> {
     let rows = sqlx::query(
         "SELECT d.device FROM devices d \
          LEFT JOIN cursors c ON c.device = d.device AND c.subscriber = $1 \
@@ -28,9 +52,7 @@ pub(super) async fn stale(
     .bind(i64::try_from(MAX_DEVICES).unwrap_or(1))
     .fetch_all(connection)
     .await?;
-    rows.iter()
-        .map(|row| devices::device(row, "device"))
-        .collect()
+    Page::read(&rows, |row| devices::device(row, "device"))
 }
 
 /// The cursors of `devices` that have one.
@@ -64,7 +86,7 @@ pub(super) async fn cursors_after(
     connection: &mut AnyConnection,
     subscriber: &str,
     after: &str,
-) -> Result<Vec<(DeviceId, CopyCursor)>, sqlx::Error> {
+) -> Result<Page<(DeviceId, CopyCursor)>, sqlx::Error> {
     let rows = sqlx::query(
         "SELECT device, seq, revision, note FROM cursors \
          WHERE subscriber = $1 AND device > $2 ORDER BY device LIMIT $3",
@@ -74,12 +96,12 @@ pub(super) async fn cursors_after(
     .bind(i64::try_from(MAX_DEVICES).unwrap_or(1))
     .fetch_all(connection)
     .await?;
-    rows.iter().map(cursor).collect()
+    Page::read(&rows, cursor)
 }
 
 /// A cursor whose lengths cannot be read begins anew: the folder is ours all the same.
 fn cursor(row: &AnyRow) -> Result<(DeviceId, CopyCursor), sqlx::Error> {
-    let note: Option<String> = row.try_get("note")?;
+    let note: Option<String> = row.try_get("note").unwrap_or_default();
     let lengths = note.and_then(|note| serde_json::from_str(&note).ok());
     let cursor = match lengths {
         Some(lengths) => CopyCursor {
@@ -223,4 +245,4 @@ const PAGE_EVENTS: usize = 1024;
 const PAGE_BYTES: usize = 4 * 1024 * 1024;
 
 /// Of one look; whoever gets as many asks for more.
-pub(super) const MAX_DEVICES: usize = 4096;
+const MAX_DEVICES: usize = 4096;

@@ -54,6 +54,10 @@ impl StoreThread {
         })
     }
 
+    pub(super) fn warn_of_left_out(&self, left_out: Vec<String>) {
+        self.shared.warn_of_left_out(left_out);
+    }
+
     pub(super) fn commit(
         &self,
         id: DirectoryId,

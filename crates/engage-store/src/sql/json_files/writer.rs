@@ -121,18 +121,15 @@ impl Writer {
             self.inspect(self.oldest_kept(retained_at))?;
             self.retained_at = retained_at;
         }
-        let mut after = String::new();
-        loop {
+        let mut next = Some(String::new());
+        while let Some(after) = next {
             let subscriber = self.id.to_string();
-            let found = self.store.read(move |it| {
+            let stale = self.store.read(move |it| {
                 Box::pin(async move { queries::stale(it, &subscriber, &after).await })
             })?;
-            let is_last = found.len() < queries::MAX_DEVICES;
-            after = found.last().map(ToString::to_string).unwrap_or_default();
-            self.stale.extend(found);
-            if is_last {
-                break;
-            }
+            next = stale.next;
+            self.stale.extend(stale.rows);
+            self.store.warn_of_left_out(stale.left_out);
         }
         self.looked_at = Some(Instant::now());
         Ok(())
@@ -147,17 +144,15 @@ impl Writer {
     /// Every folder that is ours: removes months past retention, and finds files that somebody
     /// changed.
     fn inspect(&mut self, oldest_kept: Option<Date>) -> Result<(), StoreError> {
-        let (mut after, mut removed) = (String::new(), 0);
-        while !self.store.is_finishing() {
+        let (mut next, mut removed) = (Some(String::new()), 0);
+        while let Some(after) = next.filter(|_| !self.store.is_finishing()) {
             let subscriber = self.id.to_string();
             let cursors = self.store.read(move |it| {
                 Box::pin(async move { queries::cursors_after(it, &subscriber, &after).await })
             })?;
-            let Some((last, _)) = cursors.last() else {
-                break;
-            };
-            after = last.to_string();
-            for (device, cursor) in &cursors {
+            next = cursors.next;
+            self.store.warn_of_left_out(cursors.left_out);
+            for (device, cursor) in &cursors.rows {
                 // A folder that cannot be read is told when it is written.
                 removed += oldest_kept
                     .and_then(|oldest| remove_expired(&self.root, *device, oldest).ok())
@@ -191,6 +186,9 @@ impl Writer {
                     whole.extend(is_whole.then_some(device));
                 }
                 Err(CopyError::File(error)) => problems.push((device, file_problem(&error))),
+                Err(CopyError::Store(error @ StoreError::Malformed { .. })) => {
+                    problems.push((device, one_line(&error)));
+                }
                 Err(CopyError::Store(error)) => return Err(error),
             }
         }

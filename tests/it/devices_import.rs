@@ -400,3 +400,40 @@ fn an_export_is_imported_as_it_was() {
     assert_eq!(imported.code, Some(0), "{}", imported.stderr_text());
     assert_eq!(exported(&installation), files(&directory));
 }
+
+#[test]
+fn a_folder_without_deliveries_makes_no_device_and_its_database_is_as_old_as_its_file() {
+    let old = Old::new();
+    old.device(DEVICE);
+    for (name, text) in [
+        ("00000000000000AA/db.json", fixture::DATABASE),
+        ("00000000000000AB/.db-last-good.json", fixture::DATABASE),
+        ("00000000000000AC/.webhook.json", "{}"),
+        ("00000000000000AD/config.json", "{}"),
+    ] {
+        old.write(name, text.as_bytes());
+        let file = fs_err::File::options().write(true).open(old.path(name));
+        let written_at = std::time::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+        file.unwrap().file().set_modified(written_at).unwrap();
+    }
+    let installation = empty("");
+    assert_eq!(import(&installation, old.root()).code, Some(1));
+    let shown = |args: &[&str]| {
+        let config = installation.path("config.toml");
+        let command = &mut program();
+        let finished = run(command
+            .arg("devices")
+            .args(args)
+            .arg("--config")
+            .arg(config));
+        serde_json::from_slice::<serde_json::Value>(&finished.stdout).unwrap()
+    };
+    let devices = shown(&["--json"]);
+    let devices: Vec<_> = devices.as_array().unwrap().iter().collect();
+    assert_eq!(devices.len(), 2, "{devices:?}");
+    assert_eq!(devices[0]["device"], "00000000000000AD");
+    assert_eq!(devices[0]["first_seen"], "2023-11-14T22:13:20Z");
+    assert_eq!(devices[1]["device"], DEVICE);
+    let database = shown(&["db", "show", "00000000000000AA", "--json"]);
+    assert_eq!(database["taken_at"], "2023-11-14T22:13:20Z");
+}

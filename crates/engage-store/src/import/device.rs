@@ -4,6 +4,7 @@ use std::io;
 use std::path::Path;
 
 use engage_wire::diagnostic::causes;
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
@@ -22,9 +23,18 @@ pub(crate) struct OldDevice {
     pub(crate) record: Option<DeviceRecord>,
     pub(crate) config: Option<Zeroizing<Vec<u8>>>,
     /// That it was sent.
-    pub(crate) database: Option<(Database, Zeroizing<Vec<u8>>)>,
+    pub(crate) database: Option<OldDatabase>,
     pub(crate) logs: [OldLog; 2],
     pub(crate) undelivered: Option<Undelivered>,
+    /// When the last upload was written, or else what was given up.
+    pub(crate) written_at: Option<Timestamp>,
+}
+
+/// A database as it was dropped.
+pub(crate) struct OldDatabase {
+    pub(crate) database: Database,
+    pub(crate) file: Zeroizing<Vec<u8>>,
+    pub(crate) written_at: Timestamp,
 }
 
 /// How far the webhook was.
@@ -57,6 +67,9 @@ impl OldDevice {
             database: database(root, device, &folder, left_out),
             logs: [audits?, alerts?],
             undelivered: json(&folder, UNDELIVERED_FILE, 8 * MAX_LINE_BYTES, left_out),
+            written_at: [CONFIG_FILE, UNDELIVERED_FILE]
+                .into_iter()
+                .find_map(|name| written_at(&folder, name)),
         })
     }
 }
@@ -74,16 +87,29 @@ fn database(
     device: DeviceId,
     folder: &Folder,
     left_out: &mut Vec<String>,
-) -> Option<(Database, Zeroizing<Vec<u8>>)> {
+) -> Option<OldDatabase> {
     match DroppedDatabase::read(root, device) {
-        DroppedDatabase::Good { file, database } => Some((database, file)),
+        DroppedDatabase::Good { file, database } => Some(OldDatabase {
+            database,
+            file,
+            written_at: written_at(folder, DATABASE_FILE)?,
+        }),
         DroppedDatabase::Nothing => None,
         DroppedDatabase::Refused { .. } => {
             let file = contents(folder, LAST_GOOD_FILE, MAX_DB_BYTES, left_out)?;
             let database = Database::parse(&file).ok()?;
-            Some((database, file))
+            Some(OldDatabase {
+                database,
+                file,
+                written_at: written_at(folder, LAST_GOOD_FILE)?,
+            })
         }
     }
+}
+
+fn written_at(folder: &Folder, name: &str) -> Option<Timestamp> {
+    let metadata = fs_err::symlink_metadata(folder.path(name)).ok()?;
+    metadata.modified().ok()?.try_into().ok()
 }
 
 fn json<T: DeserializeOwned>(

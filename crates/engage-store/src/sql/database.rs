@@ -37,6 +37,14 @@ pub enum DroppedDatabase {
 }
 
 impl DroppedDatabase {
+    /// Of the one that would be sent.
+    pub(super) fn version(&self) -> Option<DbVersion> {
+        match self {
+            Self::Good { database, .. } => Some(database.version()),
+            Self::Nothing | Self::Refused { .. } => None,
+        }
+    }
+
     /// Reads and checks the file, as the daemon does at each call-in: devices call once a night,
     /// integrators write when they like. Blocks.
     pub fn read(directory: &Path, device: DeviceId) -> Self {

@@ -59,10 +59,7 @@ impl StoreWriter {
             version: database.version(),
             source: DatabaseSource::Command,
             taken_at: now,
-            file_version: match dropped {
-                Some(DroppedDatabase::Good { database, .. }) => Some(database.version()),
-                _ => None,
-            },
+            file_version: dropped.and_then(|dropped| dropped.version()),
         };
         let put = database::put(&mut self.connection, device, &stored, file);
         let done = self.runtime.block_on(put);

@@ -101,6 +101,7 @@ impl StoreReader {
                 break;
             }
         }
+        exported.devices += self.export_databases_alone(directory)?;
         self.export_quarantine(directory)?;
         sync_all(directory).map_err(write)?;
         Ok(exported)

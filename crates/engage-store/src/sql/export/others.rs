@@ -2,12 +2,13 @@
 
 use std::io;
 use std::path::Path;
+use std::time::{Duration, UNIX_EPOCH};
 
 use serde::Serialize;
 use sqlx::{AnyConnection, Row};
 
 use super::super::connect::Engine;
-use super::super::database::{self, DatabaseSource};
+use super::super::database::{self, DatabaseSource, StoredDatabase};
 use super::super::events;
 use super::super::reader::StoreReader;
 use super::ExportError;
@@ -42,15 +43,10 @@ impl StoreReader {
             directory: root.to_owned(),
             source,
         };
-        let is_server = matches!(self.engine, Engine::Postgres { .. });
-        let (delivered, undelivered, database) = self.query(async |it| {
+        let (delivered, undelivered) = self.query(async |it| {
             let delivered = delivered(it, device).await?;
             let undelivered = events::undelivered(it, Subscriber::Webhook, Some(device)).await?;
-            Ok((
-                delivered,
-                undelivered,
-                database_of(it, device, is_server).await?,
-            ))
+            Ok((delivered, undelivered))
         })?;
         let folder = Folder::find(root, device).map_err(write)?;
         let folder = folder
@@ -63,12 +59,55 @@ impl StoreReader {
         for (_, undelivered) in undelivered {
             files.push((UNDELIVERED_FILE, serde_json::to_vec(&undelivered)));
         }
-        files.extend(database.map(|database| (DATABASE_FILE, Ok(database))));
         for (name, contents) in files {
             let contents = contents.map_err(|error| write(error.into()))?;
             folder.replace(name, &contents).map_err(write)?;
         }
-        Ok(())
+        self.export_database(root, device, &folder)
+    }
+
+    /// Databases of devices that never called; returns how many.
+    pub(super) fn export_databases_alone(&self, root: &Path) -> Result<usize, ExportError> {
+        let write = |source| ExportError::Write {
+            directory: root.to_owned(),
+            source,
+        };
+        let devices = self.query(never_called)?;
+        for device in &devices {
+            let folder = Folder::create(root, *device).map_err(write)?;
+            self.export_database(root, *device, &folder)?;
+        }
+        Ok(devices.len())
+    }
+
+    /// The database, as a file that was written when it was set. Not what was dropped in a folder that
+    /// is this store's alone: there it still is.
+    fn export_database(
+        &self,
+        root: &Path,
+        device: DeviceId,
+        folder: &Folder,
+    ) -> Result<(), ExportError> {
+        let write = |source| ExportError::Write {
+            directory: root.to_owned(),
+            source,
+        };
+        let is_server = matches!(self.engine, Engine::Postgres { .. });
+        let found = self.query(async |it| {
+            let stored = database::stored(it, device).await?;
+            Ok(stored.zip(database::body(it, device).await?))
+        })?;
+        let is_exported = |it: &StoredDatabase| is_server || it.source == DatabaseSource::Command;
+        let Some((stored, body)) = found.filter(|(stored, _)| is_exported(stored)) else {
+            return Ok(());
+        };
+        folder.replace(DATABASE_FILE, &body).map_err(write)?;
+        let mut options = fs_err::OpenOptions::new();
+        let file = options.write(true).open(folder.path(DATABASE_FILE));
+        let file = file.map_err(write)?.into_file();
+        let micros = u64::try_from(stored.taken_at.as_microsecond()).unwrap_or(0);
+        let taken_at = UNIX_EPOCH + Duration::from_micros(micros);
+        file.set_modified(taken_at).map_err(write)
     }
 
     /// Bodies that were refused, under the names that 0.1.0 gave them.
@@ -146,17 +185,11 @@ async fn last_delivered(
     }))
 }
 
-/// Not what was dropped in a folder that is this store's alone: there it still is.
-async fn database_of(
-    connection: &mut AnyConnection,
-    device: DeviceId,
-    is_server: bool,
-) -> Result<Option<Vec<u8>>, sqlx::Error> {
-    match database::stored(connection, device).await? {
-        Some(stored) if is_server || stored.source == DatabaseSource::Command => {
-            let body = database::body(connection, device).await?;
-            Ok(body.map(|body| body.to_vec()))
-        }
-        _ => Ok(None),
-    }
+async fn never_called(connection: &mut AnyConnection) -> Result<Vec<DeviceId>, sqlx::Error> {
+    let query = "SELECT device FROM databases \
+                 WHERE device NOT IN (SELECT device FROM devices) ORDER BY device";
+    let rows = sqlx::query(query).fetch_all(connection).await?;
+    let devices = rows.iter().map(|row| row.try_get::<String, _>(0));
+    let devices: Vec<_> = devices.collect::<Result<_, _>>()?;
+    Ok(devices.iter().flat_map(|device| device.parse()).collect())
 }

@@ -15,7 +15,7 @@ use super::OwnDirectory;
 use crate::import::{Merge, OldDevice, OldLine};
 use crate::json_files::copy::CopyCursor;
 use crate::json_files::directory_id::DirectoryId;
-use crate::{BatchId, DeviceRecord, EventKind, Subscriber};
+use crate::{BatchId, DeviceId, DeviceRecord, DroppedDatabase, EventKind, Subscriber};
 
 /// Why nothing of a device was taken over.
 #[derive(Debug, thiserror::Error)]
@@ -38,7 +38,7 @@ pub(super) async fn import(
     let row = row.into_values().next().ok_or(sqlx::Error::RowNotFound)?;
     let mut import = DeviceImport {
         had_events: row.last_seq > 0,
-        is_own: own.is_own,
+        own,
         old,
         row,
         batches: HashMap::new(),
@@ -47,6 +47,12 @@ pub(super) async fn import(
         received: None,
     };
     import.events(&mut transaction).await?;
+    import.database(&mut transaction).await?;
+    if import.is_unknown() {
+        remove_row(&mut transaction, old.device).await?;
+        transaction.commit().await?;
+        return Ok(0);
+    }
     import.row(&mut transaction).await?;
     import.others(&mut transaction).await?;
     import.cursors(&mut transaction, own.copies).await?;
@@ -55,11 +61,17 @@ pub(super) async fn import(
     Ok(events)
 }
 
+/// The one that the lock has made.
+async fn remove_row(connection: &mut AnyConnection, device: DeviceId) -> Result<(), sqlx::Error> {
+    let delete = sqlx::query("DELETE FROM devices WHERE device = $1").bind(device.to_string());
+    delete.execute(connection).await.map(drop)
+}
+
 struct DeviceImport<'a> {
     old: &'a OldDevice,
     row: DeviceRow,
     had_events: bool,
-    is_own: bool,
+    own: &'a OwnDirectory,
     /// Whether it was stored before, and when its last line was filed.
     batches: HashMap<(BatchId, EventKind), (bool, i64)>,
     /// That are new.
@@ -163,6 +175,12 @@ impl DeviceImport<'_> {
             record.last_seen = last;
             self.row.record = record;
         }
+        if let Some(at) = self.old.written_at
+            && is_new
+            && self.received.is_none()
+        {
+            self.row.record = DeviceRecord::new(self.old.device, at);
+        }
         match &self.old.record {
             Some(record) if is_new => {
                 self.row.record = DeviceRecord {
@@ -183,7 +201,39 @@ impl DeviceImport<'_> {
         devices::save(connection, [&self.row].into_iter()).await
     }
 
-    /// The last upload, the last good database, what was given up: unless the store has one.
+    /// Whether it never delivered anything: a database and how far the webhook is need no row.
+    fn is_unknown(&self) -> bool {
+        let is_made = self.row.is_new() && self.row.record.first_seen == Timestamp::UNIX_EPOCH;
+        is_made && self.events == 0 && self.old.record.is_none() && self.old.written_at.is_none()
+    }
+
+    /// The last good database, unless the store has one.
+    async fn database(&self, connection: &mut AnyConnection) -> Result<(), sqlx::Error> {
+        let device = self.old.device;
+        let Some(old) = &self.old.database else {
+            return Ok(());
+        };
+        if database::stored(connection, device).await?.is_some() {
+            return Ok(());
+        }
+        // Files elsewhere are not looked at again: as if it had been set by command.
+        let source = if self.own.is_own {
+            DatabaseSource::File
+        } else {
+            DatabaseSource::Command
+        };
+        let directory = self.own.dropped_in.as_deref();
+        let file_version = directory.and_then(|it| DroppedDatabase::read(it, device).version());
+        let stored = StoredDatabase {
+            version: old.database.version(),
+            source,
+            taken_at: old.written_at,
+            file_version,
+        };
+        database::put(connection, device, &stored, &old.file).await
+    }
+
+    /// The last upload, what was given up: unless the store has one.
     async fn others(&self, connection: &mut AnyConnection) -> Result<(), sqlx::Error> {
         let device = || self.old.device.to_string();
         let record = &self.row.record;
@@ -198,25 +248,6 @@ impl DeviceImport<'_> {
             .bind(config.to_vec())
             .execute(&mut *connection)
             .await?;
-        }
-        if let Some((database, file)) = &self.old.database
-            && database::stored(connection, self.old.device)
-                .await?
-                .is_none()
-        {
-            // Files elsewhere are not looked at again: as if it had been set by command.
-            let (source, file_version) = if self.is_own {
-                (DatabaseSource::File, Some(database.version()))
-            } else {
-                (DatabaseSource::Command, None)
-            };
-            let stored = StoredDatabase {
-                version: database.version(),
-                source,
-                taken_at: record.last_seen,
-                file_version,
-            };
-            database::put(connection, self.old.device, &stored, file).await?;
         }
         if let Some(undelivered) = &self.old.undelivered {
             let body = serde_json::to_string(undelivered)

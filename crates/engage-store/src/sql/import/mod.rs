@@ -125,6 +125,8 @@ fn run(
 struct OwnDirectory {
     /// The one in which databases are dropped.
     is_own: bool,
+    /// The directory of the configuration, where databases are dropped.
+    dropped_in: Option<PathBuf>,
     /// The name of the one in which copies are kept: those are written already.
     copies: Option<DirectoryId>,
 }
@@ -140,7 +142,11 @@ impl OwnDirectory {
         let is_own = own.is_some() && own == look_up(directory).map_err(read)?;
         let id = (is_own && options.json_files).then(|| DirectoryId::load_or_create(directory));
         let copies = id.transpose().map_err(read)?;
-        Ok(Self { is_own, copies })
+        Ok(Self {
+            is_own,
+            dropped_in: options.directory.clone(),
+            copies,
+        })
     }
 }
 

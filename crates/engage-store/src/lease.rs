@@ -1,7 +1,9 @@
 //! Which host passes on a device's events: one at a time.
 
-use std::future::pending;
+use std::future::{pending, poll_fn};
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
@@ -24,10 +26,18 @@ impl Lease {
     /// Completes when another host may have the lease: what is under way then is to be broken off.
     /// Never where there is no other host.
     pub async fn expired(&self) {
-        match &self.term {
-            Some(term) => term.ended().await,
-            None => pending().await,
-        }
+        let Some(term) = &self.term else {
+            return pending().await;
+        };
+        let mut ended = pin!(term.ended());
+        // Who was suspended is polled before the timers of the time in between are looked at.
+        poll_fn(|context| {
+            if term.has_ended() {
+                return Poll::Ready(());
+            }
+            ended.as_mut().poll(context)
+        })
+        .await;
     }
 
     pub(crate) fn name(&self) -> String {

@@ -1,6 +1,6 @@
 //! Whether a database could be used, without keeping anything of the attempt.
 
-use sqlx::{AnyConnection, Connection, Executor, Row};
+use sqlx::{AnyConnection, AssertSqlSafe, Connection, Executor, Row};
 use tokio::runtime::Builder;
 
 use super::address::DatabaseUrl;
@@ -8,7 +8,7 @@ use super::connect::{Engine, connect};
 use super::error::open_error;
 use super::options::SqlOptions;
 use super::reader::StoreReader;
-use super::schema::newer_schema;
+use super::schema::{newer_schema, tables};
 use crate::OpenError;
 
 impl SqlOptions {
@@ -42,18 +42,31 @@ async fn check_server(options: &SqlOptions, engine: &Engine) -> Result<(), OpenE
     if let Some(version) = version {
         newer_schema(engine, version)?;
     }
-    // Rolled back: it needs the same rights.
-    let attempt = match version {
-        Some(_) => "INSERT INTO moments (name, at) VALUES ('check', 0)",
-        None => "CREATE TABLE check_of_rights (id BIGINT)",
-    };
     let tried = async {
         let mut transaction = connection.begin().await?;
-        transaction.execute(attempt).await?;
+        for attempt in attempts(version.is_some()) {
+            transaction.execute(AssertSqlSafe(attempt)).await?;
+        }
         transaction.rollback().await?;
         connection.close().await
     };
     tried.await.map_err(failed)
+}
+
+/// What needs the rights that a daemon needs, and changes nothing; the first is rolled back.
+fn attempts(has_tables: bool) -> Vec<String> {
+    if !has_tables {
+        return vec!["CREATE TABLE check_of_rights (id BIGINT)".to_owned()];
+    }
+    let attempts = tables().flat_map(|table| {
+        [
+            format!("INSERT INTO {table} SELECT * FROM {table} WHERE false"),
+            format!("DELETE FROM {table} WHERE false"),
+            // Needs the right to update, and no name of a column.
+            format!("SELECT 1 FROM {table} WHERE false FOR UPDATE"),
+        ]
+    });
+    attempts.collect()
 }
 
 /// `None` where no daemon has made its tables.

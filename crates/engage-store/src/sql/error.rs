@@ -135,7 +135,7 @@ fn postgres_hint(error: &sqlx::Error) -> &'static str {
         }
         Some("3D000") => "create the database: `createdb --owner USER DATABASE`",
         Some("42501") => {
-            "the user needs the right to create tables: make it the owner of the database, or `GRANT CREATE, USAGE ON SCHEMA public`"
+            "the user needs the right to create tables, and all rights on them: make it the owner of the database, or `GRANT CREATE, USAGE ON SCHEMA public`"
         }
         _ if is_of_tls(error) => {
             "the server must offer TLS, with a certificate that is valid for the host in `database_url`; name its issuer with `database_ca_file`"

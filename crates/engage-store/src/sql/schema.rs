@@ -81,6 +81,13 @@ async fn ensure_version_table(connection: &mut AnyConnection) -> Result<(), sqlx
     connection.execute(first).await.map(drop)
 }
 
+/// The names of all tables.
+pub(super) fn tables() -> impl Iterator<Item = &'static str> {
+    let lines = MIGRATIONS.iter().flat_map(|migration| migration.lines());
+    let tables = lines.filter_map(|line| line.strip_prefix("CREATE TABLE "));
+    tables.filter_map(|table| table.split_whitespace().next())
+}
+
 /// Never changed once released: what is to be different is added. Times are microseconds since 1970
 /// (UTC). `BYTES` and `NAME` stand for what has another name in each engine; a `NAME` sorts by its
 /// bytes, so that it can be paged through and searched by its beginning.

@@ -468,6 +468,34 @@ async fn retention_on_postgresql() {
     an_event_goes_when_it_is_too_old_by_a_clock_that_is_believed(options).await;
 }
 
+#[test]
+fn a_check_of_a_server_finds_the_table_that_the_user_may_not_change() {
+    let Some(server) = postgres() else { return };
+    let database = server.create_database();
+    let url = database.url();
+    let (_, name) = url.split_once("localhost/").unwrap();
+    let (name, _) = name.split_once('?').unwrap();
+    let options = |user| SqlOptions {
+        url: url.replacen("engage@", user, 1).parse().unwrap(),
+        ..SqlOptions::sqlite("unused".into())
+    };
+    drop(SqlStore::open(options("engage@"), KeepDays::default()).unwrap());
+    let grant = "CREATE ROLE few_rights LOGIN; \
+        GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO few_rights";
+    server.psql(name, grant);
+    options("few_rights@").check().unwrap();
+    for right in ["INSERT", "UPDATE", "DELETE", "SELECT"] {
+        server.psql(name, &format!("REVOKE {right} ON events FROM few_rights"));
+        let refused = options("few_rights@").check().unwrap_err();
+        let reason = engage_wire::diagnostic::causes(&refused);
+        assert!(
+            reason.contains("permission denied for table events"),
+            "{reason}"
+        );
+        server.psql(name, &format!("GRANT {right} ON events TO few_rights"));
+    }
+}
+
 /// Whoever may only read cannot make the files of a write-ahead log.
 #[cfg(unix)]
 #[test]

@@ -164,7 +164,7 @@ fn certificates_are_fetched_and_credited_later_while_the_store_cannot_be_written
     let database = server.create_database();
     let host = Host::start(&format!("database_url = \"{}\"\n", database.url()));
     call_in(&host, ONE);
-    server.kill();
+    server.stop();
     drop(fetching(&host, &format!("{CERTIFICATE}?sn={ONE}")));
     assert_eq!(host.call("POST", AUDIT, batch(2)).status(), 503);
     server.restart();

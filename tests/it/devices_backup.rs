@@ -147,6 +147,21 @@ fn contents(installation: &Installation) -> (Vec<String>, Vec<u8>) {
 }
 
 #[test]
+fn a_backup_is_made_at_a_path_from_here() {
+    let host = Host::start("");
+    deliver(&host, 1, 1);
+    let mut command = program();
+    let config = host.installation.path("config.toml");
+    command.args(["devices", "backup", "copy.db", "--config"]);
+    command
+        .arg(config)
+        .current_dir(host.installation.path("pki"));
+    let made = run(&mut command);
+    assert_eq!(made.code, Some(0), "{made:?}");
+    assert!(host.installation.path("pki/copy.db").is_file());
+}
+
+#[test]
 fn a_damaged_database_makes_no_backup() {
     let host = Host::start("");
     for number in 0..100 {

@@ -112,7 +112,9 @@ fn read_password(file: &Path) -> Result<Zeroizing<String>, OpenError> {
 }
 
 fn sqlite(file: &Path, writes: bool) -> Result<AnyConnectOptions, sqlx::Error> {
-    let path = file
+    // A URL has no relative path.
+    let path = std::path::absolute(file)?;
+    let path = path
         .to_str()
         .ok_or_else(|| sqlx::Error::Configuration("the path is not UTF-8".into()))?;
     let mut options = AnyConnectOptions::from_str("sqlite:///")?;

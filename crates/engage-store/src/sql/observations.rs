@@ -1,10 +1,12 @@
 //! What is seen of devices: half a dozen things in a night, written together a few seconds later.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashSet};
 use std::mem::take;
 use std::net::IpAddr;
+use std::time::{Duration, Instant};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use sqlx::AnyConnection;
 
 use super::{certificate_fetches, devices};
@@ -26,17 +28,23 @@ pub(super) struct Observations {
     unstored: Seen,
 }
 
-/// In the order in which they came.
-type Seen = BTreeMap<DeviceId, Vec<(DeviceObservation, Timestamp)>>;
+type Seen = BTreeMap<DeviceId, OfDevice>;
+
+/// What was seen of one device.
+struct OfDevice {
+    /// In the order in which they came.
+    observations: Vec<(DeviceObservation, Timestamp)>,
+    /// When the last of them came. Not its time, which is the clock's: that may be set meanwhile.
+    added_at: Instant,
+}
 
 impl Observations {
-    pub(super) fn add(&mut self, observed: Observed) {
-        let Observed {
-            device,
-            observation,
-            at,
-        } = observed;
-        add(&mut self.new, device, [(observation, at)]);
+    pub(super) fn add(&mut self, observed: Observed, now: Instant) {
+        let seen = OfDevice {
+            observations: vec![(observed.observation, observed.at)],
+            added_at: now,
+        };
+        add(&mut self.new, observed.device, seen);
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -59,10 +67,7 @@ impl Observations {
         let moments = known.iter().map(|device| (*device, Timestamp::UNIX_EPOCH));
         let mut rows = devices::lock(connection, &moments.collect()).await?;
         for (device, row) in &mut rows {
-            let seen = [&self.unstored, &self.new]
-                .into_iter()
-                .filter_map(|it| it.get(device));
-            for (observation, at) in seen.flatten() {
+            for (observation, at) in self.of(*device) {
                 row.record.apply(observation.clone(), *at);
             }
         }
@@ -75,9 +80,8 @@ impl Observations {
     /// Who called in, and from where the last time; whoever called first comes first.
     fn callers(&self, known: &[DeviceId]) -> Vec<(DeviceId, IpAddr)> {
         let seen = |device: &DeviceId| {
-            let seen = [&self.unstored, &self.new].into_iter();
-            let seen = seen.filter_map(|it| it.get(device)).flatten();
-            seen.rev().find_map(|(observation, at)| match observation {
+            let mut last_first = self.of(*device).rev();
+            last_first.find_map(|(observation, at)| match observation {
                 DeviceObservation::Seen { address, .. } => Some((*at, (*device, *address))),
                 _ => None,
             })
@@ -87,33 +91,49 @@ impl Observations {
         callers.into_iter().map(|(_, caller)| caller).collect()
     }
 
+    /// All that was seen of a device, in the order in which it came.
+    fn of(
+        &self,
+        device: DeviceId,
+    ) -> impl DoubleEndedIterator<Item = &(DeviceObservation, Timestamp)> {
+        [&self.unstored, &self.new]
+            .into_iter()
+            .filter_map(move |seen| seen.get(&device))
+            .flat_map(|seen| &seen.observations)
+    }
+
     /// Forgets those of devices that were written, and those that are nobody's by now.
-    pub(super) fn settle(&mut self, written: &HashSet<DeviceId>, now: Timestamp) {
+    pub(super) fn settle(&mut self, written: &HashSet<DeviceId>, now: Instant) {
         for (device, seen) in take(&mut self.new) {
             add(&mut self.unstored, device, seen);
         }
         self.unstored.retain(|device, seen| {
-            let last = seen.last().map(|(_, at)| now.duration_since(*at));
-            !written.contains(device) && last.is_some_and(|age| age < KEEP_UNSTORED)
+            let age = now.duration_since(seen.added_at);
+            !written.contains(device) && age < KEEP_UNSTORED
         });
     }
 }
 
 /// Only a database that is away, or somebody who invents devices, has so many that some are lost.
-fn add(
-    to: &mut Seen,
-    device: DeviceId,
-    seen: impl IntoIterator<Item = (DeviceObservation, Timestamp)>,
-) {
-    if to.len() < MAX_DEVICES || to.contains_key(&device) {
-        let of_device = to.entry(device).or_default();
-        of_device.extend(seen);
-        of_device.truncate(MAX_EACH);
+fn add(to: &mut Seen, device: DeviceId, seen: OfDevice) {
+    if to.len() >= MAX_DEVICES && !to.contains_key(&device) {
+        return;
+    }
+    match to.entry(device) {
+        Entry::Vacant(entry) => {
+            entry.insert(seen);
+        }
+        Entry::Occupied(mut entry) => {
+            let of_device = entry.get_mut();
+            of_device.observations.extend(seen.observations);
+            of_device.observations.truncate(MAX_EACH);
+            of_device.added_at = seen.added_at;
+        }
     }
 }
 
 /// A body that takes longer to arrive has met a deadline.
-const KEEP_UNSTORED: SignedDuration = SignedDuration::from_mins(5);
+const KEEP_UNSTORED: Duration = Duration::from_mins(5);
 
 const MAX_DEVICES: usize = 1024;
 
@@ -123,24 +143,24 @@ const MAX_EACH: usize = 64;
 mod tests {
     use super::*;
 
+    /// Its time may be of long ago: a clock that is set meanwhile drops nothing.
     #[test]
-    fn what_is_seen_before_anything_is_stored_is_kept_for_some_minutes() {
+    fn what_is_seen_before_anything_is_stored_is_kept_for_some_minutes_by_no_clock() {
         let device: DeviceId = "0123456789ABCDEF".parse().unwrap();
-        let now = Timestamp::UNIX_EPOCH;
+        let now = Instant::now();
         let mut observations = Observations::default();
         let observed = || Observed {
             device,
             observation: DeviceObservation::AuditsStored,
-            at: now,
+            at: Timestamp::UNIX_EPOCH,
         };
-        observations.add(observed());
+        observations.add(observed(), now);
         let none = HashSet::new();
         for (passed, is_kept) in [(0, true), (4, true), (5, false)] {
-            let later = now + SignedDuration::from_mins(passed);
-            observations.settle(&none, later);
+            observations.settle(&none, now + Duration::from_mins(passed));
             assert_eq!(!observations.is_empty(), is_kept, "{passed}");
         }
-        observations.add(observed());
+        observations.add(observed(), now);
         observations.settle(&[device].into(), now);
         assert!(observations.is_empty());
     }

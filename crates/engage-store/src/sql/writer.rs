@@ -3,9 +3,8 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::warn;
@@ -50,7 +49,7 @@ impl Writer {
                     _ => catch_panic(self.commit(std::mem::take(&mut group))).await,
                 },
                 Some(observed) = observed.recv() => {
-                    self.observations.add(observed);
+                    self.observations.add(observed, Instant::now());
                     Ok(())
                 }
                 _ = ticks.tick() => catch_panic(self.save_seen()).await,
@@ -60,7 +59,7 @@ impl Writer {
             }
         }
         while let Ok(observed) = observed.try_recv() {
-            self.observations.add(observed);
+            self.observations.add(observed, Instant::now());
         }
         self.save_seen().await;
     }
@@ -206,7 +205,7 @@ impl Writer {
         match saved.await {
             Ok(Some(written)) => {
                 self.shared.health.recovered();
-                self.observations.settle(&written, Timestamp::now());
+                self.observations.settle(&written, Instant::now());
                 for device in written {
                     self.shared.note_changed(device);
                 }

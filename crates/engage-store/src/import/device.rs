@@ -9,9 +9,9 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
-use super::lines::MAX_LINE_BYTES;
 use super::log::{OldLog, Position};
 use crate::json_files::folder::{CONFIG_FILE, DEVICE_FILE, Folder};
+use crate::json_files::line_reader::MAX_LINE_BYTES;
 use crate::regular::read_regular;
 use crate::{
     Database, DeviceId, DeviceRecord, DroppedDatabase, EventKind, MAX_DB_BYTES, Undelivered,

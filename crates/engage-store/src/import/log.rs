@@ -7,9 +7,10 @@ use std::path::PathBuf;
 use fs_err::File;
 use serde::Deserialize;
 
-use super::lines::{Entry, LineReader, OldEvent};
-use crate::json_files::copy::Length;
+use super::event::OldEvent;
+use crate::json_files::cursor::Length;
 use crate::json_files::folder::Folder;
+use crate::json_files::line_reader::{Entry, LineReader};
 use crate::json_files::month::Month;
 use crate::regular::require_regular;
 use crate::{BatchId, EventKind};

@@ -4,9 +4,10 @@ use std::io::{self, BufReader};
 
 use fs_err::File;
 
-use super::lines::{Entry, LineReader, OldEvent};
+use super::event::OldEvent;
 use super::log::{OldFile, OldLog, open};
 use crate::EventKind;
+use crate::json_files::line_reader::{Entry, LineReader};
 
 /// Audits and alerts, each kind in its order, and between the kinds by time. What was delivered to
 /// the webhook comes first, so that one number says how far that is.

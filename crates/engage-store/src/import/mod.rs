@@ -15,7 +15,7 @@
 //! The files are only read. What cannot be read is told and left out, and the rest is taken.
 
 mod device;
-mod lines;
+mod event;
 mod log;
 mod merge;
 

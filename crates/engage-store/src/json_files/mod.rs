@@ -11,6 +11,7 @@
 //!     db.json                    dropped by the integrator; only ever read
 //!     audits-2026-11.jsonl       one event a line, by the month (UTC) in which it was filed
 //!     alerts-2026-11.jsonl       the same
+//!   unknown/                     the same, of lines that were cut off and are not in the store
 //! ```
 //!
 //! Files are 0640 and directories 0750 at most. A line is an event as it is stored
@@ -18,7 +19,7 @@
 //!
 //! # Neither gap nor double
 //!
-//! The store has a [`CopyCursor`](copy::CopyCursor) for each device and directory: the newest event
+//! The store has a [`CopyCursor`](cursor::CopyCursor) for each device and directory: the newest event
 //! that was written, and how long the files were then. It is committed after the files were made
 //! durable, so what it counts is on disk whatever ends the process or the power. What stands behind
 //! that length is cut off and written again. A file that is missing or shorter was changed by
@@ -31,6 +32,9 @@
 //! without a cursor was written by something else, and is left alone.
 
 pub(crate) mod copy;
+pub(crate) mod cursor;
 pub(crate) mod directory_id;
 pub(crate) mod folder;
+pub(crate) mod line_reader;
 pub(crate) mod month;
+pub(crate) mod source;

@@ -3,15 +3,16 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use parking_lot::{Mutex, RwLock};
-use sqlx::Executor;
 use sqlx::any::Any;
 use sqlx::pool::PoolConnection;
+use sqlx::{AnyConnection, Executor};
 use tracing::{error, warn};
 
 use super::connect::{Engine, MAX_STATEMENT, Pools, directory_of};
@@ -34,6 +35,9 @@ use crate::owner_lock::OwnerLock;
 use crate::quota::DeviceQuota;
 use crate::subscribers::Subscribers;
 use crate::{DeviceId, OpenError, StoreError, StoreWarning, strays};
+
+/// What a database answers.
+pub(super) type Reply<'a, T> = Pin<Box<dyn Future<Output = Result<T, sqlx::Error>> + Send + 'a>>;
 
 pub(super) struct Shared {
     options: SqlOptions,
@@ -197,6 +201,32 @@ impl Shared {
         Ok(())
     }
 
+    /// Reads in the time that there is for it.
+    pub(super) async fn read<T>(
+        &self,
+        work: impl for<'a> FnOnce(&'a mut AnyConnection) -> Reply<'a, T>,
+    ) -> Result<T, StoreError> {
+        self.limited(async {
+            let mut connection = self.reader().await?;
+            work(&mut connection).await
+        })
+        .await
+    }
+
+    /// Writes in the time that there is for it: all of it, durably, or nothing.
+    pub(super) async fn write<T>(
+        &self,
+        work: impl for<'a> FnOnce(&'a mut AnyConnection) -> Reply<'a, T>,
+    ) -> Result<T, StoreError> {
+        self.limited(async {
+            let mut transaction = self.begin().await?;
+            let written = work(&mut transaction).await?;
+            self.commit(transaction).await?;
+            Ok(written)
+        })
+        .await
+    }
+
     /// For what cannot be stored or read within the time there is.
     pub(super) async fn limited<T>(
         &self,
@@ -268,16 +298,13 @@ impl Shared {
         if let Ok(connect) = self.options.connect_options(true) {
             self.pools().set_connect_options(&connect);
         }
-        let probed = self.limited(async {
-            let mut transaction = self.begin().await?;
-            sqlx::query(
+        let probed = self.write(|connection| {
+            let written = sqlx::query(
                 "INSERT INTO moments (name, at) VALUES ('probe', $1) \
                  ON CONFLICT (name) DO UPDATE SET at = excluded.at",
             )
-            .bind(Timestamp::now().as_microsecond())
-            .execute(&mut *transaction)
-            .await?;
-            self.commit(transaction).await
+            .bind(Timestamp::now().as_microsecond());
+            Box::pin(written.execute(connection))
         });
         if probed.await.is_ok() {
             self.health.recovered();
@@ -361,7 +388,7 @@ async fn connect(options: &SqlOptions, engine: &Engine) -> Result<Connected, Ope
 }
 
 /// A server may be set to acknowledge what it has not made durable, and no session can change that.
-async fn warn_of_server(connection: &mut sqlx::AnyConnection, engine: &Engine) {
+async fn warn_of_server(connection: &mut AnyConnection, engine: &Engine) {
     use sqlx::Row;
 
     if let Engine::Postgres { .. } = engine

@@ -1,7 +1,6 @@
 //! The store: opened once, shared by all routes.
 
 use std::path::Path;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
@@ -19,7 +18,7 @@ use super::catch_panic::panicked;
 use super::connect::{beside, directory_of};
 use super::observations::Observed;
 use super::options::SqlOptions;
-use super::shared::Shared;
+use super::shared::{Reply, Shared};
 use super::tasks::{Opened, run};
 use super::writer::Waiting;
 use crate::owner_lock::OwnerLock;
@@ -124,14 +123,7 @@ impl SqlStore {
         work: impl for<'a> FnOnce(&'a mut AnyConnection) -> Reply<'a, T> + Send + 'static,
     ) -> Result<T, StoreError> {
         let shared = Arc::clone(&self.shared);
-        self.run(async move {
-            let read = shared.limited(async {
-                let mut connection = shared.reader().await?;
-                work(&mut connection).await
-            });
-            read.await
-        })
-        .await
+        self.run(async move { shared.read(work).await }).await
     }
 
     /// Writes on the store's thread: all of it, durably, or nothing.
@@ -140,16 +132,7 @@ impl SqlStore {
         work: impl for<'a> FnOnce(&'a mut AnyConnection) -> Reply<'a, T> + Send + 'static,
     ) -> Result<T, StoreError> {
         let shared = Arc::clone(&self.shared);
-        self.run(async move {
-            let written = shared.limited(async {
-                let mut transaction = shared.begin().await?;
-                let written = work(&mut transaction).await?;
-                shared.commit(transaction).await?;
-                Ok(written)
-            });
-            written.await
-        })
-        .await
+        self.run(async move { shared.write(work).await }).await
     }
 
     /// Runs work on the store's thread.
@@ -164,9 +147,6 @@ impl SqlStore {
         })
     }
 }
-
-/// What a database answers.
-pub(super) type Reply<'a, T> = Pin<Box<dyn Future<Output = Result<T, sqlx::Error>> + Send + 'a>>;
 
 /// A SQLite file is owned by one process; a server keeps its hosts apart itself.
 fn claim(url: &DatabaseUrl) -> Result<Option<OwnerLock>, OpenError> {

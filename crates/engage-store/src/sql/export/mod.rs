@@ -11,9 +11,11 @@ use miette::Diagnostic;
 use super::json_files::{config, month, page};
 use super::pages::devices;
 use super::reader::StoreReader;
-use crate::json_files::copy::{CopyCursor, CopyError, DevicePage, FiledEvent, Source, copy};
+use crate::json_files::copy::{CopyError, copy};
+use crate::json_files::cursor::CopyCursor;
 use crate::json_files::folder::sync_all;
 use crate::json_files::month::Month;
+use crate::json_files::source::{DeviceChanges, FiledEvent, Source};
 use crate::{DeviceId, DeviceQuery, DeviceRecord, EventKind, StoreError, mode};
 
 /// What was written.
@@ -109,7 +111,7 @@ impl StoreReader {
 }
 
 impl Source for StoreReader {
-    fn page(&self, device: DeviceId, after: i64) -> Result<Option<DevicePage>, StoreError> {
+    fn page(&self, device: DeviceId, after: i64) -> Result<Option<DeviceChanges>, StoreError> {
         self.query(async |it| page(it, device, after).await)
     }
 

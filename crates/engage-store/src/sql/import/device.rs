@@ -13,7 +13,7 @@ use super::super::devices::{self, DeviceRow};
 use super::super::json_files::commit;
 use super::OwnDirectory;
 use crate::import::{Merge, OldDevice, OldLine};
-use crate::json_files::copy::CopyCursor;
+use crate::json_files::cursor::CopyCursor;
 use crate::json_files::directory_id::DirectoryId;
 use crate::{BatchId, DeviceId, DeviceRecord, DroppedDatabase, EventKind, Subscriber};
 

@@ -7,8 +7,9 @@ use sqlx::{AnyConnection, Row};
 
 use super::super::devices;
 use super::super::statement::{pieces, statement, value_list, value_rows};
-use crate::json_files::copy::{CopyCursor, DevicePage, FiledEvent};
+use crate::json_files::cursor::CopyCursor;
 use crate::json_files::month::Month;
+use crate::json_files::source::{DeviceChanges, FiledEvent};
 use crate::{DeviceId, EventKind};
 
 /// Some devices, or what there is of them.
@@ -150,7 +151,7 @@ pub(in super::super) async fn page(
     connection: &mut AnyConnection,
     device: DeviceId,
     after: i64,
-) -> Result<Option<DevicePage>, sqlx::Error> {
+) -> Result<Option<DeviceChanges>, sqlx::Error> {
     let row = sqlx::query("SELECT revision FROM devices WHERE device = $1")
         .bind(device.to_string())
         .fetch_optional(&mut *connection)
@@ -161,7 +162,7 @@ pub(in super::super) async fn page(
     let Some((revision, record)) = revision.zip(record) else {
         return Ok(None);
     };
-    let mut page = DevicePage {
+    let mut page = DeviceChanges {
         record,
         revision,
         events: Vec::new(),

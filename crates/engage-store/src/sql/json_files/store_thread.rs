@@ -9,12 +9,12 @@ use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
 use tokio::time::sleep;
 
-use super::super::shared::Shared;
-use super::super::store::Reply;
+use super::super::shared::{Reply, Shared};
 use super::queries;
-use crate::json_files::copy::{CopyCursor, DevicePage, FiledEvent, Source};
+use crate::json_files::cursor::CopyCursor;
 use crate::json_files::directory_id::DirectoryId;
 use crate::json_files::month::Month;
+use crate::json_files::source::{DeviceChanges, FiledEvent, Source};
 use crate::owner_lock::OwnerLock;
 use crate::{AppendedDevices, DeviceId, EventKind, OpenError, StoreError, mode};
 
@@ -45,13 +45,7 @@ impl StoreThread {
         work: impl for<'a> FnOnce(&'a mut AnyConnection) -> Reply<'a, T> + Send + 'static,
     ) -> Result<T, StoreError> {
         let shared = Arc::clone(&self.shared);
-        self.wait(async move {
-            let read = shared.limited(async {
-                let mut connection = shared.reader().await?;
-                work(&mut connection).await
-            });
-            read.await
-        })
+        self.wait(async move { shared.read(work).await })
     }
 
     pub(super) fn warn_of_left_out(&self, left_out: Vec<String>) {
@@ -68,10 +62,10 @@ impl StoreThread {
         }
         let shared = Arc::clone(&self.shared);
         self.wait(async move {
-            let written = shared.limited(async {
-                let mut transaction = shared.begin().await?;
-                queries::commit(&mut transaction, &id.to_string(), &cursors).await?;
-                shared.commit(transaction).await
+            let written = shared.write(|connection| {
+                Box::pin(
+                    async move { queries::commit(connection, &id.to_string(), &cursors).await },
+                )
             });
             written.await
         })
@@ -133,7 +127,7 @@ impl StoreThread {
 }
 
 impl Source for StoreThread {
-    fn page(&self, device: DeviceId, after: i64) -> Result<Option<DevicePage>, StoreError> {
+    fn page(&self, device: DeviceId, after: i64) -> Result<Option<DeviceChanges>, StoreError> {
         self.read(move |connection| Box::pin(queries::page(connection, device, after)))
     }
 

@@ -8,22 +8,22 @@ mod reload_socket;
 #[cfg(unix)]
 mod run_as;
 #[cfg(unix)]
-pub mod service_manager;
+pub(crate) mod service_manager;
 #[cfg(unix)]
 mod unix;
-pub use port_holder::PortHolder;
+pub(crate) use port_holder::PortHolder;
 #[cfg(unix)]
-pub use reload_socket::{
+pub(crate) use reload_socket::{
     ReloadListener, default_reload_socket_path, reload_socket_path, request_reload,
 };
 #[cfg(unix)]
-pub use run_as::run_as;
+pub(crate) use run_as::run_as;
 #[cfg(unix)]
-pub use unix::{
-    FileAccess, ReloadSignals, accept_ipv4_too, accepts_ipv4, create_dir, create_guarded_dir,
-    create_private_dir, create_private_file, file_number, file_version, ignore_new_connections,
-    inherit_access, is_listening, is_writable_dir, mode_readable_by_others, raise_descriptor_limit,
-    read_hidden_line, rename_new, send_more, shutdown_requested, survive_file_size_limit,
+pub(crate) use unix::{
+    FileAccess, ReloadSignals, accept_ipv4_too, accepts_ipv4, create_dir, create_private_file,
+    file_number, file_version, ignore_new_connections, inherit_access, is_listening,
+    is_writable_dir, mode_readable_by_others, raise_descriptor_limit, read_hidden_line, rename_new,
+    send_more, shutdown_requested, survive_file_size_limit,
 };
 
 #[cfg(not(unix))]
@@ -33,9 +33,8 @@ pub use portable::service_manager;
 #[cfg(not(unix))]
 pub use portable::{
     FileAccess, ReloadListener, ReloadSignals, accept_ipv4_too, accepts_ipv4, create_dir,
-    create_guarded_dir, create_private_dir, create_private_file, default_reload_socket_path,
-    file_number, file_version, ignore_new_connections, inherit_access, is_listening,
-    is_writable_dir, mode_readable_by_others, raise_descriptor_limit, read_hidden_line,
-    reload_socket_path, rename_new, request_reload, run_as, send_more, shutdown_requested,
-    survive_file_size_limit,
+    create_private_file, default_reload_socket_path, file_number, file_version,
+    ignore_new_connections, inherit_access, is_listening, is_writable_dir, mode_readable_by_others,
+    raise_descriptor_limit, read_hidden_line, reload_socket_path, rename_new, request_reload,
+    run_as, send_more, shutdown_requested, survive_file_size_limit,
 };

@@ -8,7 +8,7 @@ use fs_err as fs;
 
 /// A process that listens.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct PortHolder {
+pub(crate) struct PortHolder {
     /// Its process id.
     pub pid: u32,
     /// The name of its program, as `ps` shows it.
@@ -18,7 +18,7 @@ pub struct PortHolder {
 impl PortHolder {
     /// Who listens on a TCP port, on whichever address; `None` where that cannot be told: another
     /// user's process, or not Linux.
-    pub fn find(port: u16) -> Option<Self> {
+    pub(crate) fn find(port: u16) -> Option<Self> {
         let inodes: Vec<String> = ["/proc/net/tcp", "/proc/net/tcp6"]
             .into_iter()
             .filter_map(|table| fs::read_to_string(table).ok())

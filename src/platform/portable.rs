@@ -19,16 +19,6 @@ pub fn create_private_file(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create_new(true).open(path)
 }
 
-/// Creates a directory and those above it.
-pub fn create_private_dir(path: &Path) -> io::Result<()> {
-    fs_err::create_dir_all(path)
-}
-
-/// Creates a directory and those above it.
-pub fn create_guarded_dir(path: &Path) -> io::Result<()> {
-    fs_err::create_dir_all(path)
-}
-
 /// Creates a directory.
 pub fn create_dir(path: &Path, _mode: u32) -> io::Result<()> {
     fs_err::create_dir(path)

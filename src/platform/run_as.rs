@@ -7,7 +7,7 @@ use rustix::process::{Gid, Uid};
 use rustix::thread::{set_thread_gid, set_thread_groups, set_thread_uid};
 
 /// Gives the calling thread the user and the groups that a service of this user has. Needs root.
-pub fn run_as(user: &str) -> io::Result<()> {
+pub(crate) fn run_as(user: &str) -> io::Result<()> {
     // By the system's own tool, which also knows users that are in no file (systemd's, LDAP).
     let [uid] = ids("-u", user)?[..] else {
         return Err(io::ErrorKind::InvalidData.into());

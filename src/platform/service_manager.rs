@@ -13,12 +13,12 @@ use tracing::{debug, error};
 
 /// Listeners are bound, a publication is in force. `status` is for people: `systemctl status` shows
 /// it.
-pub fn ready(status: &str) {
+pub(crate) fn ready(status: &str) {
     tell(&[NotifyState::Ready, NotifyState::Status(status)]);
 }
 
 /// A reload has begun; [`ready`] ends it.
-pub fn reloading() {
+pub(crate) fn reloading() {
     match NotifyState::monotonic_usec_now() {
         Ok(now) => tell(&[NotifyState::Reloading, now]),
         Err(error) => debug!("the monotonic clock cannot be read: {error}"),
@@ -26,7 +26,7 @@ pub fn reloading() {
 }
 
 /// The drain has begun.
-pub fn stopping() {
+pub(crate) fn stopping() {
     tell(&[NotifyState::Stopping]);
 }
 
@@ -35,7 +35,7 @@ pub fn stopping() {
 ///
 /// A daemon whose accept loop or runtime is stuck feeds nobody, and systemd restarts it. No limit
 /// and no list applies to these connections, or a flood would have a healthy daemon restarted.
-pub async fn keep_alive(http: SocketAddr, probe: WatchdogProbe) {
+pub(crate) async fn keep_alive(http: SocketAddr, probe: WatchdogProbe) {
     let Some(deadline) = sd_notify::watchdog_enabled() else {
         return std::future::pending().await;
     };
@@ -60,11 +60,11 @@ pub async fn keep_alive(http: SocketAddr, probe: WatchdogProbe) {
 ///
 /// Nobody else can call from it: while the call lasts, the port belongs to the daemon's own socket.
 #[derive(Clone, Debug, Default)]
-pub struct WatchdogProbe(Arc<Mutex<Option<SocketAddr>>>);
+pub(crate) struct WatchdogProbe(Arc<Mutex<Option<SocketAddr>>>);
 
 impl WatchdogProbe {
     /// Whether a connection from `peer` is the daemon's own.
-    pub fn is_from(&self, peer: SocketAddr) -> bool {
+    pub(crate) fn is_from(&self, peer: SocketAddr) -> bool {
         *self.address() == Some(peer)
     }
 

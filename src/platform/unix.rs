@@ -25,13 +25,13 @@ use zeroize::Zeroizing;
 ///
 /// Group access is left alone: `root:engage-host 0640` is how secrets are usually handed to a
 /// service.
-pub fn mode_readable_by_others(path: &Path) -> Option<u32> {
+pub(crate) fn mode_readable_by_others(path: &Path) -> Option<u32> {
     let mode = std::fs::metadata(path).ok()?.mode() & 0o7777;
     (mode & 0o004 != 0).then_some(mode)
 }
 
 /// Creates a new file that only its owner can read, and fails if it exists.
-pub fn create_private_file(path: &Path) -> io::Result<File> {
+pub(crate) fn create_private_file(path: &Path) -> io::Result<File> {
     OpenOptions::new()
         .write(true)
         .create_new(true)
@@ -39,31 +39,13 @@ pub fn create_private_file(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
-/// Creates a directory, and those above it, that only its owner can enter. One that exists is
-/// left as it is.
-pub fn create_private_dir(path: &Path) -> io::Result<()> {
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path)
-}
-
-/// Creates a directory, and those above it, that only its owner and its group can enter. One that
-/// exists is left as it is.
-pub fn create_guarded_dir(path: &Path) -> io::Result<()> {
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o750)
-        .create(path)
-}
-
 /// Creates a directory with these permission bits, as far as the umask lets them be.
-pub fn create_dir(path: &Path, mode: u32) -> io::Result<()> {
+pub(crate) fn create_dir(path: &Path, mode: u32) -> io::Result<()> {
     std::fs::DirBuilder::new().mode(mode).create(path)
 }
 
 /// Renames a file; fails where the new name is taken.
-pub fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
+pub(crate) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
     #[cfg(any(target_os = "linux", target_vendor = "apple"))]
     match rustix::fs::renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
         // A file system that cannot: the name is looked at, and taken a moment later.
@@ -78,7 +60,7 @@ pub fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
 
 /// Owner, group and permission bits of a file.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct FileAccess {
+pub(crate) struct FileAccess {
     owner: u32,
     group: u32,
     mode: u32,
@@ -86,7 +68,7 @@ pub struct FileAccess {
 
 impl FileAccess {
     /// Those of a file that exists.
-    pub fn from_path(path: &Path) -> io::Result<Self> {
+    pub(crate) fn from_path(path: &Path) -> io::Result<Self> {
         let metadata = std::fs::metadata(path)?;
         Ok(Self {
             owner: metadata.uid(),
@@ -97,7 +79,7 @@ impl FileAccess {
 
     /// Gives them to another file, as far as this user may give files away: whoever may not owns
     /// the file, and will read it.
-    pub fn apply(self, path: &Path) -> io::Result<()> {
+    pub(crate) fn apply(self, path: &Path) -> io::Result<()> {
         let found = Self::from_path(path)?;
         let owner = (found.owner != self.owner).then_some(self.owner);
         let group = (found.group != self.group).then_some(self.group);
@@ -116,7 +98,7 @@ impl FileAccess {
 /// What root creates is for whoever owns the directory that it is in: gives a new file or directory
 /// that owner and group, and where that group may enter, a daemon's, `group_bits` too. Other users
 /// create for themselves.
-pub fn inherit_access(path: &Path, group_bits: u32) -> io::Result<()> {
+pub(crate) fn inherit_access(path: &Path, group_bits: u32) -> io::Result<()> {
     if !geteuid().is_root() {
         return Ok(());
     }
@@ -136,7 +118,7 @@ fn may_be_denied(outcome: io::Result<()>) -> io::Result<Option<()>> {
 }
 
 /// Reads a line of at most `max_bytes` from the terminal without showing it.
-pub fn read_hidden_line(max_bytes: usize) -> io::Result<Zeroizing<Vec<u8>>> {
+pub(crate) fn read_hidden_line(max_bytes: usize) -> io::Result<Zeroizing<Vec<u8>>> {
     let stdin = io::stdin().lock();
     let shown = tcgetattr(&stdin)?;
     let mut hidden = shown.clone();
@@ -149,7 +131,7 @@ pub fn read_hidden_line(max_bytes: usize) -> io::Result<Zeroizing<Vec<u8>>> {
 }
 
 /// Fails where nothing can be created in the directory `path`.
-pub fn is_writable_dir(path: &Path) -> io::Result<()> {
+pub(crate) fn is_writable_dir(path: &Path) -> io::Result<()> {
     if !std::fs::metadata(path)?.is_dir() {
         return Err(io::ErrorKind::NotADirectory.into());
     }
@@ -157,7 +139,7 @@ pub fn is_writable_dir(path: &Path) -> io::Result<()> {
 }
 
 /// Raises the limit of open descriptors as far as the system lets it, and says how far.
-pub fn raise_descriptor_limit() -> usize {
+pub(crate) fn raise_descriptor_limit() -> usize {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let raised = Rlimit {
         current: maximum,
@@ -174,24 +156,24 @@ pub fn raise_descriptor_limit() -> usize {
 }
 
 /// Whether a socket listens, and is not one connection.
-pub fn is_listening(socket: &TcpListener) -> io::Result<bool> {
+pub(crate) fn is_listening(socket: &TcpListener) -> io::Result<bool> {
     Ok(sockopt::socket_acceptconn(socket)?)
 }
 
 /// Whether an IPv6 socket takes IPv4 too.
-pub fn accepts_ipv4(socket: &TcpListener) -> bool {
+pub(crate) fn accepts_ipv4(socket: &TcpListener) -> bool {
     sockopt::ipv6_v6only(socket).is_ok_and(|is_only| !is_only)
 }
 
 /// Lets an IPv6 socket take IPv4 too, whatever `net.ipv6.bindv6only` says.
-pub fn accept_ipv4_too(socket: &TcpSocket) -> io::Result<()> {
+pub(crate) fn accept_ipv4_too(socket: &TcpSocket) -> io::Result<()> {
     Ok(sockopt::set_ipv6_v6only(socket, false)?)
 }
 
 /// Lets a socket that listens take no new connections, but those whose handshakes have begun: other
 /// clients hear nothing and try again a second later, when it is closed.
 #[cfg(target_os = "linux")]
-pub fn ignore_new_connections(socket: &impl AsFd) -> io::Result<()> {
+pub(crate) fn ignore_new_connections(socket: &impl AsFd) -> io::Result<()> {
     // Classic BPF (linux/bpf_common.h). What it is given begins with the TCP header, whose 14th byte
     // has SYN and ACK (RFC 9293 section 3.1): only a first segment has SYN alone.
     const LOAD_BYTE: u16 = 0x30;
@@ -216,7 +198,7 @@ pub fn ignore_new_connections(_socket: &impl AsFd) -> io::Result<()> {
 }
 
 /// Sends bytes that what follows at once may join in one segment.
-pub fn send_more(socket: impl AsFd, bytes: &[u8]) -> io::Result<usize> {
+pub(crate) fn send_more(socket: impl AsFd, bytes: &[u8]) -> io::Result<usize> {
     #[cfg(target_os = "linux")]
     let flags = SendFlags::NOSIGNAL | SendFlags::MORE;
     #[cfg(not(target_os = "linux"))]
@@ -225,26 +207,26 @@ pub fn send_more(socket: impl AsFd, bytes: &[u8]) -> io::Result<usize> {
 }
 
 /// Tells a file from what it was before a change of its contents, owner or mode.
-pub fn file_version(metadata: &Metadata) -> (u64, i64, i64) {
+pub(crate) fn file_version(metadata: &Metadata) -> (u64, i64, i64) {
     (metadata.ino(), metadata.ctime(), metadata.ctime_nsec())
 }
 
 /// Tells a file or folder from another of the same path.
-pub fn file_number(metadata: &Metadata) -> u64 {
+pub(crate) fn file_number(metadata: &Metadata) -> u64 {
     metadata.ino()
 }
 
 /// SIGHUP, which no longer ends the process once this is made.
-pub struct ReloadSignals(tokio::signal::unix::Signal);
+pub(crate) struct ReloadSignals(tokio::signal::unix::Signal);
 
 impl ReloadSignals {
     /// Must be called inside the runtime.
-    pub fn new() -> io::Result<Self> {
+    pub(crate) fn new() -> io::Result<Self> {
         signal(SignalKind::hangup()).map(Self)
     }
 
     /// Completes at the next one; several that came in between are one. Cancel safe.
-    pub async fn recv(&mut self) {
+    pub(crate) async fn recv(&mut self) {
         if self.0.recv().await.is_none() {
             std::future::pending::<()>().await;
         }
@@ -253,7 +235,7 @@ impl ReloadSignals {
 
 /// Lets a write beyond the limit of a file's size (`ulimit -f`, `LimitFSIZE=`) fail as on a full
 /// disk. SIGXFSZ would end the process otherwise. Must be called inside the runtime.
-pub fn survive_file_size_limit() -> io::Result<()> {
+pub(crate) fn survive_file_size_limit() -> io::Result<()> {
     // A signal once caught stays caught, whether or not anybody listens.
     signal(SignalKind::from_raw(Signal::XFSZ.as_raw())).map(drop)
 }
@@ -263,7 +245,7 @@ pub fn survive_file_size_limit() -> io::Result<()> {
 /// The signals are caught from the call on, not only once the future is polled: a daemon that has
 /// said that it listens must not die of a SIGTERM without draining. Must be called inside the
 /// runtime.
-pub fn shutdown_requested() -> io::Result<impl Future<Output = &'static str>> {
+pub(crate) fn shutdown_requested() -> io::Result<impl Future<Output = &'static str>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     Ok(async move {

@@ -22,10 +22,10 @@ use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 use tower::ServiceExt;
 
-use engage_host::config::Config;
-use engage_host::connection::{Connection, ListenerKind};
-use engage_host::publication::{CurrentPublication, Publication, validate};
-use engage_host::routes::{App, DeviceService, device_service};
+use engage_host::Config;
+use engage_host::{App, DeviceService, device_service};
+use engage_host::{Connection, ListenerKind};
+use engage_host::{CurrentPublication, Publication, validate};
 use engage_wire::clock;
 use engage_wire::paths::ANNOUNCEMENT;
 use engage_wire::pki::{ServerChain, load_certificate_chain, load_certificate_der};

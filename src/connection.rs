@@ -68,14 +68,14 @@ impl fmt::Display for ListenerKind {
 
 /// One value for each of the two listeners, found without a look-up.
 #[derive(Clone, Debug, Default)]
-pub struct PerListener<T> {
+pub(crate) struct PerListener<T> {
     http: T,
     https: T,
 }
 
 impl<T> PerListener<T> {
     /// Asks `value` for each listener's own.
-    pub fn new(value: impl Fn(ListenerKind) -> T) -> Self {
+    pub(crate) fn new(value: impl Fn(ListenerKind) -> T) -> Self {
         Self {
             http: value(ListenerKind::Http),
             https: value(ListenerKind::Https),

@@ -13,32 +13,41 @@
 //!
 //! # The map
 //!
-//! Data flows one way: `config.toml` -> [`config::Config`] -> [`publication::Publication`]
+//! Data flows one way: `config.toml` -> [`Config`] -> [`Publication`]
 //! (checked, immutable) -> listeners. A module knows what lies below it, never above.
 //!
-//! - [`cli`]: one file per command; the only place that prints.
+//! - `cli`: one file per command; the only place that prints.
 //! - `daemon`: start, run, reload, watch, drain.
-//! - [`server`]: sockets, TLS, the one HTTP/1 profile.
-//! - [`routes`]: the router of devices, the layers around it, the handlers.
-//! - [`publication`]: everything that the certificate routes serve, and its validation.
-//! - [`webhook`]: the delivery of what devices sent to the access-control system.
-//! - [`adoption`]: who fetched which certificate, and who asks again and again without TLS.
-//! - [`config`], [`tls`]: configuration, what the server authenticates with.
-//! - [`telemetry`], [`platform`]: logs; what differs by operating system.
+//! - `server`: sockets, TLS, the one HTTP/1 profile.
+//! - `routes`: the router of devices, the layers around it, the handlers.
+//! - `publication`: everything that the certificate routes serve, and its validation.
+//! - `webhook`: the delivery of what devices sent to the access-control system.
+//! - `adoption`: who fetched which certificate, and who asks again and again without TLS.
+//! - `config`, `tls`: configuration, what the server authenticates with.
+//! - `telemetry`, `platform`: logs; what differs by operating system.
 //!
 //! Below it: `engage-wire` (what a device and a host agree on), `engage-device` (a device,
 //! simulated) and `engage-store` (what devices deliver).
+//!
+//! What is exported is what the binary, the benchmarks and the fuzz targets use.
 
 mod admin;
-pub mod adoption;
-pub mod cli;
-pub mod config;
-pub mod connection;
-pub(crate) mod daemon;
-pub mod platform;
-pub mod publication;
-pub mod routes;
-pub mod server;
-pub mod telemetry;
-pub mod tls;
-pub mod webhook;
+mod adoption;
+mod cli;
+mod config;
+mod connection;
+mod daemon;
+mod platform;
+mod publication;
+mod routes;
+mod server;
+mod telemetry;
+mod tls;
+mod webhook;
+
+pub use cli::run;
+pub use config::Config;
+pub use connection::{Connection, ListenerKind};
+pub use publication::{CurrentPublication, Publication, validate};
+pub use routes::{App, DeviceService, device_service};
+pub use tls::hello::ClientHello;

@@ -1,7 +1,7 @@
 //! The first bytes of a connection to the TLS port: what is shown of them is printable.
 #![no_main]
 
-use engage_host::tls::hello::ClientHello;
+use engage_host::ClientHello;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|opening: &[u8]| {

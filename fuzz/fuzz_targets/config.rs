@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use engage_host::config::Config;
+use engage_host::Config;
 use engage_wire::diagnostic::explained;
 use libfuzzer_sys::fuzz_target;
 

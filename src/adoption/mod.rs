@@ -3,5 +3,5 @@
 mod announcement_fetches;
 mod download;
 
-pub use announcement_fetches::{AnnouncementFetches, Suspicion};
-pub use download::{Download, PendingDownload};
+pub(crate) use announcement_fetches::{AnnouncementFetches, Suspicion};
+pub(crate) use download::{Download, PendingDownload};

@@ -105,7 +105,7 @@ pub struct BaseUrlError {
 ///
 /// Connecting a UDP socket only chooses a route: no packet is sent, least of all to the
 /// documentation address (RFC 5737) that is asked about.
-pub fn primary_ipv4() -> Option<Ipv4Addr> {
+pub(crate) fn primary_ipv4() -> Option<Ipv4Addr> {
     let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
     socket.connect((Ipv4Addr::new(192, 0, 2, 1), 9)).ok()?;
     match socket.local_addr().ok()?.ip() {

@@ -21,15 +21,15 @@ use engage_store::DatabaseUrl;
 use engage_wire::site::{SiteKey, SiteName};
 use engage_wire::{HostName, read_regular_file};
 
-pub use access::{Access, Network, NetworkError};
-pub use admin::{AdminConfig, AdminListen};
-pub use base_url::{BaseUrl, BaseUrlError, primary_ipv4};
-pub use devices::{DevicesConfig, DevicesDirectory};
-pub use error::ConfigError;
-pub use limits::{Limits, PerAddress};
-pub use log::{LogConfig, LogFormat, LogLevel, LogLevelError};
-pub use source::{ConfigSource, ListenOverrides};
-pub use webhook::WebhookConfig;
+pub(crate) use access::Access;
+pub(crate) use admin::{AdminConfig, AdminListen};
+pub(crate) use base_url::{BaseUrl, primary_ipv4};
+pub(crate) use devices::{DevicesConfig, DevicesDirectory};
+pub(crate) use error::ConfigError;
+pub(crate) use limits::{Limits, PerAddress};
+pub(crate) use log::{LogConfig, LogFormat, LogLevel};
+pub(crate) use source::{ConfigSource, ListenOverrides};
+pub(crate) use webhook::WebhookConfig;
 
 /// A configuration whose values are each well-formed and consistent with each other.
 ///

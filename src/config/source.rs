@@ -7,7 +7,7 @@ use super::{Config, ConfigError};
 
 /// A configuration file and what the command line says instead: read at start and at every reload.
 #[derive(Clone, Debug)]
-pub struct ConfigSource {
+pub(crate) struct ConfigSource {
     /// The file.
     pub path: PathBuf,
     /// What overrides it.
@@ -16,7 +16,7 @@ pub struct ConfigSource {
 
 impl ConfigSource {
     /// Reads the file and puts the overrides in the place of what it says.
-    pub fn load(&self) -> Result<Config, ConfigError> {
+    pub(crate) fn load(&self) -> Result<Config, ConfigError> {
         let config = self.listen.apply(Config::load(&self.path)?);
         config.check_ports()?;
         Ok(config)
@@ -25,7 +25,7 @@ impl ConfigSource {
 
 /// Addresses on the command line, which override those of the configuration file.
 #[derive(clap::Args, Clone, Debug)]
-pub struct ListenOverrides {
+pub(crate) struct ListenOverrides {
     /// Address of the plain listener, such as 0.0.0.0:80; port 0 lets the system choose
     #[arg(long, value_name = "ADDR")]
     pub http: Option<SocketAddr>,
@@ -36,7 +36,7 @@ pub struct ListenOverrides {
 
 impl ListenOverrides {
     /// Puts them in the place of what the file says.
-    pub fn apply(&self, mut config: Config) -> Config {
+    pub(crate) fn apply(&self, mut config: Config) -> Config {
         config.http.listen = self.http.unwrap_or(config.http.listen);
         config.https.listen = self.https.unwrap_or(config.https.listen);
         config

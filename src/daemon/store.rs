@@ -130,6 +130,7 @@ pub(super) fn open(
     let Some(root) = directory.path() else {
         return Ok(Recording::default());
     };
+    warn_of_password_file(&config.devices);
     let store = open_in_background(root, &config.devices)?;
     let webhook = config.webhook.clone();
     let problem = DeliveryProblem::default();
@@ -157,16 +158,14 @@ pub(super) fn open(
     })
 }
 
-/// `None` where the file cannot be used. The reload that follows its change reads it again.
-fn credentials(file: &Path) -> Option<Credentials> {
-    Credentials::load(file)
-        .inspect_err(|error| {
-            error!(
-                "call-ins are answered 503 until the credentials can be read: {}",
-                one_line(error)
-            );
-        })
-        .ok()
+/// Where they cannot be used, the reload that follows the file's change reads them again.
+fn credentials(file: &Path) -> Result<Credentials, CredentialsError> {
+    Credentials::load(file).inspect_err(|error| {
+        error!(
+            "call-ins are answered 503 until the credentials can be read: {}",
+            one_line(error)
+        );
+    })
 }
 
 /// What would keep [`open`] from succeeding, as far as can be told without taking the directory
@@ -247,21 +246,23 @@ pub(crate) enum RecordingWarning {
 /// unless another one is named.
 pub(crate) fn database(devices: &DevicesConfig, directory: &Path) -> SqlOptions {
     let default = || DatabaseUrl::Sqlite(directory.join(DATABASE_FILE));
-    let password_file = devices.database_password_file.clone();
-    if let Some(file) = &password_file
+    SqlOptions {
+        url: devices.database_url.clone().unwrap_or_else(default),
+        password_file: devices.database_password_file.clone(),
+        ca_file: devices.database_ca_file.clone(),
+        directory: Some(directory.to_owned()),
+        json_files: devices.has_json_files(),
+    }
+}
+
+fn warn_of_password_file(devices: &DevicesConfig) {
+    if let Some(file) = &devices.database_password_file
         && let Some(mode) = mode_readable_by_others(file)
     {
         let path = file.display();
         warn!(
             "database_password_file `{path}` can be read by everybody (mode {mode:04o}); hint: `chmod o= {path}`"
         );
-    }
-    SqlOptions {
-        url: devices.database_url.clone().unwrap_or_else(default),
-        password_file,
-        ca_file: devices.database_ca_file.clone(),
-        directory: Some(directory.to_owned()),
-        json_files: devices.has_json_files(),
     }
 }
 

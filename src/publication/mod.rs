@@ -24,12 +24,12 @@ use engage_wire::pki::{Certificate, DevicePath, Fingerprint, ServerChain, Validi
 use engage_wire::site::SiteName;
 use jiff::Timestamp;
 
-pub use inventory::{CertificateEntry, Inventory, SiteEntry};
-pub use refusal::{Refusal, Refusals};
-pub use site::{BadSite, NoAnnouncement, PublishedSite};
-pub use static_files::FileName;
-pub use validate::{Validation, validate};
-pub use warning::Warning;
+pub(crate) use inventory::{Inventory, SiteEntry};
+pub(crate) use refusal::{Refusal, Refusals};
+pub(crate) use site::{BadSite, NoAnnouncement, PublishedSite};
+pub(crate) use validate::Validation;
+pub use validate::validate;
+pub(crate) use warning::Warning;
 
 use site::SiteSlot;
 

@@ -71,18 +71,18 @@ impl StaticCertificates {
 
 /// The name of a file that may be served: ends in `.der`, does not start with a dot.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct FileName(String);
+pub(crate) struct FileName(String);
 
 impl FileName {
     /// The name at the end of `path`, if it may be served.
-    pub fn from_path(path: &Path) -> Option<Self> {
+    pub(crate) fn from_path(path: &Path) -> Option<Self> {
         let name = path.file_name()?.to_str()?;
         let is_der = path.extension()? == "der";
         (is_der && !name.starts_with('.')).then(|| Self(name.to_owned()))
     }
 
     /// The path under which it is served: percent-encoded, and only this one spelling.
-    pub fn request_path(&self) -> String {
+    pub(crate) fn request_path(&self) -> String {
         format!(
             "{}{}",
             paths::CERTIFICATES,

@@ -7,11 +7,11 @@ use crate::platform::raise_descriptor_limit;
 /// How many descriptors the process may open (`RLIMIT_NOFILE`), of which devices get what the rest of
 /// the daemon does not need: its own, the admin listener, reloads, the store, the log, the webhook.
 #[derive(Clone, Copy, Debug)]
-pub struct Descriptors(usize);
+pub(crate) struct Descriptors(usize);
 
 impl Descriptors {
     /// Raises the limit as far as the system lets it.
-    pub fn raise() -> Result<Self, TooFewDescriptors> {
+    pub(crate) fn raise() -> Result<Self, TooFewDescriptors> {
         match raise_descriptor_limit() {
             found @ ..MIN_DESCRIPTORS => Err(TooFewDescriptors { found }),
             found => Ok(Self(found)),
@@ -29,7 +29,7 @@ impl Descriptors {
     }
 
     /// Most threads that wait for files, with a descriptor or two each.
-    pub fn blocking_threads(self) -> usize {
+    pub(crate) fn blocking_threads(self) -> usize {
         (self.0 / 24).clamp(2, 64)
     }
 
@@ -55,7 +55,7 @@ impl Descriptors {
         "raise the limit with `LimitNOFILE=` in the unit, or with `ulimit -n`; each connection takes one"
     )
 )]
-pub struct TooFewDescriptors {
+pub(crate) struct TooFewDescriptors {
     found: usize,
 }
 

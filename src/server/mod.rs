@@ -37,9 +37,9 @@ use shutdown::Shutdown;
 use stream::{RefusedHeads, Timeouts};
 
 pub(crate) use admit::ConnectionGuard;
-pub use descriptors::Descriptors;
+pub(crate) use descriptors::Descriptors;
 use sockets::ListeningSocket;
-pub use sockets::{BindError, Sockets, SocketsError};
+pub(crate) use sockets::{Sockets, SocketsError};
 
 /// The three listeners, while they serve.
 pub(crate) struct Servers {

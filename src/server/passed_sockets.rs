@@ -46,7 +46,7 @@ impl PassedSockets {
 
 /// A socket is passed that no listener can be served on.
 #[derive(Debug, Diagnostic, thiserror::Error)]
-pub enum PassedSocketError {
+pub(crate) enum PassedSocketError {
     /// Nobody says what they are for.
     #[error(
         "the service manager passes {found} sockets without names; at most 2 are taken, the plain listener first"

@@ -15,7 +15,7 @@ use engage_wire::diagnostic::one_line;
 
 /// All listening sockets. Connections queue in the kernel until the server accepts them.
 #[derive(Debug)]
-pub struct Sockets {
+pub(crate) struct Sockets {
     pub(crate) http: ListeningSocket,
     pub(crate) https: ListeningSocket,
     pub(crate) admin: Option<ListeningSocket>,
@@ -33,7 +33,7 @@ pub(crate) struct ListeningSocket {
 impl Sockets {
     /// Takes the sockets that a service manager passes, and binds the addresses of `config` for the
     /// others. Raises the descriptor limit. Must be called inside the runtime.
-    pub fn bind(config: &Config) -> Result<Self, SocketsError> {
+    pub(crate) fn bind(config: &Config) -> Result<Self, SocketsError> {
         let descriptors = Descriptors::raise()?;
         let PassedSockets { http, https, admin } = PassedSockets::take(config)?;
         let passed = |socket| ListeningSocket {
@@ -59,14 +59,14 @@ impl Sockets {
     }
 
     /// The plain listener's real address.
-    pub fn http_address(&self) -> io::Result<SocketAddr> {
+    pub(crate) fn http_address(&self) -> io::Result<SocketAddr> {
         self.http.socket.local_addr()
     }
 }
 
 /// The daemon has not all sockets that it is to serve on.
 #[derive(Debug, Diagnostic, thiserror::Error)]
-pub enum SocketsError {
+pub(crate) enum SocketsError {
     /// There are not descriptors enough.
     #[error(transparent)]
     #[diagnostic(transparent)]
@@ -85,7 +85,7 @@ pub enum SocketsError {
 #[derive(Debug, Diagnostic, thiserror::Error)]
 #[error("failed to listen on {listener}://{address}")]
 #[diagnostic(code("cannot-listen"), help("{}", self.remedy()))]
-pub struct BindError {
+pub(crate) struct BindError {
     listener: &'static str,
     address: SocketAddr,
     /// Who has the port, where that is known.
@@ -107,12 +107,12 @@ impl BindError {
     }
 
     /// The system's reason.
-    pub fn kind(&self) -> io::ErrorKind {
+    pub(crate) fn kind(&self) -> io::ErrorKind {
         self.source.kind()
     }
 
     /// Who has the port, where that is known.
-    pub fn holder(&self) -> Option<&PortHolder> {
+    pub(crate) fn holder(&self) -> Option<&PortHolder> {
         self.holder.as_ref()
     }
 

@@ -19,14 +19,14 @@ use tracing_subscriber::{Layer, fmt, registry};
 
 use crate::config::{LogConfig, LogFormat, LogLevel};
 
-pub use access::AccessEvent;
-pub use metrics::{DeliveryMetrics, Metrics, OpenConnection, RouteMetrics};
-pub use stderr::flush_log;
-pub use throttle::{LogThrottle, Suppressed};
+pub(crate) use access::AccessEvent;
+pub(crate) use metrics::{DeliveryMetrics, Metrics, OpenConnection, RouteMetrics};
+pub(crate) use stderr::flush_log;
+pub(crate) use throttle::LogThrottle;
 
 /// Starts logging as configured. `RUST_LOG` overrides the level. Fails if there can be no further
 /// thread. Whoever ends the process calls [`flush_log`] first.
-pub fn start_logging(log: &LogConfig) -> io::Result<()> {
+pub(crate) fn start_logging(log: &LogConfig) -> io::Result<()> {
     let LogConfig { format, level } = log;
     let wished = std::env::var("RUST_LOG")
         .ok()

@@ -33,7 +33,7 @@ pub(super) fn spawn() -> io::Result<NonBlockingStderr> {
 
 /// Waits until everything logged so far is written, at most for `timeout`: nobody may be reading.
 /// Returns whether it is.
-pub fn flush_log(timeout: Duration) -> bool {
+pub(crate) fn flush_log(timeout: Duration) -> bool {
     STARTED
         .get()
         .is_none_or(|buffer| buffer.flush(Instant::now() + timeout))

@@ -11,7 +11,7 @@ use engage_wire::diagnostic::causes;
 
 /// Why a handshake failed.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Diagnosis {
+pub(crate) struct Diagnosis {
     /// For counting.
     pub reason: FailureReason,
     /// For reading, with the client as its subject: "offers only TLS 1.0".
@@ -24,7 +24,7 @@ pub struct Diagnosis {
 /// `hello` is what the server read, `failure` how the handshake ended, `written` how many bytes the
 /// server had sent by then. The TLS library's own error comes last: it misleads (a client with
 /// RSA key exchange only has "no group in common", one with TLS 1.0 only "no signature algorithms").
-pub fn diagnose(
+pub(crate) fn diagnose(
     capabilities: &TlsCapabilities,
     hello: Result<&ClientHello, &HelloError>,
     failure: &io::Error,
@@ -67,7 +67,7 @@ pub fn diagnose(
 
 /// The kinds of failure, few and stable: they label a metric.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub enum FailureReason {
+pub(crate) enum FailureReason {
     /// Alert `bad_certificate`, `unsupported_certificate`, `certificate_unknown` or
     /// `certificate_revoked`.
     BadCertificate,
@@ -110,7 +110,7 @@ pub enum FailureReason {
 impl FailureReason {
     /// Every reason with its label, which is stable, in the order of their declaration. A metric
     /// starts each at zero.
-    pub const LABELS: [(Self, &'static str); 18] = [
+    pub(crate) const LABELS: [(Self, &'static str); 18] = [
         (Self::BadCertificate, "bad-certificate"),
         (Self::CertificateExpired, "certificate-expired"),
         (Self::ClosedAfterCertificate, "closed-after-certificate"),
@@ -132,7 +132,7 @@ impl FailureReason {
     ];
 
     /// Stable, kebab-case name.
-    pub fn label(self) -> &'static str {
+    pub(crate) fn label(self) -> &'static str {
         Self::LABELS[self as usize].1
     }
 

@@ -3,7 +3,7 @@
 mod capabilities;
 mod diagnosis;
 mod handshake;
-pub mod hello;
+pub(crate) mod hello;
 mod identity;
 mod incompatibility;
 mod preference;
@@ -14,10 +14,10 @@ use rustls::crypto::aws_lc_rs;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ServerConfig, version};
 
-pub use capabilities::TlsCapabilities;
-pub use diagnosis::{Diagnosis, FailureReason, diagnose};
+pub(crate) use capabilities::TlsCapabilities;
+pub(crate) use diagnosis::{Diagnosis, FailureReason, diagnose};
 pub(crate) use handshake::accept;
-pub use identity::{KeyMismatch, TlsIdentity};
+pub(crate) use identity::{KeyMismatch, TlsIdentity};
 
 /// How the TLS listener speaks: TLS 1.2 and 1.3, HTTP/1 only, the same identity for every name.
 ///

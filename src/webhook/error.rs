@@ -10,7 +10,7 @@ use engage_wire::ReadError;
 
 /// Why deliveries cannot begin: the daemon does not start.
 #[derive(Debug, Diagnostic, thiserror::Error)]
-pub enum WebhookError {
+pub(crate) enum WebhookError {
     /// The file of certificates is no PEM, or holds a certificate that cannot be an anchor.
     #[error("webhook ca_file `{}` cannot be used", path.display())]
     #[diagnostic(
@@ -57,7 +57,7 @@ pub enum WebhookError {
 
 /// What is wrong with the file of certificates.
 #[derive(Debug, thiserror::Error)]
-pub enum CaError {
+pub(crate) enum CaError {
     /// No certificate at all.
     #[error("it holds no PEM certificate")]
     Empty,

@@ -51,12 +51,12 @@ use engage_wire::{HostName, HttpUrl, Scheme};
 use job::Delivery;
 use secret::Secret;
 
-pub use error::{CaError, WebhookError};
+pub(crate) use error::WebhookError;
 
 /// A receiver with everything that is needed to deliver to it. Displayed as its URL without the
 /// query, which is where some receivers want a token.
 #[derive(Debug)]
-pub struct Receiver {
+pub(crate) struct Receiver {
     shown_url: String,
     client: WebhookClient,
     secret: Secret,
@@ -65,7 +65,7 @@ pub struct Receiver {
 
 impl Receiver {
     /// Reads the secret and the trusted certificates.
-    pub fn load(config: &WebhookConfig) -> Result<Self, WebhookError> {
+    pub(crate) fn load(config: &WebhookConfig) -> Result<Self, WebhookError> {
         Self::with_timing(config, DeliveryTiming::default())
     }
 
@@ -110,7 +110,7 @@ impl fmt::Display for Receiver {
 
 /// Delivers what is in `log` until `shutdown` completes; then ends within moments, and leaves an
 /// unanswered delivery to the next start.
-pub async fn run(
+pub(crate) async fn run(
     receiver: Receiver,
     log: Arc<dyn EventLog>,
     metrics: DeliveryMetrics,

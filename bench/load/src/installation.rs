@@ -6,8 +6,8 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use aws_lc_rs::signature::RsaKeyPair;
-use engage_host::config::Config;
-use engage_host::publication::validate;
+use engage_host::Config;
+use engage_host::validate;
 use engage_wire::clock;
 use engage_wire::pki::{Certificate, PrivateKey, load_certificate_der};
 

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use engage_host::config::Config;
+use engage_host::Config;
 use engage_wire::site::SiteKey;
 use tokio::time::Instant;
 

@@ -24,7 +24,9 @@ use crate::connection::{Connection, ListenerKind};
 use crate::routes::error::ApiError;
 use crate::routes::requested_host;
 use crate::telemetry::LogThrottle;
-use engage_store::{Call, Credentials, DeviceId, DeviceObservation, SerialNumber};
+use engage_store::{
+    Call, Credentials, CredentialsError, DeviceId, DeviceObservation, SerialNumber,
+};
 
 /// Who may call in, and on which listener.
 #[derive(Debug)]
@@ -117,11 +119,14 @@ impl CallIn {
 
 impl Authenticator {
     /// Lets in whom `credentials` let in; everybody where none are configured, and nobody where
-    /// they are configured and cannot be read.
-    pub fn new(plain_http: bool, credentials: Option<Option<Credentials>>) -> Self {
+    /// they could not be read.
+    pub fn new(
+        plain_http: bool,
+        credentials: Option<Result<Credentials, CredentialsError>>,
+    ) -> Self {
         Self {
             plain_http,
-            credentials: credentials.map(ArcSwapOption::from_pointee),
+            credentials: credentials.map(|read| ArcSwapOption::from_pointee(read.ok())),
             throttle: LoginThrottle::default(),
             hashing: Semaphore::new(HASHES_AT_A_TIME),
             in_clear: LogThrottle::default(),

@@ -37,8 +37,8 @@ use engage_wire::paths;
 use body::{BodyError, collect};
 use body_memory::{BodyPermit, NoMemory};
 
-pub use body_memory::BodyMemory;
-pub use caller::Authenticator;
+pub(crate) use body_memory::BodyMemory;
+pub(crate) use caller::Authenticator;
 pub(super) use caller::BasicCredentials;
 
 /// What the call-in is answered from.
@@ -64,7 +64,7 @@ pub struct CallIn {
 }
 
 /// Why stored events cannot be delivered, for `/readyz`.
-pub type DeliveryProblem = Arc<Mutex<Option<String>>>;
+pub(crate) type DeliveryProblem = Arc<Mutex<Option<String>>>;
 
 /// An answer, and whose call it answers.
 type Answer = (Extension<DeviceId>, Result<Response, ApiError>);

@@ -27,7 +27,7 @@ use labels::{ListenerLabels, RefusalLabels, RequestLabels};
 use listener::ListenerMetrics;
 use publication::PublicationMetrics;
 
-pub use delivery::DeliveryMetrics;
+pub(crate) use delivery::DeliveryMetrics;
 
 /// Every metric of the daemon. Names carry units; no label holds a device or a secret.
 #[derive(Debug)]

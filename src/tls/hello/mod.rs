@@ -18,12 +18,12 @@ use cursor::Cursor;
 use engage_wire::escape_bytes;
 use first_flight::client_hello_body;
 
-pub use first_flight::NotTls;
-pub use offered::{CodePoint, Offered};
+pub(crate) use first_flight::NotTls;
+pub(crate) use offered::{CodePoint, Offered};
 
 /// How many bytes of what a client sends need to be kept for [`ClientHello::parse`]: a browser's
 /// hello with a post-quantum key share has about 1,800.
-pub const HELLO_BYTES: usize = 4096;
+pub(crate) const HELLO_BYTES: usize = 4096;
 
 /// A client's offer (RFC 8446 section 4.1.2, RFC 5246 section 7.4.1.2).
 ///

@@ -16,6 +16,10 @@ pub(super) async fn metrics(
     State(admin): State<Arc<Admin>>,
     headers: HeaderMap,
 ) -> impl IntoResponse + use<> {
+    if let Some(call_in) = &admin.app.call_in {
+        let evicted = call_in.store.evicted_devices();
+        admin.app.metrics.evicted(evicted);
+    }
     let open_metrics = admin.app.metrics.open_metrics();
     let (content_type, text) = if prefers_open_metrics(&headers) {
         (OPEN_METRICS, open_metrics)

@@ -19,8 +19,8 @@ use crate::routes::{Authenticator, BodyMemory, CallIn, DeliveryProblem};
 use crate::telemetry::{DeliveryMetrics, LogThrottle};
 use crate::webhook::{self, Receiver, WebhookError};
 use engage_store::{
-    Credentials, CredentialsError, DatabaseUrl, ImportError, ImportNews, OpenError, SqlOptions,
-    SqlStore, Store, StoreHandle, strays, take_over,
+    AppendedDevices, Credentials, CredentialsError, DatabaseUrl, ImportError, ImportNews,
+    OpenError, SqlOptions, SqlStore, Store, StoreHandle, strays, take_over,
 };
 use engage_wire::diagnostic::{causes, hint, one_line};
 
@@ -65,6 +65,7 @@ pub(super) struct Recording {
 pub(super) struct Delivery {
     webhook: WebhookConfig,
     store: StoreHandle,
+    appended: AppendedDevices,
     /// Where it is told why nothing is delivered.
     problem: DeliveryProblem,
 }
@@ -78,6 +79,7 @@ pub(super) async fn deliver(
     let Some(Delivery {
         webhook,
         store,
+        appended,
         problem,
     }) = delivery
     else {
@@ -89,7 +91,7 @@ pub(super) async fn deliver(
         load_receiver(&webhook, &problem).await
     };
     tokio::select! {
-        receiver = begin => webhook::run(receiver, Arc::new(store.clone()), metrics, end).await,
+        receiver = begin => webhook::run(receiver, Arc::new(store.clone()), appended, metrics, end).await,
         () = &mut end => {}
     }
 }
@@ -151,6 +153,7 @@ pub(super) fn open(
     Ok(Recording {
         delivery: webhook.map(|webhook| Delivery {
             webhook,
+            appended: webhook::subscribe(&store),
             store,
             problem,
         }),

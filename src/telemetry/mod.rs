@@ -6,7 +6,6 @@ mod log_buffer;
 mod metrics;
 mod stderr;
 mod text;
-mod throttle;
 
 use std::io::{self, IsTerminal};
 use std::panic::{self, PanicHookInfo};
@@ -20,9 +19,9 @@ use tracing_subscriber::{Layer, fmt, registry};
 use crate::config::{LogConfig, LogFormat, LogLevel};
 
 pub(crate) use access::AccessEvent;
+pub(crate) use engage_wire::LogThrottle;
 pub(crate) use metrics::{DeliveryMetrics, Metrics, OpenConnection, RouteMetrics};
 pub(crate) use stderr::flush_log;
-pub(crate) use throttle::LogThrottle;
 
 /// Starts logging as configured. `RUST_LOG` overrides the level. Fails if there can be no further
 /// thread. Whoever ends the process calls [`flush_log`] first.

@@ -108,18 +108,24 @@ impl fmt::Display for Receiver {
     }
 }
 
+/// Has what `log` holds kept for the receiver from now on, whether or not that can be used yet.
+pub(crate) fn subscribe(log: &dyn EventLog) -> AppendedDevices {
+    let appended = AppendedDevices::default();
+    log.subscribe(SUBSCRIBER, appended.clone());
+    appended
+}
+
 /// Delivers what is in `log` until `shutdown` completes; then ends within moments, and leaves an
 /// unanswered delivery to the next start.
 pub(crate) async fn run(
     receiver: Receiver,
     log: Arc<dyn EventLog>,
+    appended: AppendedDevices,
     metrics: DeliveryMetrics,
     shutdown: impl Future<Output = ()>,
 ) {
     info!("delivering audits and alerts to {receiver}");
     let interval = receiver.timing.rescan_interval;
-    let appended = AppendedDevices::default();
-    log.subscribe(SUBSCRIBER, appended.clone());
     let delivery = Delivery {
         log: Arc::clone(&log),
         receiver: Arc::new(receiver),

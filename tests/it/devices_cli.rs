@@ -29,6 +29,7 @@ fn call(device: &str, peer: &str, received_at: &str) -> Call {
         device: device.parse().unwrap(),
         peer: peer.parse().unwrap(),
         is_authenticated: false,
+        is_listed: false,
         received_at: moment(received_at),
     }
 }
@@ -58,7 +59,7 @@ impl Installation {
             DeviceObservation::Seen {
                 address: lobby.peer,
                 site: Some("hall".into()),
-                is_authenticated: false,
+                is_registered: false,
             },
             DeviceObservation::CertificateFetched {
                 fingerprint: "ab:cd".into(),

@@ -87,6 +87,7 @@ impl Device {
             device: format!("{:016X}", self.number).parse().unwrap(),
             peer: "10.44.0.7".parse().unwrap(),
             is_authenticated: true,
+            is_listed: false,
             received_at: self.called_at.parse().unwrap(),
         };
         let upload = format!(r#"{{"lckPrmtrs":{{"mdl":"{}"}}}}"#, self.model);
@@ -98,7 +99,7 @@ impl Device {
         let seen = DeviceObservation::Seen {
             address: call.peer,
             site: Some(self.site.to_owned()),
-            is_authenticated: true,
+            is_registered: true,
         };
         let fingerprint = vec![format!("{:02X}", self.number); 32].join(":");
         let fetched = DeviceObservation::CertificateFetched { fingerprint };

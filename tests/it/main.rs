@@ -34,6 +34,7 @@ mod devices_quarantine;
 mod devices_search;
 mod disk;
 mod doctor;
+mod evictions;
 mod expiry;
 mod extremes;
 mod handshakes;

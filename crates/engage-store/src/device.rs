@@ -140,8 +140,8 @@ pub enum DeviceObservation {
         address: IpAddr,
         /// The site that its request selected.
         site: Option<String>,
-        /// Whether it gave its credentials.
-        is_authenticated: bool,
+        /// Whether somebody has entered it here: [`Call::is_registered`](crate::Call::is_registered).
+        is_registered: bool,
     },
     /// It fetched a certificate, whole.
     CertificateFetched {

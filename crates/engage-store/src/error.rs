@@ -67,11 +67,11 @@ pub enum StoreError {
         message: String,
     },
     /// More devices than are kept.
-    #[error("device {device} would be one too many; allowed: {allowed} devices")]
+    #[error("device {device} would be one too many; allowed: {allowed} {kind}")]
     #[diagnostic(
         code("too-many-devices"),
         help(
-            "somebody may be inventing serial numbers: set `[devices] credentials_file` or `[access] allow`"
+            "somebody may be inventing serial numbers: set `[devices] only_known`, `[devices] credentials_file` or `[access] allow`"
         )
     )]
     TooManyDevices {
@@ -79,6 +79,8 @@ pub enum StoreError {
         device: DeviceId,
         /// The most that are kept of its kind.
         allowed: usize,
+        /// Which kind that is.
+        kind: &'static str,
     },
     /// More new devices than one network address may bring.
     #[error(

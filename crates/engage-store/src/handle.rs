@@ -167,6 +167,10 @@ impl DeviceStore for StoreHandle {
         }
     }
 
+    fn evicted_devices(&self) -> u64 {
+        self.current().map_or(0, |store| store.evicted_devices())
+    }
+
     fn warnings(&self) -> Vec<StoreWarning> {
         self.current()
             .map(|store| store.warnings())
@@ -249,6 +253,7 @@ mod tests {
             device: "0123456789ABCDEF".parse().unwrap(),
             peer: "10.44.0.7".parse().unwrap(),
             is_authenticated: false,
+            is_listed: false,
             received_at: Timestamp::UNIX_EPOCH,
         }
     }
@@ -277,7 +282,7 @@ mod tests {
         let seen = DeviceObservation::Seen {
             address: call.peer,
             site: Some("lobby".into()),
-            is_authenticated: false,
+            is_registered: false,
         };
         handle.observe(call.device, seen, call.received_at);
         let opening = handle.clone();

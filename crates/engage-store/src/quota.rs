@@ -1,144 +1,226 @@
 //! How many devices there may be: serial numbers can be invented.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use engage_wire::CallerNetwork;
+use engage_wire::{CallerNetwork, ShardedLru};
+use jiff::Timestamp;
 use parking_lot::Mutex;
 
 use crate::{Call, DeviceId, StoreError, StoreWarning};
 
-/// Bounds new devices, in all and for each network that brings them.
+/// Bounds new devices: all of them, those of which nothing is proven, and those of each network.
 ///
-/// Who gives no credentials may be anybody: the last places are not for them, and one network
-/// takes weeks to fill the others. This computer is no such network: a proxy on it that hides where
+/// Who is not registered may be anybody: the last places are not for them, and one network takes
+/// weeks to fill the others. This computer is no such network: a proxy on it that hides where
 /// devices call from must not keep them out.
 #[derive(Debug, Default)]
 pub(crate) struct DeviceQuota {
-    newcomers: HashMap<CallerNetwork, Newcomers>,
+    newcomers: ShardedLru<CallerNetwork, Newcomers>,
+    /// When they were counted last, and how many there are since.
+    counted: Mutex<Option<(Instant, DeviceCount)>>,
 }
 
+/// Devices with records.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct DeviceCount {
+    pub(crate) all: usize,
+    pub(crate) unproven: usize,
+}
+
+/// A device without a record that delivers something.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Newcomer {
+    pub(crate) call: Call,
+    /// Whether it is proven once that is stored.
+    pub(crate) is_proven: bool,
+}
+
+/// What there is for newcomers.
+#[derive(Default)]
+pub(crate) struct Room {
+    pub(crate) count: DeviceCount,
+    /// Unproven devices that may go.
+    pub(crate) evictable: usize,
+}
+
+/// Of one network.
 #[derive(Debug)]
 struct Newcomers {
     since: Instant,
     count: u32,
 }
 
+impl DeviceCount {
+    /// Whether so many newcomers, whatever they are, find places.
+    pub(crate) fn has_room_for(self, newcomers: usize) -> bool {
+        self.all + newcomers <= MAX_DEVICES - RESERVED && self.unproven + newcomers <= MAX_UNPROVEN
+    }
+
+    /// Why there is no place for a newcomer, if there is none.
+    fn refusal(self, new: &Newcomer) -> Option<StoreError> {
+        let reserved = if new.call.is_registered() {
+            0
+        } else {
+            RESERVED
+        };
+        let (allowed, kind) = if self.all >= MAX_DEVICES - reserved {
+            (MAX_DEVICES - reserved, "devices")
+        } else if !new.is_proven && self.unproven >= MAX_UNPROVEN {
+            (MAX_UNPROVEN, "devices of which nothing is proven")
+        } else {
+            return None;
+        };
+        Some(StoreError::TooManyDevices {
+            device: new.call.device,
+            allowed,
+            kind,
+        })
+    }
+}
+
 impl DeviceQuota {
-    /// Whether a device that is not among the `known` ones may begin a record; counts it if so.
-    fn admit(&mut self, call: &Call, known: usize, now: Instant) -> Result<(), StoreError> {
-        let reserved = if call.is_authenticated { 0 } else { RESERVED };
-        let allowed = MAX_DEVICES - reserved;
-        let device = call.device;
-        if known >= allowed {
-            return Err(StoreError::TooManyDevices { device, allowed });
+    /// How many there are, if they were counted within the last seconds.
+    pub(crate) fn counted(&self, now: Instant) -> Option<DeviceCount> {
+        let (at, count) = (*self.counted.lock())?;
+        (now.saturating_duration_since(at) < COUNTED_FOR).then_some(count)
+    }
+
+    pub(crate) fn set_counted(&self, count: DeviceCount, now: Instant) {
+        *self.counted.lock() = Some((now, count));
+    }
+
+    /// So many unproven devices are gone.
+    pub(crate) fn evicted(&self, devices: usize) {
+        if let Some((_, count)) = &mut *self.counted.lock() {
+            count.all = count.all.saturating_sub(devices);
+            count.unproven = count.unproven.saturating_sub(devices);
         }
-        if call.is_authenticated || call.peer.to_canonical().is_loopback() {
+    }
+
+    /// Says that unknown devices are, or soon will be, refused.
+    pub(crate) fn warning(&self) -> Option<StoreWarning> {
+        let devices = (*self.counted.lock())?.1.all;
+        (devices >= NEARLY_FULL).then_some(StoreWarning::NearlyFull {
+            devices,
+            allowed: MAX_DEVICES,
+            reserved: RESERVED,
+        })
+    }
+
+    /// Whether a newcomer may begin a record, and if so whether another device has to go for it.
+    fn admit(&self, new: &Newcomer, room: &mut Room, now: Instant) -> Result<bool, StoreError> {
+        let refusal = room.count.refusal(new);
+        let is_full = refusal.is_some();
+        if let Some(refusal) = refusal.filter(|_| room.evictable == 0) {
+            return Err(refusal);
+        }
+        self.count_newcomer(&new.call, now)?;
+        if is_full {
+            room.evictable -= 1;
+            room.count.all -= 1;
+            room.count.unproven = room.count.unproven.saturating_sub(1);
+        }
+        room.count.all += 1;
+        room.count.unproven += usize::from(!new.is_proven);
+        Ok(is_full)
+    }
+
+    fn count_newcomer(&self, call: &Call, now: Instant) -> Result<(), StoreError> {
+        if call.is_registered() || call.peer.to_canonical().is_loopback() {
             return Ok(());
         }
-        if self.newcomers.len() >= MAX_NETWORKS {
-            self.newcomers
-                .retain(|_, newcomers| newcomers.is_current(now));
-        }
-        let network = CallerNetwork::from(call.peer);
-        let is_known = self.newcomers.contains_key(&network);
-        let refused = StoreError::TooManyNewDevices {
-            device,
-            peer: call.peer,
-            allowed: MAX_NEW_AN_HOUR,
-        };
-        if !is_known && self.newcomers.len() >= MAX_NETWORKS {
-            return Err(refused);
-        }
-        let newcomers = self.newcomers.entry(network).or_insert(Newcomers {
+        let mut shard = self.newcomers.shard(call.peer);
+        let fresh = || Newcomers {
             since: now,
             count: 0,
-        });
-        if !newcomers.is_current(now) {
-            *newcomers = Newcomers {
-                since: now,
-                count: 0,
-            };
+        };
+        let newcomers = shard.entry(call.peer.into()).or_insert_with(fresh);
+        if now.saturating_duration_since(newcomers.since) >= HOUR {
+            *newcomers = fresh();
         }
         if newcomers.count >= MAX_NEW_AN_HOUR {
-            return Err(refused);
+            return Err(StoreError::TooManyNewDevices {
+                device: call.device,
+                peer: call.peer,
+                allowed: MAX_NEW_AN_HOUR,
+            });
         }
         newcomers.count += 1;
         Ok(())
     }
 
     /// Uncounts a device of which nothing was stored after all.
-    fn give_back(&mut self, call: &Call) {
-        let network = CallerNetwork::from(call.peer);
-        if !call.is_authenticated
-            && let Some(newcomers) = self.newcomers.get_mut(&network)
+    fn give_back(&self, call: &Call) {
+        let mut shard = self.newcomers.shard(call.peer);
+        if !call.is_registered()
+            && let Some(newcomers) = shard.get_mut(&call.peer.into())
         {
             newcomers.count = newcomers.count.saturating_sub(1);
         }
     }
 
-    /// Says that unknown devices are, or soon will be, refused.
-    pub(crate) fn warning(known: usize) -> Option<StoreWarning> {
-        (known >= NEARLY_FULL).then_some(StoreWarning::NearlyFull {
-            devices: known,
-            allowed: MAX_DEVICES,
-            reserved: RESERVED,
-        })
+    /// Counts a device of which something was stored.
+    fn add(&self, new: &Newcomer) {
+        if let Some((_, count)) = &mut *self.counted.lock() {
+            count.all += 1;
+            count.unproven += usize::from(!new.is_proven);
+        }
     }
 }
 
-/// New devices that were counted. Those that are not stored in the end are uncounted when it is
-/// dropped.
+/// Newcomers that were counted, each with whether another device has to go for it. Those that are not
+/// stored in the end are uncounted when it is dropped.
 pub(crate) struct Admitted {
-    quota: Arc<Mutex<DeviceQuota>>,
-    calls: Vec<Call>,
+    quota: Arc<DeviceQuota>,
+    newcomers: Vec<(Newcomer, bool)>,
 }
 
 impl Admitted {
-    /// Counts the `new` devices beside the `known` ones; returns those that may not have a record
-    /// too, with the reason.
+    /// Counts newcomers; returns those that may not have a record too, with the reason.
     pub(crate) fn count(
-        quota: &Arc<Mutex<DeviceQuota>>,
-        new: impl Iterator<Item = Call>,
-        mut known: usize,
+        quota: &Arc<DeviceQuota>,
+        new: impl Iterator<Item = Newcomer>,
+        mut room: Room,
     ) -> (Self, HashMap<DeviceId, StoreError>) {
-        let mut admitted = Self {
-            quota: Arc::clone(quota),
-            calls: Vec::new(),
-        };
-        let (mut quota, now) = (quota.lock(), Instant::now());
-        let mut refused = HashMap::new();
-        for call in new {
-            match quota.admit(&call, known, now) {
-                Ok(()) => {
-                    known += 1;
-                    admitted.calls.push(call);
-                }
-                Err(error) => drop(refused.insert(call.device, error)),
+        let now = Instant::now();
+        let (mut newcomers, mut refused) = (Vec::new(), HashMap::new());
+        for new in new {
+            match quota.admit(&new, &mut room, now) {
+                Ok(displaces) => newcomers.push((new, displaces)),
+                Err(error) => drop(refused.insert(new.call.device, error)),
             }
         }
-        (admitted, refused)
+        let quota = Arc::clone(quota);
+        (Self { quota, newcomers }, refused)
+    }
+
+    /// When each of those of `devices` called for which another has to go.
+    pub(crate) fn displacing(&self, devices: &BTreeSet<DeviceId>) -> Vec<Timestamp> {
+        let displacing = self
+            .newcomers
+            .iter()
+            .filter(|(new, displaces)| *displaces && devices.contains(&new.call.device));
+        displacing.map(|(new, _)| new.call.received_at).collect()
     }
 
     /// What this device delivered is stored.
     pub(crate) fn stored(&mut self, device: DeviceId) {
-        self.calls.retain(|call| call.device != device);
+        for (new, _) in self
+            .newcomers
+            .extract_if(.., |(new, _)| new.call.device == device)
+        {
+            self.quota.add(&new);
+        }
     }
 }
 
 impl Drop for Admitted {
     fn drop(&mut self) {
-        let mut quota = self.quota.lock();
-        for call in &self.calls {
-            quota.give_back(call);
+        for (new, _) in &self.newcomers {
+            self.quota.give_back(&new.call);
         }
-    }
-}
-
-impl Newcomers {
-    fn is_current(&self, now: Instant) -> bool {
-        now.saturating_duration_since(self.since) < HOUR
     }
 }
 
@@ -147,8 +229,11 @@ const HOUR: Duration = Duration::from_hours(1);
 /// Two and a half times the largest fleet that this is built for.
 const MAX_DEVICES: usize = 250_000;
 
-/// Places for devices that give their credentials.
+/// Places for devices that are registered.
 const RESERVED: usize = 50_000;
+
+/// Half of what is not reserved: a lock's first call uploads its parameters.
+const MAX_UNPROVEN: usize = 100_000;
 
 /// Four fifths of what is not reserved.
 const NEARLY_FULL: usize = 160_000;
@@ -156,26 +241,38 @@ const NEARLY_FULL: usize = 160_000;
 /// A site whose locks are all new and behind one address is done in a night or two.
 const MAX_NEW_AN_HOUR: u32 = 500;
 
-/// Networks that bring new devices within an hour; a few dozen bytes each.
-const MAX_NETWORKS: usize = 20_000;
+/// What other hosts add meanwhile is little beside the limits.
+const COUNTED_FOR: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn call(number: u32, peer: &str, is_authenticated: bool) -> Call {
-        Call {
-            device: format!("{number:016X}").parse().unwrap(),
-            peer: peer.parse().unwrap(),
-            is_authenticated,
-            received_at: jiff::Timestamp::UNIX_EPOCH,
+    fn new(number: u32, peer: &str, is_authenticated: bool) -> Newcomer {
+        Newcomer {
+            call: Call {
+                device: format!("{number:016X}").parse().unwrap(),
+                peer: peer.parse().unwrap(),
+                is_authenticated,
+                is_listed: false,
+                received_at: Timestamp::UNIX_EPOCH,
+            },
+            is_proven: is_authenticated,
+        }
+    }
+
+    fn room(all: usize, unproven: usize, evictable: usize) -> Room {
+        Room {
+            count: DeviceCount { all, unproven },
+            evictable,
         }
     }
 
     #[test]
     fn one_network_brings_no_more_new_devices_an_hour_than_allowed_and_hinders_no_other() {
-        let (mut quota, now) = (DeviceQuota::default(), Instant::now());
-        let mut admit = |number, peer: &str, at| quota.admit(&call(number, peer, false), 0, at);
+        let (quota, now) = (DeviceQuota::default(), Instant::now());
+        let admit =
+            |number, peer: &str, at| quota.admit(&new(number, peer, false), &mut room(0, 0, 0), at);
         for number in 0..MAX_NEW_AN_HOUR {
             let peer = format!("2001:db8::{number:x}");
             admit(number, &peer, now).unwrap();
@@ -194,29 +291,74 @@ mod tests {
     }
 
     #[test]
-    fn the_last_places_are_for_devices_with_credentials() {
-        let (mut quota, now) = (DeviceQuota::default(), Instant::now());
+    fn the_last_places_are_for_registered_devices() {
+        let (quota, now) = (DeviceQuota::default(), Instant::now());
         let full = MAX_DEVICES - RESERVED;
-        let mut admit = |known, auth| quota.admit(&call(1, "10.44.0.7", auth), known, now);
+        let admit =
+            |known, auth| quota.admit(&new(1, "10.44.0.7", auth), &mut room(known, 0, 0), now);
         admit(full - 1, false).unwrap();
         assert!(matches!(
             admit(full, false),
             Err(StoreError::TooManyDevices { .. })
         ));
-        admit(full, true).unwrap();
-        assert!(admit(MAX_DEVICES, true).is_err());
-        assert!(DeviceQuota::warning(full).is_some() && DeviceQuota::warning(1000).is_none());
+        assert!(!admit(full, true).unwrap());
+        admit(MAX_DEVICES, true).unwrap_err();
+        let warned = |all| {
+            quota.set_counted(room(all, 0, 0).count, now);
+            quota.warning().is_some()
+        };
+        assert!(warned(full) && !warned(1000));
     }
 
     #[test]
-    fn strangers_from_everywhere_fill_a_bounded_memory() {
-        let (mut quota, now) = (DeviceQuota::default(), Instant::now());
-        for number in 0..u32::try_from(MAX_NETWORKS).unwrap() + 10 {
-            let peer = std::net::Ipv4Addr::from(number).to_string();
-            let _ = quota.admit(&call(number, &peer, false), 0, now);
+    fn unproven_devices_have_places_of_their_own_and_make_room_for_each_other_and_for_proven_ones()
+    {
+        let (quota, now) = (DeviceQuota::default(), Instant::now());
+        let full = MAX_DEVICES - RESERVED;
+        let (stranger, proven) = (new(1, "10.44.0.7", false), new(2, "10.44.0.7", true));
+        for (newcomer, mut room, expected) in [
+            (stranger, room(MAX_UNPROVEN, MAX_UNPROVEN, 0), None),
+            (stranger, room(MAX_UNPROVEN, MAX_UNPROVEN, 1), Some(true)),
+            (proven, room(MAX_UNPROVEN, MAX_UNPROVEN, 0), Some(false)),
+            (stranger, room(full, 1, 1), Some(true)),
+            (proven, room(MAX_DEVICES, 1, 1), Some(true)),
+        ] {
+            let before = room.count;
+            let admitted = quota.admit(&newcomer, &mut room, now).ok();
+            assert_eq!(admitted, expected, "{newcomer:?}");
+            if admitted == Some(true) {
+                assert_eq!((room.count.all, room.evictable), (before.all, 0));
+            }
         }
-        assert_eq!(quota.newcomers.len(), MAX_NETWORKS);
-        let later = now + HOUR;
-        quota.admit(&call(1, "10.44.0.7", false), 0, later).unwrap();
+    }
+
+    #[test]
+    fn strangers_from_everywhere_keep_no_new_network_out() {
+        let (quota, now) = (DeviceQuota::default(), Instant::now());
+        let admit = |peer: std::net::Ipv4Addr| {
+            let newcomer = new(1, &peer.to_string(), false);
+            quota.admit(&newcomer, &mut room(0, 0, 0), now)
+        };
+        for number in 0..200_000_u32 {
+            admit(number.into()).unwrap();
+        }
+        admit([200, 0, 0, 1].into()).unwrap();
+    }
+
+    #[test]
+    fn what_is_stored_or_goes_is_counted_without_a_look_at_the_database() {
+        let (quota, now) = (Arc::new(DeviceQuota::default()), Instant::now());
+        assert_eq!(quota.counted(now), None);
+        quota.set_counted(room(10, 5, 0).count, now);
+        let newcomers = [new(1, "10.44.0.7", false), new(2, "10.44.0.7", true)];
+        let (mut admitted, refused) =
+            Admitted::count(&quota, newcomers.into_iter(), room(10, 5, 0));
+        assert!(refused.is_empty());
+        for newcomer in newcomers {
+            admitted.stored(newcomer.call.device);
+        }
+        quota.evicted(3);
+        assert_eq!(quota.counted(now), Some(room(9, 3, 0).count));
+        assert_eq!(quota.counted(now + COUNTED_FOR), None);
     }
 }

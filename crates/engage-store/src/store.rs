@@ -65,6 +65,9 @@ pub trait DeviceStore: Send + Sync {
     /// Whether the store can be written, as far as it knows. Costs nothing.
     fn health(&self) -> Health;
 
+    /// Devices of which nothing was proven and that have made room for others, since it was opened.
+    fn evicted_devices(&self) -> u64;
+
     /// What is wrong although the store can be written: single devices, and room that runs out.
     fn warnings(&self) -> Vec<StoreWarning>;
 
@@ -116,10 +119,20 @@ pub struct Call {
     pub device: DeviceId,
     /// From where.
     pub peer: IpAddr,
-    /// Whether it gave its credentials. Who did not may be anybody, and is limited.
+    /// Whether it gave its credentials.
     pub is_authenticated: bool,
+    /// Whether its serial number is listed in the configuration.
+    pub is_listed: bool,
     /// By this host's clock.
     pub received_at: Timestamp,
+}
+
+impl Call {
+    /// Whether somebody has entered the device here. Who is not registered may be anybody, and is
+    /// limited.
+    pub fn is_registered(&self) -> bool {
+        self.is_authenticated || self.is_listed
+    }
 }
 
 /// That a batch is stored.

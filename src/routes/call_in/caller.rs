@@ -80,6 +80,7 @@ impl FromRequestParts<Arc<CallIn>> for Caller {
             device: DeviceId::from_caller(user_name, parts.uri.query(), peer.ip()),
             peer: peer.ip(),
             is_authenticated: call_in.authenticator.credentials.is_some(),
+            is_listed: false,
             received_at: Timestamp::now(),
         };
         let host = requested_host(&parts.uri, &parts.headers);
@@ -95,8 +96,8 @@ impl CallIn {
         let Call {
             device,
             peer: address,
-            is_authenticated,
             received_at: now,
+            ..
         } = *call;
         let site = self
             .published
@@ -107,7 +108,7 @@ impl CallIn {
         let seen = DeviceObservation::Seen {
             address,
             site,
-            is_authenticated,
+            is_registered: call.is_registered(),
         };
         store.observe(device, seen, now);
         if let Some(tls) = connection.tls {

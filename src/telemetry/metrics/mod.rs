@@ -7,6 +7,7 @@ mod listener;
 mod publication;
 
 use std::sync::OnceLock;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use http::StatusCode;
@@ -40,6 +41,7 @@ pub struct Metrics {
     handshakes: HandshakeMetrics,
     publication: PublicationMetrics,
     deliveries: DeliveryMetrics,
+    evicted: Counter,
 }
 
 impl Metrics {
@@ -78,6 +80,12 @@ impl Metrics {
             handshakes: HandshakeMetrics::register(&mut registry),
             publication: PublicationMetrics::register(&mut registry),
             deliveries: DeliveryMetrics::register(&mut registry),
+            evicted: register(
+                &mut registry,
+                "devices_evicted",
+                "Devices of which nothing was proven that were removed to make room for others",
+                Counter::default(),
+            ),
             registry,
         }
     }
@@ -164,6 +172,11 @@ impl Metrics {
     /// Shows the publication that is now in force.
     pub fn published(&self, publication: &Publication) {
         self.publication.show(publication);
+    }
+
+    /// So many devices have made room for others since the start.
+    pub(crate) fn evicted(&self, devices: u64) {
+        self.evicted.inner().fetch_max(devices, Ordering::Relaxed);
     }
 
     /// All of them, in the `OpenMetrics` format.

@@ -64,8 +64,9 @@ impl TestStore {
         let (stop, stopped) = oneshot::channel::<()>();
         let shutdown = async { drop(stopped.await) };
         let metrics = crate::telemetry::Metrics::new().deliveries();
+        let appended = subscribe(&*self.store);
         let log = Arc::clone(&self.store) as _;
-        let task = tokio::spawn(run(receiver, log, metrics, shutdown));
+        let task = tokio::spawn(run(receiver, log, appended, metrics, shutdown));
         RunningDelivery { stop, task }
     }
 }
@@ -75,6 +76,7 @@ fn call(device: u64, at: &str) -> Call {
         device: device_id(device),
         peer: [10, 44, 0, 7].into(),
         is_authenticated: true,
+        is_listed: false,
         received_at: at.parse().unwrap(),
     }
 }

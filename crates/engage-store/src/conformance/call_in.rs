@@ -259,7 +259,7 @@ fn seen(site: Option<&str>) -> DeviceObservation {
     DeviceObservation::Seen {
         address: "10.44.0.7".parse().unwrap(),
         site: site.map(str::to_owned),
-        is_authenticated: false,
+        is_registered: false,
     }
 }
 

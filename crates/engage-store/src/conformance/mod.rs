@@ -4,6 +4,7 @@ mod call_in;
 mod databases;
 mod engine;
 mod event_log;
+mod eviction;
 mod pages;
 pub(crate) mod postgres;
 mod properties;
@@ -64,6 +65,8 @@ rules! {
     event_log::who_waits_is_told_and_who_has_all_is_not_pending,
     event_log::a_device_is_leased_to_one_host_at_a_time,
     event_log::a_follower_reads_each_event_once_and_only_what_it_asked_for,
+    eviction::where_places_run_out_the_unproven_device_that_was_seen_longest_ago_goes,
+    eviction::what_a_subscriber_has_not_taken_keeps_its_device_and_who_returns_begins_anew,
     pages::devices_are_found_by_each_condition_and_wildcards_are_letters,
     pages::events_are_found_by_device_kind_and_time_in_both_orders,
     pages::long_events_make_short_pages,
@@ -82,6 +85,7 @@ fn call(number: u64, moment: &str) -> Call {
         device: device(number),
         peer: "10.44.0.7".parse().unwrap(),
         is_authenticated: false,
+        is_listed: false,
         received_at: at(moment),
     }
 }

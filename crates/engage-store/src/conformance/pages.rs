@@ -23,7 +23,7 @@ async fn called(store: &dyn Store, number: u64, moment: &str, site: &str, model:
     let seen = DeviceObservation::Seen {
         address: call.peer,
         site: Some(site.to_owned()),
-        is_authenticated: true,
+        is_registered: true,
     };
     let fingerprint = fingerprint(number);
     let fetched = DeviceObservation::CertificateFetched { fingerprint };

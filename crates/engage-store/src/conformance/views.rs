@@ -70,7 +70,7 @@ pub(super) async fn who_may_only_read_the_views_sees_what_was_stored_and_nothing
 
 impl TestEngine {
     /// As another program connects: the owner, or a user who may read the views.
-    async fn connect(&self, user: Option<&str>) -> AnyConnection {
+    pub(super) async fn connect(&self, user: Option<&str>) -> AnyConnection {
         sqlx::any::install_default_drivers();
         let url = self.url();
         let Some(user) = user else {

@@ -52,14 +52,18 @@ impl Folder {
 
     /// Whether it holds files of the kinds that are written here.
     pub(crate) fn holds_copies(&self) -> io::Result<bool> {
-        let is_month = |name: &String| {
-            EventKind::ALL
-                .iter()
-                .any(|kind| Month::from_file_name(*kind, name).is_some())
-        };
-        let names = self.names()?;
-        let mut names = names.iter();
-        Ok(names.any(|name| [DEVICE_FILE, CONFIG_FILE].contains(&&name[..]) || is_month(name)))
+        Ok(self.names()?.iter().any(|name| is_copy(name)))
+    }
+
+    /// Removes those files, and the folder if nothing else is in it.
+    pub(crate) fn remove_copies(&self) -> io::Result<()> {
+        for name in self.names()?.iter().filter(|name| is_copy(name)) {
+            self.remove(name)?;
+        }
+        match fs_err::remove_dir(&self.path) {
+            Err(error) if error.kind() != io::ErrorKind::DirectoryNotEmpty => Err(error),
+            _ => Ok(()),
+        }
     }
 
     /// The length of a regular file; `None` if nothing has that name.
@@ -115,6 +119,12 @@ impl Folder {
             .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
         names.collect()
     }
+}
+
+fn is_copy(name: &str) -> bool {
+    let mut kinds = EventKind::ALL.into_iter();
+    [DEVICE_FILE, CONFIG_FILE].contains(&name)
+        || kinds.any(|kind| Month::from_file_name(kind, name).is_some())
 }
 
 /// Makes everything durable that was written below `root` before: one commit of the file system

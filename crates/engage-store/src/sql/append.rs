@@ -9,6 +9,7 @@ use sqlx::{AnyConnection, Row};
 use super::devices::{self, DeviceRow};
 use super::statement::{pieces, statement, value_list, value_rows};
 use crate::BatchId;
+use crate::quota::Newcomer;
 use crate::record::UploadedEvents;
 use crate::stored_event::stored_events;
 use crate::{AppendOutcome, Call, ConfigUpload, DeviceId, DeviceObservation, EventKind};
@@ -25,6 +26,15 @@ pub(super) enum UploadBody {
 }
 
 impl Upload {
+    /// Its device, if that is new.
+    pub(super) fn newcomer(&self) -> Newcomer {
+        let is_config = matches!(self.body, UploadBody::Config(_));
+        Newcomer {
+            call: self.call,
+            is_proven: is_config || self.call.is_registered(),
+        }
+    }
+
     /// Whether there is anything to store.
     pub(super) fn is_empty(&self) -> bool {
         matches!(&self.body, UploadBody::Events(_, batch) if batch.events.is_empty())
@@ -90,18 +100,19 @@ impl<'a> Plan<'a> {
         let Upload { call, body } = upload;
         let row = self.devices.get_mut(&call.device);
         let row = row.ok_or(sqlx::Error::RowNotFound)?;
+        row.called(call);
         match body {
             UploadBody::Config(config) => {
                 let bytes = (config.as_bytes(), call.received_at);
                 self.configs.insert(call.device, bytes);
                 let saved = DeviceObservation::ConfigSaved(config.properties());
-                row.record.apply(saved, call.received_at);
+                row.apply(saved, call.received_at);
                 Ok(AppendOutcome::Updated)
             }
             UploadBody::Events(kind, batch) => {
                 if *kind == EventKind::Audits {
                     let stored = DeviceObservation::AuditsStored;
-                    row.record.apply(stored, call.received_at);
+                    row.apply(stored, call.received_at);
                 }
                 self.add_events(call, *kind, batch, ids)
             }

@@ -92,7 +92,7 @@ pub(super) async fn credit(
             let fetched = DeviceObservation::CertificateFetched {
                 fingerprint: fetch.value,
             };
-            row.record.apply(fetched, fetch.at);
+            row.apply(fetched, fetch.at);
         }
     }
     // One by one in the order of their names, so that no two hosts wait for each other; and none that

@@ -53,12 +53,13 @@ impl DeviceStore for SqlStore {
         let kept = self.writing(move |connection| {
             Box::pin(async move {
                 quarantine::keep(connection, &LIMITS, &call, kind, &body).await?;
-                quarantine::make_known(connection, &shared.quota, &call).await
+                quarantine::make_known(connection, &shared, &call).await
             })
         });
-        let admitted = kept.await;
-        let mut admitted = admitted.inspect_err(|error| self.shared.health.failed(error))?;
+        let kept = kept.await;
+        let (mut admitted, evicted) = kept.inspect_err(|error| self.shared.health.failed(error))?;
         admitted.stored(call.device);
+        self.shared.evicted(&evicted);
         Ok(())
     }
 
@@ -109,6 +110,10 @@ impl DeviceStore for SqlStore {
 
     fn health(&self) -> Health {
         self.shared.health.get()
+    }
+
+    fn evicted_devices(&self) -> u64 {
+        self.shared.evictions.count()
     }
 
     fn warnings(&self) -> Vec<StoreWarning> {

@@ -2,18 +2,19 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::time::Instant;
 
 use jiff::Timestamp;
-use parking_lot::Mutex;
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 
 use super::error::is_of_row;
+use super::eviction;
+use super::shared::Shared;
 use super::statement::{pieces, statement, value_list, value_rows};
 use crate::BatchId;
-use crate::quota::{Admitted, DeviceQuota};
-use crate::{Call, DeviceId, DeviceRecord, EventKind, StoreError, Timestamped};
+use crate::quota::{Admitted, DeviceCount, DeviceQuota, Newcomer, Room};
+use crate::{Call, DeviceId, DeviceObservation, DeviceRecord, EventKind, StoreError, Timestamped};
 
 /// A row of `devices`, locked by the transaction that has it.
 #[derive(Clone, Debug)]
@@ -27,6 +28,8 @@ pub(super) struct DeviceRow {
     pub(super) filed_at: i64,
     last_audits: Option<BatchId>,
     last_alerts: Option<BatchId>,
+    /// Since when it is told from one that somebody has invented; `None` also where it was not read.
+    proven_at: Option<Timestamp>,
 }
 
 impl DeviceRow {
@@ -38,7 +41,32 @@ impl DeviceRow {
             filed_at: 0,
             last_audits: None,
             last_alerts: None,
+            proven_at: None,
         }
+    }
+
+    /// It delivers something.
+    pub(super) fn called(&mut self, call: &Call) {
+        let at = call.received_at;
+        self.record.last_seen = self.record.last_seen.max(at);
+        self.prove_if(call.is_registered(), at);
+    }
+
+    /// Takes over what was seen of it.
+    pub(super) fn apply(&mut self, observation: DeviceObservation, at: Timestamp) {
+        let is_registered = matches!(
+            observation,
+            DeviceObservation::Seen {
+                is_registered: true,
+                ..
+            }
+        );
+        self.record.apply(observation, at);
+        self.prove_if(is_registered, at);
+    }
+
+    fn prove_if(&mut self, is_proven: bool, at: Timestamp) {
+        self.proven_at = self.proven_at.or(is_proven.then_some(at));
     }
 
     /// The number of an event behind its newest.
@@ -99,6 +127,7 @@ impl DeviceRow {
             filed_at: row.try_get("filed_at")?,
             last_audits: batch("last_audits")?,
             last_alerts: batch("last_alerts")?,
+            proven_at: None,
         })
     }
 }
@@ -128,26 +157,60 @@ pub(super) async fn known(
 /// reason: serial numbers can be invented.
 pub(super) async fn admit(
     connection: &mut AnyConnection,
-    quota: &Arc<Mutex<DeviceQuota>>,
-    calls: &[Call],
+    shared: &Shared,
+    mut callers: BTreeMap<DeviceId, Newcomer>,
 ) -> Result<(Admitted, HashMap<DeviceId, StoreError>), sqlx::Error> {
-    let mut callers: BTreeMap<_, _> = calls.iter().map(|call| (call.device, *call)).collect();
     let devices: Vec<_> = callers.keys().copied().collect();
     for device in known(connection, &devices).await? {
         callers.remove(&device);
     }
-    let count = match callers.len() {
-        0 => 0,
-        _ => count(connection).await?,
+    let room = room(connection, shared, &callers).await?;
+    Ok(Admitted::count(&shared.quota, callers.into_values(), room))
+}
+
+async fn room(
+    connection: &mut AnyConnection,
+    shared: &Shared,
+    newcomers: &BTreeMap<DeviceId, Newcomer>,
+) -> Result<Room, sqlx::Error> {
+    let now = newcomers.values().map(|new| new.call.received_at).max();
+    let Some(now) = now else {
+        return Ok(Room::default());
     };
-    Ok(Admitted::count(quota, callers.into_values(), count))
+    let count = match shared.quota.counted(Instant::now()) {
+        Some(count) => count,
+        None => count(connection, &shared.quota).await?,
+    };
+    let wanted = newcomers.len();
+    let evictable = if count.has_room_for(wanted) {
+        0
+    } else {
+        let subscribers = shared.subscribers.all();
+        eviction::evictable(connection, &subscribers, now, wanted).await?
+    };
+    Ok(Room { count, evictable })
 }
 
 /// How many there are.
-pub(super) async fn count(connection: &mut AnyConnection) -> Result<usize, sqlx::Error> {
-    let count = sqlx::query("SELECT count(*) FROM devices");
-    let count: i64 = count.fetch_one(connection).await?.try_get(0)?;
-    Ok(usize::try_from(count).unwrap_or(0))
+pub(super) async fn count(
+    connection: &mut AnyConnection,
+    quota: &DeviceQuota,
+) -> Result<DeviceCount, sqlx::Error> {
+    let row = sqlx::query(
+        "SELECT (SELECT count(*) FROM devices) AS known, \
+         (SELECT count(*) FROM devices WHERE proven_at IS NULL) AS unproven",
+    );
+    let row = row.fetch_one(connection).await?;
+    let number = |name| {
+        row.try_get::<i64, _>(name)
+            .map(|it| usize::try_from(it).unwrap_or(0))
+    };
+    let count = DeviceCount {
+        all: number("known")?,
+        unproven: number("unproven")?,
+    };
+    quota.set_counted(count, Instant::now());
+    Ok(count)
 }
 
 /// The rows of devices, made where they are missing, and locked until the transaction ends. In the
@@ -163,7 +226,7 @@ pub(super) async fn lock(
         let mut query = statement(format!(
             "INSERT INTO devices (device, first_seen, last_seen, revision, last_seq, filed_at) VALUES {values} \
              ON CONFLICT (device) DO UPDATE SET last_seq = devices.last_seq \
-             RETURNING {}",
+             RETURNING {},proven_at",
             COLUMNS.join(",")
         ));
         for (device, seen) in devices {
@@ -174,8 +237,9 @@ pub(super) async fn lock(
             query = query.bind(new.last_seq).bind(new.filed_at);
         }
         for row in query.fetch_all(&mut *connection).await? {
+            let proven_at = moment(&row, "proven_at")?;
             let row = DeviceRow::read(&row)?;
-            rows.insert(row.record.device, row);
+            rows.insert(row.record.device, DeviceRow { proven_at, ..row });
         }
     }
     Ok(rows)
@@ -187,18 +251,21 @@ pub(super) async fn save<'a>(
     rows: impl Iterator<Item = &'a DeviceRow>,
 ) -> Result<(), sqlx::Error> {
     let rows: Vec<_> = rows.collect();
-    for rows in pieces(&rows, COLUMNS.len()) {
-        let values = value_rows(rows.len(), COLUMNS.len());
-        let replaced = COLUMNS[1..]
+    let columns = [&COLUMNS[..], &["proven_at"]].concat();
+    for rows in pieces(&rows, columns.len()) {
+        let values = value_rows(rows.len(), columns.len());
+        let replaced = columns[1..]
             .iter()
             .map(|name| format!("{name} = excluded.{name}"));
         let mut query = statement(format!(
             "INSERT INTO devices ({}) VALUES {values} ON CONFLICT (device) DO UPDATE SET {}",
-            COLUMNS.join(","),
+            columns.join(","),
             replaced.collect::<Vec<_>>().join(",")
         ));
         for row in rows {
             let DeviceRow { record: it, .. } = row;
+            let is_proven = it.certificate.is_some() || it.config_saved_at.is_some();
+            let proven_at = row.proven_at.or(is_proven.then_some(it.last_seen));
             let micros = |at: Option<Timestamp>| at.map(Timestamp::as_microsecond);
             let at = |dated: &Option<Timestamped>| micros(dated.as_ref().map(|it| it.at));
             let value = |dated: &Option<Timestamped>| text(dated.as_ref().map(|it| &it.value));
@@ -227,7 +294,8 @@ pub(super) async fn save<'a>(
                 .bind(value(&it.database))
                 .bind(text(it.database_refused.as_ref()))
                 .bind(at(&it.next_call_in))
-                .bind(value(&it.next_call_in));
+                .bind(value(&it.next_call_in))
+                .bind(micros(proven_at));
         }
         query.execute(&mut *connection).await?;
     }

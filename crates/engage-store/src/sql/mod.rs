@@ -32,6 +32,7 @@ mod devices;
 mod error;
 mod event_log;
 mod events;
+mod eviction;
 mod export;
 mod follower;
 mod health;

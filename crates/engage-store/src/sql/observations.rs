@@ -68,7 +68,7 @@ impl Observations {
         let mut rows = devices::lock(connection, &moments.collect()).await?;
         for (device, row) in &mut rows {
             for (observation, at) in self.of(*device) {
-                row.record.apply(observation.clone(), *at);
+                row.apply(observation.clone(), *at);
             }
         }
         let callers = self.callers(&known);

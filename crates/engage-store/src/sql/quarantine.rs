@@ -1,18 +1,18 @@
 //! Bodies that were refused, within bounds.
 
 use std::io;
-use std::sync::Arc;
 
 use jiff::Timestamp;
-use parking_lot::Mutex;
 use serde::Serialize;
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 use tracing::{debug, warn};
 
 use super::devices;
+use super::eviction::Evicted;
 use super::reader::StoreReader;
-use crate::quota::{Admitted, DeviceQuota};
+use super::shared::Shared;
+use crate::quota::{Admitted, Newcomer};
 use crate::{Call, DeviceId, UploadKind};
 
 /// A body that was refused, without its bytes.
@@ -221,18 +221,25 @@ fn size(row: &AnyRow) -> Result<u64, sqlx::Error> {
 /// Who delivered something is known from then on, if there is room.
 pub(super) async fn make_known(
     connection: &mut AnyConnection,
-    quota: &Arc<Mutex<DeviceQuota>>,
+    shared: &Shared,
     call: &Call,
-) -> Result<Admitted, sqlx::Error> {
+) -> Result<(Admitted, Vec<Evicted>), sqlx::Error> {
     let device = call.device;
-    let (admitted, mut refused) = devices::admit(connection, quota, &[*call]).await?;
+    let new = Newcomer {
+        call: *call,
+        is_proven: false,
+    };
+    let callers = [(device, new)].into();
+    let (admitted, mut refused) = devices::admit(connection, shared, callers).await?;
     if let Some(error) = refused.remove(&device) {
         debug!(%device, %error, "no record of device {device} is begun");
     } else {
         let seen = [(device, call.received_at)].into();
         devices::lock(connection, &seen).await?;
     }
-    Ok(admitted)
+    let displacing = admitted.displacing(&[device].into());
+    let evicted = shared.evict(connection, &displacing).await?;
+    Ok((admitted, evicted))
 }
 
 /// Of each device, a week of nights in which it sends one of each kind that cannot be read.
@@ -310,6 +317,7 @@ mod tests {
                 device: format!("{number:016X}").parse().unwrap(),
                 peer: "10.44.0.7".parse().unwrap(),
                 is_authenticated: false,
+                is_listed: false,
                 received_at: Timestamp::from_second(second).unwrap(),
             };
             let body = vec![0; *size];

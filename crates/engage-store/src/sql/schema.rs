@@ -91,7 +91,8 @@ pub(super) fn tables() -> impl Iterator<Item = &'static str> {
 /// Never changed once released: what is to be different is added. Times are microseconds since 1970
 /// (UTC). `BYTES` and `NAME` stand for what has another name in each engine; a `NAME` sorts by its
 /// bytes, so that it can be paged through and searched by its beginning.
-const MIGRATIONS: [&str; 1] = ["
+const MIGRATIONS: [&str; 2] = [
+    "
 CREATE TABLE devices (
     device NAME PRIMARY KEY,
     revision BIGINT NOT NULL,
@@ -204,7 +205,16 @@ CREATE VIEW v1_devices AS SELECT
     database_version, database_at, next_call, next_call_at
     FROM devices;
 CREATE VIEW v1_events AS SELECT device, seq, kind, received_at, code, body FROM events;
-"];
+",
+    "
+ALTER TABLE devices ADD COLUMN proven_at BIGINT;
+UPDATE devices SET proven_at = first_seen WHERE certificate_at IS NOT NULL OR config_saved_at IS NOT NULL;
+CREATE INDEX devices_unproven ON devices (last_seen, device) WHERE proven_at IS NULL;
+CREATE INDEX cursors_device ON cursors (device);
+CREATE INDEX certificate_fetches_at ON certificate_fetches (at);
+CREATE INDEX certificate_fetches_network ON certificate_fetches (network, at);
+",
+];
 
 /// Longer than one statement: a new index over many events takes its time.
 const MAX_MIGRATION: std::time::Duration = MAX_STATEMENT.saturating_mul(60);

@@ -5,7 +5,6 @@ use std::io;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -20,6 +19,7 @@ use super::damage::Damage;
 use super::devices;
 use super::error::unavailable;
 use super::events;
+use super::eviction::{self, Evicted, Evictions};
 use super::health::HealthMonitor;
 use super::hosts::{self, Hosts};
 use super::json_files::Copies;
@@ -45,9 +45,8 @@ pub(super) struct Shared {
     connected: RwLock<Connected>,
     /// Of the directory of SQLite's file.
     lock: tokio::sync::Mutex<Option<OwnerLock>>,
-    pub(super) quota: Arc<Mutex<DeviceQuota>>,
-    /// As they were counted last.
-    devices: AtomicUsize,
+    pub(super) quota: Arc<DeviceQuota>,
+    pub(super) evictions: Evictions,
     /// Rows that somebody changed, as they were told.
     left_out: Mutex<BTreeSet<String>>,
     /// As they were found last.
@@ -81,7 +80,7 @@ impl Shared {
             connected: RwLock::new(connect(&options, &engine).await?),
             lock: tokio::sync::Mutex::new(lock),
             quota: Arc::default(),
-            devices: AtomicUsize::new(0),
+            evictions: Evictions::default(),
             left_out: Mutex::default(),
             strays: Mutex::default(),
             log: match &engine {
@@ -241,11 +240,33 @@ impl Shared {
         unavailable(&self.engine, error)
     }
 
+    /// Makes room for devices that called at these moments, within the transaction that is begun.
+    pub(super) async fn evict(
+        &self,
+        connection: &mut AnyConnection,
+        displacing: &[Timestamp],
+    ) -> Result<Vec<Evicted>, sqlx::Error> {
+        let Some(now) = displacing.iter().max() else {
+            return Ok(Vec::new());
+        };
+        let subscribers = self.subscribers.all();
+        eviction::evict(connection, &subscribers, *now, displacing.len()).await
+    }
+
+    /// That is committed.
+    pub(super) fn evicted(&self, evicted: &[Evicted]) {
+        self.quota.evicted(evicted.len());
+        self.evictions.add(evicted);
+        for device in evicted.iter().filter_map(Evicted::id) {
+            self.note_changed(device);
+        }
+    }
+
     /// Counts the devices, for [`quota_warning`](Self::quota_warning).
     pub(super) async fn count_devices(&self) -> Result<(), sqlx::Error> {
-        let count = devices::count(&mut *self.reader().await?).await?;
-        self.devices.store(count, Ordering::Relaxed);
-        Ok(())
+        let mut connection = self.reader().await?;
+        let counted = devices::count(&mut connection, &self.quota);
+        counted.await.map(drop)
     }
 
     /// Looks for what stands in the directory and nobody reads, for
@@ -275,7 +296,7 @@ impl Shared {
 
     pub(super) fn warnings(&self) -> Vec<StoreWarning> {
         let mut warnings = self.strays.lock().clone();
-        warnings.extend(DeviceQuota::warning(self.devices.load(Ordering::Relaxed)));
+        warnings.extend(self.quota.warning());
         warnings.extend(self.log.as_ref().and_then(WriteAheadLog::warning));
         warnings
     }

@@ -29,6 +29,7 @@ pub(super) fn call(number: u64) -> Call {
         device: device(number),
         peer: "10.44.0.7".parse().unwrap(),
         is_authenticated: true,
+        is_listed: false,
         received_at: NOVEMBER.parse().unwrap(),
     }
 }

@@ -1,7 +1,7 @@
 //! The one task that appends: it takes all uploads that wait, stores them in one transaction, and
 //! only then answers them all.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,8 +16,8 @@ use super::devices;
 use super::error;
 use super::observations::{Observations, Observed};
 use super::shared::Shared;
-use crate::quota::Admitted;
-use crate::{AppendOutcome, StoreError};
+use crate::quota::{Admitted, Newcomer};
+use crate::{AppendOutcome, DeviceId, StoreError};
 
 /// An upload that waits to be stored.
 pub(super) struct Waiting {
@@ -79,12 +79,12 @@ impl Writer {
                 return refuse(group, &error);
             }
         };
-        match self.store(&group).await {
+        match self.store(&group, &admitted).await {
             Ok(outcomes) => self.acknowledge(group, outcomes, &mut admitted),
             Err(failure) if failure.is_of_values && group.len() > 1 => {
                 for waiting in group {
                     let alone = vec![waiting];
-                    match self.store(&alone).await {
+                    match self.store(&alone, &admitted).await {
                         Ok(outcomes) => self.acknowledge(alone, outcomes, &mut admitted),
                         Err(failure) => self.refuse(alone, &failure),
                     }
@@ -99,10 +99,15 @@ impl Writer {
         &self,
         group: Vec<Waiting>,
     ) -> Result<(Vec<Waiting>, Admitted), (Vec<Waiting>, StoreError)> {
-        let calls: Vec<_> = group.iter().map(|waiting| waiting.upload.call).collect();
+        let mut callers: BTreeMap<DeviceId, Newcomer> = BTreeMap::new();
+        for waiting in &group {
+            let new = waiting.upload.newcomer();
+            let caller = callers.entry(new.call.device).or_insert(new);
+            caller.is_proven |= new.is_proven;
+        }
         let counted = self.shared.limited(async {
             let mut connection = self.shared.reader().await?;
-            devices::admit(&mut connection, &self.shared.quota, &calls).await
+            devices::admit(&mut connection, &self.shared, callers).await
         });
         let (admitted, refused) = match counted.await {
             Ok(counted) => counted,
@@ -118,24 +123,33 @@ impl Writer {
         Ok((rest, admitted))
     }
 
-    async fn store(&self, group: &[Waiting]) -> Result<Vec<AppendOutcome>, StoreFailure> {
+    async fn store(
+        &self,
+        group: &[Waiting],
+        admitted: &Admitted,
+    ) -> Result<Vec<AppendOutcome>, StoreFailure> {
         if group.is_empty() {
             return Ok(Vec::new());
         }
         let uploads: Vec<_> = group.iter().map(|waiting| &waiting.upload).collect();
+        let devices: BTreeSet<_> = uploads.iter().map(|it| it.call.device).collect();
+        let displacing = admitted.displacing(&devices);
         let mut is_of_values = false;
         let stored = self.shared.limited(async {
             let mut transaction = self.shared.begin().await?;
             let appended = append(&mut transaction, &uploads).await;
             let outcomes =
                 appended.inspect_err(|error| is_of_values = error::is_of_values(error))?;
+            let evicted = self.shared.evict(&mut transaction, &displacing).await?;
             self.shared.commit(transaction).await?;
-            Ok(outcomes)
+            Ok((outcomes, evicted))
         });
-        stored.await.map_err(|error| StoreFailure {
+        let (outcomes, evicted) = stored.await.map_err(|error| StoreFailure {
             error,
             is_of_values,
-        })
+        })?;
+        self.shared.evicted(&evicted);
+        Ok(outcomes)
     }
 
     fn acknowledge(

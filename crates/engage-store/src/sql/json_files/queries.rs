@@ -138,6 +138,21 @@ pub(in super::super) async fn commit(
     Ok(())
 }
 
+pub(super) async fn forget(
+    connection: &mut AnyConnection,
+    subscriber: &str,
+    devices: &[DeviceId],
+) -> Result<(), sqlx::Error> {
+    for device in devices {
+        sqlx::query("DELETE FROM cursors WHERE subscriber = $1 AND device = $2")
+            .bind(subscriber.to_owned())
+            .bind(device.to_string())
+            .execute(&mut *connection)
+            .await?;
+    }
+    Ok(())
+}
+
 /// When retention was applied last, in microseconds since 1970.
 pub(super) async fn retained_at(
     connection: &mut AnyConnection,

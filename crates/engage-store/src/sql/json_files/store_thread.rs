@@ -71,6 +71,19 @@ impl StoreThread {
         })
     }
 
+    /// The folders of these devices hold no copies any more.
+    pub(super) fn forget(&self, id: DirectoryId, devices: Vec<DeviceId>) -> Result<(), StoreError> {
+        let shared = Arc::clone(&self.shared);
+        self.wait(async move {
+            let forgotten = shared.write(|connection| {
+                Box::pin(
+                    async move { queries::forget(connection, &id.to_string(), &devices).await },
+                )
+            });
+            forgotten.await
+        })
+    }
+
     /// The directory's lock, unless the store has it already: two that write there would undo each
     /// other's work.
     pub(super) fn own(&self, root: &Path) -> Result<Option<OwnerLock>, OpenError> {

@@ -12,6 +12,7 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 use tracing::{info, warn};
 
+use super::super::devices;
 use super::Copies;
 use super::queries;
 use super::store_thread::StoreThread;
@@ -158,7 +159,9 @@ impl Writer {
                 removed += oldest_kept
                     .and_then(|oldest| remove_expired(&self.root, *device, oldest).ok())
                     .unwrap_or(0);
-                if !is_as_noted(&self.root, *device, cursor) {
+                // One that begins anew may be that of a device which has made room.
+                let begins_anew = *cursor == CopyCursor::beginning();
+                if begins_anew || !is_as_noted(&self.root, *device, cursor) {
                     self.stale.insert(*device);
                 }
             }
@@ -175,6 +178,7 @@ impl Writer {
         if devices.is_empty() {
             return Ok(());
         }
+        let devices = self.without_evicted(&devices)?;
         let mut problems = Vec::new();
         let cursors = self.claimed(&devices, &mut problems)?;
         let (mut copied, mut whole) = (Vec::new(), Vec::new());
@@ -213,6 +217,39 @@ impl Writer {
         Ok(())
     }
 
+    /// Removes the files of devices that have made room for others, and returns the rest.
+    fn without_evicted(&mut self, devices: &[DeviceId]) -> Result<Vec<DeviceId>, StoreError> {
+        let named = devices.to_vec();
+        let known = self
+            .store
+            .read(move |it| Box::pin(async move { devices::known(it, &named).await }))?;
+        let gone = devices.iter().filter(|device| !known.contains(device));
+        let gone: Vec<_> = gone.copied().collect();
+        if gone.is_empty() {
+            return Ok(known);
+        }
+        let mut removed = Vec::new();
+        for (device, cursor) in self.cursors(gone.clone())? {
+            // Of another one somebody has removed the row.
+            if cursor == CopyCursor::beginning() && remove_copies(&self.root, device).is_ok() {
+                removed.push(device);
+            }
+        }
+        self.store.forget(self.id, removed)?;
+        for device in gone {
+            self.stale.remove(&device);
+            self.copies.problems.remove(device);
+        }
+        Ok(known)
+    }
+
+    fn cursors(&self, devices: Vec<DeviceId>) -> Result<HashMap<DeviceId, CopyCursor>, StoreError> {
+        let subscriber = self.id.to_string();
+        self.store.read(move |it| {
+            Box::pin(async move { queries::cursors(it, &subscriber, &devices).await })
+        })
+    }
+
     /// The cursors of devices whose folders are ours. One that is not there, or that holds nothing
     /// that would be written here, becomes ours before anything is written into it.
     fn claimed(
@@ -220,10 +257,7 @@ impl Writer {
         devices: &[DeviceId],
         problems: &mut Vec<(DeviceId, String)>,
     ) -> Result<HashMap<DeviceId, CopyCursor>, StoreError> {
-        let (subscriber, named) = (self.id.to_string(), devices.to_vec());
-        let mut cursors = self.store.read(move |it| {
-            Box::pin(async move { queries::cursors(it, &subscriber, &named).await })
-        })?;
+        let mut cursors = self.cursors(devices.to_vec())?;
         let mut claims = Vec::new();
         for device in devices.iter().filter(|it| !cursors.contains_key(it)) {
             let folder = Folder::find(&self.root, *device);
@@ -261,6 +295,13 @@ fn open_directory(
 fn file_problem(error: &io::Error) -> String {
     let hint = engage_wire::diagnostic::io_hint(error);
     format!("{}; hint: {hint}", causes(error))
+}
+
+fn remove_copies(root: &Path, device: DeviceId) -> io::Result<()> {
+    match Folder::find(root, device)? {
+        Some(folder) => folder.remove_copies(),
+        None => Ok(()),
+    }
 }
 
 /// Returns the number of files.

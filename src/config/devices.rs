@@ -28,6 +28,8 @@ pub struct DevicesConfig {
     pub plain_http: bool,
     /// Serial numbers with their password hashes; `None` answers every device.
     pub credentials_file: Option<PathBuf>,
+    /// Whether only devices that are listed for a site, or that have credentials, are answered.
+    pub only_known: bool,
     /// For how long audits and alerts are kept.
     #[serde(rename = "keep_audits_days", deserialize_with = "keep_days")]
     pub keep_audits: KeepDays,
@@ -79,6 +81,7 @@ impl Default for DevicesConfig {
             json_files: None,
             plain_http: false,
             credentials_file: None,
+            only_known: false,
             keep_audits: KeepDays::default(),
             call_in_window: CallInHours::default(),
             time_zone: TimeZone::system(),

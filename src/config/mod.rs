@@ -16,8 +16,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use serde::de::{Deserializer, Error as _};
 
-use engage_store::DatabaseUrl;
+use engage_store::{DatabaseUrl, SerialNumber};
 use engage_wire::site::{SiteKey, SiteName};
 use engage_wire::{HostName, read_regular_file};
 
@@ -118,6 +119,11 @@ pub struct SiteConfig {
     /// Host header values that select it; none makes it the default.
     #[serde(default)]
     pub hosts: Vec<HostName>,
+    /// Serial numbers of its devices, which select it before the Host header does.
+    #[serde(default, deserialize_with = "serials")]
+    pub serials: Vec<SerialNumber>,
+    /// A file with more of them.
+    pub serials_file: Option<PathBuf>,
 }
 
 impl Config {
@@ -212,7 +218,11 @@ impl Config {
         [&mut self.static_dir, certificate, private_key]
             .into_iter()
             .chain(root)
-            .chain(sites.flat_map(|site| [&mut site.key_file, &mut site.certificate]))
+            .chain(sites.flat_map(|site| {
+                [&mut site.key_file, &mut site.certificate]
+                    .into_iter()
+                    .chain(&mut site.serials_file)
+            }))
             .chain(devices.paths_mut())
             .chain(webhook.flat_map(|it| [&mut it.secret_file].into_iter().chain(&mut it.ca_file)))
     }
@@ -224,6 +234,19 @@ fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
         && one.port() != 0
         && one.is_ipv4() == other.is_ipv4()
         && (is_any || one.ip() == other.ip())
+}
+
+fn serials<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<SerialNumber>, D::Error> {
+    let texts = Vec::<String>::deserialize(deserializer)?.into_iter();
+    let serials = texts.map(|text| {
+        let serial = SerialNumber::from_hex(text.as_bytes());
+        serial.ok_or_else(|| {
+            D::Error::custom(format!(
+                "`{text}` is no serial number; allowed: 16 or 32 hexadecimal digits"
+            ))
+        })
+    });
+    serials.collect()
 }
 
 fn default_static_dir() -> PathBuf {

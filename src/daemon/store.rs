@@ -146,6 +146,7 @@ pub(super) fn open(
         body_bytes: config.limits.body_bytes,
         body_memory: BodyMemory::new(&config.limits),
         no_memory: LogThrottle::default(),
+        only_known: config.devices.only_known.then(LogThrottle::default),
         published: published.clone(),
         failures: LogThrottle::default(),
         delivery_problem: Arc::clone(&problem),

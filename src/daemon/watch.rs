@@ -89,6 +89,7 @@ impl Sources {
         for site in &config.sites {
             files.insert(site.key_file.clone());
             files.insert(site.certificate.clone());
+            files.extend(site.serials_file.clone());
         }
         Self {
             files,

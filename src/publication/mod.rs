@@ -5,6 +5,7 @@
 
 mod inventory;
 mod refusal;
+mod serials;
 mod site;
 mod static_files;
 mod validate;
@@ -19,6 +20,7 @@ use bytes::Bytes;
 use rustls::server::ClientHello;
 
 use crate::tls::TlsIdentity;
+use engage_store::SerialNumber;
 use engage_wire::HostName;
 use engage_wire::pki::{Certificate, DevicePath, Fingerprint, ServerChain, Validity};
 use engage_wire::site::SiteName;
@@ -76,6 +78,7 @@ pub struct Publication {
     /// By the exact path of the request.
     certificates: HashMap<String, ServedCertificate>,
     sites: HashMap<HostName, SiteSlot>,
+    sites_by_serial: HashMap<SerialNumber, SiteSlot>,
     /// The one without `hosts`.
     default_site: Option<SiteSlot>,
     /// How many sites are announced as they are configured.
@@ -117,16 +120,31 @@ impl Publication {
         self.certificates.get(path).cloned()
     }
 
-    /// The site that a Host header selects. The default site does not answer for a bad one: its
-    /// devices have another key.
-    pub fn site(&self, host_header: Option<&str>) -> Result<&PublishedSite, NoAnnouncement> {
+    /// Whether a device is listed for a site.
+    pub(crate) fn lists(&self, serial: SerialNumber) -> bool {
+        self.sites_by_serial.contains_key(&serial)
+    }
+
+    /// Whether any device is.
+    pub(crate) fn lists_devices(&self) -> bool {
+        !self.sites_by_serial.is_empty()
+    }
+
+    /// The site for which a device is listed, else the one that a Host header selects. The default
+    /// site does not answer for a bad one: its devices have another key.
+    pub fn site(
+        &self,
+        serial: Option<SerialNumber>,
+        host_header: Option<&str>,
+    ) -> Result<&PublishedSite, NoAnnouncement> {
+        let listed = serial.and_then(|serial| self.sites_by_serial.get(&serial));
         let selected = match host_header {
             Some(host) if !self.sites.is_empty() => {
                 HostName::from_host_header(host).and_then(|host| self.sites.get(&host))
             }
             _ => None,
         };
-        match selected.or(self.default_site.as_ref()) {
+        match listed.or(selected).or(self.default_site.as_ref()) {
             Some(SiteSlot::Published(site)) => Ok(site),
             Some(SiteSlot::Withheld) => Err(NoAnnouncement::Withheld),
             None => Err(NoAnnouncement::NoSite),

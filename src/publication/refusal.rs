@@ -7,7 +7,9 @@ use std::path::PathBuf;
 
 use miette::Diagnostic;
 
+use super::serials::SerialsError;
 use crate::tls::KeyMismatch;
+use engage_store::SerialNumber;
 use engage_wire::HostName;
 use engage_wire::diagnostic::{causes, explained, io_hint};
 use engage_wire::pki::LoadError;
@@ -30,6 +32,25 @@ pub enum Refusal {
         path: PathBuf,
         /// The host; `None` when both sites have no `hosts`.
         host: Option<HostName>,
+        /// The site named first.
+        one: SiteName,
+        /// The site named later.
+        other: SiteName,
+    },
+    /// A device would be of two sites.
+    #[error(
+        "configuration file `{}` lists serial number {serial} for two sites, `{one}` and `{other}`; allowed: one site each",
+        path.display()
+    )]
+    #[diagnostic(
+        code("ambiguous-serial"),
+        help("remove it from `serials` or the `serials_file` of one of them")
+    )]
+    AmbiguousSerial {
+        /// The configuration file.
+        path: PathBuf,
+        /// The first that is listed twice.
+        serial: SerialNumber,
         /// The site named first.
         one: SiteName,
         /// The site named later.
@@ -101,6 +122,15 @@ pub enum Refusal {
         /// The other.
         other: PathBuf,
     },
+    /// The devices of a site cannot be read.
+    #[error("site `{site}`")]
+    #[diagnostic(forward(source))]
+    Serials {
+        /// The site.
+        site: SiteName,
+        /// Why.
+        source: SerialsError,
+    },
     /// A site key cannot be used.
     #[error("site `{site}`")]
     #[diagnostic(forward(source))]
@@ -151,6 +181,7 @@ impl Refusal {
             Self::NotDerName { path, .. } => {
                 format!("the name of `{}` does not end in `.der`", path.display())
             }
+            Self::Serials { source, .. } => causes(source),
             Self::SiteKey { source, .. } => causes(source),
             other => causes(other),
         }

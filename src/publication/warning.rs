@@ -80,6 +80,15 @@ pub enum Warning {
         /// The URL.
         base_url: String,
     },
+    /// Nobody can call in.
+    #[error("`[devices] only_known` is set, and no device is known: every call-in is answered 503")]
+    #[diagnostic(
+        code("nobody-known"),
+        help(
+            "list serial numbers under `serials` or in the `serials_file` of a site, or set `[devices] credentials_file`"
+        )
+    )]
+    NobodyKnown,
     /// No site for those who follow `base_url`.
     #[error("no site answers at `{host}`, the host of base_url: devices there get 404")]
     #[diagnostic(

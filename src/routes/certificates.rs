@@ -25,15 +25,18 @@ pub(super) async fn announcement(
 ) -> Result<Response, ApiError> {
     let publication = app.published.current();
     let host = requested_host(request.uri(), request.headers());
-    let site = publication.site(host).map_err(|why| match why {
+    let peer = connection.peer.ip();
+    let listed = publication.lists_devices();
+    let device = listed.then(|| fetcher(&request, peer));
+    let serial = device.and_then(DeviceId::serial);
+    let site = publication.site(serial, host).map_err(|why| match why {
         NoAnnouncement::NoSite => ApiError::NotFound,
         NoAnnouncement::Withheld => ApiError::SiteWithheld,
     })?;
-    if connection.listener == ListenerKind::Http {
-        let peer = connection.peer.ip();
-        if let Some(suspicion) = app.announcement_fetches.fetched_in_clear(peer) {
-            tokio::spawn(report(Arc::clone(&app), suspicion));
-        }
+    if connection.listener == ListenerKind::Http
+        && let Some(suspicion) = app.announcement_fetches.fetched_in_clear(peer)
+    {
+        tokio::spawn(report(Arc::clone(&app), suspicion));
     }
     app.metrics.announced(connection.listener);
     Ok(with_type(&JSON, site.announcement.body().into()))

@@ -26,6 +26,9 @@ pub(super) enum ApiError {
     StorageUnavailable,
     /// 503: a device that nobody knows yet, where too many are known or come.
     TooManyNewDevices,
+    /// 503: a device that is not registered, where only those are answered. It keeps what it has, which
+    /// is not known of 404 and 401 (docs/CALL-IN.md).
+    UnknownDevice,
     /// 401 and not 403, after which some firmware stops retrying (PROTOCOL.md section 3).
     Unauthorized,
 }
@@ -63,6 +66,10 @@ impl ApiError {
                 StatusCode::SERVICE_UNAVAILABLE,
                 r#"{"error":"too many new devices"}"#,
             ),
+            Self::UnknownDevice => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                r#"{"error":"unknown device"}"#,
+            ),
             Self::Unauthorized => (StatusCode::UNAUTHORIZED, r#"{"error":"unauthorized"}"#),
         }
     }
@@ -89,6 +96,9 @@ impl IntoResponse for ApiError {
             Self::TooManyNewDevices => {
                 response.extensions_mut().insert(RefusedBy(NEW_DEVICES));
             }
+            Self::UnknownDevice => {
+                response.extensions_mut().insert(RefusedBy(ONLY_KNOWN));
+            }
             _ => {}
         }
         response
@@ -112,6 +122,9 @@ pub(super) const BODY_MEMORY: &str = "body_memory_bytes";
 
 /// In metrics, the limit of devices that nobody knows yet (docs/CALL-IN.md).
 const NEW_DEVICES: &str = "new_devices";
+
+/// Its key in `[devices]`.
+const ONLY_KNOWN: &str = "only_known";
 
 /// Mended files are noticed within seconds, by people within minutes.
 const RETRY_AFTER_SECONDS: &str = "60";

@@ -5,6 +5,7 @@ mod callers;
 mod databases;
 mod directory;
 mod downloads;
+mod only_known;
 mod parsers;
 mod replay;
 

@@ -258,6 +258,15 @@ fn sites_that_contradict_each_other() {
             &format!("{annex}\nhosts = [\"A.example.com.\"]"),
         );
     });
+    assert_refused("two_sites_of_one_device", &["ambiguous-serial"], |it| {
+        let annex = site("Annex", "hosts = [\"a\"]\nserials = [\"0123456789abcdef\"]");
+        let main = "serials = [\"0123456789ABCDEF\"]";
+        it.edit("[[site]]", &format!("{annex}\n{main}"));
+    });
+    assert_refused("serials_that_are_none", &["malformed-serials"], |it| {
+        it.edit("[[site]]", "[[site]]\nserials_file = \"hall.txt\"");
+        it.write("hall.txt", "# hall\n0123456789ABCDE\n");
+    });
     assert_refused("no_site", &["no-site"], |it| {
         let path = it.path("config.toml");
         let text = fs_err::read_to_string(&path).unwrap();

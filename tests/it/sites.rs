@@ -1,6 +1,7 @@
 //! Sites by Host header.
 
 mod bad;
+mod serials;
 
 use crate::harness::{Daemon, Installation, Response, exchange, standard};
 

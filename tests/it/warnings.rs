@@ -36,6 +36,13 @@ fn a_well_made_chain_gives_no_warning() {
 }
 
 #[test]
+fn only_known_devices_and_none_that_is() {
+    let installation = installed(|_| {});
+    installation.set("[devices]", "only_known = true");
+    assert_warned("nobody-known", &installation);
+}
+
+#[test]
 fn expiry_within_30_days() {
     assert_warned(
         "expires-soon",

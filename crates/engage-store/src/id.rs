@@ -32,6 +32,14 @@ impl DeviceId {
             .or_else(|| query.and_then(SerialNumber::from_query))
             .map_or_else(|| Self::Address(peer.to_canonical()), Self::Serial)
     }
+
+    /// Its serial number, if it said one.
+    pub fn serial(self) -> Option<SerialNumber> {
+        match self {
+            Self::Address(_) => None,
+            Self::Serial(serial) => Some(serial),
+        }
+    }
 }
 
 impl fmt::Display for DeviceId {

@@ -25,16 +25,21 @@ impl Validator<'_> {
             let hosts = &refused.config.hosts;
             let default_site = hosts.is_empty().then_some(None);
             refused.site.is_kept = true;
+            let mut slot = SiteSlot::Withheld;
             for host in hosts.iter().map(Some).chain(default_site) {
                 let hosts = host.map(std::slice::from_ref).unwrap_or_default();
                 if let Some((site, path)) = self.kept(refused, host, chain, root) {
-                    publication.put(hosts, &SiteSlot::Published(Arc::new(site)));
+                    slot = SiteSlot::Published(Arc::new(site));
+                    publication.put(hosts, &slot);
                     publication.count(&path, chain);
                 } else {
                     refused.site.is_kept = false;
                     publication.withhold(host);
                 }
             }
+            let in_force = || Some(self.in_force?.listed_for(&refused.config.name));
+            let serials = refused.serials.take().or_else(in_force);
+            publication.list_refused(&serials.unwrap_or_default(), &slot);
         }
     }
 

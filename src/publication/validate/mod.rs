@@ -3,6 +3,7 @@
 mod checks;
 mod kept;
 mod report;
+mod serials;
 mod site;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -207,6 +208,7 @@ fn publish(identity: TlsIdentity, good: Vec<GoodSite>, chain: &ServerChain) -> P
     let mut publication = Publication {
         certificates: HashMap::new(),
         sites: HashMap::new(),
+        sites_by_serial: HashMap::new(),
         default_site: None,
         good_sites: good.len(),
         bad_sites: Vec::new(),
@@ -214,9 +216,16 @@ fn publish(identity: TlsIdentity, good: Vec<GoodSite>, chain: &ServerChain) -> P
         expiries: Vec::new(),
         chain_bytes: 0,
     };
-    for GoodSite { hosts, site, path } in good {
+    for GoodSite {
+        hosts,
+        serials,
+        site,
+        path,
+    } in good
+    {
         let slot = SiteSlot::Published(Arc::new(site));
         publication.put(&hosts, &slot);
+        publication.list(&serials, &slot);
         publication.count(&path, chain);
     }
     publication

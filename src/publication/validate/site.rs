@@ -4,11 +4,12 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
-use super::Validator;
+use super::{Validator, serials};
 use crate::config::{Config, SiteConfig};
 use crate::publication::inventory::{CertificateEntry, SiteEntry};
 use crate::publication::static_files::FileName;
 use crate::publication::{BadSite, PublishedSite, Refusal, Warning};
+use engage_store::SerialNumber;
 use engage_wire::HostName;
 use engage_wire::pki::device_profile::{DeviceProfile, Judgement};
 use engage_wire::pki::{Certificate, DevicePath, ServerChain, load_certificate_der};
@@ -24,6 +25,7 @@ pub(super) struct Anchor {
 /// What a site's devices are told.
 pub(super) struct GoodSite {
     pub(super) hosts: Vec<HostName>,
+    pub(super) serials: Vec<SerialNumber>,
     pub(super) site: PublishedSite,
     pub(super) path: Arc<DevicePath>,
 }
@@ -31,6 +33,8 @@ pub(super) struct GoodSite {
 /// What a site's devices would reject.
 pub(super) struct RefusedSite<'a> {
     pub(super) config: &'a SiteConfig,
+    /// `None` if they cannot be read.
+    pub(super) serials: Option<Vec<SerialNumber>>,
     /// Whether the server's chain leads to what it is configured to announce.
     pub(super) is_anchored: bool,
     pub(super) site: BadSite,
@@ -46,12 +50,26 @@ impl<'a> Validator<'a> {
         let for_all = std::mem::take(&mut self.report.refusals);
         let (mut good, mut bad) = (Vec::new(), Vec::new());
         let mut ambiguous = ambiguous_hosts(self.config);
-        for (at, config) in self.config.sites.iter().enumerate() {
+        let listed = serials::listed(self.config);
+        self.check_listed(&listed);
+        let mut ambiguous_serials = serials::ambiguous(self.config, &listed);
+        for (at, (config, listed)) in self.config.sites.iter().zip(listed).enumerate() {
             self.report.refusals = ambiguous.remove(&at).unwrap_or_default();
-            good.extend(self.site(config, chain, root));
-            if !self.report.refusals.is_empty() {
+            self.report.refusals.extend(ambiguous_serials.remove(&at));
+            let serials = self
+                .report
+                .accept(listed.map_err(|source| Refusal::Serials {
+                    site: config.name.clone(),
+                    source,
+                }));
+            let site = self.site(config, chain, root);
+            if self.report.refusals.is_empty() {
+                let serials = serials.unwrap_or_default();
+                good.extend(site.map(|site| GoodSite { serials, ..site }));
+            } else {
                 bad.push(RefusedSite {
                     config,
+                    serials,
                     is_anchored: self.anchors.contains_key(&config.certificate),
                     site: BadSite {
                         name: config.name.clone(),
@@ -101,6 +119,7 @@ impl<'a> Validator<'a> {
         self.serve(&file_name, &site.certificate, &anchor.certificate);
         Some(GoodSite {
             hosts: site.hosts.clone(),
+            serials: Vec::new(),
             site: PublishedSite {
                 name: site.name.clone(),
                 announcement: announcement?,

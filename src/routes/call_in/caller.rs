@@ -76,20 +76,42 @@ impl FromRequestParts<Arc<CallIn>> for Caller {
             return Err(ApiError::Unauthorized);
         }
         let user_name = login.as_ref().map(|login| login.user_name.as_str());
+        let device = DeviceId::from_caller(user_name, parts.uri.query(), peer.ip());
         let call = Call {
-            device: DeviceId::from_caller(user_name, parts.uri.query(), peer.ip()),
+            device,
             peer: peer.ip(),
             is_authenticated: call_in.authenticator.credentials.is_some(),
-            is_listed: false,
+            is_listed: call_in.lists(device),
             received_at: Timestamp::now(),
         };
+        if !call.is_registered()
+            && let Some(burst) = &call_in.only_known
+        {
+            note_unknown(burst, &call);
+            return Err(ApiError::UnknownDevice);
+        }
         let host = requested_host(&parts.uri, &parts.headers);
         call_in.note_caller(&call, connection, host);
         Ok(Self(call))
     }
 }
 
+fn note_unknown(burst: &LogThrottle, call: &Call) {
+    let Call { device, peer, .. } = call;
+    if let Some(others) = burst.check() {
+        warn!(
+            %device, %peer, others = others.count(),
+            "call-in of device {device} from {peer} refused: `[devices] only_known` is set, and it is not listed for any site{others}"
+        );
+    }
+}
+
 impl CallIn {
+    fn lists(&self, device: DeviceId) -> bool {
+        let publication = self.published.current();
+        device.serial().is_some_and(|it| publication.lists(it))
+    }
+
     /// Writes into the device's record that it called, from where and for which site.
     fn note_caller(&self, call: &Call, connection: &Connection, host: Option<&str>) {
         let store = &self.store;
@@ -102,7 +124,7 @@ impl CallIn {
         let site = self
             .published
             .current()
-            .site(host)
+            .site(device.serial(), host)
             .ok()
             .map(|site| site.name.to_string());
         let seen = DeviceObservation::Seen {

@@ -55,6 +55,8 @@ pub struct CallIn {
     pub body_memory: BodyMemory,
     /// Bodies for which there was no memory, as far as they have been logged.
     pub no_memory: LogThrottle,
+    /// Calls of unknown devices that have been logged, if these are refused.
+    pub only_known: Option<LogThrottle>,
     /// Which site a request is for.
     pub published: CurrentPublication,
     /// Failures of the store that have been logged.

@@ -16,7 +16,7 @@ use crate::config::{Config, DevicesConfig, WebhookConfig};
 use crate::platform::{is_writable_dir, mode_readable_by_others};
 use crate::publication::CurrentPublication;
 use crate::routes::{Authenticator, BodyMemory, CallIn, DeliveryProblem};
-use crate::telemetry::{DeliveryMetrics, LogThrottle};
+use crate::telemetry::{CallerThrottle, DeliveryMetrics, LogThrottle};
 use crate::webhook::{self, Receiver, WebhookError};
 use engage_store::{
     AppendedDevices, Credentials, CredentialsError, DatabaseUrl, ImportError, ImportNews,
@@ -148,6 +148,7 @@ pub(super) fn open(
         no_memory: LogThrottle::default(),
         only_known: config.devices.only_known.then(LogThrottle::default),
         published: published.clone(),
+        quarantined: CallerThrottle::default(),
         failures: LogThrottle::default(),
         delivery_problem: Arc::clone(&problem),
     };

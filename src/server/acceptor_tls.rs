@@ -20,6 +20,7 @@ use super::stream::{
 };
 use crate::connection::{Connection, ConnectionState, ListenerKind, Phase, TlsSession};
 use crate::routes::App;
+use crate::telemetry::CallerThrottle;
 use crate::tls::hello::ClientHello;
 use crate::tls::{self, Diagnosis, FailureReason, TlsCapabilities, diagnose};
 
@@ -32,6 +33,8 @@ pub(super) struct TlsAcceptor {
     pub(super) timeouts: Arc<Timeouts>,
     pub(super) refused_heads: Arc<RefusedHeads>,
     pub(super) app: Arc<App>,
+    /// Failed handshakes that have been logged.
+    pub(super) failures: Arc<CallerThrottle>,
 }
 
 impl<S: Send + 'static> Accept<Accepted, S> for TlsAcceptor {
@@ -152,18 +155,22 @@ impl TlsAcceptor {
             debug!(%listener, %peer, reason = reason.label(), "{peer} closed before it sent anything");
             return;
         }
+        let Some(others) = self.failures.check(peer.ip()) else {
+            return;
+        };
         let hello = hello.as_ref().ok();
         warn!(
             %listener,
             %peer,
             reason = reason.label(),
+            others = others.count(),
             sni = hello.and_then(|hello| hello.server_name.as_deref()),
             offered.versions = hello.map(|hello| display(hello.versions())),
             offered.ciphers = hello.map(|hello| display(&hello.cipher_suites)),
             offered.groups = hello.map(|hello| display(&hello.named_groups)),
             offered.signatures = hello.map(|hello| display(&hello.signature_schemes)),
             error = %error,
-            "TLS handshake with {peer} failed: it {sentence}",
+            "TLS handshake with {peer} failed: it {sentence}{others}",
         );
     }
 }

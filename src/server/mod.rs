@@ -82,6 +82,7 @@ impl Servers {
             timeouts: timeouts(limits, ListenerKind::Https, app),
             refused_heads: refused_heads(limits, ListenerKind::Https, app),
             app: Arc::clone(app),
+            failures: Arc::default(),
         };
         let http = Listener::new(sockets.http, &places, &shutdown)?;
         let https = Listener::new(sockets.https, &places, &shutdown)?;

@@ -61,7 +61,7 @@ impl AccessEvent<'_> {
             status = status.as_u16(),
             size_bytes,
             duration_us = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX),
-            "{method} {} -> {}", uri.path(), status.as_u16(),
+            "{} {} -> {}", Beginning(method.as_str()), Beginning(uri.path()), status.as_u16(),
         );
     }
 }
@@ -84,6 +84,22 @@ impl fmt::Display for Peer {
         f.write_str(&text)
     }
 }
+
+/// Of what a caller sends, no more than is useful: it may be as long as a head.
+struct Beginning<'a>(&'a str);
+
+impl fmt::Display for Beginning<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.len() <= MAX_SHOWN_BYTES {
+            return f.write_str(self.0);
+        }
+        let shown = &self.0[..self.0.floor_char_boundary(MAX_SHOWN_BYTES)];
+        write!(f, "{shown}.. ({} bytes)", self.0.len())
+    }
+}
+
+/// Three times the longest path that a device asks for.
+const MAX_SHOWN_BYTES: usize = 256;
 
 /// What `[log] level` calls these events.
 pub(super) const TARGET: &str = "access";

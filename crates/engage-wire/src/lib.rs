@@ -22,7 +22,7 @@ use rustls::crypto::{CryptoProvider, aws_lc_rs};
 pub use caller_network::CallerNetwork;
 pub use host_name::{HostName, HostNameError};
 pub use http_url::{HostPort, HttpUrl, HttpUrlError, Scheme};
-pub use log_throttle::{LogThrottle, Suppressed};
+pub use log_throttle::{CallerThrottle, LogThrottle, Suppressed};
 pub use read::{ReadError, read_regular_file};
 pub use sharded_lru::ShardedLru;
 pub use terminal::{escape_bytes, escape_for_terminal, escape_json_for_terminal, excerpt};

@@ -1,8 +1,12 @@
 //! One line for a burst of the same event.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+use crate::{CallerNetwork, ShardedLru};
+use parking_lot::Mutex;
 
 /// Lets the first event of a burst be logged, then one a minute with the count of the others: a
 /// flood must not fill the disk with its own description.
@@ -66,6 +70,58 @@ impl Default for LogThrottle {
     }
 }
 
+/// Lets some lines a minute be logged of each network, because each may tell of another lock, and more of
+/// all together.
+#[derive(Debug, Default)]
+pub struct CallerThrottle {
+    each: ShardedLru<CallerNetwork, Minute>,
+    all: Mutex<Minute>,
+}
+
+#[derive(Debug, Default)]
+struct Minute {
+    since: Option<Instant>,
+    lines: u32,
+    suppressed: u64,
+}
+
+impl CallerThrottle {
+    /// Notes an event that `caller` has caused. `Some` if it is to be logged.
+    pub fn check(&self, caller: IpAddr) -> Option<Suppressed> {
+        self.check_at(caller, Instant::now())
+    }
+
+    fn check_at(&self, caller: IpAddr, now: Instant) -> Option<Suppressed> {
+        let mut shard = self.each.shard(caller);
+        let each = shard.entry(caller.into()).or_insert_with(Minute::default);
+        each.check(MAX_LINES_EACH, now)
+            .filter(|_| self.all.lock().check(MAX_LINES_OF_ALL, now).is_some())
+    }
+}
+
+impl Minute {
+    fn check(&mut self, max: u32, now: Instant) -> Option<Suppressed> {
+        if self
+            .since
+            .is_none_or(|since| now.duration_since(since) >= MINUTE)
+        {
+            (self.since, self.lines) = (Some(now), 0);
+        }
+        if self.lines >= max {
+            self.suppressed += 1;
+            return None;
+        }
+        self.lines += 1;
+        Some(Suppressed(std::mem::take(&mut self.suppressed)))
+    }
+}
+
+const MINUTE: Duration = Duration::from_mins(1);
+
+/// A lock that fails tries a few times a night.
+const MAX_LINES_EACH: u32 = 10;
+const MAX_LINES_OF_ALL: u32 = 600;
+
 const SECONDS_BETWEEN_LINES: u64 = 60;
 
 #[cfg(test)]
@@ -80,6 +136,25 @@ mod tests {
         assert_eq!(throttle.check_at(60), None);
         assert_eq!(throttle.check_at(61), Some(Suppressed(2)));
         assert_eq!(throttle.check_at(62), None);
+    }
+
+    #[test]
+    fn who_makes_many_lines_silences_nobody_else_and_all_together_are_bounded() {
+        let (throttle, now) = (CallerThrottle::default(), Instant::now());
+        let lines = |number: u32, at| {
+            let caller = IpAddr::V4(number.into());
+            (0..50)
+                .filter_map(|_| throttle.check_at(caller, at))
+                .count()
+        };
+        assert_eq!((lines(1, now), lines(2, now)), (10, 10));
+        assert_eq!(
+            (3..100).map(|number| lines(number, now)).sum::<usize>(),
+            580
+        );
+        let later = now + MINUTE;
+        let others = throttle.check_at(IpAddr::V4(1.into()), later);
+        assert_eq!(others, Some(Suppressed(40)));
     }
 
     #[test]

@@ -25,7 +25,7 @@ use tracing::{error, warn};
 use super::JSON;
 use super::error::{ApiError, BODY_MEMORY, with_type};
 use crate::publication::CurrentPublication;
-use crate::telemetry::LogThrottle;
+use crate::telemetry::{CallerThrottle, LogThrottle};
 use caller::Caller;
 use engage_store::{
     Alert, AppendOutcome, AuditBatch, Call, CallInWindow, ConfigUpload, DeviceId, Store,
@@ -59,6 +59,8 @@ pub struct CallIn {
     pub only_known: Option<LogThrottle>,
     /// Which site a request is for.
     pub published: CurrentPublication,
+    /// Bodies in quarantine that have been logged.
+    pub(crate) quarantined: CallerThrottle,
     /// Failures of the store that have been logged.
     pub failures: LogThrottle,
     /// Why what is stored is not delivered, if that is known.
@@ -193,7 +195,9 @@ impl CallIn {
         reason: &str,
     ) -> ApiError {
         let device = call.device;
-        warn!(%device, call = ?kind, size_bytes = body.len(), "{kind:?} of device {device} refused and kept in quarantine: {reason}");
+        if let Some(others) = self.quarantined.check(call.peer) {
+            warn!(%device, call = ?kind, size_bytes = body.len(), others = others.count(), "{kind:?} of device {device} refused and kept in quarantine: {reason}{others}");
+        }
         match store.quarantine(call, kind, body).await {
             Ok(()) => ApiError::BadRequest,
             Err(error) => self.unavailable(device, &error),

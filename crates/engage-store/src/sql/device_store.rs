@@ -50,6 +50,11 @@ impl DeviceStore for SqlStore {
         body: Bytes,
     ) -> Result<(), StoreError> {
         let (shared, call) = (Arc::clone(&self.shared), *call);
+        let waiting = self.shared.quarantining.acquire();
+        let waited = self
+            .shared
+            .limited(async { waiting.await.map_err(|_| sqlx::Error::PoolClosed) });
+        let _permit = waited.await?;
         let kept = self.writing(move |connection| {
             Box::pin(async move {
                 quarantine::keep(connection, &LIMITS, &call, kind, &body).await?;

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use engage_wire::LogThrottle;
 use jiff::Timestamp;
 use serde::Serialize;
 use sqlx::any::AnyRow;
@@ -75,6 +76,9 @@ fn read(row: &AnyRow) -> Result<QuarantinedBody, sqlx::Error> {
         size_bytes: size(row)?,
     })
 }
+
+/// Bodies that were dropped, as far as they have been logged.
+static DROPPED: LazyLock<LogThrottle> = LazyLock::new(LogThrottle::default);
 
 /// How much is kept.
 pub(super) struct Limits {
@@ -200,12 +204,15 @@ async fn remove(
         .bind(received_at)
         .fetch_all(connection)
         .await?;
-    warn!(
-        device,
-        "quarantine is full: dropped the oldest body of device {device}; of each device {} bodies are kept, {} in all",
-        limits.each.bodies,
-        limits.all.bodies
-    );
+    if let Some(others) = DROPPED.check() {
+        warn!(
+            device,
+            others = others.count(),
+            "quarantine is full: dropped the oldest body of device {device}; of each device {} bodies are kept, {} in all{others}",
+            limits.each.bodies,
+            limits.all.bodies
+        );
+    }
     let mut removed = Amount::default();
     for row in &rows {
         removed.bodies += 1;

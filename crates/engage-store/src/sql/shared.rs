@@ -47,6 +47,8 @@ pub(super) struct Shared {
     lock: tokio::sync::Mutex<Option<OwnerLock>>,
     pub(super) quota: Arc<DeviceQuota>,
     pub(super) evictions: Evictions,
+    /// One body at a time: those that wait for a connection would keep acknowledgements waiting.
+    pub(super) quarantining: tokio::sync::Semaphore,
     /// Rows that somebody changed, as they were told.
     left_out: Mutex<BTreeSet<String>>,
     /// As they were found last.
@@ -81,6 +83,7 @@ impl Shared {
             lock: tokio::sync::Mutex::new(lock),
             quota: Arc::default(),
             evictions: Evictions::default(),
+            quarantining: tokio::sync::Semaphore::new(1),
             left_out: Mutex::default(),
             strays: Mutex::default(),
             log: match &engine {

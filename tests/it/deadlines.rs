@@ -7,7 +7,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::harness::{
-    Daemon, Installation, connect, get, read_answer, standard, tls_connect, tls_get, trusting,
+    Daemon, Installation, affordable, connect, get, read_answer, standard, tls_connect, tls_get,
+    trusting,
 };
 
 const ANNOUNCEMENT: &str = "/swordfish/lock/certificates/current";
@@ -227,20 +228,9 @@ fn two_thousand_slow_heads_are_all_gone_within_16_seconds() {
     daemon.wait_for_open_connections(0);
 }
 
-/// As many connections as this process may have open beside its other tests.
-fn affordable(wanted: usize) -> usize {
-    let limits = fs_err::read_to_string("/proc/self/limits").unwrap_or_default();
-    let files = limits
-        .lines()
-        .find_map(|line| line.strip_prefix("Max open files"))
-        .and_then(|line| line.split_whitespace().next()?.parse().ok())
-        .unwrap_or(256_usize);
-    wanted.min(files / 2)
-}
-
 /// `cargo test --release --test it -- --ignored --nocapture idle_sockets`
 #[test]
-#[ignore = "a measurement: needs 20,000 descriptors (`prlimit --nofile=30000 cargo test ..`)"]
+#[ignore = "a measurement: needs 40,000 descriptors (`prlimit --nofile=50000 cargo test ..`)"]
 fn ten_thousand_idle_sockets_leave_a_new_client_as_fast_as_before() {
     let idle = affordable(10_000);
     let installation = Installation::new(standard()).with_admin();

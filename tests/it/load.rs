@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
-use crate::harness::{Daemon, Installation, Response, get, standard, trusting};
+use crate::harness::{Daemon, Installation, Response, affordable, get, standard, trusting};
 
 const ANNOUNCEMENT: &str = "/swordfish/lock/certificates/current";
 const CERTIFICATE: &str = "/static/Device_Certificates/partner_CA.der";
@@ -31,7 +31,7 @@ fn a_thousand_fresh_connections_on_both_ports_are_all_answered_right() {
     runtime.block_on(async {
         let mut left = CLIENTS;
         while left > 0 {
-            let wave = left.min(connections_at_once());
+            let wave = left.min(affordable(CLIENTS));
             // All are connected before the first one speaks.
             let plain = connected(daemon.http, wave).await;
             let tls = connected(daemon.https, wave).await;
@@ -83,18 +83,6 @@ async fn assert_answered(
     let second = Response::parse(second);
     assert_eq!(second.status(), 200);
     assert_eq!(second.body, standard().root.der);
-}
-
-/// All of them, unless this process may not open so many files (often 1024).
-fn connections_at_once() -> usize {
-    let limits = fs_err::read_to_string("/proc/self/limits").unwrap_or_default();
-    let files: usize = limits
-        .lines()
-        .find_map(|line| line.strip_prefix("Max open files"))
-        .and_then(|line| line.split_whitespace().next()?.parse().ok())
-        .unwrap_or(256);
-    // Two listeners, and the daemon and the other tests need files too.
-    (files / 4).clamp(50, CLIENTS)
 }
 
 const DEADLINE: Duration = Duration::from_mins(1);

@@ -1,6 +1,7 @@
 //! What the tests stand on: certificates by openssl, an installation on disk, the daemon, and
 //! clients that show every byte.
 
+mod attack;
 mod certificate;
 mod command;
 mod daemon;
@@ -13,6 +14,7 @@ mod stored;
 mod tls;
 mod wire;
 
+pub(crate) use attack::{Attack, HonestDevice, affordable};
 pub(crate) use certificate::{CA, Certificate, Chain, INTERMEDIATE, Request, SERVER, standard};
 pub(crate) use command::{Finished, openssl, program, run, run_with_input, with_descriptors};
 pub(crate) use daemon::Daemon;

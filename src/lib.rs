@@ -50,4 +50,5 @@ pub use config::Config;
 pub use connection::{Connection, ListenerKind};
 pub use publication::{CurrentPublication, Publication, validate};
 pub use routes::{App, DeviceService, device_service};
+pub use server::parse_proxy_header;
 pub use tls::hello::ClientHello;

@@ -37,6 +37,7 @@ use shutdown::Shutdown;
 use stream::{RefusedHeads, Timeouts};
 
 pub(crate) use admit::ConnectionGuard;
+pub use admit::parse_proxy_header;
 pub(crate) use descriptors::Descriptors;
 use sockets::ListeningSocket;
 pub(crate) use sockets::{Sockets, SocketsError};

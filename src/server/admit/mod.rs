@@ -24,7 +24,9 @@ use crate::platform::service_manager::WatchdogProbe;
 use crate::telemetry::{LogThrottle, Metrics, OpenConnection};
 
 pub(super) use limits::{ConnectionLimits, ConnectionPermit};
-use proxy_protocol::{Caller, read_header};
+use proxy_protocol::Caller;
+pub use proxy_protocol::parse_proxy_header;
+use proxy_protocol::read_header;
 pub(super) use rejection::Rejection;
 use rejection::RejectionLog;
 

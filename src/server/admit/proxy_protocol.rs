@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 /// Whom a header names.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Caller {
+pub enum Caller {
     /// The connection that is passed on came from there.
     Peer(SocketAddr),
     /// Nobody is named (`UNKNOWN`, `AF_UNSPEC`, `AF_UNIX`): the balancer itself counts as the
@@ -33,19 +33,25 @@ pub(super) async fn read_header(
             if stream.read_buf(&mut bytes).await? == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
-            if !is_cut_off(&bytes) {
-                let (peer, length) = caller(&HeaderResult::parse(&bytes))?;
-                let rest = bytes.split_off(length).freeze();
-                return Ok((peer, rest));
-            }
-            if bytes.len() >= MAX_PROXY_HEADER_BYTES {
-                return Err(invalid("it is longer than 4096 bytes"));
+            if let Some((caller, length)) = parse_proxy_header(&bytes)? {
+                return Ok((caller, bytes.split_off(length).freeze()));
             }
         }
     };
     timeout(deadline, read)
         .await
         .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
+}
+
+/// A header, and its length in bytes; `None` while more bytes could make it one.
+pub fn parse_proxy_header(bytes: &[u8]) -> io::Result<Option<(Caller, usize)>> {
+    if !is_cut_off(bytes) {
+        return caller(&HeaderResult::parse(bytes)).map(Some);
+    }
+    if bytes.len() >= MAX_PROXY_HEADER_BYTES {
+        return Err(invalid("it is longer than 4096 bytes"));
+    }
+    Ok(None)
 }
 
 /// Whether more bytes could make it a header. Decided here for version 1, because `ppp` takes an

@@ -1,0 +1,63 @@
+//! The body of an audit or an alert: refused, or stored as lines that say the same when they are delivered again.
+#![no_main]
+
+use engage_store::{Alert, AuditBatch, StoredEvent};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|body: &[u8]| {
+    let batch = AuditBatch::parse(body);
+    assert_eq!(batch.is_ok(), Alert::parse(body).is_ok());
+    let lines = match batch {
+        Ok(batch) => lines(&batch),
+        Err(refusal) => return assert!(!refusal.to_string().is_empty()),
+    };
+    let events: Vec<StoredEvent> = lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+    for (number, (line, event)) in (1..).zip(lines.iter().zip(&events)) {
+        assert!(!line.contains('\n'));
+        assert_eq!((event.line, event.of), (number, events.len()));
+        assert!(depth(line) <= 40, "{line}");
+    }
+    let records: Vec<_> = events.iter().map(record).collect();
+    let again = format!(r#"{{"asyncEvents":[{}]}}"#, records.join(","));
+    let again = match AuditBatch::parse(again.as_bytes()) {
+        Ok(again) => self::lines(&again),
+        Err(refusal) => panic!("{again} is refused: {refusal}"),
+    };
+    assert_eq!(again.len(), lines.len());
+    for (again, event) in again.iter().zip(&events) {
+        let again: StoredEvent = serde_json::from_str(again).unwrap();
+        assert!(again.note.is_none() && again.with.is_none(), "{again:?}");
+        assert_eq!((&again.code, &again.at, record(&again)), (&event.code, &event.at, record(event)));
+    }
+});
+
+fn lines(batch: &AuditBatch) -> Vec<String> {
+    let device = "0123456789ABCDEF".parse().unwrap();
+    batch.lines(&device, jiff::Timestamp::UNIX_EPOCH)
+}
+
+/// As the device sent it, the order of its two members aside.
+fn record(event: &StoredEvent) -> String {
+    match (&event.record, &event.event, &event.time) {
+        (Some(record), ..) => record.get().to_owned(),
+        (None, Some(event), Some(time)) => format!(r#"{{"event":{event},"time":{time}}}"#),
+        (None, ..) => panic!("{event:?} does not say what it is"),
+    }
+}
+
+/// How deep brackets are nested outside of strings.
+fn depth(line: &str) -> usize {
+    let (mut depth, mut most, mut in_string, mut is_escaped) = (0_usize, 0, false, false);
+    for byte in line.bytes() {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' if in_string => is_escaped = true,
+            b'"' => in_string = !in_string,
+            b'{' | b'[' if !in_string => depth += 1,
+            b'}' | b']' if !in_string => depth -= 1,
+            _ => {}
+        }
+        most = most.max(depth);
+    }
+    most
+}

@@ -7,6 +7,22 @@ use crate::installation::Installation;
 use crate::process::{Server, free_address};
 use crate::trouble::{Outcome, Trouble, While};
 
+/// Makes chain, keys and configuration in `folder`, with `engage-host init`.
+pub(crate) fn init(program: &Path, folder: &Path) -> Outcome<()> {
+    let made = Command::new(program)
+        .args(["init", "--host", "127.0.0.1", "--http", "127.0.0.1:80"])
+        .args(["--https", "127.0.0.1:443", "--dir"])
+        .arg(folder)
+        .stdout(Stdio::null())
+        .status()
+        .doing("running `engage-host init`")?;
+    if made.success() {
+        Ok(())
+    } else {
+        Err(Trouble::new("`engage-host init` failed"))
+    }
+}
+
 /// Starts the daemon with `config` on free ports.
 pub(crate) fn spawn(installation: &Installation, config: &Path) -> Outcome<Server> {
     start(

@@ -2,7 +2,6 @@
 
 use fs_err as fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use aws_lc_rs::signature::RsaKeyPair;
@@ -66,16 +65,7 @@ impl Installation {
         fs::create_dir_all(work.join("log")).doing("making the work folder")?;
         let work = work.canonicalize()?;
         fs::write(work.join(MARK), "bench/compare empties this folder\n")?;
-        let made = Command::new(engage_host)
-            .args(["init", "--host", "127.0.0.1", "--http", "127.0.0.1:80"])
-            .args(["--https", "127.0.0.1:443", "--dir"])
-            .arg(&work)
-            .stdout(Stdio::null())
-            .status()
-            .doing("running `engage-host init`")?;
-        if !made.success() {
-            return Err(Trouble::new("`engage-host init` failed"));
-        }
+        host::init(engage_host, &work)?;
         let config_file = work.join(CONFIG);
         // The admin listener is on, on a port that nobody else can have.
         let text = fs::read_to_string(&config_file)?;

@@ -1,4 +1,5 @@
-//! What engage-host costs: `bench/compare` beside nginx, `bench/store` its store of devices.
+//! What engage-host costs: `bench/compare` beside nginx, `bench/store` its store of devices; and what it withstands:
+//! `bench/soak`.
 
 mod accounting;
 mod crypto;
@@ -15,6 +16,7 @@ mod process;
 mod reload;
 mod report;
 mod requests;
+mod soak;
 mod start;
 mod statistics;
 mod store;
@@ -36,6 +38,7 @@ use trouble::{Outcome, Trouble, While};
 enum Load {
     Compare(Compare),
     Store(store::Store),
+    Soak(soak::Soak),
 }
 
 /// Compare engage-host with nginx
@@ -89,6 +92,7 @@ async fn run(load: Load) -> Outcome<()> {
     match load {
         Load::Compare(compare) => compare_with_nginx(compare).await,
         Load::Store(store) => store::run(store).await,
+        Load::Soak(soak) => soak::run(soak).await,
     }
 }
 

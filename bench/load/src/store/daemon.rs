@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep};
 
 use super::Engine;
 use crate::device::{address, soon};
+use crate::host;
 use crate::process::{Server, free_address};
 use crate::trouble::{Outcome, Trouble, While};
 
@@ -31,16 +32,7 @@ pub(super) struct Daemon {
 
 impl Installed {
     pub(super) fn new(engage_host: &Path, work: &Path) -> Outcome<Self> {
-        let made = Command::new(engage_host)
-            .args(["init", "--host", "127.0.0.1", "--http", "127.0.0.1:80"])
-            .args(["--https", "127.0.0.1:443", "--dir"])
-            .arg(work)
-            .stdout(Stdio::null())
-            .status()
-            .doing("running `engage-host init`")?;
-        if !made.success() {
-            return Err(Trouble::new("`engage-host init` failed"));
-        }
+        host::init(engage_host, work)?;
         Ok(Self {
             engage_host: engage_host.canonicalize()?,
             work: work.to_owned(),

@@ -1,5 +1,6 @@
 //! What devices deliver: batches of audits, and alerts.
 
+use jiff::Timestamp;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
@@ -10,12 +11,22 @@ use super::event::Event;
 use super::json::{Object, elements};
 use super::lenient::{Mended, mend};
 use super::notes::{Note, Notes};
+use super::stored_event::stored_events;
 
 /// The body of `POST /swordfish/lock/audit`.
 #[derive(Clone, Debug)]
 pub struct AuditBatch(UploadedEvents);
 
 impl AuditBatch {
+    /// Its lines, as they are stored for a device of which nothing of it is stored yet.
+    pub fn lines(&self, device: &DeviceId, received_at: Timestamp) -> Vec<String> {
+        let Some(id) = self.0.prefix_ids(device).pop() else {
+            return Vec::new();
+        };
+        let lines = stored_events(&self.0, 0..self.0.events.len(), id, received_at);
+        lines.map(|line| line.to_json()).collect()
+    }
+
     /// Reads `{"asyncEvents":[{event,time}..],"nxtDbVerTS":".."}`.
     ///
     /// Leniently, because the lock deletes its audits or never sends them again: unknown members

@@ -1,6 +1,7 @@
 //! Bodies that were refused, within bounds.
 
 use std::io;
+use std::sync::LazyLock;
 
 use engage_wire::LogThrottle;
 use jiff::Timestamp;

@@ -59,7 +59,8 @@ pub trait DeviceStore: Send + Sync {
     /// the oldest are lost when there are too many.
     fn fetched(&self, fetch: CertificateFetch);
 
-    /// The last TLS session of the devices that called in from an address, at whichever host.
+    /// The last TLS session of the devices that called in from an address, where other hosts may have
+    /// had it; a host that is alone knows of each itself.
     async fn last_tls_session(&self, address: IpAddr) -> Result<Option<Timestamp>, StoreError>;
 
     /// Whether the store can be written, as far as it knows. Costs nothing.

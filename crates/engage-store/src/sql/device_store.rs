@@ -109,6 +109,9 @@ impl DeviceStore for SqlStore {
     }
 
     async fn last_tls_session(&self, address: IpAddr) -> Result<Option<Timestamp>, StoreError> {
+        if self.shared.is_only_host() {
+            return Ok(None);
+        }
         self.reading(move |connection| Box::pin(devices::last_tls_session(connection, address)))
             .await
     }

@@ -126,7 +126,7 @@ impl Shared {
         self.options.directory.as_deref()
     }
 
-    /// Whether the folder of devices is this database's alone: several hosts may share a server.
+    /// Whether no other host may use this database and its folder: several may share a server.
     pub(super) fn is_only_host(&self) -> bool {
         matches!(self.engine, Engine::Sqlite { .. })
     }

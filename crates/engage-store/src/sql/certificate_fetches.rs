@@ -1,5 +1,6 @@
 //! Fetches of certificates that no call-in has been credited with, of all hosts.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 
@@ -46,30 +47,53 @@ pub(super) async fn save(
         }
         query.execute(&mut *connection).await?;
     }
-    remove_surplus(connection, limits).await
+    remove_surplus(connection, limits, fetches).await
 }
 
+/// Along indexes, and of the networks that fetched most just now: who floods is among them.
 async fn remove_surplus(
     connection: &mut AnyConnection,
     limits: &Limits,
+    fetches: &[CertificateFetch],
 ) -> Result<(), sqlx::Error> {
+    for network in busiest(fetches) {
+        sqlx::query(
+            "DELETE FROM certificate_fetches WHERE network = $1 AND at < (SELECT at FROM \
+             certificate_fetches WHERE network = $1 ORDER BY at DESC LIMIT 1 OFFSET $2)",
+        )
+        .bind(network)
+        .bind(limits.each - 1)
+        .execute(&mut *connection)
+        .await?;
+    }
     let count = sqlx::query("SELECT count(*) FROM certificate_fetches");
     let count: i64 = count.fetch_one(&mut *connection).await?.try_get(0)?;
-    if count <= limits.each {
+    if count <= limits.all {
         return Ok(());
     }
     sqlx::query(
-        "DELETE FROM certificate_fetches WHERE fetcher IN (SELECT fetcher FROM (SELECT fetcher, \
-         row_number() OVER (PARTITION BY network ORDER BY at DESC) AS of_network, \
-         row_number() OVER (ORDER BY at DESC) AS of_all FROM certificate_fetches) AS ranked \
-         WHERE of_network > $1 OR of_all > $2)",
+        "DELETE FROM certificate_fetches WHERE fetcher IN \
+         (SELECT fetcher FROM certificate_fetches ORDER BY at LIMIT $1)",
     )
-    .bind(limits.each)
-    .bind(limits.all)
+    .bind(count - limits.all)
     .execute(connection)
     .await
     .map(drop)
 }
+
+fn busiest(fetches: &[CertificateFetch]) -> impl Iterator<Item = String> {
+    let mut counts: HashMap<CallerNetwork, usize> = HashMap::new();
+    for fetch in fetches {
+        *counts.entry(fetch.peer.into()).or_default() += 1;
+    }
+    let mut networks: Vec<_> = counts.into_iter().collect();
+    networks.sort_by_key(|(_, count)| Reverse(*count));
+    let networks = networks.into_iter().take(MAX_TRIMMED);
+    networks.map(|(network, _)| network.to_string())
+}
+
+/// Networks of one transaction.
+const MAX_TRIMMED: usize = 64;
 
 /// Credits devices that have called in, each from an address, with what they fetched before, once:
 /// with what names the device; without that, with what came from its address and names nobody.

@@ -1,11 +1,10 @@
 //! What is seen of devices: half a dozen things in a night, written together a few seconds later.
 
-use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, HashSet};
-use std::mem::take;
+use std::collections::HashSet;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
+use hashlink::LruCache;
 use jiff::Timestamp;
 use sqlx::AnyConnection;
 
@@ -19,8 +18,7 @@ pub(super) struct Observed {
     pub(super) at: Timestamp,
 }
 
-/// Those that are not written yet.
-#[derive(Default)]
+/// Those that are not written yet, of so many devices: what was seen of others the longest ago is lost.
 pub(super) struct Observations {
     new: Seen,
     /// Of devices of which nothing is stored, and perhaps never will be: serial numbers can be
@@ -28,7 +26,7 @@ pub(super) struct Observations {
     unstored: Seen,
 }
 
-type Seen = BTreeMap<DeviceId, OfDevice>;
+type Seen = LruCache<DeviceId, OfDevice>;
 
 /// What was seen of one device.
 struct OfDevice {
@@ -51,17 +49,18 @@ impl Observations {
         self.new.is_empty() && self.unstored.is_empty()
     }
 
+    /// Whether something is lost with the next device.
+    pub(super) fn is_full(&self) -> bool {
+        self.new.len() >= MAX_DEVICES
+    }
+
     /// Writes those of devices that are known, which it returns.
     pub(super) async fn save(
         &self,
         connection: &mut AnyConnection,
     ) -> Result<HashSet<DeviceId>, sqlx::Error> {
-        let devices: HashSet<_> = self
-            .new
-            .keys()
-            .chain(self.unstored.keys())
-            .copied()
-            .collect();
+        let seen = self.new.iter().chain(self.unstored.iter());
+        let devices: HashSet<_> = seen.map(|(device, _)| *device).collect();
         let devices: Vec<_> = devices.into_iter().collect();
         let known = devices::known(connection, &devices).await?;
         let moments = known.iter().map(|device| (*device, Timestamp::UNIX_EPOCH));
@@ -98,13 +97,13 @@ impl Observations {
     ) -> impl DoubleEndedIterator<Item = &(DeviceObservation, Timestamp)> {
         [&self.unstored, &self.new]
             .into_iter()
-            .filter_map(move |seen| seen.get(&device))
+            .filter_map(move |seen| seen.peek(&device))
             .flat_map(|seen| &seen.observations)
     }
 
     /// Forgets those of devices that were written, and those that are nobody's by now.
     pub(super) fn settle(&mut self, written: &HashSet<DeviceId>, now: Instant) {
-        for (device, seen) in take(&mut self.new) {
+        for (device, seen) in self.new.drain() {
             add(&mut self.unstored, device, seen);
         }
         self.unstored.retain(|device, seen| {
@@ -114,21 +113,23 @@ impl Observations {
     }
 }
 
+impl Default for Observations {
+    fn default() -> Self {
+        Self {
+            new: LruCache::new(MAX_DEVICES),
+            unstored: LruCache::new(MAX_DEVICES),
+        }
+    }
+}
+
 /// Only a database that is away, or somebody who invents devices, has so many that some are lost.
 fn add(to: &mut Seen, device: DeviceId, seen: OfDevice) {
-    if to.len() >= MAX_DEVICES && !to.contains_key(&device) {
-        return;
-    }
-    match to.entry(device) {
-        Entry::Vacant(entry) => {
-            entry.insert(seen);
-        }
-        Entry::Occupied(mut entry) => {
-            let of_device = entry.get_mut();
-            of_device.observations.extend(seen.observations);
-            of_device.observations.truncate(MAX_EACH);
-            of_device.added_at = seen.added_at;
-        }
+    if let Some(of_device) = to.get_mut(&device) {
+        of_device.observations.extend(seen.observations);
+        of_device.observations.truncate(MAX_EACH);
+        of_device.added_at = seen.added_at;
+    } else {
+        to.insert(device, seen);
     }
 }
 
@@ -163,5 +164,31 @@ mod tests {
         observations.add(observed(), now);
         observations.settle(&[device].into(), now);
         assert!(observations.is_empty());
+    }
+
+    #[test]
+    fn of_strangers_without_number_those_who_came_last_are_remembered() {
+        let now = Instant::now();
+        let mut observations = Observations::default();
+        let mut see = |number: usize| {
+            let device: DeviceId = format!("{number:016X}").parse().unwrap();
+            let observed = Observed {
+                device,
+                observation: DeviceObservation::AuditsStored,
+                at: Timestamp::UNIX_EPOCH,
+            };
+            observations.add(observed, now);
+            device
+        };
+        let first = see(0);
+        for number in 1..3 * MAX_DEVICES {
+            see(number);
+        }
+        let last = see(3 * MAX_DEVICES);
+        assert!(observations.is_full());
+        observations.settle(&HashSet::new(), now);
+        let seen = |device| observations.of(device).count();
+        assert_eq!((seen(first), seen(last)), (0, 1));
+        assert_eq!(observations.unstored.len(), MAX_DEVICES);
     }
 }

@@ -101,7 +101,7 @@ impl Amount {
 }
 
 /// Keeps a body, and drops the oldest ones of the same device, or of those that have most, where
-/// there are too many.
+/// there are too many: first of those of which nothing is proven.
 pub(super) async fn keep(
     connection: &mut AnyConnection,
     limits: &Limits,
@@ -172,21 +172,22 @@ async fn drop_surplus(connection: &mut AnyConnection, limits: &Limits) -> Result
     Ok(())
 }
 
-/// Devices that have more bodies than all others, each with the moment of its oldest.
+/// Devices that have more bodies than all others, of those of which nothing is proven if they have
+/// any; each with the moment of its oldest.
 async fn oldest_of_those_with_most(
     connection: &mut AnyConnection,
 ) -> Result<Vec<(String, i64)>, sqlx::Error> {
     let rows = sqlx::query(
-        "SELECT device, min(received_at) AS received_at, count(*) AS bodies FROM quarantine \
-         GROUP BY device ORDER BY bodies DESC, received_at LIMIT 64",
+        "SELECT q.device, min(q.received_at) AS received_at, count(*) AS bodies, \
+         CASE WHEN d.proven_at IS NULL THEN 0 ELSE 1 END AS proven \
+         FROM quarantine q LEFT JOIN devices d ON d.device = q.device \
+         GROUP BY q.device, d.proven_at ORDER BY proven, bodies DESC, received_at LIMIT 64",
     );
     let rows = rows.fetch_all(connection).await?;
-    let mut oldest = Vec::new();
-    let mut most = 0;
+    let (mut oldest, mut first) = (Vec::new(), None);
     for row in rows {
-        let bodies: i64 = row.try_get("bodies")?;
-        most = most.max(bodies);
-        if bodies == most {
+        let rank: (i64, i64) = (row.try_get("proven")?, row.try_get("bodies")?);
+        if *first.get_or_insert(rank) == rank {
             oldest.push((row.try_get("device")?, row.try_get("received_at")?));
         }
     }
@@ -286,6 +287,9 @@ mod tests {
         },
     };
 
+    /// The number of one device.
+    const PROVEN: u8 = 3;
+
     /// Device and size in bytes, oldest first.
     type Bodies = Vec<(u8, usize)>;
 
@@ -299,9 +303,13 @@ mod tests {
                 kept.remove(oldest.unwrap());
             }
             while exceeds(&kept, SMALL.all, |_| true) {
-                let of = |device: u8| kept.iter().filter(|it| it.0 == device).count();
-                let most = kept.iter().map(|it| of(it.0)).max().unwrap();
-                let oldest = kept.iter().position(|it| of(it.0) == most);
+                // Those of the proven device come last.
+                let rank = |device: u8| {
+                    let bodies = kept.iter().filter(|it| it.0 == device).count();
+                    (device != PROVEN, bodies)
+                };
+                let first = kept.iter().map(|it| rank(it.0)).max().unwrap();
+                let oldest = kept.iter().position(|it| rank(it.0) == first);
                 kept.remove(oldest.unwrap());
             }
         }
@@ -320,6 +328,10 @@ mod tests {
     /// What the database keeps; rolled back.
     async fn found(pool: &AnyPool, bodies: &[(u8, usize)]) -> Bodies {
         let mut transaction = pool.begin().await.unwrap();
+        let proven = "INSERT INTO devices (device, revision, last_seq, filed_at, first_seen, last_seen, proven_at) \
+             VALUES ($1, 1, 0, 0, 0, 0, 0)";
+        let proven = sqlx::query(proven).bind(format!("{PROVEN:016X}"));
+        proven.execute(&mut *transaction).await.unwrap();
         for ((number, size), second) in bodies.iter().zip(0..) {
             let call = Call {
                 device: format!("{number:016X}").parse().unwrap(),

@@ -17,7 +17,7 @@ use super::error;
 use super::observations::{Observations, Observed};
 use super::shared::Shared;
 use crate::quota::{Admitted, Newcomer};
-use crate::{AppendOutcome, DeviceId, StoreError};
+use crate::{AppendOutcome, DeviceId, Health, StoreError};
 
 /// An upload that waits to be stored.
 pub(super) struct Waiting {
@@ -50,7 +50,11 @@ impl Writer {
                 },
                 Some(observed) = observed.recv() => {
                     self.observations.add(observed, Instant::now());
-                    Ok(())
+                    if self.observations.is_full() && self.shared.health.get() == Health::Writable {
+                        catch_panic(self.save_seen()).await
+                    } else {
+                        Ok(())
+                    }
                 }
                 _ = ticks.tick() => catch_panic(self.save_seen()).await,
             };

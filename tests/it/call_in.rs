@@ -1,5 +1,6 @@
 //! The nightly call-in: what is answered, what is recorded, and who may call.
 
+mod amplification;
 mod bodies;
 mod callers;
 mod databases;

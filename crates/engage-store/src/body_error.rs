@@ -1,8 +1,8 @@
 //! Why a body is refused.
 
 use super::json::MAX_NUMBER_CHARS;
-use super::lenient::MAX_NESTING;
-use super::record::MAX_EVENT_BYTES;
+use super::lenient::{MAX_NESTING, MAX_VALUES};
+use super::record::{MAX_EVENT_BYTES, MAX_EVENTS};
 
 /// Why a body cannot be accepted. It belongs into the quarantine, for it will not come again.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -22,4 +22,18 @@ pub enum BodyError {
     /// Nested deeper than a device means anything.
     #[error("the body is nested too deep; allowed: {MAX_NESTING} levels")]
     TooDeep,
+    /// Short events whose rows would take much more than they came with.
+    #[error("its events would take {found} bytes in the store; allowed for its length: {allowed}")]
+    TooLargeStored {
+        /// In bytes, as is what is allowed.
+        found: usize,
+        /// So many times its length, and some.
+        allowed: usize,
+    },
+    /// More events than a lock's own memory holds.
+    #[error("the body holds {0} events; allowed: {MAX_EVENTS}")]
+    TooManyEvents(usize),
+    /// More JSON than so many events are.
+    #[error("the body holds more than {MAX_VALUES} JSON values and names")]
+    TooManyValues,
 }

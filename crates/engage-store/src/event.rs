@@ -32,6 +32,11 @@ impl Event {
         }
     }
 
+    /// About what its row takes in the store: what is not plain is there a second time.
+    pub(super) fn stored_bytes(&self) -> usize {
+        ROW_BYTES + self.record.get().len() * if self.is_plain { 1 } else { 2 }
+    }
+
     /// A member as it arrived, quotes included.
     pub(super) fn member(&self, name: &str) -> Option<Box<RawValue>> {
         let value = Object::parse(self.record.get()).ok()?.get(name)?;
@@ -94,6 +99,9 @@ impl fmt::Display for DeviceTime {
         self.0.fmt(f)
     }
 }
+
+/// Of a row without what arrived, with its share of indexes (docs/STORE.md, sizing).
+const ROW_BYTES: usize = 400;
 
 const NAMES: [(u16, &str); 10] = [
     (0x0601, "door file updated"),

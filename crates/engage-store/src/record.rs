@@ -36,6 +36,11 @@ impl AuditBatch {
         UploadedEvents::parse(body).map(Self)
     }
 
+    /// About what it takes in the store, in bytes.
+    pub fn stored_bytes(&self) -> usize {
+        self.0.stored_bytes()
+    }
+
     pub(super) fn into_events(self) -> UploadedEvents {
         self.0
     }
@@ -52,6 +57,11 @@ impl Alert {
     /// accepted too.
     pub fn parse(body: &[u8]) -> Result<Self, BodyError> {
         UploadedEvents::parse(body).map(Self)
+    }
+
+    /// About what it takes in the store, in bytes.
+    pub fn stored_bytes(&self) -> usize {
+        self.0.stored_bytes()
     }
 
     pub(super) fn into_events(self) -> UploadedEvents {
@@ -78,54 +88,71 @@ impl UploadedEvents {
         let mut uploaded = Self::default();
         let mut is_upload = false;
         for value in &values {
-            is_upload |= uploaded.add(value, &mut notes);
+            is_upload |= uploaded.add(value, &mut notes)?;
         }
         let is_unreadable = uploaded.events.iter().all(|event| event.code.is_none());
         if !is_upload || notes.is_structural() && is_unreadable {
             return Err(BodyError::NoEvents);
         }
-        let lengths = uploaded.events.iter().map(|event| event.record.get().len());
-        if let Some(found) = lengths.max().filter(|found| *found > MAX_EVENT_BYTES) {
-            return Err(BodyError::EventTooLong(found));
-        }
         uploaded.note = notes.text();
+        let (found, allowed) = (uploaded.stored_bytes(), max_stored_bytes(body.len()));
+        if found > allowed {
+            return Err(BodyError::TooLargeStored { found, allowed });
+        }
         Ok(uploaded)
     }
 
     /// Takes over the events of a JSON value; false if it is none that holds events.
-    fn add(&mut self, value: &str, notes: &mut Notes) -> bool {
+    fn add(&mut self, value: &str, notes: &mut Notes) -> Result<bool, BodyError> {
         if let Ok(object) = Object::parse(value) {
             self.add_object(&object, value, notes)
         } else if let Some(elements) = array(value) {
             let is_events = elements.iter().any(|element| is_event(element));
             if is_events {
-                self.events.extend(elements.into_iter().map(Event::read));
+                self.add_events(&elements)?;
             }
-            is_events
+            Ok(is_events)
         } else {
             notes.add(Note::OnlyEvents);
-            let found = objects_within(value);
-            let events = found.into_iter().filter(|object| is_event(object));
-            self.events.extend(events.map(Event::read));
-            true
+            let mut found = objects_within(value);
+            found.retain(|object| is_event(object));
+            self.add_events(&found)?;
+            Ok(true)
         }
     }
 
-    fn add_object(&mut self, object: &Object<'_>, value: &str, notes: &mut Notes) -> bool {
+    fn add_events(&mut self, records: &[&RawValue]) -> Result<(), BodyError> {
+        let found = self.events.len() + records.len();
+        if found > MAX_EVENTS {
+            return Err(BodyError::TooManyEvents(found));
+        }
+        let lengths = records.iter().map(|record| record.get().len());
+        if let Some(found) = lengths.max().filter(|found| *found > MAX_EVENT_BYTES) {
+            return Err(BodyError::EventTooLong(found));
+        }
+        self.events.extend(records.iter().map(|it| Event::read(it)));
+        Ok(())
+    }
+
+    fn add_object(
+        &mut self,
+        object: &Object<'_>,
+        value: &str,
+        notes: &mut Notes,
+    ) -> Result<bool, BodyError> {
         let is_named =
             |name: &str, names: &[&str]| names.iter().any(|known| known.eq_ignore_ascii_case(name));
         let mut holds_events = false;
         // Repeated names included.
         for (_, events) in object.members().filter(|(name, _)| is_named(name, &EVENTS)) {
             holds_events = true;
-            let events = elements(events).unwrap_or_else(|| vec![events]);
-            self.events.extend(events.into_iter().map(Event::read));
+            self.add_events(&elements(events).unwrap_or_else(|| vec![events]))?;
         }
         if !holds_events && object.get("event").is_some() {
-            let record = RawValue::from_string(value.to_owned());
-            self.events
-                .extend(record.ok().map(|record| Event::read(&record)));
-            return true;
+            if let Ok(record) = serde_json::from_str(value) {
+                self.add_events(&[record])?;
+            }
+            return Ok(true);
         }
         let others: Vec<String> = object
             .members()
@@ -138,17 +165,14 @@ impl UploadedEvents {
         } else if others != "{}" && self.extra_members.is_none() {
             self.extra_members = RawValue::from_string(others).ok();
         }
-        holds_events || object.get("nxtDbVerTS").is_some()
+        Ok(holds_events || object.get("nxtDbVerTS").is_some())
     }
 
-    /// About what it takes in memory.
-    pub(super) fn weight_kib(&self) -> u32 {
-        let records: usize = self
-            .events
-            .iter()
-            .map(|event| event.record.get().len() + 256)
-            .sum();
-        u32::try_from(records / 1024 + 1).unwrap_or(u32::MAX)
+    /// About what it takes in the store and, until it is there, in memory.
+    pub(super) fn stored_bytes(&self) -> usize {
+        let events: usize = self.events.iter().map(Event::stored_bytes).sum();
+        let extra_members = self.extra_members.as_ref();
+        events + extra_members.map_or(0, |members| members.get().len())
     }
 
     /// The names of its beginnings: of its first event, of its first two, and so on to the whole.
@@ -200,14 +224,24 @@ fn objects_within(text: &str) -> Vec<&RawValue> {
 /// The names under which events come.
 const EVENTS: [&str; 2] = ["asyncEvents", "asyncEvent"];
 
+/// What a body of so many bytes may take in the store. A lock's events take ten times as much as they
+/// came with, and sixteen times where they are short; no lock sends only the shortest.
+fn max_stored_bytes(body_bytes: usize) -> usize {
+    16 * body_bytes + 16 * 1024
+}
+
 /// Real ones have some 50 bytes.
 pub(super) const MAX_EVENT_BYTES: usize = 1024 * 1024;
+
+/// A lock's own memory holds a few thousand.
+pub(super) const MAX_EVENTS: usize = 10_000;
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::stored_event::stored_events;
 
     const PRINTED: &[u8] = br#"{"asyncEvents":[{"event":"11111111","time":"20051013130309"}],"nxtDbVerTS":"0x8d1a1399bddb51d"}"#;
 
@@ -325,6 +359,50 @@ mod tests {
     }
 
     #[test]
+    fn a_batch_holds_as_many_events_as_a_lock_can_and_no_more() {
+        for record in [
+            r#"{"event":"0B040001","time":"20261123021259"}"#,
+            r#"{"event":6010002,"time":20051013130309}"#,
+            r#"{"event":6010002,"time":0}"#,
+            r#"{"event":"0B040001","time":"20261123021259","door":1,"user":"x"}"#,
+        ] {
+            let body =
+                |events| format!(r#"{{"asyncEvents":[{}]}}"#, vec![record; events].join(","));
+            let most = AuditBatch::parse(body(MAX_EVENTS).as_bytes()).unwrap();
+            assert_eq!(most.0.events.len(), MAX_EVENTS);
+            let refused = AuditBatch::parse(body(MAX_EVENTS + 1).as_bytes()).unwrap_err();
+            assert_eq!(refused, BodyError::TooManyEvents(MAX_EVENTS + 1));
+        }
+        // In however many lists and values they come.
+        let list = format!(
+            r#""asyncEvents":[{}{{"event":1}}]"#,
+            r#"{"event":1},"#.repeat(4999)
+        );
+        let refused = [
+            format!("{{{list},{list},{list}}}"),
+            format!("{{{list}}}{{{list}}}{{{list}}}"),
+            r#"{"event":1}"#.repeat(MAX_EVENTS + 1),
+        ];
+        for body in refused {
+            let refused = AuditBatch::parse(body.as_bytes()).unwrap_err();
+            assert!(matches!(refused, BodyError::TooManyEvents(_)), "{refused}");
+        }
+    }
+
+    #[test]
+    fn events_that_are_much_shorter_than_their_rows_are_refused() {
+        for (record, few) in [("0", 40), ("{}", 40), (r#"{"event":1}"#, 70)] {
+            let body =
+                |events| format!(r#"{{"asyncEvents":[{}]}}"#, vec![record; events].join(","));
+            assert!(AuditBatch::parse(body(few).as_bytes()).is_ok(), "{record}");
+            let refused = AuditBatch::parse(body(5000).as_bytes()).unwrap_err();
+            let is_so =
+                matches!(refused, BodyError::TooLargeStored { found, allowed } if found > allowed);
+            assert!(is_so, "{record}: {refused}");
+        }
+    }
+
+    #[test]
     fn an_alert_is_one_event_in_any_of_three_shapes() {
         let event = r#"{"event":"0B050001","time":"20051013130309"}"#;
         for body in [
@@ -346,6 +424,24 @@ mod tests {
             let wrapped = format!(r#"{{"asyncEvents":[{text}]}}"#);
             for body in [&body[..], text.as_bytes(), wrapped.as_bytes()] {
                 let _ = (AuditBatch::parse(body), Alert::parse(body));
+            }
+        }
+
+        #[test]
+        fn what_is_accepted_is_stored_in_no_more_than_is_allowed(
+            records in prop::collection::vec("0|\\{\\}|\\{\"event\":\"[0-9A-F]{8}\"(,\"time\":\"2[0-9]{13}\")?(,\"x\":\"[a-z]{0,200}\")?\\}", 0..200),
+            extra in "[a-z]{0,300}",
+        ) {
+            let body = format!(r#"{{"x":"{extra}","asyncEvents":[{}]}}"#, records.join(","));
+            if let Ok(batch) = AuditBatch::parse(body.as_bytes()) {
+                let events = batch.into_events();
+                let id = events.prefix_ids(&device()).last().copied().unwrap_or(BatchId::new([0; 16]));
+                let now = Timestamp::UNIX_EPOCH;
+                let lines = stored_events(&events, 0..events.events.len(), id, now);
+                // Its columns and its share of the indexes.
+                let stored: usize = lines.map(|line| line.to_json().len() + 180).sum();
+                prop_assert!(stored <= events.stored_bytes());
+                prop_assert!(events.stored_bytes() <= max_stored_bytes(body.len()));
             }
         }
 

@@ -30,6 +30,11 @@ impl ConfigUpload {
         })
     }
 
+    /// What it takes in the store, in bytes.
+    pub fn stored_bytes(&self) -> usize {
+        self.body.len()
+    }
+
     /// What arrived, to the byte. Secrets included.
     pub(super) fn as_bytes(&self) -> &[u8] {
         &self.body

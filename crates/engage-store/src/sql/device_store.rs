@@ -37,9 +37,9 @@ impl DeviceStore for SqlStore {
     }
 
     async fn save_config(&self, call: &Call, upload: ConfigUpload) -> Result<(), StoreError> {
-        let weight_kib = u32::try_from(upload.as_bytes().len() / 1024 + 1).unwrap_or(u32::MAX);
+        let stored_bytes = upload.stored_bytes();
         let body = UploadBody::Config(upload);
-        let saved = self.upload(Upload { call: *call, body }, weight_kib);
+        let saved = self.upload(Upload { call: *call, body }, stored_bytes);
         saved.await.map(drop)
     }
 

@@ -83,8 +83,9 @@ impl SqlStore {
     pub(super) async fn upload(
         &self,
         upload: Upload,
-        weight_kib: u32,
+        stored_bytes: usize,
     ) -> Result<AppendOutcome, StoreError> {
+        let weight_kib = u32::try_from(stored_bytes / 1024 + 1).unwrap_or(u32::MAX);
         let room = Arc::clone(&self.room)
             .try_acquire_many_owned(weight_kib.min(QUEUE_KIB))
             .map_err(|_| StoreError::Busy)?;
@@ -112,9 +113,10 @@ impl SqlStore {
         kind: EventKind,
         batch: crate::record::UploadedEvents,
     ) -> Result<AppendOutcome, StoreError> {
-        let weight_kib = batch.weight_kib();
+        let stored_bytes = batch.stored_bytes();
         let body = UploadBody::Events(kind, batch);
-        self.upload(Upload { call: *call, body }, weight_kib).await
+        let upload = Upload { call: *call, body };
+        self.upload(upload, stored_bytes).await
     }
 
     /// Reads on the store's thread.

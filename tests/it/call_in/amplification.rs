@@ -1,0 +1,129 @@
+//! What a body may become: rows and memory, for honest locks and for others.
+
+use std::path::Path;
+
+use super::{AUDIT, DEVICE};
+use crate::harness::{Host, Response};
+
+/// Events that no other `first` has: numbers from it on.
+fn batch(first: usize, events: usize) -> String {
+    let event = |number| format!(r#"{{"event":"{number:08X}","time":"20261123021259"}}"#);
+    let events: Vec<_> = (first..first + events).map(event).collect();
+    format!(r#"{{"asyncEvents":[{}]}}"#, events.join(","))
+}
+
+fn codes(numbers: std::ops::Range<usize>) -> Vec<String> {
+    numbers.map(|number| format!("{number:08X}")).collect()
+}
+
+/// Bodies of a mebibyte at most that would become much more, and what is said of each: as many as are
+/// logged of one address.
+fn hostile_bodies() -> Vec<(String, &'static str)> {
+    let many = |text: &str| text.repeat(1_000_000 / text.len());
+    let zeros = format!("[{}0]", many("0,"));
+    vec![
+        (format!(r#"{{"asyncEvents":{zeros}}}"#), "JSON values"),
+        (format!(r#"{{"x" "y":{zeros}}}"#), "JSON values"),
+        (format!(r#""{{\"asyncEvents\":{zeros}}}""#), "JSON values"),
+        (
+            format!(r#"{{"asyncEvents":[{{{}}}]}}"#, many(r#""":0,"#)),
+            "JSON values",
+        ),
+        (many("{}"), "JSON values"),
+        (r#"{"event":1}"#.repeat(12_000), "events; allowed: 10000"),
+        (batch(0, 10_001), "holds 10001 events; allowed: 10000"),
+        (
+            format!(r#"{{"asyncEvents":[{}]}}"#, r#"{"event":1},"#.repeat(9999)),
+            "bytes in the store; allowed for its length",
+        ),
+        (
+            format!(
+                r#"{{"x":"{}","asyncEvents":[{}]}}"#,
+                "x".repeat(900_000),
+                "0,".repeat(40_000)
+            ),
+            "holds 40000 events",
+        ),
+        (
+            format!(r#"{{"event":"{}"}}"#, many("\u{1}")),
+            "bytes; allowed: 1048576",
+        ),
+    ]
+}
+
+#[test]
+fn bodies_that_would_become_much_more_are_refused_and_kept_at_little_cost() {
+    let mut host = Host::start("json_files = false");
+    assert_eq!(post(&host, DEVICE, batch(0, 1)).status(), 201);
+    let mut received = 0;
+    for (number, (body, reason)) in hostile_bodies().into_iter().enumerate() {
+        forget_peak_memory(&host);
+        let before = memory_kib(&host, "VmRSS:");
+        let device = format!("{number:016X}");
+        assert_eq!(post(&host, &device, &body).status(), 400, "{reason}");
+        let line = host.daemon.wait_for(&format!("of device {device} refused"));
+        assert!(line.contains(reason), "{reason}: {line}");
+        let grown = memory_kib(&host, "VmHWM:").saturating_sub(before) * 1024;
+        let allowed = 12 * 1024 * 1024;
+        assert!(
+            grown < allowed,
+            "{reason}: {grown} bytes of memory for {}",
+            body.len()
+        );
+        received += body.len() as u64;
+    }
+    assert_eq!(
+        host.installation.quarantined().len(),
+        hostile_bodies().len()
+    );
+    assert_eq!(host.codes(DEVICE), codes(0..1));
+    let files = ["engage-host.db", "engage-host.db-wal"];
+    let stored: u64 = files.iter().map(|it| length(&host.path(it))).sum();
+    // Each is in the log and in the file.
+    assert!(
+        stored < 2 * received + 2 * 1024 * 1024,
+        "{stored} of {received}"
+    );
+}
+
+fn post(host: &Host, device: &str, body: impl AsRef<[u8]>) -> Response {
+    host.call("POST", &format!("{AUDIT}?sn={device}"), body)
+}
+
+fn length(file: &Path) -> u64 {
+    fs_err::metadata(file).map_or(0, |it| it.len())
+}
+
+fn forget_peak_memory(host: &Host) {
+    fs_err::write(format!("/proc/{}/clear_refs", host.daemon.id()), "5").unwrap();
+}
+
+fn memory_kib(host: &Host, name: &str) -> u64 {
+    let status = fs_err::read_to_string(format!("/proc/{}/status", host.daemon.id())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
+    line.unwrap()
+        .trim()
+        .strip_suffix(" kB")
+        .unwrap()
+        .parse()
+        .unwrap()
+}
+
+/// After weeks offline, and three times over because the acknowledgement was not heard.
+#[test]
+fn a_lock_delivers_its_whole_memory_however_often_it_has_to() {
+    let host = Host::start("json_files = false");
+    for (events, status) in [(3000, 201), (3001, 202), (3000, 202), (3002, 202)] {
+        assert_eq!(
+            post(&host, DEVICE, batch(0, events)).status(),
+            status,
+            "{events}"
+        );
+    }
+    assert_eq!(host.codes(DEVICE), codes(0..3002));
+    assert_eq!(
+        post(&host, "FF00000000000001", batch(0, 10_000)).status(),
+        201
+    );
+    assert_eq!(host.codes("FF00000000000001"), codes(0..10_000));
+}

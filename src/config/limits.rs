@@ -43,6 +43,10 @@ pub struct Limits {
     /// what the others leave.
     #[serde(deserialize_with = "within::<{ 1024 * 1024 }, { 1024 * 1024 * 1024 }, _>")]
     pub body_memory_bytes: usize,
+    /// What one device may bring to be stored within a day, in bytes of the store; one address without
+    /// credentials eight times as much.
+    #[serde(deserialize_with = "within::<{ 64 * 1024 }, { 1024 * 1024 * 1024 }, _>")]
+    pub device_day_bytes: usize,
     /// Most open connections; `None` derives it from the descriptors that the process may open.
     #[serde(deserialize_with = "optional_positive")]
     pub connections: Option<usize>,
@@ -66,6 +70,7 @@ impl Default for Limits {
             request_headers: 100,
             body_bytes: 1024 * 1024,
             body_memory_bytes: 128 * 1024 * 1024,
+            device_day_bytes: 32 * 1024 * 1024,
             connections: None,
             connections_per_address: PerAddress::Default,
             drain: Duration::from_secs(20),

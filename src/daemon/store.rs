@@ -15,7 +15,7 @@ use tracing::{error, info, warn};
 use crate::config::{Config, DevicesConfig, WebhookConfig};
 use crate::platform::{is_writable_dir, mode_readable_by_others};
 use crate::publication::CurrentPublication;
-use crate::routes::{Authenticator, BodyMemory, CallIn, DeliveryProblem};
+use crate::routes::{Authenticator, BodyMemory, CallIn, DayBudget, DeliveryProblem};
 use crate::telemetry::{CallerThrottle, DeliveryMetrics, LogThrottle};
 use crate::webhook::{self, Receiver, WebhookError};
 use engage_store::{
@@ -147,6 +147,8 @@ pub(super) fn open(
         body_memory: BodyMemory::new(&config.limits),
         no_memory: LogThrottle::default(),
         only_known: config.devices.only_known.then(LogThrottle::default),
+        day_budget: DayBudget::new(config.limits.device_day_bytes),
+        over_budget: LogThrottle::default(),
         published: published.clone(),
         quarantined: CallerThrottle::default(),
         failures: LogThrottle::default(),

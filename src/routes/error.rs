@@ -20,6 +20,8 @@ pub(super) enum ApiError {
     NoBodyMemory,
     /// 404: every unknown path.
     NotFound,
+    /// 503: a device or a network brought as much as may be stored of it within a day.
+    OverDayBudget,
     /// 503: what the site is configured to announce would be rejected.
     SiteWithheld,
     /// 503: nothing was stored, so nothing is acknowledged.
@@ -54,6 +56,10 @@ impl ApiError {
                 r#"{"error":"too many requests in flight"}"#,
             ),
             Self::NotFound => (StatusCode::NOT_FOUND, r#"{"error":"not found"}"#),
+            Self::OverDayBudget => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                r#"{"error":"too much within a day"}"#,
+            ),
             Self::SiteWithheld => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 r#"{"error":"site unavailable"}"#,
@@ -85,6 +91,11 @@ impl IntoResponse for ApiError {
                 // RFC 9110 section 15.5.2: a 401 must name a scheme.
                 let scheme = HeaderValue::from_static("Basic realm=\"engage-host\"");
                 response.headers_mut().insert(WWW_AUTHENTICATE, scheme);
+            }
+            Self::OverDayBudget => {
+                let headers = response.headers_mut();
+                headers.insert(RETRY_AFTER, HeaderValue::from_static("3600"));
+                response.extensions_mut().insert(RefusedBy(DEVICE_DAY));
             }
             Self::SiteWithheld => {
                 let headers = response.headers_mut();
@@ -119,6 +130,9 @@ pub(super) fn with_type(content_type: &HeaderValue, body: Body) -> Response {
 
 /// Its key in `[limits]`, and its label in metrics.
 pub(super) const BODY_MEMORY: &str = "body_memory_bytes";
+
+/// Likewise.
+pub(super) const DEVICE_DAY: &str = "device_day_bytes";
 
 /// In metrics, the limit of devices that nobody knows yet (docs/CALL-IN.md).
 const NEW_DEVICES: &str = "new_devices";

@@ -20,7 +20,7 @@ use engage_wire::paths;
 use error::ApiError;
 use route::Route;
 
-pub(crate) use call_in::{Authenticator, BodyMemory, CallIn, DeliveryProblem};
+pub(crate) use call_in::{Authenticator, BodyMemory, CallIn, DayBudget, DeliveryProblem};
 pub use layers::{DeviceService, device_service};
 
 /// What the routes answer from, and where they leave their traces.

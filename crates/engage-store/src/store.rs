@@ -136,12 +136,14 @@ impl Call {
     }
 }
 
-/// That a batch is stored.
+/// What became of a batch, all of whose events are stored.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum AppendOutcome {
     /// The device's first: 201.
     Created,
-    /// Not its first, or one that was stored before: 202.
+    /// Nothing was stored: it holds no event, or was stored before. 202.
+    Unchanged,
+    /// Not its first: 202.
     Updated,
 }
 

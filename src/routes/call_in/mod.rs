@@ -6,6 +6,7 @@
 mod body;
 mod body_memory;
 mod caller;
+mod day_budget;
 mod login_throttle;
 
 use std::error::Error;
@@ -23,7 +24,7 @@ use percent_encoding::percent_decode_str;
 use tracing::{error, warn};
 
 use super::JSON;
-use super::error::{ApiError, BODY_MEMORY, with_type};
+use super::error::{ApiError, BODY_MEMORY, DEVICE_DAY, with_type};
 use crate::publication::CurrentPublication;
 use crate::telemetry::{CallerThrottle, LogThrottle};
 use caller::Caller;
@@ -36,10 +37,12 @@ use engage_wire::paths;
 
 use body::{BodyError, collect};
 use body_memory::{BodyPermit, NoMemory};
+use day_budget::OverBudget;
 
 pub(crate) use body_memory::BodyMemory;
 pub(crate) use caller::Authenticator;
 pub(super) use caller::BasicCredentials;
+pub(crate) use day_budget::DayBudget;
 
 /// What the call-in is answered from.
 pub struct CallIn {
@@ -57,6 +60,10 @@ pub struct CallIn {
     pub no_memory: LogThrottle,
     /// Calls of unknown devices that have been logged, if these are refused.
     pub only_known: Option<LogThrottle>,
+    /// What callers may bring within a day.
+    pub day_budget: DayBudget,
+    /// Callers who brought more, as far as they have been logged.
+    pub over_budget: LogThrottle,
     /// Which site a request is for.
     pub published: CurrentPublication,
     /// Bodies in quarantine that have been logged.
@@ -80,11 +87,19 @@ pub(super) async fn config(
     body: Body,
 ) -> Answer {
     let answer = async {
-        let (store, upload, _memory) = call_in
-            .read(&call, UploadKind::Config, body, ConfigUpload::parse)
+        let (upload, taken) = call_in
+            .read(
+                &call,
+                UploadKind::Config,
+                body,
+                ConfigUpload::parse,
+                ConfigUpload::stored_bytes,
+            )
             .await?;
-        let saved = store.save_config(&call, upload).await;
-        call_in.acknowledged(call.device, saved.map(|()| StatusCode::OK))
+        let saved = call_in.store.save_config(&call, upload).await;
+        let saved = saved.map(|()| AppendOutcome::Updated);
+        let answer = call_in.acknowledged(&call, &taken, saved);
+        answer.map(|_| StatusCode::OK.into_response())
     };
     (Extension(call.device), answer.await)
 }
@@ -96,11 +111,17 @@ pub(super) async fn audit(
     body: Body,
 ) -> Answer {
     let answer = async {
-        let (store, batch, _memory) = call_in
-            .read(&call, UploadKind::Audit, body, AuditBatch::parse)
+        let (batch, taken) = call_in
+            .read(
+                &call,
+                UploadKind::Audit,
+                body,
+                AuditBatch::parse,
+                AuditBatch::stored_bytes,
+            )
             .await?;
-        let appended = store.append_audits(&call, batch).await;
-        call_in.acknowledged(call.device, appended.map(status))
+        let appended = call_in.store.append_audits(&call, batch).await;
+        call_in.acknowledged(&call, &taken, appended).map(status)
     };
     (Extension(call.device), answer.await)
 }
@@ -113,11 +134,17 @@ pub(super) async fn alert(
     body: Body,
 ) -> Answer {
     let answer = async {
-        let (store, alert, _memory) = call_in
-            .read(&call, UploadKind::Alert, body, Alert::parse)
+        let (alert, taken) = call_in
+            .read(
+                &call,
+                UploadKind::Alert,
+                body,
+                Alert::parse,
+                Alert::stored_bytes,
+            )
             .await?;
-        let appended = store.append_alert(&call, alert).await;
-        call_in.acknowledged(call.device, appended.map(status))
+        let appended = call_in.store.append_alert(&call, alert).await;
+        call_in.acknowledged(&call, &taken, appended).map(status)
     };
     (Extension(call.device), answer.await)
 }
@@ -145,20 +172,30 @@ impl CallIn {
         }
     }
 
-    /// The store, the parsed body and the memory that it takes until it is stored, or the answer that
-    /// refuses it.
+    /// The parsed body and what it takes until it is stored, or the answer that refuses it.
     async fn read<T, E: Error>(
         &self,
         call: &Call,
         kind: UploadKind,
         body: Body,
         parse: impl FnOnce(&[u8]) -> Result<T, E>,
-    ) -> Result<(&dyn Store, T, BodyPermit), ApiError> {
-        let store = &*self.store;
+        stored_bytes: impl FnOnce(&T) -> usize,
+    ) -> Result<(T, Taken), ApiError> {
+        // Whoever has nothing left costs nothing more.
+        self.charge(call, 0)?;
         let memory = self.body_memory.permit(call.peer);
         let (body, reason) = match collect(body, self.body_bytes, memory).await {
             Ok(body) => match parse(body.as_slice()) {
-                Ok(parsed) => return Ok((store, parsed, body.into_parts().1)),
+                Ok(parsed) => {
+                    let budget_bytes = stored_bytes(&parsed);
+                    self.charge(call, budget_bytes)?;
+                    let (_, memory) = body.into_parts();
+                    let taken = Taken {
+                        budget_bytes,
+                        _memory: memory,
+                    };
+                    return Ok((parsed, taken));
+                }
                 Err(error) => (body, error.to_string()),
             },
             Err(BodyError::TooLong { beginning }) => (
@@ -170,7 +207,7 @@ impl CallIn {
             Err(BodyError::NoMemory(short)) => return Err(self.no_memory(call, &short)),
         };
         let (body, _memory) = body.into_parts();
-        Err(self.refuse(store, call, kind, body, &reason).await)
+        Err(self.refuse(call, kind, body, &reason).await)
     }
 
     /// 503: the device keeps what it has, and comes again.
@@ -185,35 +222,52 @@ impl CallIn {
         ApiError::NoBodyMemory
     }
 
+    /// 503: as above.
+    fn charge(&self, call: &Call, bytes: usize) -> Result<(), ApiError> {
+        let charged = self.day_budget.charge(call, bytes);
+        charged.map_err(|OverBudget { payer, spent, allowed }| {
+            let Call { device, peer, .. } = call;
+            if let Some(others) = self.over_budget.check() {
+                warn!(
+                    %device, %peer, others = others.count(),
+                    "call-in of device {device} refused: {payer} has brought {spent} bytes to be stored within a day; allowed by `[limits] {DEVICE_DAY}`: {allowed}{others}"
+                );
+            }
+            ApiError::OverDayBudget
+        })
+    }
+
     /// 400, once the body is kept; 503 where it cannot be.
-    async fn refuse(
-        &self,
-        store: &dyn Store,
-        call: &Call,
-        kind: UploadKind,
-        body: Bytes,
-        reason: &str,
-    ) -> ApiError {
-        let device = call.device;
-        if let Some(others) = self.quarantined.check(call.peer) {
-            warn!(%device, call = ?kind, size_bytes = body.len(), others = others.count(), "{kind:?} of device {device} refused and kept in quarantine: {reason}{others}");
+    async fn refuse(&self, call: &Call, kind: UploadKind, body: Bytes, reason: &str) -> ApiError {
+        let (device, bytes) = (call.device, body.len());
+        if let Err(over_budget) = self.charge(call, bytes) {
+            return over_budget;
         }
-        match store.quarantine(call, kind, body).await {
-            Ok(()) => ApiError::BadRequest,
-            Err(error) => self.unavailable(device, &error),
+        match self.store.quarantine(call, kind, body).await {
+            Ok(()) => {
+                if let Some(others) = self.quarantined.check(call.peer) {
+                    warn!(%device, call = ?kind, size_bytes = bytes, others = others.count(), "{kind:?} of device {device} refused and kept in quarantine: {reason}{others}");
+                }
+                ApiError::BadRequest
+            }
+            Err(error) => {
+                self.day_budget.give_back(call, bytes);
+                self.unavailable(device, &error)
+            }
         }
     }
 
-    /// The status says everything.
+    /// What became of a body that was [read](Self::read). Only what is stored is counted.
     fn acknowledged(
         &self,
-        device: DeviceId,
-        stored: Result<StatusCode, StoreError>,
-    ) -> Result<Response, ApiError> {
-        match stored {
-            Ok(status) => Ok(status.into_response()),
-            Err(error) => Err(self.unavailable(device, &error)),
+        call: &Call,
+        taken: &Taken,
+        stored: Result<AppendOutcome, StoreError>,
+    ) -> Result<AppendOutcome, ApiError> {
+        if matches!(stored, Err(_) | Ok(AppendOutcome::Unchanged)) {
+            self.day_budget.give_back(call, taken.budget_bytes);
         }
+        stored.map_err(|error| self.unavailable(call.device, &error))
     }
 
     /// 503: nothing is acknowledged, the device keeps what it has.
@@ -235,10 +289,18 @@ impl CallIn {
     }
 }
 
-/// 201 when the device's record begins, 202 after that.
-fn status(appended: AppendOutcome) -> StatusCode {
-    match appended {
+/// What a body takes until it is stored.
+struct Taken {
+    /// Of its caller's day.
+    budget_bytes: usize,
+    _memory: BodyPermit,
+}
+
+/// The status says everything: 201 when the device's record begins, 202 after that.
+fn status(appended: AppendOutcome) -> Response {
+    let status = match appended {
         AppendOutcome::Created => StatusCode::CREATED,
-        AppendOutcome::Updated => StatusCode::ACCEPTED,
-    }
+        AppendOutcome::Unchanged | AppendOutcome::Updated => StatusCode::ACCEPTED,
+    };
+    status.into_response()
 }

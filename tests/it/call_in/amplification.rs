@@ -1,9 +1,11 @@
 //! What a body may become: rows and memory, for honest locks and for others.
 
+use std::io::Write;
 use std::path::Path;
 
-use super::{AUDIT, DEVICE};
-use crate::harness::{Host, Response};
+use super::callers::{behind_balancer, passed_on};
+use super::{AUDIT, CONFIG, DEVICE, of_device};
+use crate::harness::{Daemon, Host, Response, read_answer, request};
 
 /// Events that no other `first` has: numbers from it on.
 fn batch(first: usize, events: usize) -> String {
@@ -126,4 +128,68 @@ fn a_lock_delivers_its_whole_memory_however_often_it_has_to() {
         201
     );
     assert_eq!(host.codes("FF00000000000001"), codes(0..10_000));
+}
+
+#[test]
+fn a_device_brings_so_much_a_day_and_what_is_stored_already_does_not_count() {
+    let installation = Host::installation("");
+    installation.set("[limits]", "device_day_bytes = 65536");
+    let daemon = Daemon::start(&installation);
+    let mut host = Host {
+        installation,
+        daemon,
+    };
+    // Some 22,000 bytes each.
+    for (first, status, times) in [(0, 201, 10), (50, 202, 10), (100, 202, 1)] {
+        for _ in 0..times {
+            let answer = post(&host, DEVICE, batch(first, 50));
+            assert!([status, 202].contains(&answer.status()), "{answer:?}");
+        }
+    }
+    for (method, place, body) in [
+        ("POST", AUDIT, batch(150, 1)),
+        ("POST", AUDIT, "cannot be read".to_owned()),
+        ("PUT", CONFIG, "{}".to_owned()),
+    ] {
+        let answer = host.call(method, &of_device(place), body);
+        assert_eq!(answer.status(), 503, "{place}");
+        assert_eq!(answer.body, br#"{"error":"too much within a day"}"#);
+        assert_eq!(answer.header("Retry-After"), Some("3600"));
+    }
+    assert_eq!(host.codes(DEVICE), codes(0..150));
+    assert_eq!(host.installation.quarantined(), []);
+    let line = host.daemon.wait_for("bytes to be stored within a day");
+    assert!(
+        line.contains(&format!("device {DEVICE} has brought")),
+        "{line}"
+    );
+    assert!(
+        line.contains("`[limits] device_day_bytes`: 65536"),
+        "{line}"
+    );
+    let labels = [("limit", "device_day_bytes")];
+    host.daemon.wait_for_metric("refusals_total", &labels, 3);
+    assert_eq!(post(&host, "00000000000000FF", batch(0, 1)).status(), 201);
+    assert_eq!(host.readiness().status(), 200);
+}
+
+#[test]
+fn strangers_of_one_network_bring_so_much_a_day_and_others_as_much_as_ever() {
+    let mut host = behind_balancer("", "device_day_bytes = 65536");
+    let deliver = |peer: &str, number: u64| {
+        let target = format!("{AUDIT}?sn={number:016X}");
+        // Nearly what one device may bring.
+        let call = request("POST", &target, "", batch(0, 140).as_bytes());
+        let mut stream = passed_on(&host, peer);
+        stream.write_all(&call).unwrap();
+        read_answer(&mut stream).status()
+    };
+    for number in 0..9 {
+        assert_eq!(deliver("10.66.0.1", number), 201, "{number}");
+    }
+    assert_eq!(deliver("10.66.0.1", 9), 503);
+    assert_eq!(deliver("10.66.0.2", 9), 201);
+    let line = host.daemon.wait_for("bytes to be stored within a day");
+    assert!(line.contains("network 10.66.0.1 has brought"), "{line}");
+    assert!(line.contains(": 524288"), "{line}");
 }

@@ -278,7 +278,7 @@ fn assert_nobody_calls_in(file: &str, reason: &str) {
 }
 
 /// A connection that a balancer passes on for a caller.
-fn passed_on(host: &Host, caller: &str) -> TcpStream {
+pub(super) fn passed_on(host: &Host, caller: &str) -> TcpStream {
     let mut stream = connect_from([127, 0, 0, 2], host.daemon.http);
     write!(stream, "PROXY TCP4 {caller} 10.0.0.1 49152 80\r\n").unwrap();
     stream
@@ -297,8 +297,9 @@ fn answer(stream: &mut TcpStream, serial: u32, headers: &str) -> Response {
 }
 
 /// A daemon behind a balancer at 127.0.0.2.
-fn behind_balancer(devices: &str) -> Host {
+pub(super) fn behind_balancer(devices: &str, limits: &str) -> Host {
     let installation = Host::installation(devices);
+    installation.set("[limits]", limits);
     installation.set("[access]", "proxy_protocol_from = [\"127.0.0.2\"]");
     installation.write("credentials", credential(DEVICE, PASSWORD));
     let daemon = Daemon::start(&installation);
@@ -310,7 +311,7 @@ fn behind_balancer(devices: &str) -> Host {
 
 #[test]
 fn who_makes_up_serial_numbers_is_stopped_and_keeps_nobody_else_out() {
-    let mut host = behind_balancer("");
+    let mut host = behind_balancer("", "");
     let mut stranger = passed_on(&host, "10.66.0.1");
     for serial in 0..500 {
         assert_eq!(deliver(&mut stranger, serial, ""), 201, "{serial}");
@@ -335,7 +336,7 @@ fn who_makes_up_serial_numbers_is_stopped_and_keeps_nobody_else_out() {
 
 #[test]
 fn with_credentials_a_stranger_takes_no_place_at_all() {
-    let host = behind_balancer("credentials_file = \"credentials\"");
+    let host = behind_balancer("credentials_file = \"credentials\"", "");
     let mut stranger = passed_on(&host, "10.66.0.1");
     for serial in 0..600 {
         assert_eq!(deliver(&mut stranger, serial, ""), 401, "{serial}");

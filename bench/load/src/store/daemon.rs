@@ -53,7 +53,7 @@ impl Installed {
         let (config, url) = (&self.config, engine.url());
         let directory = directory.display();
         let text = format!(
-            "{config}\n[admin]\nlisten = \"{admin}\"\n[devices]\ndirectory = \"{directory}\"\ndatabase_url = \"{url}\"\nplain_http = true\njson_files = false\n"
+            "{config}\n[admin]\nlisten = \"{admin}\"\n[devices]\ndirectory = \"{directory}\"\ndatabase_url = \"{url}\"\nplain_http = true\njson_files = false\n[limits]\ndevice_day_bytes = 1073741824\n"
         );
         fs::write(&file, text)?;
         Ok(file)

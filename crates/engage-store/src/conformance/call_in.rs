@@ -52,13 +52,13 @@ pub(super) async fn a_batch_that_arrives_again_is_stored_once_across_restart_and
 ) {
     for (moment, expected) in [
         (NOVEMBER, AppendOutcome::Created),
-        (NOVEMBER, AppendOutcome::Updated),
-        (DECEMBER, AppendOutcome::Updated),
+        (NOVEMBER, AppendOutcome::Unchanged),
+        (DECEMBER, AppendOutcome::Unchanged),
     ] {
         let store = engine.open();
         for _ in 0..2 {
             let stored = store.append_audits(&call(1, moment), batch(1, 3)).await;
-            assert!([expected, AppendOutcome::Updated].contains(&stored.unwrap()));
+            assert!([expected, AppendOutcome::Unchanged].contains(&stored.unwrap()));
         }
     }
     assert_eq!(engine.codes(EventKind::Audits, device(1)), codes_of(1, 3));
@@ -120,9 +120,9 @@ pub(super) async fn alerts_have_their_own_log_and_an_empty_batch_leaves_nothing(
     let empty = store.append_audits(&call(1, NOVEMBER), batch(1, 0)).await;
     let first = store.append_alert(&call(1, NOVEMBER), alert()).await;
     let again = store.append_alert(&call(1, NOVEMBER), alert()).await;
-    assert_eq!(empty.unwrap(), AppendOutcome::Updated);
+    assert_eq!(empty.unwrap(), AppendOutcome::Unchanged);
     assert_eq!(first.unwrap(), AppendOutcome::Created);
-    assert_eq!(again.unwrap(), AppendOutcome::Updated);
+    assert_eq!(again.unwrap(), AppendOutcome::Unchanged);
     assert_eq!(engine.codes(EventKind::Alerts, device(1)), ["0B050000"]);
     assert!(engine.codes(EventKind::Audits, device(1)).is_empty());
     // The same events delivered as audits are audits.

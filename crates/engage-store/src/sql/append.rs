@@ -130,10 +130,10 @@ impl<'a> Plan<'a> {
         ids: &[BatchId],
     ) -> Result<AppendOutcome, sqlx::Error> {
         let (Some(row), Some(&id)) = (self.devices.get_mut(&call.device), ids.last()) else {
-            return Ok(AppendOutcome::Updated);
+            return Ok(AppendOutcome::Unchanged);
         };
         if !self.batches.insert((id, kind)) {
-            return Ok(AppendOutcome::Updated);
+            return Ok(AppendOutcome::Unchanged);
         }
         let filed_at = row.filed_at.max(call.received_at.as_microsecond());
         row.filed_at = filed_at;
@@ -154,6 +154,7 @@ impl<'a> Plan<'a> {
         }
         Ok(match before {
             None => AppendOutcome::Created,
+            Some(_) if stored == batch.events.len() => AppendOutcome::Unchanged,
             Some(_) => AppendOutcome::Updated,
         })
     }

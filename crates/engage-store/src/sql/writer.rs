@@ -74,7 +74,7 @@ impl Writer {
             .into_iter()
             .partition(|waiting| !waiting.upload.is_empty());
         for waiting in empty {
-            answer(waiting, Ok(AppendOutcome::Updated));
+            answer(waiting, Ok(AppendOutcome::Unchanged));
         }
         let (group, mut admitted) = match self.admit(group).await {
             Ok(admitted) => admitted,

@@ -6,6 +6,7 @@ use jiff::tz::TimeZone;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
 
+use super::number::within;
 use engage_store::{CallInHours, CallInWindow, DatabaseUrl, KeepDays, parse_time_zone};
 
 /// How the call-in is answered.
@@ -24,6 +25,9 @@ pub struct DevicesConfig {
     /// Whether copies are kept in the directory, as files for people to read; `None` is the
     /// default of the database.
     json_files: Option<bool>,
+    /// How many bytes the database may take; `None` is the default of the database.
+    #[serde(deserialize_with = "max_store_bytes")]
+    pub max_store_bytes: Option<u64>,
     /// Whether it is also answered in clear text. Credentials and audits travel with it.
     pub plain_http: bool,
     /// Serial numbers with their password hashes; `None` answers every device.
@@ -42,6 +46,9 @@ pub struct DevicesConfig {
 }
 
 impl DevicesConfig {
+    /// Room for the longest bodies of a few devices.
+    pub(crate) const LEAST_STORE_BYTES: usize = 16 * 1024 * 1024;
+
     /// When devices are told to call next.
     pub fn call_in_window(&self) -> CallInWindow {
         CallInWindow::new(self.call_in_window, self.time_zone.clone())
@@ -79,6 +86,7 @@ impl Default for DevicesConfig {
             database_password_file: None,
             database_ca_file: None,
             json_files: None,
+            max_store_bytes: None,
             plain_http: false,
             credentials_file: None,
             only_known: false,
@@ -137,6 +145,11 @@ fn database_url<'de, D: Deserializer<'de>>(
 
 fn keep_days<'de, D: Deserializer<'de>>(deserializer: D) -> Result<KeepDays, D::Error> {
     KeepDays::new(u32::deserialize(deserializer)?).map_err(D::Error::custom)
+}
+
+fn max_store_bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    const MIN: usize = DevicesConfig::LEAST_STORE_BYTES;
+    within::<MIN, { usize::MAX >> 1 }, D>(deserializer).map(|bytes| Some(bytes as u64))
 }
 
 fn call_in_hours<'de, D: Deserializer<'de>>(deserializer: D) -> Result<CallInHours, D::Error> {

@@ -13,7 +13,7 @@ use tokio::time::sleep;
 use tracing::{error, info, warn};
 
 use crate::config::{Config, DevicesConfig, WebhookConfig};
-use crate::platform::{is_writable_dir, mode_readable_by_others};
+use crate::platform::{file_system_bytes, is_writable_dir, mode_readable_by_others};
 use crate::publication::CurrentPublication;
 use crate::routes::{Authenticator, BodyMemory, CallIn, DayBudget, DeliveryProblem};
 use crate::telemetry::{CallerThrottle, DeliveryMetrics, LogThrottle};
@@ -253,8 +253,10 @@ pub(crate) enum RecordingWarning {
 /// unless another one is named.
 pub(crate) fn database(devices: &DevicesConfig, directory: &Path) -> SqlOptions {
     let default = || DatabaseUrl::Sqlite(directory.join(DATABASE_FILE));
+    let url = devices.database_url.clone().unwrap_or_else(default);
     SqlOptions {
-        url: devices.database_url.clone().unwrap_or_else(default),
+        max_bytes: devices.max_store_bytes.or_else(|| default_max_bytes(&url)),
+        url,
         password_file: devices.database_password_file.clone(),
         ca_file: devices.database_ca_file.clone(),
         directory: Some(directory.to_owned()),
@@ -271,6 +273,17 @@ fn warn_of_password_file(devices: &DevicesConfig) {
             "database_password_file `{path}` can be read by everybody (mode {mode:04o}); hint: `chmod o= {path}`"
         );
     }
+}
+
+/// Half of SQLite's file system: the rest is for the copies in JSON files, which take half as much, and
+/// for everybody else. Whoever has a server knows how much it may take.
+fn default_max_bytes(url: &DatabaseUrl) -> Option<u64> {
+    let DatabaseUrl::Sqlite(file) = url else {
+        return None;
+    };
+    let existing = file.ancestors().find(|path| path.exists())?;
+    let half = file_system_bytes(existing).ok()? / 2;
+    Some(half.max(DevicesConfig::LEAST_STORE_BYTES as u64))
 }
 
 fn open_store(

@@ -75,6 +75,11 @@ pub fn run_as(_user: &str) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
+/// Not told here.
+pub fn file_system_bytes(_path: &Path) -> io::Result<u64> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
 /// No such limit is known here.
 pub fn raise_descriptor_limit() -> usize {
     8192

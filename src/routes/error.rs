@@ -26,6 +26,8 @@ pub(super) enum ApiError {
     SiteWithheld,
     /// 503: nothing was stored, so nothing is acknowledged.
     StorageUnavailable,
+    /// 503: the store takes as much of the disk as it may.
+    StoreFull,
     /// 503: a device that nobody knows yet, where too many are known or come.
     TooManyNewDevices,
     /// 503: a device that is not registered, where only those are answered. It keeps what it has, which
@@ -64,7 +66,7 @@ impl ApiError {
                 StatusCode::SERVICE_UNAVAILABLE,
                 r#"{"error":"site unavailable"}"#,
             ),
-            Self::StorageUnavailable => (
+            Self::StorageUnavailable | Self::StoreFull => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 r#"{"error":"storage unavailable"}"#,
             ),
@@ -104,6 +106,9 @@ impl IntoResponse for ApiError {
             Self::NoBodyMemory => {
                 response.extensions_mut().insert(RefusedBy(BODY_MEMORY));
             }
+            Self::StoreFull => {
+                response.extensions_mut().insert(RefusedBy(MAX_STORE));
+            }
             Self::TooManyNewDevices => {
                 response.extensions_mut().insert(RefusedBy(NEW_DEVICES));
             }
@@ -133,6 +138,9 @@ pub(super) const BODY_MEMORY: &str = "body_memory_bytes";
 
 /// Likewise.
 pub(super) const DEVICE_DAY: &str = "device_day_bytes";
+
+/// Likewise, in `[devices]`.
+const MAX_STORE: &str = "max_store_bytes";
 
 /// In metrics, the limit of devices that nobody knows yet (docs/CALL-IN.md).
 const NEW_DEVICES: &str = "new_devices";

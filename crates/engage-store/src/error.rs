@@ -28,6 +28,22 @@ pub enum StoreError {
         help("the daemon is stopping; the device calls again")
     )]
     Closed,
+    /// It takes as much of the disk as it may.
+    #[error("database {place} takes {bytes} bytes; allowed: {allowed}")]
+    #[diagnostic(
+        code("store-full"),
+        help(
+            "raise `[devices] max_store_bytes` or lower `keep_audits_days`; somebody may be sending what no lock sends: set `[devices] credentials_file` or `[access] allow`"
+        )
+    )]
+    Full {
+        /// The file or database.
+        place: String,
+        /// What it takes.
+        bytes: u64,
+        /// What it may take.
+        allowed: u64,
+    },
     /// This host could not say in time that it lives.
     #[error("another host delivers device {device} by now")]
     #[diagnostic(

@@ -280,7 +280,8 @@ impl CallIn {
             );
         }
         match error {
-            // Counted as a limit: the store is well.
+            // Counted as limits: the store is well.
+            StoreError::Full { .. } => ApiError::StoreFull,
             StoreError::TooManyDevices { .. } | StoreError::TooManyNewDevices { .. } => {
                 ApiError::TooManyNewDevices
             }

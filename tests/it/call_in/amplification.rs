@@ -1,11 +1,12 @@
-//! What a body may become: rows and memory, for honest locks and for others.
+//! What a body may become: rows, memory and a share of the disk, for honest locks and for others.
 
 use std::io::Write;
 use std::path::Path;
+use std::process::Command;
 
 use super::callers::{behind_balancer, passed_on};
 use super::{AUDIT, CONFIG, DEVICE, of_device};
-use crate::harness::{Daemon, Host, Response, read_answer, request};
+use crate::harness::{Daemon, Host, Response, get, read_answer, request, run};
 
 /// Events that no other `first` has: numbers from it on.
 fn batch(first: usize, events: usize) -> String {
@@ -192,4 +193,60 @@ fn strangers_of_one_network_bring_so_much_a_day_and_others_as_much_as_ever() {
     let line = host.daemon.wait_for("bytes to be stored within a day");
     assert!(line.contains("network 10.66.0.1 has brought"), "{line}");
     assert!(line.contains(": 524288"), "{line}");
+}
+
+#[test]
+fn a_store_that_takes_its_share_of_the_disk_takes_more_when_there_is_room() {
+    const MAKE_ROOM: &str = "
+import sqlite3, sys
+with sqlite3.connect(sys.argv[1]) as database:
+    database.execute('DELETE FROM events WHERE seq > 1')";
+    let mut host = Host::start("max_store_bytes = 16777216\njson_files = false");
+    let long = |number| {
+        let event = format!("{number:08X}{}", "x".repeat(1_000_000));
+        format!(r#"{{"event":"{event}","time":""}}"#)
+    };
+    let stored = (0..500).take_while(|number| {
+        let answer = post(&host, &format!("{:016X}", number % 8), long(*number));
+        let is_refused = answer.status() == 503;
+        assert!(
+            is_refused || [201, 202].contains(&answer.status()),
+            "{answer:?}"
+        );
+        assert!(!is_refused || answer.body == br#"{"error":"storage unavailable"}"#);
+        !is_refused
+    });
+    let stored = stored.count();
+    assert!((5..500).contains(&stored), "{stored}");
+    let refused = [
+        post(&host, DEVICE, batch(0, 1)),
+        post(&host, DEVICE, "cannot be read"),
+        host.call("PUT", &of_device(CONFIG), "{}"),
+    ];
+    assert!(
+        refused.iter().all(|answer| answer.status() == 503),
+        "{refused:?}"
+    );
+    host.daemon.wait_for("the device store is full");
+    let labels = [("limit", "max_store_bytes")];
+    host.daemon.wait_for_metric("refusals_total", &labels, 4);
+    let readiness = host.readiness();
+    assert_eq!(readiness.status(), 503);
+    let reason = String::from_utf8(readiness.body).unwrap();
+    assert!(
+        reason.contains("not ready: call-ins cannot be stored: database"),
+        "{reason}"
+    );
+    assert!(reason.contains("allowed: 16777216"), "{reason}");
+    for target in ["/swordfish/lock/certificates/current", super::NO_DATABASE] {
+        assert_eq!(get(host.daemon.http, target).status(), 200, "{target}");
+    }
+    let mut python = Command::new("python3");
+    python
+        .args(["-c", MAKE_ROOM])
+        .arg(host.path("engage-host.db"));
+    assert_eq!(run(&mut python).code, Some(0));
+    host.daemon.wait_for("the device store has room again");
+    assert_eq!(host.readiness().status(), 200);
+    assert_eq!(post(&host, DEVICE, batch(0, 1)).status(), 201);
 }

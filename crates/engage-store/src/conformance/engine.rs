@@ -48,8 +48,16 @@ impl TestEngine {
     }
 
     pub(super) fn open(&self) -> Arc<dyn Store> {
-        let keep = KeepDays::default();
-        Arc::new(SqlStore::open(self.options(), keep).unwrap())
+        self.open_with(None)
+    }
+
+    /// One that may take so many bytes.
+    pub(super) fn open_with(&self, max_bytes: Option<u64>) -> Arc<dyn Store> {
+        let options = SqlOptions {
+            max_bytes,
+            ..self.options()
+        };
+        Arc::new(SqlStore::open(options, KeepDays::default()).unwrap())
     }
 
     fn options(&self) -> SqlOptions {
@@ -63,6 +71,7 @@ impl TestEngine {
             ca_file: None,
             directory: Some(self.folder.path().to_owned()),
             json_files: false,
+            max_bytes: None,
         }
     }
 

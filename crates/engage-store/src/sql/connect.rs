@@ -80,6 +80,18 @@ impl Engine {
         }
     }
 
+    /// The statement that says how many bytes the database takes. With SQLite, less those that are free
+    /// for what comes next: its file does not become shorter.
+    pub(super) fn size(&self) -> &'static str {
+        match self {
+            Self::Sqlite { .. } => {
+                "SELECT (page_count - freelist_count) * page_size \
+                 FROM pragma_page_count, pragma_freelist_count, pragma_page_size"
+            }
+            Self::Postgres { .. } => "SELECT pg_database_size(current_database())",
+        }
+    }
+
     /// For who only reads.
     pub(super) fn read_settings(&self) -> &'static str {
         match self {

@@ -49,6 +49,7 @@ impl DeviceStore for SqlStore {
         kind: UploadKind,
         body: Bytes,
     ) -> Result<(), StoreError> {
+        self.shared.check_room()?;
         let (shared, call) = (Arc::clone(&self.shared), *call);
         let waiting = self.shared.quarantining.acquire();
         let waited = self
@@ -117,7 +118,7 @@ impl DeviceStore for SqlStore {
     }
 
     fn health(&self) -> Health {
-        self.shared.health.get()
+        self.shared.health()
     }
 
     fn evicted_devices(&self) -> u64 {

@@ -49,6 +49,7 @@ mod reader;
 mod retention;
 mod schema;
 mod shared;
+mod size;
 mod statement;
 mod store;
 mod store_writer;

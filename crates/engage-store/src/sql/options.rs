@@ -29,6 +29,8 @@ pub struct SqlOptions {
     pub directory: Option<PathBuf>,
     /// Whether copies are kept there as files for people to read.
     pub json_files: bool,
+    /// How many bytes the database may take; from then on nothing more of devices is stored.
+    pub max_bytes: Option<u64>,
 }
 
 impl SqlOptions {
@@ -41,6 +43,7 @@ impl SqlOptions {
             ca_file: None,
             directory: None,
             json_files: false,
+            max_bytes: None,
         }
     }
 
@@ -151,6 +154,7 @@ impl fmt::Debug for SqlOptions {
             .field("ca_file", &self.ca_file)
             .field("directory", &self.directory)
             .field("json_files", &self.json_files)
+            .field("max_bytes", &self.max_bytes)
             .finish_non_exhaustive()
     }
 }

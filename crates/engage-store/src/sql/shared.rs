@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use engage_wire::diagnostic::causes;
 use jiff::Timestamp;
 use parking_lot::{Mutex, RwLock};
 use sqlx::any::Any;
@@ -26,6 +27,7 @@ use super::json_files::Copies;
 use super::options::SqlOptions;
 use super::retention::Retention;
 use super::schema::migrate;
+use super::size::DatabaseSize;
 use super::transaction::WriteTransaction;
 use super::write_ahead_log::WriteAheadLog;
 use crate::certificate_fetch::UnstoredFetches;
@@ -34,7 +36,7 @@ use crate::lease::Term;
 use crate::owner_lock::OwnerLock;
 use crate::quota::DeviceQuota;
 use crate::subscribers::Subscribers;
-use crate::{DeviceId, OpenError, StoreError, StoreWarning, strays};
+use crate::{DeviceId, Health, OpenError, StoreError, StoreWarning, strays};
 
 /// What a database answers.
 pub(super) type Reply<'a, T> = Pin<Box<dyn Future<Output = Result<T, sqlx::Error>> + Send + 'a>>;
@@ -55,6 +57,7 @@ pub(super) struct Shared {
     strays: Mutex<Vec<StoreWarning>>,
     /// Of SQLite.
     log: Option<WriteAheadLog>,
+    size: DatabaseSize,
     pub(super) health: HealthMonitor,
     pub(super) fetches: UnstoredFetches,
     pub(super) subscribers: Subscribers,
@@ -78,7 +81,7 @@ impl Shared {
         lock: Option<OwnerLock>,
     ) -> Result<Self, OpenError> {
         let engine = Engine::new(&options.url);
-        Ok(Self {
+        let shared = Self {
             connected: RwLock::new(connect(&options, &engine).await?),
             lock: tokio::sync::Mutex::new(lock),
             quota: Arc::default(),
@@ -90,6 +93,7 @@ impl Shared {
                 Engine::Sqlite { file } => Some(WriteAheadLog::of(file)),
                 Engine::Postgres { .. } => None,
             },
+            size: DatabaseSize::new(options.max_bytes),
             health: HealthMonitor::default(),
             fetches: UnstoredFetches::default(),
             subscribers: Subscribers::default(),
@@ -97,7 +101,9 @@ impl Shared {
             copies: (options.json_files && options.directory.is_some()).then(Arc::default),
             options,
             engine,
-        })
+        };
+        shared.measure().await;
+        Ok(shared)
     }
 
     pub(super) fn copies(&self) -> Option<&Arc<Copies>> {
@@ -243,6 +249,32 @@ impl Shared {
         unavailable(&self.engine, error)
     }
 
+    /// Measures the database, for [`check_room`](Self::check_room). What cannot be measured stays as it
+    /// was: whether it can be written is another matter.
+    pub(super) async fn measure(&self) {
+        let log_bytes = self.log.as_ref().map_or(0, WriteAheadLog::surplus);
+        let measured = self.limited(async {
+            let mut connection = self.reader().await?;
+            let measured = self.size.measure(&mut connection, &self.engine, log_bytes);
+            measured.await
+        });
+        let _ = measured.await;
+    }
+
+    /// Fails where the database takes as much of the disk as it may.
+    pub(super) fn check_room(&self) -> Result<(), StoreError> {
+        self.size.check(&self.engine)
+    }
+
+    pub(super) fn health(&self) -> Health {
+        match (self.health.get(), self.check_room()) {
+            (Health::Writable, Err(full)) => Health::Failing {
+                reason: causes(&full),
+            },
+            (health, _) => health,
+        }
+    }
+
     /// Makes room for devices that called at these moments, within the transaction that is begun.
     pub(super) async fn evict(
         &self,
@@ -315,7 +347,7 @@ impl Shared {
 
     /// Tries a failing database, so that readiness returns even when no device calls.
     pub(super) async fn probe(&self) {
-        if self.health.get() == crate::Health::Writable {
+        if self.health.get() == Health::Writable {
             return;
         }
         // Its password may be another by now.

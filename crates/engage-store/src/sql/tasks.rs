@@ -106,6 +106,7 @@ async fn maintain(shared: Arc<Shared>, mut retention: Retention) {
 
 async fn maintain_once(shared: &Shared, retention: &mut Retention, counted: &mut Option<Instant>) {
     shared.probe().await;
+    shared.measure().await;
     if counted.is_none_or(|counted| counted.elapsed() >= COUNT_INTERVAL) {
         *counted = Some(Instant::now());
         let _ = shared.count_devices().await;

@@ -57,6 +57,11 @@ impl WriteAheadLog {
         })
     }
 
+    /// How much longer it is than SQLite may leave it, whatever is stored.
+    pub(super) fn surplus(&self) -> u64 {
+        self.length().saturating_sub(MAX_IDLE_BYTES)
+    }
+
     fn length(&self) -> u64 {
         fs_err::metadata(&self.path).map_or(0, |it| it.len())
     }

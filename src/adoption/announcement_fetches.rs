@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 use tracing::warn;
 
 use engage_store::Store;
-use engage_wire::ShardedLru;
+use engage_wire::{CallerThrottle, ShardedLru};
 
 /// Fetches in clear text since the last TLS session, by address.
 #[derive(Debug)]
@@ -19,6 +19,8 @@ pub struct AnnouncementFetches {
     without_tls: ShardedLru<IpAddr, WithoutTls>,
     /// To ask the store.
     questions: Semaphore,
+    /// Suspicions that have been logged.
+    log: CallerThrottle,
 }
 
 /// So many fetches without a TLS session here that the device probably finds something wrong.
@@ -52,10 +54,12 @@ impl AnnouncementFetches {
         if self.had_session_elsewhere(peer, age, store).await {
             return self.handshake_completed(peer);
         }
-        warn!(
-            %peer, count,
-            "{peer} has fetched the announcement {count} times without a TLS session: its site key or its installed certificate probably does not match",
-        );
+        if let Some(others) = self.log.check(peer) {
+            warn!(
+                %peer, count, others = others.count(),
+                "{peer} has fetched the announcement {count} times without a TLS session: its site key or its installed certificate probably does not match{others}",
+            );
+        }
     }
 
     async fn had_session_elsewhere(
@@ -95,6 +99,7 @@ impl Default for AnnouncementFetches {
         Self {
             without_tls: ShardedLru::default(),
             questions: Semaphore::new(MAX_QUESTIONS),
+            log: CallerThrottle::default(),
         }
     }
 }

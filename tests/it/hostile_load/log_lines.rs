@@ -54,6 +54,32 @@ fn handshakes_that_fail_again_and_again_are_a_few_lines_for_each_address() {
     assert_eq!(daemon.seen("TLS handshake with 10.66.0.1:1").count(), 10);
 }
 
+/// Whoever has an IPv6 /64 has any number of addresses to ask from.
+#[test]
+fn announcements_that_are_asked_for_again_and_again_are_a_few_lines_for_each_network() {
+    let installation = Host::installation("");
+    installation.set("[access]", "proxy_protocol_from = [\"127.0.0.1\"]");
+    let mut daemon = Daemon::start(&installation);
+    let ask = |header: &str| {
+        let mut stream = connect(daemon.http);
+        let request = format!(
+            "PROXY {header} 1 80\r\nGET /swordfish/lock/certificates/current HTTP/1.1\r\n\
+             Host: 10.44.68.128\r\nConnection: close\r\n\r\n"
+        );
+        stream.write_all(request.as_bytes()).unwrap();
+        assert!(read_to_end(&mut stream).starts_with(b"HTTP/1.1 200"));
+    };
+    for host in 1..=40 {
+        (0..3).for_each(|_| ask(&format!("TCP6 2001:db8::{host:x} 2001:db8:1::1")));
+    }
+    (0..3).for_each(|_| ask("TCP4 10.66.0.2 10.0.0.1"));
+    daemon.wait_for("10.66.0.2 has fetched the announcement 3 times");
+    daemon.terminate();
+    let (_, log) = daemon.finish();
+    let lines = log.matches(" has fetched the announcement").count();
+    assert_eq!(lines, 11, "{log}");
+}
+
 /// What is kept in quarantine likewise.
 #[test]
 fn bodies_that_are_refused_again_and_again_are_a_few_lines_for_each_address() {

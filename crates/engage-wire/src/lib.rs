@@ -11,6 +11,7 @@ mod log_throttle;
 pub mod paths;
 pub mod pki;
 mod read;
+mod request_framing;
 mod sharded_lru;
 pub mod site;
 mod terminal;
@@ -24,6 +25,7 @@ pub use host_name::{HostName, HostNameError};
 pub use http_url::{HostPort, HttpUrl, HttpUrlError, Scheme};
 pub use log_throttle::{CallerThrottle, LogThrottle, Suppressed};
 pub use read::{ReadError, read_regular_file};
+pub use request_framing::{FramingError, RequestFraming};
 pub use sharded_lru::ShardedLru;
 pub use terminal::{escape_bytes, escape_for_terminal, escape_json_for_terminal, excerpt};
 

@@ -3,11 +3,12 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::ops::Index;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use crate::adoption::PendingDownload;
 use crate::server::ConnectionGuard;
+use engage_wire::FramingError;
 
 /// Exists once the connection has been admitted. Every request on it carries it as its extension
 /// `Arc<Connection>`.
@@ -112,6 +113,12 @@ pub struct TlsSession {
 pub struct ConnectionState {
     phase: AtomicU8,
     is_last_answer: AtomicBool,
+    is_within_request: AtomicBool,
+    is_refused: AtomicBool,
+    /// How many requests have begun.
+    requests: AtomicU64,
+    /// What is wrong with the framing of a request, and the number of that, counted from 1.
+    framing_error: OnceLock<(u64, FramingError)>,
     /// The certificate that the client is being sent.
     pub download: PendingDownload,
 }
@@ -122,6 +129,10 @@ impl ConnectionState {
         Self {
             phase: AtomicU8::new(phase as u8),
             is_last_answer: AtomicBool::new(false),
+            is_within_request: AtomicBool::new(false),
+            is_refused: AtomicBool::new(false),
+            requests: AtomicU64::new(0),
+            framing_error: OnceLock::new(),
             download: PendingDownload::default(),
         }
     }
@@ -130,12 +141,41 @@ impl ConnectionState {
     /// connection certainly ends with its answer.
     pub fn request_started(&self, is_last: bool) {
         self.is_last_answer.store(is_last, Ordering::Relaxed);
+        self.requests.fetch_add(1, Ordering::Relaxed);
         self.enter(Phase::Request);
     }
 
     /// Whether what is written now is the answer with which the connection ends.
     pub(crate) fn is_last_answer(&self) -> bool {
         self.is_last_answer.load(Ordering::Relaxed)
+    }
+
+    /// Whether the client may still be sending what this side does not answer.
+    pub(crate) fn is_cut_short(&self) -> bool {
+        self.is_refused.load(Ordering::Relaxed) || self.is_within_request.load(Ordering::Relaxed)
+    }
+
+    /// Whether a part of a request has arrived of which the rest may come.
+    pub(crate) fn set_within_request(&self, is_within_request: bool) {
+        self.is_within_request
+            .store(is_within_request, Ordering::Relaxed);
+    }
+
+    /// The connection ends with the answer to a malformed request, whatever follows it.
+    pub(crate) fn refused(&self) {
+        self.is_refused.store(true, Ordering::Relaxed);
+    }
+
+    /// Nothing behind the request of this number can be told apart from it.
+    pub(crate) fn framing_failed(&self, request: u64, error: FramingError) {
+        // A connection fails once.
+        let _ = self.framing_error.set((request, error));
+    }
+
+    /// What is wrong with the framing of the request that is being answered.
+    pub(crate) fn framing_error(&self) -> Option<FramingError> {
+        let (request, error) = self.framing_error.get()?;
+        (*request == self.requests.load(Ordering::Relaxed)).then_some(*error)
     }
 
     /// The answer is about to be written.

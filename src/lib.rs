@@ -39,6 +39,7 @@ mod connection;
 mod daemon;
 mod platform;
 mod publication;
+mod requested_host;
 mod routes;
 mod server;
 mod telemetry;

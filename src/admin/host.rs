@@ -9,11 +9,11 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use http::header::HOST;
-use http::{HeaderValue, StatusCode, Version};
+use http::StatusCode;
 use tracing::warn;
 
 use super::Admin;
+use crate::requested_host::{RequestedHostError, requested_hosts};
 use crate::telemetry::LogThrottle;
 use engage_wire::HostName;
 
@@ -34,25 +34,10 @@ impl AllowedHosts {
         }
     }
 
-    /// Every host that a request names must be one: that of an absolute target counts alone (RFC 9112
-    /// section 3.2.2), but who believes the header may sit in between.
     fn check(&self, request: &Request) -> Result<(), Refusal> {
-        let target = request.uri().authority().map(|it| it.as_str().as_bytes());
-        let mut headers = request.headers().get_all(HOST).iter();
-        let header = headers.next().map(HeaderValue::as_bytes);
-        if headers.next().is_some() {
-            return Err(Refusal::Several);
-        }
-        // A health check of HTTP/1.0 names no host, and is no browser's.
-        if header.is_none() && request.version() > Version::HTTP_10 {
-            return Err(Refusal::Missing);
-        }
-        for text in [target, header].into_iter().flatten() {
-            let shown = || String::from_utf8_lossy(&text[..text.len().min(MAX_HOST_BYTES)]).into();
-            let host = str::from_utf8(text).ok().and_then(HostName::from_authority);
-            let host = host.ok_or_else(|| Refusal::Malformed(shown()))?;
+        for (text, host) in requested_hosts(request)? {
             if !self.allows(&host) {
-                return Err(Refusal::NotAllowed(shown()));
+                return Err(Refusal::NotAllowed(text.to_owned()));
             }
         }
         Ok(())
@@ -67,15 +52,11 @@ impl AllowedHosts {
     }
 }
 
-/// Why a request is refused, with the host as it was sent, cut off where no host could go on.
+/// Why a request is refused.
 #[derive(Debug, Eq, PartialEq, thiserror::Error)]
 enum Refusal {
-    #[error("it names no host; HTTP/1.1 asks for a Host header")]
-    Missing,
-    #[error("it has more than one Host header")]
-    Several,
-    #[error("`{0}` is not a host and perhaps a port, such as `localhost:9480`")]
-    Malformed(String),
+    #[error(transparent)]
+    Malformed(#[from] RequestedHostError),
     #[error(
         "`{0}` is not a host of this listener: ask by address or as localhost, or add the name to `[admin] hosts`"
     )]
@@ -86,7 +67,7 @@ impl Refusal {
     /// 400 where the request is wrong (RFC 9112 section 3.2), 421 where another host is meant.
     fn status(&self) -> StatusCode {
         match self {
-            Self::Missing | Self::Several | Self::Malformed(_) => StatusCode::BAD_REQUEST,
+            Self::Malformed(_) => StatusCode::BAD_REQUEST,
             Self::NotAllowed(_) => StatusCode::MISDIRECTED_REQUEST,
         }
     }
@@ -112,12 +93,11 @@ pub(super) async fn require_allowed_host(
     (refusal.status(), format!("{refusal}\n")).into_response()
 }
 
-/// A name has at most 253 characters (RFC 1035 section 2.3.4), a port six with its colon.
-const MAX_HOST_BYTES: usize = 259;
-
 #[cfg(test)]
 mod tests {
     use axum::body::Body;
+    use http::Version;
+    use http::header::HOST;
 
     use super::*;
 
@@ -185,7 +165,7 @@ mod tests {
             "1.2.3",
             "",
         ] {
-            let refused = Err(Refusal::Malformed(host.to_owned()));
+            let refused = Err(RequestedHostError::Malformed(host.to_owned()).into());
             assert_eq!(check("/metrics", &[host]), refused, "{host}");
         }
         let target = "http://localhost:80@attacker.example/metrics";
@@ -195,9 +175,12 @@ mod tests {
 
     #[test]
     fn http_1_1_names_exactly_one_host() {
-        assert_eq!(check("/metrics", &[]), Err(Refusal::Missing));
+        assert_eq!(
+            check("/metrics", &[]),
+            Err(RequestedHostError::Missing.into())
+        );
         let two = check("/metrics", &["localhost", "localhost"]);
-        assert_eq!(two, Err(Refusal::Several));
+        assert_eq!(two, Err(RequestedHostError::Several.into()));
         let old = Request::builder().uri("/healthz").version(Version::HTTP_10);
         let allowed = AllowedHosts::default();
         assert_eq!(allowed.check(&old.body(Body::empty()).unwrap()), Ok(()));

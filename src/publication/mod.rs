@@ -130,21 +130,27 @@ impl Publication {
         !self.sites_by_serial.is_empty()
     }
 
-    /// The site for which a device is listed, else the one that a Host header selects. The default
-    /// site does not answer for a bad one: its devices have another key.
+    /// The site for which a device is listed, else the one that the host which is asked selects, else,
+    /// where none is asked, the only one. The default site does not answer for a bad one: its devices
+    /// have another key.
     pub fn site(
         &self,
         serial: Option<SerialNumber>,
-        host_header: Option<&str>,
+        host: Option<&str>,
     ) -> Result<&PublishedSite, NoAnnouncement> {
         let listed = serial.and_then(|serial| self.sites_by_serial.get(&serial));
-        let selected = match host_header {
-            Some(host) if !self.sites.is_empty() => {
-                HostName::from_host_header(host).and_then(|host| self.sites.get(&host))
+        let selected = match host {
+            _ if listed.is_some() => listed,
+            None if self.good_sites + self.bad_sites.len() > 1 => {
+                return Err(NoAnnouncement::NoHost);
             }
-            _ => None,
+            None => self.sites.values().next(),
+            Some(host) if !self.sites.is_empty() => {
+                HostName::from_authority(host).and_then(|host| self.sites.get(&host))
+            }
+            Some(_) => None,
         };
-        match listed.or(selected).or(self.default_site.as_ref()) {
+        match selected.or(self.default_site.as_ref()) {
             Some(SiteSlot::Published(site)) => Ok(site),
             Some(SiteSlot::Withheld) => Err(NoAnnouncement::Withheld),
             None => Err(NoAnnouncement::NoSite),

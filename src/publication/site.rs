@@ -34,6 +34,8 @@ pub(super) enum SiteSlot {
 /// Why the devices of a host are told nothing.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum NoAnnouncement {
+    /// No host was asked, and there are several sites.
+    NoHost,
     /// No site answers there.
     NoSite,
     /// The site's devices would reject what it says.

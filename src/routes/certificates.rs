@@ -11,6 +11,7 @@ use jiff::Timestamp;
 
 use super::call_in::BasicCredentials;
 use super::error::{ApiError, with_type};
+use super::malformed::Malformed;
 use super::{App, JSON, requested_host};
 use crate::adoption::{Download, Suspicion};
 use crate::connection::{Connection, ListenerKind};
@@ -30,6 +31,7 @@ pub(super) async fn announcement(
     let device = listed.then(|| fetcher(&request, peer));
     let serial = device.and_then(DeviceId::serial);
     let site = publication.site(serial, host).map_err(|why| match why {
+        NoAnnouncement::NoHost => app.refuse(&connection, &Malformed::HostOfSite),
         NoAnnouncement::NoSite => ApiError::NotFound,
         NoAnnouncement::Withheld => ApiError::SiteWithheld,
     })?;

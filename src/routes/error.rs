@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::JSON;
@@ -14,6 +14,9 @@ pub(super) enum ApiError {
     BadRequest,
     /// 500: a fault of this program.
     Internal,
+    /// 400 and the end of the connection: a request that is none, did not arrive whole, or that others
+    /// could read in another way.
+    Malformed,
     /// 405. The router adds the methods that are allowed (RFC 9110 section 15.5.6).
     MethodNotAllowed,
     /// 503: bodies in flight have the memory that there is for all of them.
@@ -44,7 +47,9 @@ pub(super) struct RefusedBy(pub(super) &'static str);
 impl ApiError {
     const fn parts(self) -> (StatusCode, &'static str) {
         match self {
-            Self::BadRequest => (StatusCode::BAD_REQUEST, r#"{"error":"bad request"}"#),
+            Self::BadRequest | Self::Malformed => {
+                (StatusCode::BAD_REQUEST, r#"{"error":"bad request"}"#)
+            }
             Self::Internal => (
                 StatusCode::INTERNAL_SERVER_ERROR,
                 r#"{"error":"internal error"}"#,
@@ -89,6 +94,10 @@ impl IntoResponse for ApiError {
         let mut response = with_type(&JSON, Body::from(body));
         *response.status_mut() = status;
         match self {
+            Self::Malformed => {
+                let close = HeaderValue::from_static("close");
+                response.headers_mut().insert(CONNECTION, close);
+            }
             Self::Unauthorized => {
                 // RFC 9110 section 15.5.2: a 401 must name a scheme.
                 let scheme = HeaderValue::from_static("Basic realm=\"engage-host\"");

@@ -20,6 +20,7 @@ use tower_http::validate_request::{
 };
 
 use super::error::{ApiError, RefusedBy};
+use super::malformed::{Malformed, WellFormed};
 use super::route::Route;
 use super::{App, router};
 use crate::connection::Connection;
@@ -28,7 +29,9 @@ use engage_store::DeviceId;
 
 /// What both device listeners serve.
 pub type DeviceService =
-    AccessLog<CatchPanic<ValidateRequestHeader<Router, AllowList>, PanicResponse>>;
+    AccessLog<CatchPanic<ValidateRequestHeader<AllowListed, WellFormed>, PanicResponse>>;
+
+type AllowListed = ValidateRequestHeader<Router, AllowList>;
 
 /// The router with its layers, ready to be cloned for each listener.
 ///
@@ -39,6 +42,9 @@ pub fn device_service(app: &Arc<App>) -> DeviceService {
     ServiceBuilder::new()
         .layer(AccessLogLayer(Arc::clone(app)))
         .layer(CatchPanicLayer::custom(panic_response as PanicResponse))
+        .layer(ValidateRequestHeaderLayer::custom(WellFormed(Arc::clone(
+            app,
+        ))))
         .layer(ValidateRequestHeaderLayer::custom(AllowList))
         .service(router(app))
 }
@@ -180,6 +186,9 @@ impl Started {
         connection.state.response_ready();
         if let Some(RefusedBy(limit)) = response.extensions().get() {
             app.metrics.refused(connection.listener, limit);
+        }
+        if let Some(error) = connection.state.framing_error() {
+            app.refuse(&connection, &Malformed::Framing(error));
         }
         let access = AccessEvent {
             route: app.metrics_of(route),

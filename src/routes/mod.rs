@@ -4,6 +4,7 @@ mod call_in;
 mod certificates;
 mod error;
 mod layers;
+mod malformed;
 mod route;
 
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use http::{HeaderMap, HeaderValue, Uri, header};
 
 use crate::adoption::AnnouncementFetches;
 use crate::publication::CurrentPublication;
-use crate::telemetry::{Metrics, RouteMetrics};
+use crate::telemetry::{LogThrottle, Metrics, RouteMetrics};
 use engage_wire::paths;
 use error::ApiError;
 use route::Route;
@@ -33,6 +34,8 @@ pub struct App {
     pub announcement_fetches: AnnouncementFetches,
     /// The nightly call-in, if it is answered.
     pub call_in: Option<Arc<CallIn>>,
+    /// Malformed requests that have been logged.
+    malformed: LogThrottle,
     /// What is counted of each route's requests.
     route_metrics: [RouteMetrics; Route::ALL.len()],
 }
@@ -47,6 +50,7 @@ impl App {
             metrics,
             announcement_fetches: AnnouncementFetches::default(),
             call_in,
+            malformed: LogThrottle::default(),
             route_metrics: Route::ALL.map(|route| RouteMetrics::new(route.name())),
         }
     }

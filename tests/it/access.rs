@@ -71,7 +71,7 @@ fn callers_outside_get_401_on_80_and_not_a_byte_on_443() {
     assert_eq!(metrics.sum("tls_handshakes_total", &[]), 0);
 }
 
-fn client_hello() -> Vec<u8> {
+pub(crate) fn client_hello() -> Vec<u8> {
     let name = ServerName::try_from("127.0.0.1").unwrap();
     let mut client = ClientConnection::new(trusting(&standard().root.der), name).unwrap();
     let mut hello = Vec::new();

@@ -165,10 +165,10 @@ fn a_client_that_does_not_take_its_answers() {
 #[test]
 fn heads_over_the_bounds_are_refused_at_once() {
     let daemon = daemon_with("request_headers = 64\nrequest_head_bytes = 8192");
-    let head = |lines: String| format!("GET {ANNOUNCEMENT} HTTP/1.1\r\n{lines}\r\n");
+    let head = |lines: String| format!("GET {ANNOUNCEMENT} HTTP/1.1\r\nHost: a\r\n{lines}\r\n");
     for (status, request) in [
-        (200, head("X: y\r\n".repeat(64))),
-        (431, head("X: y\r\n".repeat(65))),
+        (200, head("X: y\r\n".repeat(63))),
+        (431, head("X: y\r\n".repeat(64))),
         (200, head(format!("X: {}\r\n", "y".repeat(8000)))),
         (431, head(format!("X: {}\r\n", "y".repeat(8192)))),
         (431, head(format!("X: {}\r\n", "y".repeat(100_000)))),

@@ -40,6 +40,7 @@ mod extremes;
 mod handshakes;
 mod harness;
 mod hash;
+mod hostile;
 mod hostile_load;
 mod https;
 mod init;

@@ -5,6 +5,8 @@ mod serials;
 
 use crate::harness::{Daemon, Installation, Response, exchange, standard};
 
+const ANNOUNCEMENT: &str = "/swordfish/lock/certificates/current";
+
 const TWO_SITES: &str = r#"
 [[site]]
 name = "Annex"
@@ -26,8 +28,7 @@ fn two_sites(main_hosts: &str) -> Installation {
 }
 
 fn announced(daemon: &Daemon, host_line: &str) -> Response {
-    let target = "/swordfish/lock/certificates/current";
-    let request = format!("GET {target} HTTP/1.1\r\n{host_line}Connection: close\r\n\r\n");
+    let request = format!("GET {ANNOUNCEMENT} HTTP/1.1\r\n{host_line}Connection: close\r\n\r\n");
     Response::parse(&exchange(daemon.http, request))
 }
 
@@ -51,22 +52,32 @@ fn the_host_header_selects_the_site_and_the_default_takes_the_rest() {
         );
         assert_ne!(annex.json("hash"), main.json("hash"), "{host}");
     }
-    for host in [
-        "10.0.0.3",
-        "annex.example.com.evil",
-        "",
-        "  ",
-        "a b",
-        ":80",
-        "[::1",
-    ] {
+    for host in ["10.0.0.3", "annex.example.com.evil", "annex", "a:8080"] {
         assert_eq!(
             announced(&daemon, &format!("Host: {host}\r\n")).body,
             main.body,
             "{host}"
         );
     }
-    assert_eq!(announced(&daemon, "").body, main.body);
+    for lines in ["", "Host:\r\n", "Host: annex.example.com:80x\r\n"] {
+        assert_eq!(announced(&daemon, lines).status(), 400, "{lines}");
+    }
+}
+
+#[test]
+fn who_asks_no_host_is_told_of_the_only_site_and_of_none_of_several() {
+    let request = format!("GET {ANNOUNCEMENT} HTTP/1.0\r\n\r\n");
+    for hosts in ["", "hosts = [\"main.example.com\", \"10.0.0.1\"]"] {
+        let installation = Installation::new(standard());
+        installation.edit("[[site]]", &format!("[[site]]\n{hosts}"));
+        let daemon = Daemon::start(&installation);
+        let answer = Response::parse(&exchange(daemon.http, &request));
+        assert_eq!(answer.status(), 200, "{hosts}");
+        let mut daemon = Daemon::start(&two_sites(hosts));
+        let answer = Response::parse(&exchange(daemon.http, &request));
+        assert_eq!(answer.status(), 400, "{hosts}");
+        daemon.wait_for("malformed request: it names no host, and there are several sites");
+    }
 }
 
 #[test]
@@ -84,7 +95,6 @@ fn an_unknown_host_without_a_default_site_is_not_found() {
         announced(&daemon, "Host: other.example.com\r\n").status(),
         404
     );
-    assert_eq!(announced(&daemon, "").status(), 404);
 }
 
 #[test]

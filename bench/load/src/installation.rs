@@ -136,7 +136,7 @@ fn announcement(config: &Config) -> Outcome<Vec<u8>> {
         .outcome
         .map_err(|refusals| Trouble::new(format!("the installation is refused: {refusals:?}")))?;
     publication
-        .site(None)
+        .site(None, None)
         .map(|site| site.announcement.body().to_vec())
         .map_err(|_| Trouble::new("there is no default site"))
 }

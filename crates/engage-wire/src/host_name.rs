@@ -17,12 +17,6 @@ pub enum HostName {
 }
 
 impl HostName {
-    /// Reads the value of a device's Host header, whatever it says behind the host: devices find
-    /// their site with a mistaken port too.
-    pub fn from_host_header(value: &str) -> Option<Self> {
-        Self::split(value).map(|(host, _)| host)
-    }
-
     /// Reads a host and perhaps a port, and nothing else: the value of a Host header (RFC 9110 section
     /// 7.2), or an authority (RFC 3986 section 3.2) without user information.
     pub fn from_authority(value: &str) -> Option<Self> {
@@ -109,12 +103,12 @@ mod tests {
     #[test]
     fn ports_case_and_brackets_do_not_make_another_host() {
         let dns = Some(HostName::Dns("site-a.example.com".into()));
-        assert_eq!(HostName::from_host_header("Site-A.example.com"), dns);
-        assert_eq!(HostName::from_host_header("site-a.example.com:8080"), dns);
-        assert_eq!(HostName::from_host_header("site-a.example.com."), dns);
+        assert_eq!(HostName::from_authority("Site-A.example.com"), dns);
+        assert_eq!(HostName::from_authority("site-a.example.com:8080"), dns);
+        assert_eq!(HostName::from_authority("site-a.example.com."), dns);
         let loopback = Some(HostName::Ip(Ipv6Addr::LOCALHOST.into()));
-        assert_eq!(HostName::from_host_header("[::1]:80"), loopback);
-        assert_eq!(HostName::from_host_header("[::1]"), loopback);
+        assert_eq!(HostName::from_authority("[::1]:80"), loopback);
+        assert_eq!(HostName::from_authority("[::1]"), loopback);
     }
 
     #[test]
@@ -127,11 +121,6 @@ mod tests {
             "[::1]",
             "10.0.0.5:080",
         ] {
-            assert_eq!(
-                HostName::from_authority(text),
-                HostName::from_host_header(text),
-                "{text}"
-            );
             assert!(HostName::from_authority(text).is_some(), "{text}");
         }
         for text in [

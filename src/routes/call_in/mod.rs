@@ -203,7 +203,7 @@ impl CallIn {
                 format!("it is longer than {} bytes", self.body_bytes),
             ),
             // It did not arrive, so the device knows that it has to send it again.
-            Err(BodyError::Broken) => return Err(ApiError::BadRequest),
+            Err(BodyError::Broken) => return Err(ApiError::Malformed),
             Err(BodyError::NoMemory(short)) => return Err(self.no_memory(call, &short)),
         };
         let (body, _memory) = body.into_parts();

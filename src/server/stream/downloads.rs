@@ -14,7 +14,8 @@ use crate::connection::ConnectionState;
 /// Sees when HTTP's answers have been handed to the kernel, and the next sign of the client.
 ///
 /// Where the connection ends with a download, its end waits a moment for the client's: a reset says
-/// that not all was taken.
+/// that not all was taken. So it does where the client may still be sending what was refused: the
+/// system resets a connection whose bytes nobody reads, and the client could lose the answer with it.
 pub(in crate::server) struct Downloads<S> {
     stream: S,
     state: Arc<ConnectionState>,
@@ -86,19 +87,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Downloads<S> {
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.waiting.is_none() {
             ready!(Pin::new(&mut self.stream).poll_shutdown(context))?;
-            if !self.state.download.is_sent() {
+            if !self.state.download.is_sent() && !self.state.is_cut_short() {
                 return Poll::Ready(Ok(()));
             }
             self.waiting = Some(Box::pin(sleep(END_TIMEOUT)));
         }
-        let mut bytes = [0; 1];
-        let mut buffer = ReadBuf::new(&mut bytes);
-        if self.as_mut().poll_read(context, &mut buffer).is_pending()
-            && let Some(waiting) = &mut self.waiting
+        // First, or a client that never ends would not let it be looked at.
+        if let Some(waiting) = &mut self.waiting
+            && waiting.as_mut().poll(context).is_ready()
         {
-            ready!(waiting.as_mut().poll(context));
+            return Poll::Ready(Ok(()));
         }
-        Poll::Ready(Ok(()))
+        loop {
+            let mut bytes = [0; 1024];
+            let mut buffer = ReadBuf::new(&mut bytes);
+            let read = ready!(self.as_mut().poll_read(context, &mut buffer));
+            if read.is_err() || buffer.filled().is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use super::intercept::Intercept;
 use super::query::QueryFilter;
 use super::refused_heads::RefusedHeads;
 use crate::connection::{ConnectionState, Phase};
+use engage_wire::RequestFraming;
 
 /// Sees what HTTP reads and writes, in clear text.
 ///
@@ -22,6 +23,9 @@ pub(in crate::server) struct RequestHeads {
     peer: SocketAddr,
     query: QueryFilter,
     beginning: Beginning,
+    framing: RequestFraming,
+    /// The body that is being read cannot be framed: HTTP is not to wait for more of it.
+    is_body_broken: bool,
 }
 
 /// The first bytes of a head.
@@ -45,6 +49,8 @@ impl RequestHeads {
                 bytes: [0; Beginning::MAX_BYTES],
                 length: 0,
             },
+            framing: RequestFraming::default(),
+            is_body_broken: false,
         }
     }
 
@@ -53,10 +59,17 @@ impl RequestHeads {
             self.query.make_readable(bytes);
             self.beginning.extend(bytes);
         }
+        if let Err(error) = self.framing.follow(bytes) {
+            self.state.framing_failed(self.framing.request(), error);
+            self.is_body_broken = self.framing.is_broken();
+        }
+        self.state
+            .set_within_request(!self.framing.is_between_requests());
     }
 
     fn sending(&mut self, bytes: &[u8]) {
         if self.state.phase() == Phase::ReadingHead {
+            self.state.refused();
             self.refused
                 .note(self.peer, bytes, self.beginning.as_slice());
         }
@@ -88,6 +101,9 @@ impl Intercept for RequestHeads {
         received: &mut [u8],
         _: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.is_body_broken && self.state.phase() == Phase::Request {
+            return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+        }
         self.received(received);
         read
     }

@@ -37,6 +37,9 @@ fn a_listed_serial_number_selects_the_site_before_the_host_does() {
     is_of(&daemon, "?sn=ASNFZ4mrze8=", MAIN_HOST, ANNEX_DER);
     let long = "?serialNumber=00000000000000000000000000000001";
     is_of(&daemon, long, MAIN_HOST, ANNEX_DER);
+    let old = format!("GET /swordfish/lock/certificates/current{long} HTTP/1.0\r\n\r\n");
+    let answer = Response::parse(&exchange(daemon.http, old));
+    assert!(answer.json("cert_url").ends_with(ANNEX_DER), "no host");
     let login = format!("{MAIN_HOST}Authorization: Basic MDEyMzQ1Njc4OUFCQ0RFRjp4\r\n");
     is_of(&daemon, "", &login, ANNEX_DER);
     let annex_host = "Host: annex.example.com\r\n";

@@ -1,0 +1,55 @@
+//! The host that a request asks (RFC 9110 section 7.2, RFC 9112 section 3.2).
+
+use http::header::HOST;
+use http::{HeaderValue, Request, Version};
+
+use engage_wire::HostName;
+
+/// Every host that a request names, as it is written and as it is read. That of the target comes
+/// first and counts alone (RFC 9112 section 3.2.2), but who believes the header may sit in between.
+///
+/// Fails unless HTTP/1.1 has one Host header, HTTP/1.0 at most one, and each is a host.
+pub(crate) fn requested_hosts<B>(
+    request: &Request<B>,
+) -> Result<impl Iterator<Item = (&str, HostName)>, RequestedHostError> {
+    let target = request.uri().authority().map(|it| it.as_str().as_bytes());
+    let mut headers = request.headers().get_all(HOST).iter();
+    let header = headers.next().map(HeaderValue::as_bytes);
+    if headers.next().is_some() {
+        return Err(RequestedHostError::Several);
+    }
+    // A health check or a simple client of HTTP/1.0 names none.
+    if header.is_none() && request.version() > Version::HTTP_10 {
+        return Err(RequestedHostError::Missing);
+    }
+    // Where the target names the host, or `OPTIONS *` asks for none, the header may be empty.
+    let may_be_empty = target.is_some() || request.uri().path() == "*";
+    let header = header.filter(|text| !(may_be_empty && text.is_empty()));
+    let target = target.map(parse).transpose()?;
+    let header = header.map(parse).transpose()?;
+    Ok(target.into_iter().chain(header))
+}
+
+/// Why a request does not say which host it asks, with what it says cut off where no host could go on.
+#[derive(Debug, Eq, PartialEq, thiserror::Error)]
+pub(crate) enum RequestedHostError {
+    #[error("it names no host; HTTP/1.1 asks for a Host header")]
+    Missing,
+    #[error("it has more than one Host header")]
+    Several,
+    #[error("`{0}` is not a host and perhaps a port, such as `localhost:9480`")]
+    Malformed(String),
+}
+
+fn parse(text: &[u8]) -> Result<(&str, HostName), RequestedHostError> {
+    let parsed = str::from_utf8(text)
+        .ok()
+        .and_then(|text| Some((text, HostName::from_authority(text)?)));
+    parsed.ok_or_else(|| {
+        let shown = &text[..text.len().min(MAX_HOST_BYTES)];
+        RequestedHostError::Malformed(String::from_utf8_lossy(shown).into_owned())
+    })
+}
+
+/// A name has at most 253 characters (RFC 1035 section 2.3.4), a port six with its colon.
+const MAX_HOST_BYTES: usize = 259;

@@ -7,7 +7,7 @@ use crate::harness::{Daemon, Installation, Key, exchange, get, openssl, standard
 const FOLDER: &str = "static/Device_Certificates";
 
 /// The sample's layout, with everything in it that must not leave.
-fn tempting() -> Installation {
+pub(crate) fn tempting() -> Installation {
     let chain = standard();
     let installation = Installation::new(chain);
     let put =
@@ -44,7 +44,7 @@ fn tempting() -> Installation {
 }
 
 /// Request targets that must not be found.
-const TRICKS: &[&str] = &[
+pub(crate) const TRICKS: &[&str] = &[
     "/static/Device_Certificates",
     "/static/Device_Certificates/",
     "/static/",
@@ -79,6 +79,17 @@ const TRICKS: &[&str] = &[
     "/static/Device_Certificates/..%5c..%5cpki%5csite.key",
     "/static/Device_Certificates/..%252f..%252fpki%252fsite.key",
     "/static/Device_Certificates/..%c0%af..%c0%afpki%c0%afsite.key",
+    "/static/Device_Certificates/..%e0%80%af..%e0%80%afpki/site.key",
+    "/static/Device_Certificates/%c0%ae%c0%ae/%c0%ae%c0%ae/pki/site.key",
+    "/static/Device_Certificates/..%00/..%00/pki/site.key",
+    "/static/Device_Certificates/..;/..;/pki/site.key",
+    "/static/Device_Certificates/..%ef%bc%8f..%ef%bc%8fpki%ef%bc%8fsite.key",
+    "/static/Device_Certificates/....//....//pki/site.key",
+    "/static/Device_Certificates/%2f%2e%2e%2fpki/site.key",
+    "/static/Device_Certificates/partner_server.key/",
+    "/static/Device_Certificates/partner_server.key.",
+    "/static/Device_Certificates/partner_server.KEY",
+    "/static/Device_Certificates/partner_server%2ekey",
     "/static/Device_Certificates/./partner_CA.der",
     "/static/Device_Certificates/x/../partner_CA.der",
     "/static/Device_Certificates/%2e/partner_CA.der",
@@ -111,7 +122,7 @@ const TRICKS: &[&str] = &[
 ];
 
 /// Targets that no URL may contain: 400 is as good as 404.
-const MALFORMED: &[&str] = &[
+pub(crate) const MALFORMED: &[&str] = &[
     "/static/Device_Certificates\\partner_CA.der",
     "/static/Device_Certificates/..\\..\\pki\\site.key",
     "/static/Device_Certificates/partner_CA.der\0",

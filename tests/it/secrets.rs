@@ -1,6 +1,8 @@
 //! The key material never shows, not even at trace level.
 
 use std::io::Write;
+use std::os::unix::fs::symlink;
+use std::process::Command;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -9,9 +11,10 @@ use rustls::pki_types::pem::PemObject;
 use rustls::version::{TLS12, TLS13};
 
 use crate::harness::{
-    CA, Daemon, Finished, Installation, Key, Request, client_config, connect, exchange, get, hex,
-    program, run, standard, tls_connect, tls_get,
+    CA, Daemon, Finished, Installation, Key, Request, Response, client_config, connect, exchange,
+    get, hex, program, read_to_end, run, standard, tls_connect, tls_get, trusting,
 };
+use crate::paths::{MALFORMED, TRICKS, tempting};
 
 const ANNOUNCEMENT: &str = "/swordfish/lock/certificates/current";
 
@@ -149,6 +152,55 @@ fn a_daemon_at_trace_level_shows_no_key() {
     let secrets = Secrets::new();
     secrets.assert_absent("the log", log.as_bytes());
     secrets.assert_absent("the answers", &answers.concat());
+}
+
+/// Whatever lies in the folder that is served, and however it is asked for.
+#[test]
+fn no_path_on_either_port_leads_to_a_byte_of_a_key() {
+    let installation = tempting();
+    installation.write("pki/site.key", STANDARD.encode(SITE_KEY));
+    let planted = |name: &str| installation.path(&format!("static/Device_Certificates/{name}"));
+    let key = installation.path("pki/partner_server.key");
+    fs_err::hard_link(&key, planted("hard_link.der")).unwrap();
+    symlink(&key, planted("link.pem")).unwrap();
+    symlink("../../pki", planted("pki")).unwrap();
+    fs_err::copy(installation.path("pki/site.key"), planted("site_key.der")).unwrap();
+    fs_err::write(planted("raw_site_key.der"), SITE_KEY).unwrap();
+    for pipe in ["pipe.der", "pipe.key"] {
+        assert_eq!(run(Command::new("mkfifo").arg(planted(pipe))).code, Some(0));
+    }
+    let daemon = Daemon::start(&installation);
+    let names = [
+        "hard_link.der",
+        "link.pem",
+        "pki/site.key",
+        "site_key.der",
+        "raw_site_key.der",
+        "pipe.der",
+        "pipe.key",
+    ];
+    let names = names.map(|name| format!("/static/Device_Certificates/{name}"));
+    let targets = TRICKS
+        .iter()
+        .chain(MALFORMED)
+        .map(ToString::to_string)
+        .chain(names);
+    let (secrets, config) = (Secrets::new(), trusting(&standard().root.der));
+    for target in targets {
+        for target in [format!("{target}?x"), format!("http://a{target}"), target] {
+            for method in ["GET", "HEAD", "POST"] {
+                let request =
+                    format!("{method} {target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+                let mut tls = tls_connect(daemon.https, &config);
+                tls.write_all(request.as_bytes()).unwrap();
+                for answer in [exchange(daemon.http, &request), read_to_end(&mut tls)] {
+                    secrets.assert_absent(&target, &answer);
+                    let status = Response::parse(&answer).status();
+                    assert!(matches!(status, 400 | 404 | 405), "{target}: {status}");
+                }
+            }
+        }
+    }
 }
 
 #[test]

@@ -164,3 +164,6 @@ const MIN_UNSEEN: SignedDuration = SignedDuration::from_hours(48);
 const MAX_EVICTED: usize = 64;
 const MAX_EVENTS: i64 = 10_000;
 const MAX_LOOKED_AT: i64 = 256;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,164 @@
+//! Who goes, and who does not.
+
+use std::path::PathBuf;
+
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use sqlx::AnyPool;
+
+use super::super::connect::{Engine, pool};
+use super::*;
+use crate::conformance::postgres::{PostgresServer, postgres};
+use crate::{DatabaseUrl, KeepDays, SqlOptions, SqlStore};
+
+#[derive(Clone, Debug)]
+struct Stored {
+    unseen_hours: i64,
+    is_proven: bool,
+    events: i64,
+    is_delivered: bool,
+    has_database: bool,
+}
+
+fn stored() -> impl Strategy<Value = Stored> {
+    let yes_or_no = any::<(bool, bool)>();
+    (40..60_i64, 0..3_i64, yes_or_no, 0..4_u8).prop_map(
+        |(unseen_hours, events, (is_proven, is_delivered), database)| Stored {
+            unseen_hours,
+            is_proven,
+            events,
+            is_delivered,
+            has_database: database == 0,
+        },
+    )
+}
+
+const NOW: Timestamp = Timestamp::constant(1_764_000_000, 0);
+
+fn name(number: usize) -> String {
+    format!("{number:016X}")
+}
+
+/// Numbers, seen longest ago first.
+fn expected(devices: &[Stored], wanted: usize, has_subscriber: bool) -> Vec<usize> {
+    let mut numbers: Vec<_> = (0..devices.len()).collect();
+    numbers.retain(|number| {
+        let it = &devices[*number];
+        let is_taken = !has_subscriber || it.is_delivered || it.events == 0;
+        !it.is_proven && it.unseen_hours > 48 && is_taken && !it.has_database
+    });
+    numbers.sort_by_key(|number| (-devices[*number].unseen_hours, *number));
+    numbers.truncate(wanted);
+    numbers
+}
+
+async fn insert(connection: &mut AnyConnection, devices: &[Stored]) {
+    for (number, it) in devices.iter().enumerate() {
+        let seen = NOW - SignedDuration::from_hours(it.unseen_hours);
+        sqlx::query(
+            "INSERT INTO devices (device, revision, last_seq, filed_at, first_seen, last_seen, proven_at) \
+             VALUES ($1, 1, $2, 0, 0, $3, $4)",
+        )
+        .bind(name(number))
+        .bind(it.events)
+        .bind(seen.as_microsecond())
+        .bind(it.is_proven.then_some(0_i64))
+        .execute(&mut *connection)
+        .await
+        .unwrap();
+        let mut rows = Vec::new();
+        for seq in 1..=it.events {
+            rows.push(format!(
+                "INSERT INTO events (device, seq, kind, received_at, filed_at, body) VALUES ($1, {seq}, 'audits', 0, 0, '')"
+            ));
+        }
+        if it.is_delivered {
+            let seq = it.events;
+            rows.push(format!(
+                "INSERT INTO cursors (subscriber, device, seq) VALUES ('webhook', $1, {seq})"
+            ));
+        }
+        if it.has_database {
+            rows.push(
+                "INSERT INTO databases (device, taken_at, version, body) VALUES ($1, 0, '', '')"
+                    .into(),
+            );
+        }
+        for row in rows {
+            let row = statement(row).bind(name(number));
+            row.execute(&mut *connection).await.unwrap();
+        }
+    }
+}
+
+async fn names(connection: &mut AnyConnection, select: &'static str) -> Vec<String> {
+    let rows = sqlx::query(select).fetch_all(connection).await.unwrap();
+    rows.iter().map(|row| row.get(0)).collect()
+}
+
+/// How many could go, who went, whose rows and whose events are left; rolled back.
+async fn found(
+    pool: &AnyPool,
+    devices: &[Stored],
+    wanted: usize,
+    subscribers: &[Subscriber],
+) -> (usize, Vec<String>, Vec<String>, Vec<String>) {
+    let mut transaction = pool.begin().await.unwrap();
+    insert(&mut transaction, devices).await;
+    let count = evictable(&mut transaction, subscribers, NOW, wanted).await;
+    let evicted = evict(&mut transaction, subscribers, NOW, wanted).await;
+    let mut evicted: Vec<_> = evicted.unwrap().into_iter().map(|it| it.device).collect();
+    evicted.sort();
+    let known = names(&mut transaction, "SELECT device FROM devices ORDER BY 1").await;
+    let events = "SELECT DISTINCT device FROM events ORDER BY 1";
+    let events = names(&mut transaction, events).await;
+    transaction.rollback().await.unwrap();
+    (count.unwrap(), evicted, known, events)
+}
+
+#[test]
+fn who_may_go_goes_with_all_events_seen_longest_ago_first_and_nobody_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let file: PathBuf = folder.path().join("engage-host.db");
+    let databases = postgres().map(PostgresServer::create_database);
+    let urls = databases.iter().map(|it| it.url().parse().unwrap());
+    for url in urls.chain([DatabaseUrl::Sqlite(file)]) {
+        let mut options = SqlOptions::sqlite(PathBuf::new());
+        options.url = url;
+        drop(SqlStore::open(options.clone(), KeepDays::default()).unwrap());
+        let runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = { runtime }.enable_all().build().unwrap();
+        let pool = runtime.block_on(async {
+            let settings = Engine::new(&options.url).settings();
+            pool(options.connect_options(true).unwrap(), settings, 1)
+        });
+        let cases = (
+            prop::collection::vec(stored(), 0..12),
+            1..6_usize,
+            any::<bool>(),
+        );
+        let mut runner = TestRunner::new(Config::with_cases(48));
+        let outcome = runner.run(&cases, |(devices, wanted, has_subscriber)| {
+            let subscribers = if has_subscriber {
+                &[Subscriber::Webhook][..]
+            } else {
+                &[]
+            };
+            let (count, evicted, known, events) =
+                runtime.block_on(found(&pool, &devices, wanted, subscribers));
+            let gone = expected(&devices, wanted, has_subscriber);
+            prop_assert_eq!(count, gone.len());
+            let left = (0..devices.len()).filter(|number| !gone.contains(number));
+            let left: Vec<_> = left.collect();
+            let with_events = left.iter().filter(|number| devices[**number].events > 0);
+            let with_events: Vec<_> = with_events.map(|number| name(*number)).collect();
+            let mut gone: Vec<_> = gone.into_iter().map(name).collect();
+            gone.sort();
+            prop_assert_eq!(evicted, gone);
+            prop_assert_eq!(known, left.into_iter().map(name).collect::<Vec<_>>());
+            prop_assert_eq!(events, with_events);
+            Ok(())
+        });
+        outcome.unwrap();
+    }
+}

@@ -2,10 +2,11 @@
 
 use std::io::{Error, ErrorKind, Read, Write};
 use std::net::SocketAddr;
+use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use crate::harness::{Host, connect, read_answer, standard, tls_connect, trusting};
+use crate::harness::{Host, connect, read_answer, run, standard, tls_connect, trusting};
 
 /// One line of the table.
 struct Case {
@@ -92,6 +93,41 @@ fn a_client_that_goes_on_sending_what_was_refused_is_not_reset() {
             stream.read_to_end(&mut more).unwrap();
             assert_eq!(more, b"");
         }
+    }
+}
+
+/// curl writes what an honest client would, and what it is told to.
+#[test]
+fn curl_is_answered_unless_it_is_told_to_be_ambiguous() {
+    let host = Host::start("");
+    let url = format!("http://{}/swordfish/lock/audit", host.daemon.http);
+    let chunked = "Transfer-Encoding: chunked";
+    for (status, args) in [
+        ("202", &[][..]),
+        ("202", &["-H", chunked]),
+        ("202", &["-H", "Expect: 100-continue"]),
+        ("202", &["--http1.0"]),
+        ("202", &["--http1.0", "-H", "Host:"]),
+        (
+            "202",
+            &["--request-target", "http://a/swordfish/lock/audit"],
+        ),
+        ("400", &["-H", "Host:"]),
+        ("400", &["-H", "Host: a, b"]),
+        ("400", &["-H", "Host: u@a"]),
+        ("400", &["-H", chunked, "-H", "Content-Length: 18"]),
+        (
+            "400",
+            &["-H", "Content-Length: 18", "-H", "content-length: 18"],
+        ),
+        ("400", &["-H", "Transfer-Encoding: identity, chunked"]),
+    ] {
+        let answered = run(Command::new("curl")
+            .args(["-q", "-s", "-o", "/dev/null", "-w", "%{http_code}"])
+            .args(["--max-time", "20", "--data", r#"{"asyncEvents":[]}"#])
+            .args(args)
+            .arg(&url));
+        assert_eq!(answered.stdout_text(), status, "{args:?}");
     }
 }
 

@@ -147,6 +147,7 @@ pub(super) fn open(
         body_memory: BodyMemory::new(&config.limits),
         no_memory: LogThrottle::default(),
         only_known: config.devices.only_known.then(LogThrottle::default),
+        long_bodies: tokio::sync::Mutex::default(),
         day_budget: DayBudget::new(config.limits.device_day_bytes),
         over_budget: LogThrottle::default(),
         published: published.clone(),

@@ -60,6 +60,8 @@ pub struct CallIn {
     pub no_memory: LogThrottle,
     /// Calls of unknown devices that have been logged, if these are refused.
     pub only_known: Option<LogThrottle>,
+    /// Held by whoever reads one.
+    pub(crate) long_bodies: tokio::sync::Mutex<()>,
     /// What callers may bring within a day.
     pub day_budget: DayBudget,
     /// Callers who brought more, as far as they have been logged.
@@ -185,7 +187,7 @@ impl CallIn {
         self.charge(call, 0)?;
         let memory = self.body_memory.permit(call.peer);
         let (body, reason) = match collect(body, self.body_bytes, memory).await {
-            Ok(body) => match parse(body.as_slice()) {
+            Ok(body) => match self.parse(body.as_slice(), parse).await {
                 Ok(parsed) => {
                     let budget_bytes = stored_bytes(&parsed);
                     self.charge(call, budget_bytes)?;
@@ -208,6 +210,16 @@ impl CallIn {
         };
         let (body, _memory) = body.into_parts();
         Err(self.refuse(call, kind, body, &reason).await)
+    }
+
+    /// What a body says. A long one takes milliseconds: not on a thread that serves connections, and
+    /// one at a time, so that a core is left for everybody else.
+    async fn parse<T>(&self, body: &[u8], parse: impl FnOnce(&[u8]) -> T) -> T {
+        if body.len() < LONG_BODY_BYTES {
+            return parse(body);
+        }
+        let _turn = self.long_bodies.lock().await;
+        tokio::task::block_in_place(|| parse(body))
     }
 
     /// 503: the device keeps what it has, and comes again.
@@ -305,3 +317,6 @@ fn status(appended: AppendOutcome) -> Response {
     };
     status.into_response()
 }
+
+/// Longer than what most devices deliver in a night.
+const LONG_BODY_BYTES: usize = 64 * 1024;

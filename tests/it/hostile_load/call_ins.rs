@@ -68,3 +68,10 @@ fn bodies_that_cannot_be_read() {
         "{answered}, {kept}"
     );
 }
+
+/// Batches without an event, beside much else: they are taken, so that nothing limits them but the work.
+#[test]
+fn bodies_that_take_long_to_read() {
+    let body = format!(r#"{{"asyncEvents":[],"x":"{}"}}"#, "x".repeat(1_000_000));
+    assert_nobody_notices(body.into_bytes().leak());
+}

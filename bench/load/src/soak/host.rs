@@ -141,7 +141,7 @@ fn write_config(work: &Path, receiver: SocketAddr) -> Outcome<()> {
     // An address that is set makes a caller of each loopback address.
     let text = format!(
         "{text}\n[admin]\nlisten = \"127.0.0.1:0\"\n[limits]\nconnections_per_address = 64\n\
-         [devices]\ndirectory = \"{DEVICES}\"\nplain_http = true\n\
+         [devices]\ndirectory = \"{DEVICES}\"\nplain_http = true\nmax_store_bytes = 1099511627776\n\
          [webhook]\nurl = \"http://{receiver}/hook\"\nsecret_file = \"webhook.secret\"\n"
     );
     fs::write(work.join("webhook.secret"), "of the soak, and no secret at all")?;

@@ -149,7 +149,7 @@ fn keep_days<'de, D: Deserializer<'de>>(deserializer: D) -> Result<KeepDays, D::
 
 fn max_store_bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
     const MIN: usize = DevicesConfig::LEAST_STORE_BYTES;
-    within::<MIN, { usize::MAX >> 1 }, D>(deserializer).map(|bytes| Some(bytes as u64))
+    within::<MIN, { usize::MAX >> 4 }, D>(deserializer).map(|bytes| Some(bytes as u64))
 }
 
 fn call_in_hours<'de, D: Deserializer<'de>>(deserializer: D) -> Result<CallInHours, D::Error> {

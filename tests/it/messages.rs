@@ -192,7 +192,7 @@ const COMMANDS: [&str; 8] = [
 ];
 
 /// Codes that no snapshot shows, and why.
-const UNSEEN: [(&str, &str); 30] = [
+const UNSEEN: [(&str, &str); 31] = [
     (
         "backup-failed",
         "names a file of this process: held in the backup's tests",
@@ -235,6 +235,10 @@ const UNSEEN: [(&str, &str); 30] = [
     (
         "store-closed",
         "only between the end of the store and that of the daemon",
+    ),
+    (
+        "store-full",
+        "only in the log and in `/readyz`: tests/it/call_in/amplification.rs",
     ),
     (
         "rows-left-out",

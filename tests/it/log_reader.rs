@@ -11,7 +11,7 @@ use crate::harness::{
 const ANNOUNCEMENT: &str = "/swordfish/lock/certificates/current";
 
 /// Their access lines are twice as long as a pipe and the daemon's buffer together.
-const REQUESTS: usize = 1200;
+const REQUESTS: usize = 2400;
 
 fn daemon() -> Daemon {
     Daemon::start(&Installation::new(standard()).with_admin())

@@ -13,6 +13,7 @@ use rustix::process::Signal;
 use super::Soak;
 use super::fleet::Acknowledged;
 use super::footprint::Footprint;
+use super::strangers::BALANCER_NETWORK;
 use crate::host::init;
 use crate::process::{Server, free_address};
 use crate::trouble::{Outcome, Trouble, While};
@@ -138,9 +139,8 @@ impl SoakedHost {
 fn write_config(work: &Path, receiver: SocketAddr) -> Outcome<()> {
     let file = work.join("config.toml");
     let text = fs::read_to_string(&file)?;
-    // An address that is set makes a caller of each loopback address.
     let text = format!(
-        "{text}\n[admin]\nlisten = \"127.0.0.1:0\"\n[limits]\nconnections_per_address = 64\n\
+        "{text}\n[admin]\nlisten = \"127.0.0.1:0\"\n[access]\nproxy_protocol_from = [\"{BALANCER_NETWORK}\"]\n\
          [devices]\ndirectory = \"{DEVICES}\"\nplain_http = true\nmax_store_bytes = 1099511627776\n\
          [webhook]\nurl = \"http://{receiver}/hook\"\nsecret_file = \"webhook.secret\"\n"
     );

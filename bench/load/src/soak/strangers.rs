@@ -123,11 +123,15 @@ impl Strangers {
         let mut clients = JoinSet::new();
         for number in 0..kind.clients() {
             let target = kind.target(host, number);
-            // From addresses that no device has, a few from each.
-            let source = address(STRANGERS + number / 20);
+            // Over a balancer and a few from each address, so that they are networks of their own.
+            let source = address(BALANCERS + number);
+            let [a, b] = u16::try_from(number / 20).unwrap_or(0).to_be_bytes();
+            let header = format!("PROXY TCP4 10.66.{a}.{b} 10.0.0.1 1 80\r\n");
             clients.spawn(async move {
                 loop {
-                    if let Ok(stream) = connect_from(source, target, soon()).await {
+                    if let Ok(mut stream) = connect_from(source, target, soon()).await
+                        && stream.write_all(header.as_bytes()).await.is_ok()
+                    {
                         kind.meet(stream).await;
                     }
                     sleep(Duration::from_millis(50)).await;
@@ -198,7 +202,10 @@ fn client_hello() -> Vec<u8> {
     [&[22, 3, 1, 0, length][..], &message].concat()
 }
 
-const STRANGERS: usize = 500_000;
+const BALANCERS: usize = 500_000;
+
+/// Whose header is believed.
+pub(super) const BALANCER_NETWORK: &str = "127.8.0.0/16";
 
 /// How the serial numbers begin that nobody has.
 pub(super) const INVENTED: &str = "BADBADBA";

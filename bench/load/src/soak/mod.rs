@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::value_parser;
+use tokio::task::block_in_place;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::process::raise_descriptor_limit;
@@ -56,7 +57,8 @@ pub(crate) async fn run(soak: Soak) -> Outcome<()> {
     }
     let fleet = fleet.stop().await?;
     report.delivered = receiver.wait_for(&fleet.acknowledged).await;
-    report.stored = host.stored(&fleet.acknowledged)?;
+    // The reader brings a runtime of its own.
+    report.stored = block_in_place(|| host.stored(&fleet.acknowledged))?;
     report.acknowledged = fleet.acknowledged;
     report.skipped = host.skipped.clone();
     println!("{report}");

@@ -89,10 +89,7 @@ struct Device {
 
 impl Device {
     /// Ends when its last event has been acknowledged.
-    async fn call_until(
-        self,
-        over: Arc<AtomicBool>,
-    ) -> Outcome<(String, BTreeMap<String, u32>)> {
+    async fn call_until(self, over: Arc<AtomicBool>) -> Outcome<(String, BTreeMap<String, u32>)> {
         let mut acknowledged = BTreeMap::new();
         let mut number = 0_u32;
         while !over.load(Ordering::Relaxed) {
@@ -103,7 +100,9 @@ impl Device {
             while !self.deliver(&code).await {
                 if Instant::now() > give_up {
                     let serial = &self.serial;
-                    return Err(Trouble::new(format!("{serial} is not acknowledged any more")));
+                    return Err(Trouble::new(format!(
+                        "{serial} is not acknowledged any more"
+                    )));
                 }
                 sleep(BEFORE_RETRY).await;
             }
@@ -170,7 +169,9 @@ impl Device {
 }
 
 fn url(address: SocketAddr, target: &str) -> Outcome<HttpUrl> {
-    format!("http://{address}{target}").parse().doing("making a URL")
+    format!("http://{address}{target}")
+        .parse()
+        .doing("making a URL")
 }
 
 fn lock(waits: &Mutex<Waits>) -> std::sync::MutexGuard<'_, Waits> {

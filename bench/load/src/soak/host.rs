@@ -144,7 +144,10 @@ fn write_config(work: &Path, receiver: SocketAddr) -> Outcome<()> {
          [devices]\ndirectory = \"{DEVICES}\"\nplain_http = true\nmax_store_bytes = 1099511627776\n\
          [webhook]\nurl = \"http://{receiver}/hook\"\nsecret_file = \"webhook.secret\"\n"
     );
-    fs::write(work.join("webhook.secret"), "of the soak, and no secret at all")?;
+    fs::write(
+        work.join("webhook.secret"),
+        "of the soak, and no secret at all",
+    )?;
     fs::write(file, text).doing("writing the configuration")
 }
 

@@ -44,7 +44,9 @@ impl Report {
         for (what, found) in [("stored", &self.stored), ("delivered", &self.delivered)] {
             let wrong = difference(&self.acknowledged, found);
             if wrong > 0 {
-                failures.push(format!("{wrong} acknowledged events are not {what} exactly once"));
+                failures.push(format!(
+                    "{wrong} acknowledged events are not {what} exactly once"
+                ));
             }
         }
         failures
@@ -96,7 +98,11 @@ impl fmt::Display for Minute {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (from, to) = self.compared();
-        writeln!(f, "{:<44} {:>10} {:>10} {:>8}", "", "before", "after", "change")?;
+        writeln!(
+            f,
+            "{:<44} {:>10} {:>10} {:>8}",
+            "", "before", "after", "change"
+        )?;
         for (what, from, to) in [
             ("memory at rest, KiB", from.resident_kib, to.resident_kib),
             ("descriptors at rest", from.descriptors, to.descriptors),
@@ -109,18 +115,33 @@ impl fmt::Display for Report {
         let memory = peak(|it| it.resident_kib).unwrap_or_default();
         writeln!(f, "{:<44} {:>10} {memory:>10}", "memory at most, KiB", "")?;
         for (what, (before, beside)) in [
-            ("announcement, p99, ms", self.percentiles(|it| &it.announcements)),
-            ("call-in over TLS, p99, ms", self.percentiles(|it| &it.call_ins)),
+            (
+                "announcement, p99, ms",
+                self.percentiles(|it| &it.announcements),
+            ),
+            (
+                "call-in over TLS, p99, ms",
+                self.percentiles(|it| &it.call_ins),
+            ),
         ] {
             let ratio = beside / before;
             writeln!(f, "{what:<44} {before:>10.1} {beside:>10.1} {ratio:>7.1}x")?;
         }
         let events = |of: &Acknowledged| of.values().map(|codes| codes.len()).sum::<usize>();
         let acknowledged = events(&self.acknowledged);
-        writeln!(f, "{:<44} {:>10} {acknowledged:>10}", "events acknowledged", "")?;
+        writeln!(
+            f,
+            "{:<44} {:>10} {acknowledged:>10}",
+            "events acknowledged", ""
+        )?;
         for (what, found) in [("stored", &self.stored), ("delivered", &self.delivered)] {
             let once = acknowledged - difference(&self.acknowledged, found).min(acknowledged);
-            writeln!(f, "{:<44} {:>10} {once:>10}", format!("{what} exactly once"), "")?;
+            writeln!(
+                f,
+                "{:<44} {:>10} {once:>10}",
+                format!("{what} exactly once"),
+                ""
+            )?;
         }
         for skipped in &self.skipped {
             writeln!(f, "SKIPPED: {skipped}")?;
@@ -134,7 +155,10 @@ fn difference(expected: &Acknowledged, found: &Acknowledged) -> usize {
     let wrong = expected.iter().map(|(device, codes)| {
         let found = found.get(device);
         let times = |code| found.and_then(|codes| codes.get(code));
-        codes.iter().filter(|(code, count)| times(*code) != Some(count)).count()
+        codes
+            .iter()
+            .filter(|(code, count)| times(*code) != Some(count))
+            .count()
     });
     wrong.sum()
 }

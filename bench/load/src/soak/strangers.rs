@@ -52,7 +52,10 @@ impl Kind {
         let at = number as usize;
         match at {
             0 => Vec::new(),
-            _ => vec![Self::ALL[at % Self::ALL.len()], Self::ALL[(at + 1) % Self::ALL.len()]],
+            _ => vec![
+                Self::ALL[at % Self::ALL.len()],
+                Self::ALL[(at + 1) % Self::ALL.len()],
+            ],
         }
     }
 
@@ -73,7 +76,8 @@ impl Kind {
             Self::SlowHead => drip(stream, b"GET / HTTP/1.1\r\nX: y", b"\r\nX: y").await,
             Self::SlowBody => drip(stream, &post("", 100_000, b""), b" ").await,
             Self::SlowReader => {
-                let file = "GET /static/Device_Certificates/partner_CA.der HTTP/1.1\r\nHost: a\r\n\r\n";
+                let file =
+                    "GET /static/Device_Certificates/partner_CA.der HTTP/1.1\r\nHost: a\r\n\r\n";
                 if stream.write_all(file.repeat(64).as_bytes()).await.is_ok() {
                     sleep(Duration::from_mins(1)).await;
                 }
@@ -84,8 +88,10 @@ impl Kind {
                 }
             }
             Self::Requests => {
-                ask(stream, || b"GET /swordfish/lock/certificates/current HTTP/1.1\r\nHost: a\r\n\r\n".to_vec())
-                    .await;
+                ask(stream, || {
+                    b"GET /swordfish/lock/certificates/current HTTP/1.1\r\nHost: a\r\n\r\n".to_vec()
+                })
+                .await;
             }
             Self::Inventions => {
                 let body = br#"{"asyncEvents":[{"event":"0B040001","time":"20261123021259"}]}"#;

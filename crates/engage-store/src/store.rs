@@ -220,14 +220,14 @@ pub enum StoreWarning {
     },
     /// Soon, or already, unknown devices are answered 503.
     #[error(
-        "{devices} devices are known; allowed: {allowed}, of which {reserved} are kept for devices with credentials"
+        "{devices} devices are known; allowed: {allowed}, of which {reserved} are kept for registered ones"
     )]
     NearlyFull {
         /// Devices with records.
         devices: usize,
         /// The most that there can be.
         allowed: usize,
-        /// Only for devices that gave credentials.
+        /// Only for devices that are registered.
         reserved: usize,
     },
     /// Something in the store that belongs to no device.

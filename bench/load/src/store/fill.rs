@@ -58,11 +58,12 @@ fn in_words_of(engine: &Engine, sql: &str) -> String {
 const DEVICES: &str = "
 WITH RECURSIVE d(n) AS (SELECT CAST(0 AS BIGINT) UNION ALL SELECT n + 1 FROM d WHERE n < DEVICES - 1)
 INSERT INTO devices (device, revision, last_seq, filed_at, last_audits, first_seen, last_seen, address, site, name,
-    model, firmware, battery, certificate_at, certificate, tls_at, tls, config_saved_at, audits_stored_at, next_call_at, next_call)
+    model, firmware, battery, certificate_at, certificate, tls_at, tls, config_saved_at, audits_stored_at, next_call_at, next_call,
+    proven_at)
 SELECT HEX16[n * 2654435761]16, 1, 0, 0, HEX32[n]32, 1763000000000000, 1763000000000000 + n * 100000, '10.44.7.8',
     'site-' || (n % 100), 'Door ' || n, CASE n % 3 WHEN 0 THEN 'NDE80' WHEN 1 THEN 'LEB' ELSE 'Control' END, '03.08.02', '5.8',
     1763000000000000, 'AB:CD:' || (n % 4), 1763000000000000, '1.2', 1763000000000000, 1763000000000000, 1763000000000000,
-    '2026-11-24T02:00:00+01:00[Europe/Berlin]' FROM d";
+    '2026-11-24T02:00:00+01:00[Europe/Berlin]', 1763000000000000 FROM d";
 
 const EVENTS: &str = "
 WITH RECURSIVE d(n) AS (SELECT CAST(0 AS BIGINT) UNION ALL SELECT n + 1 FROM d WHERE n < DEVICES - 1),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use sqlx::{AssertSqlSafe, Executor};
+use sqlx::{AssertSqlSafe, Executor, Row};
 
 use super::engine::TestEngine;
 use super::*;
@@ -90,6 +90,33 @@ pub(super) async fn what_a_subscriber_has_not_taken_keeps_its_device_and_who_ret
     pending.sort();
     assert_eq!(pending, [device(3), device(10)]);
     assert_eq!(engine.codes(EventKind::Audits, device(3)), codes_of(9, 1));
+}
+
+pub(super) async fn a_database_of_the_first_schema_is_told_who_is_proven(engine: &TestEngine) {
+    let store = engine.open();
+    let config = ConfigUpload::parse(b"{}").unwrap();
+    store.save_config(&call(1, OLD), config).await.unwrap();
+    deliver(&*store, 2, OLD).await.unwrap();
+    drop(store);
+    let mut connection = engine.connect(None).await;
+    for change in [
+        "DROP INDEX devices_unproven",
+        "DROP INDEX cursors_device",
+        "DROP INDEX certificate_fetches_at",
+        "DROP INDEX certificate_fetches_network",
+        "ALTER TABLE devices DROP COLUMN proven_at",
+        "UPDATE schema_version SET version = 1",
+    ] {
+        connection.execute(change).await.unwrap();
+    }
+    drop(connection);
+    let store = engine.open();
+    deliver(&*store, 2, NEXT_OLD).await.unwrap();
+    let mut connection = engine.connect(None).await;
+    let unproven = "SELECT device FROM devices WHERE proven_at IS NULL";
+    let unproven = connection.fetch_all(unproven).await.unwrap();
+    let unproven: Vec<String> = unproven.iter().map(|row| row.get(0)).collect();
+    assert_eq!(unproven, [device(2).to_string()]);
 }
 
 async fn deliver(store: &dyn Store, number: u64, moment: &str) -> Result<(), StoreError> {

@@ -68,6 +68,7 @@ rules! {
     event_log::a_follower_reads_each_event_once_and_only_what_it_asked_for,
     eviction::where_places_run_out_the_unproven_device_that_was_seen_longest_ago_goes,
     eviction::what_a_subscriber_has_not_taken_keeps_its_device_and_who_returns_begins_anew,
+    eviction::a_database_of_the_first_schema_is_told_who_is_proven,
     pages::devices_are_found_by_each_condition_and_wildcards_are_letters,
     pages::events_are_found_by_device_kind_and_time_in_both_orders,
     pages::long_events_make_short_pages,

@@ -149,6 +149,7 @@ fn a_device_brings_so_much_a_day_and_what_is_stored_already_does_not_count() {
     }
     for (method, place, body) in [
         ("POST", AUDIT, batch(150, 1)),
+        ("POST", AUDIT, batch(150, 1) + &" ".repeat(900_000)),
         ("POST", AUDIT, "cannot be read".to_owned()),
         ("PUT", CONFIG, "{}".to_owned()),
     ] {
@@ -169,7 +170,7 @@ fn a_device_brings_so_much_a_day_and_what_is_stored_already_does_not_count() {
         "{line}"
     );
     let labels = [("limit", "device_day_bytes")];
-    host.daemon.wait_for_metric("refusals_total", &labels, 3);
+    host.daemon.wait_for_metric("refusals_total", &labels, 4);
     assert_eq!(post(&host, "00000000000000FF", batch(0, 1)).status(), 201);
     assert_eq!(host.readiness().status(), 200);
 }

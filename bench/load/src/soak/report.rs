@@ -52,11 +52,11 @@ impl Report {
         failures
     }
 
-    /// At rest after ten minutes, or a third of the time if that is less, and in the end.
+    /// At rest after ten minutes, or half of the time if that is less, and in the end.
     fn compared(&self) -> (Footprint, Footprint) {
         let last = self.minutes.len().saturating_sub(1);
         let at = |at: usize| self.minutes.get(at).map(|minute| minute.rest);
-        let from = at(last.div_ceil(3).min(9)).unwrap_or_default();
+        let from = at(last.div_ceil(2).min(9)).unwrap_or_default();
         (from, at(last).unwrap_or_default())
     }
 

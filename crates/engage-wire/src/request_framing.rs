@@ -1,5 +1,7 @@
 //! Where the requests of a connection begin and end (RFC 9112 sections 6 and 7.1).
 
+use memchr::memchr;
+
 /// Follows the requests of a connection, and finds those that another parser could find to end
 /// elsewhere: the rest of one would be another request there (RFC 9112 section 11.2).
 ///
@@ -58,7 +60,7 @@ impl RequestFraming {
             let data = usize::try_from(self.data).unwrap_or(usize::MAX);
             let (data, behind) = rest.split_at_mut(data.min(rest.len()));
             self.data -= data.len() as u64;
-            let Some(end) = behind.iter().position(|byte| *byte == b'\n') else {
+            let Some(end) = memchr(b'\n', behind) else {
                 append(&mut self.line, behind);
                 break;
             };
@@ -289,7 +291,7 @@ mod tests {
             "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
             "TRANSFER-ENCODING: Chunked\r\n\r\n00A;a=\"b\"\r\n0123\r\n\0\n89\r\n0\r\nX: y\r\n\r\n",
         ];
-        let all: String = bodies.iter().map(|it| format!("\r\n{POST}{it}")).collect();
+        let all = bodies.map(|it| format!("\r\n{POST}{it}")).concat();
         for piece in [1, 2, 3, 7, 1000] {
             let (bytes, error, framing) = followed(all.as_bytes(), piece);
             assert_eq!((bytes, error), (all.clone().into_bytes(), None));

@@ -150,6 +150,11 @@ impl ConnectionState {
         self.is_last_answer.load(Ordering::Relaxed)
     }
 
+    /// How many requests have begun.
+    pub(crate) fn requests(&self) -> u64 {
+        self.requests.load(Ordering::Relaxed)
+    }
+
     /// Whether the client may still be sending what this side does not answer.
     pub(crate) fn is_cut_short(&self) -> bool {
         self.is_refused.load(Ordering::Relaxed) || self.is_within_request.load(Ordering::Relaxed)
@@ -175,7 +180,7 @@ impl ConnectionState {
     /// What is wrong with the framing of the request that is being answered.
     pub(crate) fn framing_error(&self) -> Option<FramingError> {
         let (request, error) = self.framing_error.get()?;
-        (*request == self.requests.load(Ordering::Relaxed)).then_some(*error)
+        (*request == self.requests()).then_some(*error)
     }
 
     /// The answer is about to be written.

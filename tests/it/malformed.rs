@@ -82,6 +82,16 @@ fn a_second_head_on_a_connection_is_seen_too() {
 }
 
 #[test]
+fn a_head_in_one_packet_with_another_is_seen_too() {
+    let mut daemon = daemon();
+    let both = "GET / HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nX: \0\r\n\r\n";
+    let answers = exchange(daemon.http, both);
+    assert!(answers.starts_with(b"HTTP/1.1 404 "));
+    let labels = [("listener", "http"), ("limit", "malformed_request")];
+    daemon.wait_for_metric("refusals_total", &labels, 1);
+}
+
+#[test]
 fn characters_of_a_query_that_should_be_escaped_are_ignored_with_it() {
     let daemon = daemon();
     let expected = get(daemon.http, ANNOUNCEMENT).body;

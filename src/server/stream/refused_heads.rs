@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tracing::warn;
 
 use crate::config::Limits;
-use crate::connection::ListenerKind;
+use crate::connection::{ConnectionState, ListenerKind};
 use crate::telemetry::{LogThrottle, Metrics};
 use engage_wire::escape_for_terminal;
 
@@ -36,10 +36,17 @@ impl RefusedHeads {
     }
 
     /// Notes that `answer` is sent to a head that begins with `beginning`.
-    pub(super) fn note(&self, peer: SocketAddr, answer: &[u8], beginning: &[u8]) {
+    pub(super) fn note(
+        &self,
+        state: &ConnectionState,
+        peer: SocketAddr,
+        answer: &[u8],
+        beginning: &[u8],
+    ) {
         let Some(status) = status(answer) else {
             return;
         };
+        state.refused();
         let listener = self.listener;
         let (label, reason) = match status {
             400 => ("malformed_request", malformed(beginning).to_owned()),

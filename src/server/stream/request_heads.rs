@@ -2,6 +2,7 @@
 //! without a word.
 
 use std::io;
+use std::mem;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -24,6 +25,8 @@ pub(in crate::server) struct RequestHeads {
     query: QueryFilter,
     beginning: Beginning,
     framing: RequestFraming,
+    /// How many requests had begun when an answer was sent last.
+    answered: u64,
     /// The body that is being read cannot be framed: HTTP is not to wait for more of it.
     is_body_broken: bool,
 }
@@ -50,6 +53,7 @@ impl RequestHeads {
                 length: 0,
             },
             framing: RequestFraming::default(),
+            answered: 0,
             is_body_broken: false,
         }
     }
@@ -68,10 +72,18 @@ impl RequestHeads {
     }
 
     fn sending(&mut self, bytes: &[u8]) {
-        if self.state.phase() == Phase::ReadingHead {
-            self.state.refused();
+        let is_from_parser = match self.state.phase() {
+            Phase::ReadingHead => true,
+            // Nobody has answered since: the head came in one read with the request before it.
+            Phase::Idle => {
+                let requests = self.state.requests();
+                mem::replace(&mut self.answered, requests) == requests
+            }
+            Phase::Handshake | Phase::Request => false,
+        };
+        if is_from_parser {
             self.refused
-                .note(self.peer, bytes, self.beginning.as_slice());
+                .note(&self.state, self.peer, bytes, self.beginning.as_slice());
         }
         // What is read from now on belongs to the next head.
         self.query = QueryFilter::default();

@@ -56,6 +56,9 @@ fn each_request_has_its_one_right_answer_on_both_ports() {
             host.daemon.wait_for_metric("refusals_total", &labels, 4);
         }
     }
+    // Four each, whole and byte by byte, and no answer of a handler is taken for the parser's.
+    let labels = [("limit", "request_head_bytes")];
+    assert_eq!(host.daemon.metrics().sum("refusals_total", &labels), 16);
     host.daemon.wait_for("ends with a malformed request: it ");
     let (_, log) = host.stop();
     assert!(!log.contains("panic"), "{log}");

@@ -3,6 +3,7 @@
 
 use engage_store::{CallInWindow, Database, answer};
 use libfuzzer_sys::fuzz_target;
+use serde_json::value::RawValue;
 
 fuzz_target!(|file: &[u8]| {
     let database = match Database::parse(file) {
@@ -13,8 +14,8 @@ fuzz_target!(|file: &[u8]| {
     let device = "0123456789ABCDEF".parse().unwrap();
     let next = window.next_call(&device, jiff::Timestamp::UNIX_EPOCH);
     let sent = answer(Some(&database), "0", &next);
-    let value: serde_json::Value = serde_json::from_slice(&sent).unwrap();
-    assert!(value["dbDwnLdTm"].is_string() && !value["db"]["schedules"].as_array().unwrap().is_empty());
+    // By its grammar only: half of a surrogate pair stays what the integrator wrote.
+    serde_json::from_slice::<&RawValue>(&sent).unwrap();
     let again = Database::parse(&sent).unwrap();
     assert_eq!(again.version(), database.version());
     assert_eq!(again.contents(), database.contents());

@@ -47,7 +47,8 @@ pub struct Limits {
     /// credentials eight times as much.
     #[serde(deserialize_with = "within::<{ 64 * 1024 }, { 1024 * 1024 * 1024 }, _>")]
     pub device_day_bytes: usize,
-    /// Most open connections; `None` derives it from the descriptors that the process may open.
+    /// Most open connections; `None` derives it from the descriptors that the process may open, up to
+    /// 32,768.
     #[serde(deserialize_with = "optional_positive")]
     pub connections: Option<usize>,
     /// Most open connections of one address.

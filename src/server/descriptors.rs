@@ -23,6 +23,11 @@ impl Descriptors {
         self.0 - self.reserved()
     }
 
+    /// So many where none are configured: descriptors may be plenty, and each connection takes memory.
+    pub(super) fn default_connections(self) -> usize {
+        self.connections().min(MAX_DEFAULT_CONNECTIONS)
+    }
+
     /// Most connections of the admin listener: more than scrapers and people have open.
     pub(super) fn admin_connections(self) -> usize {
         (self.0 / 16).clamp(4, 16)
@@ -69,6 +74,10 @@ const MIN_RESERVED: usize = 52;
 
 const MAX_RESERVED: usize = 128;
 
+/// 0.7 GB of idle TLS connections, and three times what a building of 10,000 locks opens after a power
+/// cut.
+const MAX_DEFAULT_CONNECTIONS: usize = 32_768;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -85,6 +94,8 @@ mod tests {
         ] {
             let descriptors = Descriptors(limit);
             assert_eq!(descriptors.connections(), connections, "{limit}");
+            let default = descriptors.default_connections();
+            assert_eq!(default, connections.min(32_768), "{limit}");
             assert_eq!(descriptors.admin_connections(), admin, "{limit}");
             assert_eq!(descriptors.blocking_threads(), threads, "{limit}");
             let more = admin - 4 + threads - 2;

@@ -168,7 +168,9 @@ fn listen(
 /// As many as are configured and descriptors allow.
 fn max_connections(limits: &Limits, descriptors: Descriptors) -> usize {
     let allowed = descriptors.connections();
-    let configured = limits.connections.unwrap_or(allowed);
+    let configured = limits
+        .connections
+        .unwrap_or_else(|| descriptors.default_connections());
     if configured > allowed {
         let needed = Descriptors::for_connections(configured);
         warn!(

@@ -1,5 +1,7 @@
 //! What everything that uses the database shares.
 
+mod reconnect;
+
 use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
@@ -10,12 +12,12 @@ use std::time::Duration;
 use engage_wire::diagnostic::causes;
 use jiff::Timestamp;
 use parking_lot::{Mutex, RwLock};
+use sqlx::AnyConnection;
 use sqlx::any::Any;
 use sqlx::pool::PoolConnection;
-use sqlx::{AnyConnection, Executor};
-use tracing::{error, warn};
+use tracing::warn;
 
-use super::connect::{Engine, MAX_STATEMENT, Pools, directory_of};
+use super::connect::{Engine, MAX_STATEMENT, Pools};
 use super::damage::Damage;
 use super::devices;
 use super::error::unavailable;
@@ -25,18 +27,16 @@ use super::health::HealthMonitor;
 use super::hosts::{self, Hosts};
 use super::json_files::Copies;
 use super::options::SqlOptions;
-use super::retention::Retention;
-use super::schema::migrate;
 use super::size::DatabaseSize;
 use super::transaction::WriteTransaction;
 use super::write_ahead_log::WriteAheadLog;
 use crate::certificate_fetch::UnstoredFetches;
-use crate::file_identity::{FileIdentity, look_up};
 use crate::lease::Term;
 use crate::owner_lock::OwnerLock;
 use crate::quota::DeviceQuota;
 use crate::subscribers::Subscribers;
 use crate::{DeviceId, Health, OpenError, StoreError, StoreWarning, strays};
+use reconnect::{Connected, connect};
 
 /// What a database answers.
 pub(super) type Reply<'a, T> = Pin<Box<dyn Future<Output = Result<T, sqlx::Error>> + Send + 'a>>;
@@ -64,14 +64,6 @@ pub(super) struct Shared {
     pub(super) hosts: Hosts,
     /// Where files are written for people to read.
     copies: Option<Arc<Copies>>,
-}
-
-#[derive(Clone)]
-struct Connected {
-    pools: Pools,
-    /// Of SQLite's file; `None` where there is none to look at.
-    file: Option<FileIdentity>,
-    damage: Damage,
 }
 
 impl Shared {
@@ -366,100 +358,7 @@ impl Shared {
             self.health.recovered();
         }
     }
-
-    fn is_replaced(&self) -> Result<bool, sqlx::Error> {
-        let Engine::Sqlite { file } = &self.engine else {
-            return Ok(false);
-        };
-        let found = look_up(file)?;
-        Ok(found != self.connected.read().file)
-    }
-
-    fn needs_reconnect(&self) -> Result<bool, sqlx::Error> {
-        Ok(self.is_replaced()? || self.pools().writes.is_closed())
-    }
-
-    /// What was written into a file that has no name any more would be gone: begins anew with what
-    /// is there now. A directory that is gone is not made anew: it may come back.
-    async fn reconnect_if_replaced(&self) -> Result<(), sqlx::Error> {
-        if !self.needs_reconnect()? {
-            return Ok(());
-        }
-        let mut lock = self.lock.lock().await;
-        if !self.needs_reconnect()? {
-            return Ok(());
-        }
-        let failed = |error| sqlx::Error::Configuration(Box::new(error));
-        if let (Some(owned), Engine::Sqlite { file }) = (lock.as_mut(), &self.engine) {
-            let directory = directory_of(file);
-            if look_up(directory)?.is_none() {
-                let text = format!(
-                    "device directory `{}` was moved or removed",
-                    directory.display()
-                );
-                return Err(io::Error::new(io::ErrorKind::NotFound, text).into());
-            }
-            if !owned.is_of(directory) {
-                *owned = OwnerLock::acquire(directory).map_err(failed)?;
-            }
-        }
-        let place = self.engine.place();
-        error!(
-            "the database {place} was removed or replaced while it was in use; going on with what is there now"
-        );
-        self.pools().close().await;
-        let connected = connect(&self.options, &self.engine).await;
-        *self.connected.write() = connected.map_err(failed)?;
-        Ok(())
-    }
 }
-
-async fn connect(options: &SqlOptions, engine: &Engine) -> Result<Connected, OpenError> {
-    let damage = Damage::look(options, engine, MAX_LOOK).await?;
-    let pools = Pools::connect(options, engine).await?;
-    let migrated = async {
-        migrate(&pools.writes, engine).await?;
-        let failed = |error| super::error::open_error(engine, error);
-        let mut connection = pools.writes.acquire().await.map_err(failed)?;
-        let taken_down = Retention::take_down_first(&mut connection, Timestamp::now());
-        taken_down.await.map_err(failed)?;
-        warn_of_server(&mut connection, engine).await;
-        Ok(())
-    };
-    if let Err(error) = migrated.await {
-        pools.close().await;
-        return Err(error);
-    }
-    let file = match engine {
-        Engine::Sqlite { file } => {
-            look_up(file).map_err(|source| OpenError::unusable(file, source))?
-        }
-        Engine::Postgres { .. } => None,
-    };
-    Ok(Connected {
-        pools,
-        file,
-        damage,
-    })
-}
-
-/// A server may be set to acknowledge what it has not made durable, and no session can change that.
-async fn warn_of_server(connection: &mut AnyConnection, engine: &Engine) {
-    use sqlx::Row;
-
-    if let Engine::Postgres { .. } = engine
-        && let Ok(row) = connection.fetch_one("SHOW fsync").await
-        && row
-            .try_get::<String, _>(0)
-            .is_ok_and(|value| value == "off")
-    {
-        let place = engine.place();
-        warn!("the server of {place} has `fsync = off`: what it acknowledges can be lost");
-    }
-}
-
-/// For which a start waits: long files are looked through while they are used.
-const MAX_LOOK: Duration = Duration::from_millis(250);
 
 /// Whoever has seen as many looks at the database.
 const MAX_LEFT_OUT: usize = 64;

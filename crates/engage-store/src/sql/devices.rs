@@ -9,7 +9,6 @@ use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 
 use super::error::is_of_row;
-use super::eviction;
 use super::shared::Shared;
 use super::statement::{pieces, statement, value_list, value_rows};
 use crate::BatchId;
@@ -186,7 +185,10 @@ async fn room(
         0
     } else {
         let subscribers = shared.subscribers.all();
-        eviction::evictable(connection, &subscribers, now, wanted).await?
+        let evictions = &shared.evictions;
+        evictions
+            .evictable(connection, &subscribers, now, wanted)
+            .await?
     };
     Ok(Room { count, evictable })
 }

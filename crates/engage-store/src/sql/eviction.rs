@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use engage_wire::LogThrottle;
 use jiff::{SignedDuration, Timestamp};
+use parking_lot::Mutex;
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 use tracing::warn;
@@ -17,6 +18,22 @@ use crate::{DeviceId, Subscriber};
 pub(super) struct Evictions {
     count: AtomicU64,
     log: LogThrottle,
+    /// Where to look next: no device before it may go, as far as was seen.
+    looked_up_to: Mutex<Key>,
+}
+
+/// Where a device stands in the index of those that are unproven; first of all, before all of them.
+#[derive(Clone, Default, Eq, PartialEq)]
+struct Key {
+    last_seen: i64,
+    device: String,
+}
+
+/// What a look along the index finds.
+struct Looked {
+    may_go: Vec<Evicted>,
+    /// The last at which it looked, where there are more behind.
+    next: Option<Key>,
 }
 
 /// A device that has made room.
@@ -52,53 +69,151 @@ impl Evictions {
     }
 }
 
-/// How many devices may go at `now`, of so many that are wanted.
-pub(super) async fn evictable(
-    connection: &mut AnyConnection,
-    subscribers: &[Subscriber],
-    now: Timestamp,
-    wanted: usize,
-) -> Result<usize, sqlx::Error> {
-    let rows = statement(candidates(subscribers))
-        .bind(unseen_since(now))
-        .bind(limit(wanted))
-        .fetch_all(connection)
-        .await?;
-    Ok(rows.len())
+impl Evictions {
+    /// How many devices may go at `now`, of so many that are wanted.
+    pub(super) async fn evictable(
+        &self,
+        connection: &mut AnyConnection,
+        subscribers: &[Subscriber],
+        now: Timestamp,
+        wanted: usize,
+    ) -> Result<usize, sqlx::Error> {
+        let found = self.find(connection, subscribers, now, wanted).await?;
+        Ok(found.len())
+    }
+
+    /// Removes so many devices with their events and refused bodies, within the transaction that is
+    /// begun; fewer where they have called meanwhile.
+    pub(super) async fn evict(
+        &self,
+        connection: &mut AnyConnection,
+        subscribers: &[Subscriber],
+        now: Timestamp,
+        wanted: usize,
+    ) -> Result<Vec<Evicted>, sqlx::Error> {
+        let found = self.find(connection, subscribers, now, wanted).await?;
+        let mut evicted = Vec::with_capacity(found.len());
+        for devices in pieces(&found, 1) {
+            // First, so that its row is locked: who calls meanwhile begins anew behind this
+            // transaction.
+            let removed = remove(connection, devices, now).await?;
+            for removed in pieces(&removed, 1) {
+                remove_rest(connection, removed).await?;
+            }
+            evicted.extend(removed);
+        }
+        Ok(evicted)
+    }
+
+    /// Looks from where the last look found none, a bounded number of steps, and from the beginning
+    /// again behind the end: those that may not go do not hide those behind them.
+    async fn find(
+        &self,
+        connection: &mut AnyConnection,
+        subscribers: &[Subscriber],
+        now: Timestamp,
+        wanted: usize,
+    ) -> Result<Vec<Evicted>, sqlx::Error> {
+        let wanted = wanted.min(MAX_EVICTED);
+        let mut found: Vec<Evicted> = Vec::new();
+        let mut from = self.looked_up_to.lock().clone();
+        for _ in 0..MAX_LOOKS {
+            let Looked { may_go, next } = look(connection, subscribers, now, &from).await?;
+            found.extend(may_go);
+            let is_whole = from == Key::default();
+            let is_end = next.is_none();
+            from = next.unwrap_or_default();
+            if found.is_empty() {
+                *self.looked_up_to.lock() = from.clone();
+            }
+            if found.len() >= wanted || is_end && (is_whole || !found.is_empty()) {
+                break;
+            }
+        }
+        found.truncate(wanted);
+        let mut events = 0;
+        let fits = found.iter().take_while(|it| {
+            let is_below = events < MAX_EVENTS;
+            events += it.last_seq.min(MAX_EVENTS);
+            is_below
+        });
+        let fits = fits.count();
+        found.truncate(fits);
+        Ok(found)
+    }
 }
 
-/// Removes so many devices with their events and refused bodies, within the transaction that is
-/// begun; fewer where they have called meanwhile.
-pub(super) async fn evict(
+/// Of `MAX_LOOKED_AT` devices behind one, those that may go: not those whose events a subscriber has
+/// not taken, nor those for which somebody has set a database.
+async fn look(
     connection: &mut AnyConnection,
     subscribers: &[Subscriber],
     now: Timestamp,
-    wanted: usize,
-) -> Result<Vec<Evicted>, sqlx::Error> {
-    // First, so that its row is locked: who calls meanwhile begins anew behind this transaction.
+    from: &Key,
+) -> Result<Looked, sqlx::Error> {
+    let taken = subscribers.iter().map(|subscriber| {
+        let subscriber = subscriber.as_str();
+        format!(
+            " AND last_seq <= coalesce((SELECT seq FROM cursors WHERE subscriber = '{subscriber}' \
+             AND cursors.device = devices.device), 0)"
+        )
+    });
+    let taken: String = taken.collect();
     let rows = statement(format!(
-        "DELETE FROM devices WHERE proven_at IS NULL AND last_seen < $1 AND device IN ({}) \
-         RETURNING device, last_seq",
-        candidates(subscribers)
+        "SELECT device, last_seen, last_seq, CASE WHEN \
+         NOT EXISTS (SELECT 1 FROM databases WHERE databases.device = devices.device){taken} \
+         THEN 1 ELSE 0 END AS may_go FROM devices \
+         WHERE proven_at IS NULL AND last_seen < $1 AND (last_seen, device) > ($2, $3) \
+         ORDER BY last_seen, device LIMIT {MAX_LOOKED_AT}"
     ))
     .bind(unseen_since(now))
-    .bind(limit(wanted))
-    .fetch_all(&mut *connection)
+    .bind(from.last_seen)
+    .bind(from.device.clone())
+    .fetch_all(connection)
     .await?;
-    let evicted = |row: &AnyRow| {
-        Ok(Evicted {
-            device: row.try_get("device")?,
-            last_seq: row.try_get("last_seq")?,
-        })
+    let mut looked = Looked {
+        may_go: Vec::new(),
+        next: None,
     };
-    let evicted: Vec<_> = rows
-        .iter()
-        .map(evicted)
-        .collect::<Result<_, sqlx::Error>>()?;
-    for devices in pieces(&evicted, 1) {
-        remove_rest(connection, devices).await?;
+    for row in &rows {
+        if row.try_get::<i64, _>("may_go")? == 1 {
+            looked.may_go.push(evicted(row)?);
+        }
     }
-    Ok(evicted)
+    if let Some(last) = rows.get(MAX_LOOKED_AT - 1) {
+        looked.next = Some(Key {
+            last_seen: last.try_get("last_seen")?,
+            device: last.try_get("device")?,
+        });
+    }
+    Ok(looked)
+}
+
+/// Those of the devices that have not called meanwhile.
+async fn remove(
+    connection: &mut AnyConnection,
+    devices: &[Evicted],
+    now: Timestamp,
+) -> Result<Vec<Evicted>, sqlx::Error> {
+    let list = value_list(devices.len());
+    let unseen_since_at = devices.len() + 1;
+    let mut query = statement(format!(
+        "DELETE FROM devices WHERE device IN ({list}) AND proven_at IS NULL \
+         AND last_seen < ${unseen_since_at} RETURNING device, last_seq"
+    ));
+    for Evicted { device, .. } in devices {
+        query = query.bind(device.clone());
+    }
+    let query = query.bind(unseen_since(now));
+    let rows = query.fetch_all(connection).await?;
+    rows.iter().map(evicted).collect()
+}
+
+fn evicted(row: &AnyRow) -> Result<Evicted, sqlx::Error> {
+    Ok(Evicted {
+        device: row.try_get("device")?,
+        last_seq: row.try_get("last_seq")?,
+    })
 }
 
 /// What other tables hold. Names of batches stay: what was stored once is not stored again.
@@ -125,36 +240,10 @@ async fn remove_rest(
     Ok(())
 }
 
-/// Devices that may go, which were not seen since `$1`, at most `$2`: a few are looked at, along an
-/// index. Not those whose events a subscriber has not taken, nor those for which somebody has set a
-/// database.
-fn candidates(subscribers: &[Subscriber]) -> String {
-    let taken = subscribers.iter().map(|subscriber| {
-        let subscriber = subscriber.as_str();
-        format!(
-            " AND last_seq <= coalesce((SELECT seq FROM cursors WHERE subscriber = '{subscriber}' \
-             AND cursors.device = oldest.device), 0)"
-        )
-    });
-    let taken: String = taken.collect();
-    format!(
-        "SELECT device FROM (SELECT device, last_seen, \
-         sum(events) OVER (ORDER BY last_seen, device) - events AS events_before FROM \
-         (SELECT device, last_seen, last_seq, CASE WHEN last_seq < {MAX_EVENTS} THEN last_seq ELSE {MAX_EVENTS} END AS events FROM devices \
-         WHERE proven_at IS NULL AND last_seen < $1 ORDER BY last_seen, device LIMIT {MAX_LOOKED_AT}) AS oldest \
-         WHERE NOT EXISTS (SELECT 1 FROM databases WHERE databases.device = oldest.device){taken}) AS evictable \
-         WHERE events_before < {MAX_EVENTS} ORDER BY last_seen, device LIMIT $2"
-    )
-}
-
 fn unseen_since(now: Timestamp) -> i64 {
     now.checked_sub(MIN_UNSEEN)
         .unwrap_or(Timestamp::MIN)
         .as_microsecond()
-}
-
-fn limit(wanted: usize) -> i64 {
-    i64::try_from(wanted.min(MAX_EVICTED)).unwrap_or(1)
 }
 
 /// A lock calls every night.
@@ -163,7 +252,10 @@ const MIN_UNSEEN: SignedDuration = SignedDuration::from_hours(48);
 /// Of one transaction, in which others wait.
 const MAX_EVICTED: usize = 64;
 const MAX_EVENTS: i64 = 10_000;
-const MAX_LOOKED_AT: i64 = 256;
+
+/// Devices in one step, and steps for one newcomer.
+const MAX_LOOKED_AT: usize = 256;
+const MAX_LOOKS: usize = 8;
 
 #[cfg(test)]
 mod tests;

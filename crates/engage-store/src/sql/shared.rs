@@ -22,7 +22,7 @@ use super::damage::Damage;
 use super::devices;
 use super::error::unavailable;
 use super::events;
-use super::eviction::{self, Evicted, Evictions};
+use super::eviction::{Evicted, Evictions};
 use super::health::HealthMonitor;
 use super::hosts::{self, Hosts};
 use super::json_files::Copies;
@@ -277,7 +277,10 @@ impl Shared {
             return Ok(Vec::new());
         };
         let subscribers = self.subscribers.all();
-        eviction::evict(connection, &subscribers, *now, displacing.len()).await
+        let evictions = &self.evictions;
+        evictions
+            .evict(connection, &subscribers, *now, displacing.len())
+            .await
     }
 
     /// That is committed.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use sqlx::AnyPool;
+use tokio::runtime::Runtime;
 
 use super::super::connect::{Engine, pool};
 use super::*;
@@ -32,6 +33,20 @@ fn stored() -> impl Strategy<Value = Stored> {
         },
     )
 }
+
+/// Somebody has set a database for it.
+const PINNED: Stored = Stored {
+    has_database: true,
+    ..FREE
+};
+
+const FREE: Stored = Stored {
+    unseen_hours: 60,
+    is_proven: false,
+    events: 0,
+    is_delivered: false,
+    has_database: false,
+};
 
 const NOW: Timestamp = Timestamp::constant(1_764_000_000, 0);
 
@@ -105,8 +120,11 @@ async fn found(
 ) -> (usize, Vec<String>, Vec<String>, Vec<String>) {
     let mut transaction = pool.begin().await.unwrap();
     insert(&mut transaction, devices).await;
-    let count = evictable(&mut transaction, subscribers, NOW, wanted).await;
-    let evicted = evict(&mut transaction, subscribers, NOW, wanted).await;
+    let evictions = Evictions::default();
+    let count = evictions.evictable(&mut transaction, subscribers, NOW, wanted);
+    let count = count.await;
+    let evicted = evictions.evict(&mut transaction, subscribers, NOW, wanted);
+    let evicted = evicted.await;
     let mut evicted: Vec<_> = evicted.unwrap().into_iter().map(|it| it.device).collect();
     evicted.sort();
     let known = names(&mut transaction, "SELECT device FROM devices ORDER BY 1").await;
@@ -116,8 +134,8 @@ async fn found(
     (count.unwrap(), evicted, known, events)
 }
 
-#[test]
-fn who_may_go_goes_with_all_events_seen_longest_ago_first_and_nobody_else() {
+/// With an empty store of each kind.
+fn with_each_engine(work: impl Fn(&Runtime, &AnyPool)) {
     let folder = tempfile::tempdir().unwrap();
     let file: PathBuf = folder.path().join("engage-host.db");
     let databases = postgres().map(PostgresServer::create_database);
@@ -132,6 +150,13 @@ fn who_may_go_goes_with_all_events_seen_longest_ago_first_and_nobody_else() {
             let settings = Engine::new(&options.url).settings();
             pool(options.connect_options(true).unwrap(), settings, 1)
         });
+        work(&runtime, &pool);
+    }
+}
+
+#[test]
+fn who_may_go_goes_with_all_events_seen_longest_ago_first_and_nobody_else() {
+    with_each_engine(|runtime, pool| {
         let cases = (
             prop::collection::vec(stored(), 0..12),
             1..6_usize,
@@ -145,7 +170,7 @@ fn who_may_go_goes_with_all_events_seen_longest_ago_first_and_nobody_else() {
                 &[]
             };
             let (count, evicted, known, events) =
-                runtime.block_on(found(&pool, &devices, wanted, subscribers));
+                runtime.block_on(found(pool, &devices, wanted, subscribers));
             let gone = expected(&devices, wanted, has_subscriber);
             prop_assert_eq!(count, gone.len());
             let left = (0..devices.len()).filter(|number| !gone.contains(number));
@@ -160,5 +185,40 @@ fn who_may_go_goes_with_all_events_seen_longest_ago_first_and_nobody_else() {
             Ok(())
         });
         outcome.unwrap();
-    }
+    });
+}
+
+#[test]
+fn three_hundred_that_may_not_go_do_not_keep_the_next_one() {
+    with_each_engine(|runtime, pool| {
+        let mut devices = vec![PINNED; 300];
+        devices.push(FREE);
+        let (count, evicted, ..) = runtime.block_on(found(pool, &devices, 1, &[]));
+        assert_eq!((count, evicted), (1, vec![name(300)]));
+    });
+}
+
+#[test]
+fn a_look_is_bounded_and_the_next_goes_on_behind_it_and_from_the_beginning_behind_the_end() {
+    with_each_engine(|runtime, pool| {
+        runtime.block_on(async {
+            let mut transaction = pool.begin().await.unwrap();
+            let pinned = MAX_LOOKS * MAX_LOOKED_AT;
+            let mut devices = vec![PINNED; pinned];
+            devices.push(FREE);
+            insert(&mut transaction, &devices).await;
+            let evictions = Evictions::default();
+            for evictable in [0, 1, 1] {
+                let found = evictions.evictable(&mut transaction, &[], NOW, 2).await;
+                assert_eq!(found.unwrap(), evictable);
+            }
+            let evicted = evictions.evict(&mut transaction, &[], NOW, 2).await;
+            assert_eq!(evicted.unwrap().len(), 1);
+            let unpin = statement("DELETE FROM databases WHERE device = $1".into());
+            let unpin = unpin.bind(name(7));
+            unpin.execute(&mut *transaction).await.unwrap();
+            let evicted = evictions.evict(&mut transaction, &[], NOW, 2).await;
+            assert_eq!(evicted.unwrap()[0].device, name(7));
+        });
+    });
 }

@@ -40,6 +40,7 @@ fn warnings(app: &App, now: Timestamp) -> Vec<String> {
         let refusals = site.refusals.iter();
         refusals.map(move |refusal| format!("{site}: {}", refusal.causes_without_site()))
     });
+    let malformed_serials = publication.malformed_serials().iter();
     let credentials = app.call_in.iter();
     let credentials = credentials.flat_map(|it| it.authenticator.credential_problems());
     let store = store(app).map(|store| store.warnings()).unwrap_or_default();
@@ -50,6 +51,7 @@ fn warnings(app: &App, now: Timestamp) -> Vec<String> {
         delivery.map(|why| format!("audits and alerts are stored but not delivered: {why}"));
     expired
         .chain(bad_sites)
+        .chain(malformed_serials.map(ToString::to_string))
         .chain(credentials)
         .chain(store)
         .chain(delivery)

@@ -33,6 +33,7 @@ pub(crate) use validate::Validation;
 pub use validate::validate;
 pub(crate) use warning::Warning;
 
+use serials::MalformedLine;
 use site::SiteSlot;
 
 /// The publication in force, shared by both listeners and replaced as one value.
@@ -79,11 +80,14 @@ pub struct Publication {
     certificates: HashMap<String, ServedCertificate>,
     sites: HashMap<HostName, SiteSlot>,
     sites_by_serial: HashMap<SerialNumber, SiteSlot>,
+    /// Whether a device that stands there for no site may be one of a site whose list cannot be read.
+    is_list_unknown: bool,
     /// The one without `hosts`.
     default_site: Option<SiteSlot>,
     /// How many sites are announced as they are configured.
     good_sites: usize,
     bad_sites: Vec<BadSite>,
+    malformed_serials: Vec<MalformedLine>,
     /// What the TLS listener authenticates with, or why devices would refuse it now.
     identity: Result<TlsIdentity, Refusals>,
     expiries: Vec<Expiry>,
@@ -130,15 +134,23 @@ impl Publication {
         !self.sites_by_serial.is_empty()
     }
 
+    /// Whether a serial number matters to [`site`](Self::site).
+    pub(crate) fn selects_by_serial(&self) -> bool {
+        self.is_list_unknown || self.lists_devices()
+    }
+
     /// The site for which a device is listed, else the one that the host which is asked selects, else,
     /// where none is asked, the only one. The default site does not answer for a bad one: its devices
-    /// have another key.
+    /// have another key. Nor does any for a device that may be listed in a file that cannot be read.
     pub fn site(
         &self,
         serial: Option<SerialNumber>,
         host: Option<&str>,
     ) -> Result<&PublishedSite, NoAnnouncement> {
         let listed = serial.and_then(|serial| self.sites_by_serial.get(&serial));
+        if self.is_list_unknown && serial.is_some() && listed.is_none() {
+            return Err(NoAnnouncement::Withheld);
+        }
         let selected = match host {
             _ if listed.is_some() => listed,
             None if self.good_sites + self.bad_sites.len() > 1 => {
@@ -184,6 +196,11 @@ impl Publication {
     /// Those that are not, in the order of the configuration.
     pub fn bad_sites(&self) -> &[BadSite] {
         &self.bad_sites
+    }
+
+    /// Lines of serials files that are no serial numbers, at most 20 of each.
+    pub(crate) fn malformed_serials(&self) -> &[MalformedLine] {
+        &self.malformed_serials
     }
 
     /// What was announced for `host`, or by default, to the devices of the site of this name.

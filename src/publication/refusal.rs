@@ -39,22 +39,16 @@ pub enum Refusal {
     },
     /// A device would be of two sites.
     #[error(
-        "configuration file `{}` lists serial number {serial} for two sites, `{one}` and `{other}`; allowed: one site each",
-        path.display()
+        "serial number {serial} is listed for two sites, for {one}, and for {other}; allowed: one site each"
     )]
-    #[diagnostic(
-        code("ambiguous-serial"),
-        help("remove it from `serials` or the `serials_file` of one of them")
-    )]
+    #[diagnostic(code("ambiguous-serial"), help("remove it from one of them"))]
     AmbiguousSerial {
-        /// The configuration file.
-        path: PathBuf,
         /// The first that is listed twice.
         serial: SerialNumber,
-        /// The site named first.
-        one: SiteName,
-        /// The site named later.
-        other: SiteName,
+        /// Where first.
+        one: Listing,
+        /// Where again.
+        other: Listing,
     },
     /// The URL of a site's certificate is too long.
     #[error("site `{site}`")]
@@ -155,6 +149,27 @@ pub enum Refusal {
         /// The operating system's reason.
         source: io::Error,
     },
+}
+
+/// Where a site lists a device.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Listing {
+    pub(super) site: SiteName,
+    /// The serials file, or the configuration file.
+    pub(super) path: PathBuf,
+    /// Of a serials file, counted from 1.
+    pub(super) line: Option<usize>,
+}
+
+impl fmt::Display for Listing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { site, path, line } = self;
+        let path = path.display();
+        match line {
+            Some(line) => write!(f, "`{site}` in line {line} of `{path}`"),
+            None => write!(f, "`{site}` under `serials` in `{path}`"),
+        }
+    }
 }
 
 impl Refusal {

@@ -7,24 +7,48 @@ use miette::Diagnostic;
 use engage_store::SerialNumber;
 use engage_wire::{ReadError, read_regular_file};
 
-/// Why a site's serial numbers cannot be read.
+/// What a serials file lists.
+#[derive(Debug)]
+pub(super) struct SerialsFile {
+    /// With their lines, counted from 1.
+    pub(super) serials: Vec<(usize, SerialNumber)>,
+    /// At most 20 of them.
+    pub(super) malformed: Vec<MalformedLine>,
+}
+
+/// A line that is no serial number.
+#[derive(Clone, Debug, Diagnostic, Eq, PartialEq, thiserror::Error)]
+#[error(
+    "line {line} of serials file `{}` is no serial number; allowed: 16 or 32 hexadecimal digits",
+    path.display()
+)]
+#[diagnostic(
+    code("malformed-serials"),
+    help("one serial number a line; `#` starts a comment; the other lines are used")
+)]
+pub struct MalformedLine {
+    path: PathBuf,
+    /// Counted from 1.
+    line: usize,
+}
+
+/// Why it is not known whom a file lists.
 #[derive(Debug, Diagnostic, thiserror::Error)]
 pub enum SerialsError {
-    /// A line that is no serial number.
-    #[error(
-        "line {line} of serials file `{}` is no serial number; allowed: 16 or 32 hexadecimal digits",
-        path.display()
+    /// Cut, perhaps.
+    #[error("serials file `{}` lists no device; allowed: one serial number a line", .0.display())]
+    #[diagnostic(
+        code("no-serials"),
+        help("if it was cut, copy it again; if it is to list nobody, leave `serials_file` out")
     )]
+    Empty(PathBuf),
+    /// No line is a serial number; this is the first that is none.
+    #[error(transparent)]
     #[diagnostic(
         code("malformed-serials"),
-        help("one serial number a line; `#` starts a comment")
+        help("no line of it is a serial number: is it the right file?")
     )]
-    Line {
-        /// The file.
-        path: PathBuf,
-        /// Counted from 1.
-        line: usize,
-    },
+    Malformed(MalformedLine),
     /// The file itself.
     #[error(transparent)]
     #[diagnostic(transparent)]
@@ -32,47 +56,70 @@ pub enum SerialsError {
 }
 
 /// Reads a file with a serial number a line. Errors never quote it: a wrong file may be a secret one.
-pub(super) fn load(path: &Path) -> Result<Vec<SerialNumber>, SerialsError> {
+pub(super) fn load(path: &Path) -> Result<SerialsFile, SerialsError> {
     let contents = read_regular_file("serials file", path, MAX_BYTES)?;
-    parse(&contents).map_err(|line| SerialsError::Line {
-        path: path.to_owned(),
-        line,
-    })
+    parse(path, &contents)
 }
 
-/// Fails with the number of a line.
-fn parse(contents: &[u8]) -> Result<Vec<SerialNumber>, usize> {
+/// A line that is no serial number concerns its device only, if there are others.
+fn parse(path: &Path, contents: &[u8]) -> Result<SerialsFile, SerialsError> {
     let contents = contents.strip_prefix(b"\xef\xbb\xbf").unwrap_or(contents);
-    let mut serials = Vec::new();
+    let (mut serials, mut malformed) = (Vec::new(), Vec::new());
     for (line, text) in (1_usize..).zip(contents.split(|byte| *byte == b'\n')) {
         let text = text.split(|byte| *byte == b'#').next().unwrap_or_default();
         let text = text.trim_ascii();
-        if !text.is_empty() {
-            serials.push(SerialNumber::from_hex(text).ok_or(line)?);
+        if text.is_empty() {
+            continue;
+        }
+        if let Some(serial) = SerialNumber::from_hex(text) {
+            serials.push((line, serial));
+        } else if malformed.len() < MAX_MALFORMED {
+            let path = path.to_owned();
+            malformed.push(MalformedLine { path, line });
         }
     }
-    Ok(serials)
+    if serials.is_empty() {
+        let first = malformed.into_iter().next();
+        return Err(first.map_or_else(
+            || SerialsError::Empty(path.to_owned()),
+            SerialsError::Malformed,
+        ));
+    }
+    Ok(SerialsFile { serials, malformed })
 }
 
 /// Half a million lines.
 const MAX_BYTES: usize = 16 * 1024 * 1024;
+
+/// A file that is none at all is not told line by line.
+const MAX_MALFORMED: usize = 20;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_line_is_a_serial_number_or_nothing() {
-        let read = |text: &str| {
-            let serials = parse(text.as_bytes())?;
-            Ok(serials.iter().map(ToString::to_string).collect::<Vec<_>>())
-        };
+    fn a_line_is_a_serial_number_or_nothing_and_a_bad_one_concerns_no_other() {
+        let read = |text: &str| parse(Path::new("x"), text.as_bytes());
         let text = "\u{feff}# hall\r\n0123456789abcdef # door 1\r\n\r\n 00000000000000FF\t\n";
-        let expected = ["0123456789ABCDEF", "00000000000000FF"].map(str::to_owned);
-        assert_eq!(read(text), Ok(expected.to_vec()));
-        assert_eq!(read(""), Ok(Vec::new()));
-        for text in ["\n0123", "\n0123456789ABCDEF 0", "# x\nASNFZ4mrze8="] {
-            assert_eq!(read(text), Err(2), "{text}");
+        let good = read(text).unwrap();
+        let serials = good.serials.iter();
+        let serials: Vec<_> = serials.map(|(line, it)| (*line, it.to_string())).collect();
+        let expected = [(2, "0123456789ABCDEF"), (4, "00000000000000FF")];
+        assert_eq!(serials, expected.map(|(line, it)| (line, it.to_owned())));
+        assert_eq!(good.malformed, []);
+        for bad in ["0123", "0123456789ABCDEF 0", "ASNFZ4mrze8="] {
+            let SerialsFile { serials, malformed } =
+                read(&format!("\n{bad}\n0123456789abcdef\nFF00000000000000")).unwrap();
+            assert_eq!((serials.len(), malformed.len()), (2, 1), "{bad}");
+            assert_eq!(malformed[0].line, 2, "{bad}");
+            let Err(SerialsError::Malformed(first)) = read(&format!("# x\n{bad}\nzz")) else {
+                panic!("{bad}");
+            };
+            assert_eq!(first.line, 2, "{bad}");
+        }
+        for empty in ["", "\u{feff}\r\n# hall\n"] {
+            assert!(matches!(read(empty), Err(SerialsError::Empty(_))));
         }
     }
 }

@@ -38,7 +38,7 @@ pub enum NoAnnouncement {
     NoHost,
     /// No site answers there.
     NoSite,
-    /// The site's devices would reject what it says.
+    /// The site's devices would reject what it says, or it is not known of which site it is.
     Withheld,
 }
 
@@ -51,14 +51,21 @@ pub struct BadSite {
     pub refusals: Refusals,
     /// Whether they are told what they were told before; else they are answered 503.
     pub is_kept: bool,
+    /// Whether any device that no site lists may be one of its own.
+    pub is_list_unknown: bool,
 }
 
 /// What becomes of its devices.
 impl fmt::Display for BadSite {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, is_kept, .. } = self;
-        if *is_kept {
+        let name = &self.name;
+        if self.is_kept {
             write!(f, "site `{name}` keeps its last announcement")
+        } else if self.is_list_unknown {
+            write!(
+                f,
+                "site `{name}` and every serial number that no site lists are answered 503"
+            )
         } else {
             write!(f, "site `{name}` is answered 503")
         }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use miette::Diagnostic;
 
+use super::serials::MalformedLine;
 use engage_wire::HostName;
 use engage_wire::pki::device_profile::Violation;
 use engage_wire::site::SiteName;
@@ -80,6 +81,10 @@ pub enum Warning {
         /// The URL.
         base_url: String,
     },
+    /// A device that is listed for no site by that.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    MalformedSerial(MalformedLine),
     /// Nobody can call in.
     #[error("`[devices] only_known` is set, and no device is known: every call-in is answered 503")]
     #[diagnostic(

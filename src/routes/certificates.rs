@@ -27,8 +27,8 @@ pub(super) async fn announcement(
     let publication = app.published.current();
     let host = requested_host(request.uri(), request.headers());
     let peer = connection.peer.ip();
-    let listed = publication.lists_devices();
-    let device = listed.then(|| fetcher(&request, peer));
+    let is_selective = publication.selects_by_serial();
+    let device = is_selective.then(|| fetcher(&request, peer));
     let serial = device.and_then(DeviceId::serial);
     let site = publication.site(serial, host).map_err(|why| match why {
         NoAnnouncement::NoHost => app.refuse(&connection, &Malformed::HostOfSite),

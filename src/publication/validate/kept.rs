@@ -37,9 +37,16 @@ impl Validator<'_> {
                     publication.withhold(host);
                 }
             }
-            let in_force = || Some(self.in_force?.listed_for(&refused.config.name));
-            let serials = refused.serials.take().or_else(in_force);
-            publication.list_refused(&serials.unwrap_or_default(), &slot);
+            let mut serials = std::mem::take(&mut refused.serials);
+            if refused.is_list_unread {
+                let last = self
+                    .in_force
+                    .and_then(|it| it.listed_for(&refused.config.name));
+                refused.site.is_list_unknown = last.is_none();
+                publication.is_list_unknown |= last.is_none();
+                serials.extend(last.unwrap_or_default());
+            }
+            publication.list_refused(serials, &slot);
         }
     }
 

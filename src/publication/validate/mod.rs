@@ -14,6 +14,7 @@ use bytes::Bytes;
 
 use super::inventory::Inventory;
 use super::refusal::{Refusal, Refusals};
+use super::serials::MalformedLine;
 use super::site::{BadSite, SiteSlot};
 use super::static_files::{FileName, StaticCertificates};
 use super::{Publication, ServedCertificate, Warning};
@@ -61,6 +62,7 @@ pub fn validate(
         anchors: HashMap::new(),
         served: BTreeMap::new(),
         announced: HashSet::new(),
+        malformed_serials: Vec::new(),
     };
     let outcome = validator.outcome();
     Validation {
@@ -82,6 +84,8 @@ struct Validator<'a> {
     served: BTreeMap<FileName, (PathBuf, Certificate)>,
     /// Which of these a site announces.
     announced: HashSet<FileName>,
+    /// Lines of serials files.
+    malformed_serials: Vec<MalformedLine>,
 }
 
 impl Validator<'_> {
@@ -133,6 +137,7 @@ impl Validator<'_> {
         let withheld = (!for_all.is_empty()).then(|| Err(for_all.into_iter().collect()));
         Publication {
             certificates: certificates.collect(),
+            malformed_serials: std::mem::take(&mut self.malformed_serials),
             bad_sites,
             identity: withheld.unwrap_or(publication.identity),
             ..publication
@@ -209,9 +214,11 @@ fn publish(identity: TlsIdentity, good: Vec<GoodSite>, chain: &ServerChain) -> P
         certificates: HashMap::new(),
         sites: HashMap::new(),
         sites_by_serial: HashMap::new(),
+        is_list_unknown: false,
         default_site: None,
         good_sites: good.len(),
         bad_sites: Vec::new(),
+        malformed_serials: Vec::new(),
         identity: Ok(identity),
         expiries: Vec::new(),
         chain_bytes: 0,
@@ -225,7 +232,7 @@ fn publish(identity: TlsIdentity, good: Vec<GoodSite>, chain: &ServerChain) -> P
     {
         let slot = SiteSlot::Published(Arc::new(site));
         publication.put(&hosts, &slot);
-        publication.list(&serials, &slot);
+        publication.list(serials, &slot);
         publication.count(&path, chain);
     }
     publication

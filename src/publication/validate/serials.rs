@@ -1,37 +1,69 @@
 //! Which devices are listed for which site.
 
+use std::collections::HashSet;
 use std::collections::hash_map::{Entry, HashMap};
 
 use super::Validator;
 use crate::config::{Config, SiteConfig};
-use crate::publication::serials::{self, SerialsError};
+use crate::publication::refusal::Listing;
+use crate::publication::serials::{self, SerialsError, SerialsFile};
 use crate::publication::site::SiteSlot;
 use crate::publication::{Publication, Refusal, Warning};
 use engage_store::SerialNumber;
 use engage_wire::site::SiteName;
 
-/// Of one site, unless its file cannot be read.
-pub(super) type Listed = Result<Vec<SerialNumber>, SerialsError>;
+/// Of one site.
+pub(super) struct Listed<'a> {
+    site: &'a SiteConfig,
+    file: Option<Result<SerialsFile, SerialsError>>,
+}
 
 /// Of each site, in the order of the configuration.
-pub(super) fn listed(config: &Config) -> Vec<Listed> {
-    let listed = |site: &SiteConfig| {
-        let mut listed = site.serials.clone();
-        if let Some(file) = &site.serials_file {
-            listed.extend(serials::load(file)?);
+pub(super) fn listed(config: &Config) -> Vec<Listed<'_>> {
+    let sites = config.sites.iter();
+    let listed = sites.map(|site| Listed {
+        site,
+        file: site.serials_file.as_deref().map(serials::load),
+    });
+    listed.collect()
+}
+
+impl Listed<'_> {
+    /// With their lines in the file; those without stand in the configuration.
+    fn each(&self) -> impl Iterator<Item = (Option<usize>, SerialNumber)> {
+        let configured = self.site.serials.iter().map(|serial| (None, *serial));
+        let file = self.file.iter().flatten().flat_map(|file| &file.serials);
+        configured.chain(file.map(|(line, serial)| (Some(*line), *serial)))
+    }
+
+    /// Not while there is a file that cannot be read: that is said already.
+    fn is_empty(&self) -> bool {
+        !matches!(self.file, Some(Err(_))) && self.each().next().is_none()
+    }
+
+    /// Those that are known, and why others are not.
+    pub(super) fn into_known(self) -> (HashSet<SerialNumber>, Option<SerialsError>) {
+        let known = self.each().map(|(_, serial)| serial).collect();
+        (known, self.file.and_then(Result::err))
+    }
+
+    fn listing(&self, config: &Config, line: Option<usize>) -> Listing {
+        let file = self.site.serials_file.as_ref();
+        Listing {
+            site: self.site.name.clone(),
+            path: line.and(file).unwrap_or(&config.path).clone(),
+            line,
         }
-        Ok(listed)
-    };
-    config.sites.iter().map(listed).collect()
+    }
 }
 
 /// What is held against sites, by their number, that list a device of another, one each: it cannot be
 /// told whose key the device has.
-pub(super) fn ambiguous(config: &Config, listed: &[Listed]) -> HashMap<usize, Refusal> {
+pub(super) fn ambiguous(config: &Config, lists: &[Listed<'_>]) -> HashMap<usize, Refusal> {
     let (mut owners, mut refusals) = (HashMap::new(), HashMap::new());
-    for (at, listed) in listed.iter().enumerate() {
-        for serial in listed.iter().flatten() {
-            let owner = *owners.entry(serial).or_insert(at);
+    for (at, listed) in lists.iter().enumerate() {
+        for (line, serial) in listed.each() {
+            let (owner, first) = *owners.entry(serial).or_insert((at, line));
             if owner == at {
                 continue;
             }
@@ -39,10 +71,9 @@ pub(super) fn ambiguous(config: &Config, listed: &[Listed]) -> HashMap<usize, Re
                 refusals
                     .entry(refused)
                     .or_insert_with(|| Refusal::AmbiguousSerial {
-                        path: config.path.clone(),
-                        serial: *serial,
-                        one: config.sites[owner].name.clone(),
-                        other: config.sites[at].name.clone(),
+                        serial,
+                        one: lists[owner].listing(config, first),
+                        other: listed.listing(config, line),
                     });
             }
         }
@@ -52,13 +83,17 @@ pub(super) fn ambiguous(config: &Config, listed: &[Listed]) -> HashMap<usize, Re
 
 impl Validator<'_> {
     /// Somebody must be able to call in.
-    pub(super) fn check_listed(&mut self, listed: &[Listed]) {
+    pub(super) fn check_listed(&mut self, listed: &[Listed<'_>]) {
+        let files = listed.iter().flat_map(|it| &it.file).flatten();
+        for line in files.flat_map(|file| &file.malformed) {
+            self.report.warn(Warning::MalformedSerial(line.clone()));
+            self.malformed_serials.push(line.clone());
+        }
         let devices = &self.config.devices;
-        let mut listed = listed.iter().flatten().flatten();
         if devices.only_known
             && devices.directory.path().is_some()
             && devices.credentials_file.is_none()
-            && listed.next().is_none()
+            && listed.iter().all(Listed::is_empty)
         {
             self.report.warn(Warning::NobodyKnown);
         }
@@ -67,26 +102,30 @@ impl Validator<'_> {
 
 impl Publication {
     /// Has `slot` answer for the devices of a good site.
-    pub(super) fn list(&mut self, serials: &[SerialNumber], slot: &SiteSlot) {
-        let by_serial = serials.iter().map(|serial| (*serial, slot.clone()));
+    pub(super) fn list(&mut self, serials: HashSet<SerialNumber>, slot: &SiteSlot) {
+        let by_serial = serials.into_iter().map(|serial| (serial, slot.clone()));
         self.sites_by_serial.extend(by_serial);
     }
 
     /// The same for a bad site. Who is listed for two of them is told nothing.
-    pub(super) fn list_refused(&mut self, serials: &[SerialNumber], slot: &SiteSlot) {
+    pub(super) fn list_refused(&mut self, serials: HashSet<SerialNumber>, slot: &SiteSlot) {
         for serial in serials {
-            match self.sites_by_serial.entry(*serial) {
+            match self.sites_by_serial.entry(serial) {
                 Entry::Vacant(entry) => drop(entry.insert(slot.clone())),
                 Entry::Occupied(mut entry) => drop(entry.insert(SiteSlot::Withheld)),
             }
         }
     }
 
-    /// The devices for which the site of this name answers.
-    pub(super) fn listed_for(&self, name: &SiteName) -> Vec<SerialNumber> {
-        let listed = self.sites_by_serial.iter();
-        let of_site = listed
-            .filter(|(_, slot)| matches!(slot, SiteSlot::Published(site) if site.name == *name));
-        of_site.map(|(serial, _)| *serial).collect()
+    /// The devices for which the site of this name answers, if it does.
+    pub(super) fn listed_for(&self, name: &SiteName) -> Option<Vec<SerialNumber>> {
+        let is_its =
+            |slot: &SiteSlot| matches!(slot, SiteSlot::Published(site) if site.name == *name);
+        let mut slots = self.default_site.iter().chain(self.sites.values());
+        slots.any(is_its).then(|| {
+            let listed = self.sites_by_serial.iter();
+            let listed = listed.filter(|(_, slot)| is_its(slot));
+            listed.map(|(serial, _)| *serial).collect()
+        })
     }
 }

@@ -1,6 +1,6 @@
 //! What one site announces, and whether its devices can build a path to it.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ pub(super) struct Anchor {
 /// What a site's devices are told.
 pub(super) struct GoodSite {
     pub(super) hosts: Vec<HostName>,
-    pub(super) serials: Vec<SerialNumber>,
+    pub(super) serials: HashSet<SerialNumber>,
     pub(super) site: PublishedSite,
     pub(super) path: Arc<DevicePath>,
 }
@@ -33,8 +33,10 @@ pub(super) struct GoodSite {
 /// What a site's devices would reject.
 pub(super) struct RefusedSite<'a> {
     pub(super) config: &'a SiteConfig,
-    /// `None` if they cannot be read.
-    pub(super) serials: Option<Vec<SerialNumber>>,
+    /// Those that are known.
+    pub(super) serials: HashSet<SerialNumber>,
+    /// Whether its file lists others that are not.
+    pub(super) is_list_unread: bool,
     /// Whether the server's chain leads to what it is configured to announce.
     pub(super) is_anchored: bool,
     pub(super) site: BadSite,
@@ -56,25 +58,27 @@ impl<'a> Validator<'a> {
         for (at, (config, listed)) in self.config.sites.iter().zip(listed).enumerate() {
             self.report.refusals = ambiguous.remove(&at).unwrap_or_default();
             self.report.refusals.extend(ambiguous_serials.remove(&at));
-            let serials = self
-                .report
-                .accept(listed.map_err(|source| Refusal::Serials {
-                    site: config.name.clone(),
-                    source,
-                }));
+            let (serials, unread) = listed.into_known();
+            let is_list_unread = unread.is_some();
+            let unread = unread.map(|source| Refusal::Serials {
+                site: config.name.clone(),
+                source,
+            });
+            self.report.refusals.extend(unread);
             let site = self.site(config, chain, root);
             if self.report.refusals.is_empty() {
-                let serials = serials.unwrap_or_default();
                 good.extend(site.map(|site| GoodSite { serials, ..site }));
             } else {
                 bad.push(RefusedSite {
                     config,
                     serials,
+                    is_list_unread,
                     is_anchored: self.anchors.contains_key(&config.certificate),
                     site: BadSite {
                         name: config.name.clone(),
                         refusals: self.report.refusals.drain(..).collect(),
                         is_kept: false,
+                        is_list_unknown: false,
                     },
                 });
             }
@@ -119,7 +123,7 @@ impl<'a> Validator<'a> {
         self.serve(&file_name, &site.certificate, &anchor.certificate);
         Some(GoodSite {
             hosts: site.hosts.clone(),
-            serials: Vec::new(),
+            serials: HashSet::new(),
             site: PublishedSite {
                 name: site.name.clone(),
                 announcement: announcement?,

@@ -30,7 +30,7 @@ fn a_stranger_is_answered_503_and_leaves_nothing_and_who_is_listed_is_taken() {
     let installation = listing(&format!(
         "serials = [\"{LISTED}\"]\nserials_file = \"hall.txt\""
     ));
-    installation.write("hall.txt", "");
+    installation.write("hall.txt", "00000000000000EE\n");
     let daemon = Daemon::start(&installation);
     let mut host = Host {
         installation,

@@ -3,6 +3,11 @@
 use super::{announced, two_sites};
 use crate::harness::{Daemon, Installation, Response, exchange, get};
 
+/// A device that "Annex" lists in its file.
+const IN_FILE: &str = "?sn=00000000000000000000000000000001";
+/// One that no site lists.
+const UNLISTED: &str = "?sn=00000000000000AA";
+
 const ANNEX_DER: &str = "/partner_intermediate.der";
 const MAIN_DER: &str = "/partner_CA.der";
 const RELOADED: &str = "reloaded: new connections get the new state";
@@ -57,6 +62,8 @@ fn a_listed_serial_number_selects_the_site_before_the_host_does() {
 #[test]
 fn two_sites_that_list_one_device_are_both_refused_by_name_and_it_is_told_nothing() {
     let installation = installation();
+    installation.edit("serials = [\"0123456789abcdef\"]", "");
+    installation.write("annex.txt", "# hall\n0123456789abcdef\n");
     installation.edit(
         "name = \"Main Office\"",
         "name = \"Main Office\"\nserials = [\"0123456789ABCDEF\"]",
@@ -69,8 +76,14 @@ fn two_sites_that_list_one_device_are_both_refused_by_name_and_it_is_told_nothin
         let line = daemon.wait_for(&format!(
             "site `{site}` is answered 503 until this is mended"
         ));
-        let said = "lists serial number 0123456789ABCDEF for two sites, `Annex` and `Main Office`";
-        assert!(line.contains(said), "{line}");
+        let [annex, main] = ["annex.txt", "config.toml"].map(|name| installation.path(name));
+        let said = format!(
+            "serial number 0123456789ABCDEF is listed for two sites, for `Annex` in line 2 of `{}`, \
+             and for `Main Office` under `serials` in `{}`",
+            annex.display(),
+            main.display()
+        );
+        assert!(line.contains(&said), "{line}");
     }
     let c_host = "Host: c.example.com\r\n";
     assert_eq!(announced(&daemon, c_host).status(), 200);
@@ -82,29 +95,92 @@ fn two_sites_that_list_one_device_are_both_refused_by_name_and_it_is_told_nothin
 }
 
 #[test]
-fn a_serials_file_that_cannot_be_read_concerns_its_site_only_and_a_reload_keeps_what_it_said() {
-    let installation = installation();
+fn a_bad_line_is_told_and_the_other_devices_are_still_their_sites() {
+    let installation = installation().with_admin();
+    installation.set_base_url("http://10.44.68.128");
+    installation.write("annex.txt", "00000000000000000000000000000001\nzz\n");
     let mut daemon = Daemon::start(&installation);
-    let long = "?sn=00000000000000000000000000000001";
-    let before = announced_to(&daemon, long, MAIN_HOST).json("hash");
-    installation.write("annex.txt", "\n0123456789ABCDE\n");
-    let line = daemon.wait_for("site `Annex` keeps its last announcement until this is mended");
-    assert!(line.contains("line 2 of serials file"), "{line}");
+    let said = "line 2 of serials file";
+    let line = daemon.wait_for(said);
     assert!(
-        line.contains("allowed: 16 or 32 hexadecimal digits"),
+        line.contains("WARN") && line.contains("annex.txt"),
         "{line}"
     );
-    let after = announced_to(&daemon, long, MAIN_HOST);
-    assert_eq!(after.json("hash"), before);
-    assert_eq!(announced(&daemon, MAIN_HOST).status(), 200);
-    assert_eq!(installation.refusal_codes(), ["malformed-serials"]);
-    drop(daemon);
-    installation.remove("annex.txt");
-    let mut daemon = Daemon::start(&installation);
-    let line = daemon.wait_for("site `Annex` is answered 503 until this is mended");
-    assert!(line.contains("annex.txt"), "{line}");
-    assert_eq!(
-        get(daemon.http, "/swordfish/lock/certificates/current").status(),
-        200
+    for listed in [IN_FILE, "?sn=0123456789ABCDEF"] {
+        let answer = announced_to(&daemon, listed, MAIN_HOST);
+        assert!(answer.json("cert_url").ends_with(ANNEX_DER), "{listed}");
+    }
+    let answer = announced_to(&daemon, UNLISTED, MAIN_HOST);
+    assert!(answer.json("cert_url").ends_with(MAIN_DER));
+    let ready = get(daemon.admin(), "/readyz");
+    let text = String::from_utf8_lossy(&ready.body);
+    assert!(
+        text.starts_with("ready\n") && text.contains(&format!("warning: {said}")),
+        "{text}"
     );
+    assert_eq!(installation.refusal_codes(), [""; 0]);
+    let warnings = installation.warning_codes();
+    assert!(
+        warnings.iter().any(|it| it == "malformed-serials"),
+        "{warnings:?}"
+    );
+}
+
+/// Of whom it lists nobody knows, so that anybody whom no other site lists may be one of its.
+#[test]
+fn while_a_serials_file_cannot_be_read_no_device_is_told_what_another_site_announces() {
+    let installation = installation();
+    installation.edit(
+        "name = \"Main Office\"",
+        "name = \"Main Office\"\nserials = [\"00000000000000FF\"]",
+    );
+    for (contents, code) in [
+        (None, "unreadable-file"),
+        (Some(""), "no-serials"),
+        (Some("# hall\n"), "no-serials"),
+        (Some("zz\n"), "malformed-serials"),
+    ] {
+        installation.remove("annex.txt");
+        if let Some(contents) = contents {
+            installation.write("annex.txt", contents);
+        }
+        let mut daemon = Daemon::start(&installation);
+        let line = daemon.wait_for(
+            "site `Annex` and every serial number that no site lists are answered 503 until this is mended",
+        );
+        assert!(line.contains("annex.txt"), "{line}");
+        let status = |query: &str| announced_to(&daemon, query, MAIN_HOST).status();
+        for withheld in [IN_FILE, UNLISTED, "?sn=0123456789ABCDEF"] {
+            assert_eq!(status(withheld), 503, "{code} {withheld}");
+        }
+        for told in ["", "?sn=00000000000000FF"] {
+            assert_eq!(status(told), 200, "{code} {told}");
+        }
+        assert_eq!(installation.refusal_codes(), [code]);
+        installation.write("annex.txt", "0000000000000002\n");
+        daemon.wait_for(RELOADED);
+        let answer = announced_to(&daemon, UNLISTED, MAIN_HOST);
+        assert!(answer.json("cert_url").ends_with(MAIN_DER), "{code}");
+    }
+}
+
+#[test]
+fn a_reload_keeps_whom_a_serials_file_listed_that_cannot_be_read_any_more() {
+    let installation = installation();
+    let mut daemon = Daemon::start(&installation);
+    let before = announced_to(&daemon, IN_FILE, MAIN_HOST).json("hash");
+    for (reloads, contents) in (1..).zip([Some(""), Some("zz\n"), None]) {
+        match contents {
+            Some(contents) => installation.write("annex.txt", contents),
+            None => installation.remove("annex.txt"),
+        }
+        let said = "site `Annex` keeps its last announcement until this is mended";
+        daemon.wait_for_count(said, reloads);
+        let after = announced_to(&daemon, IN_FILE, MAIN_HOST);
+        assert_eq!(after.json("hash"), before, "{contents:?}");
+        let inline = announced_to(&daemon, "?sn=0123456789ABCDEF", MAIN_HOST);
+        assert_eq!(inline.json("hash"), before, "{contents:?}");
+        let other = announced_to(&daemon, UNLISTED, MAIN_HOST);
+        assert!(other.json("cert_url").ends_with(MAIN_DER), "{contents:?}");
+    }
 }

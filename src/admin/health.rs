@@ -7,7 +7,7 @@ use axum::extract::State;
 use http::StatusCode;
 
 use super::Admin;
-use crate::publication::{Expiry, Publication};
+use crate::publication::{Expiry, Publication, Warning};
 use crate::routes::App;
 use engage_store::{Health, Store};
 use engage_wire::clock;
@@ -46,6 +46,8 @@ fn warnings(app: &App, now: Timestamp) -> Vec<String> {
     let store = store(app).map(|store| store.warnings()).unwrap_or_default();
     let store = store.iter().map(ToString::to_string);
     let call_in = app.call_in.as_ref();
+    let knows_nobody = call_in.is_some_and(|it| it.knows_nobody());
+    let nobody_known = knows_nobody.then(|| Warning::NobodyKnown.to_string());
     let delivery = call_in.and_then(|it| it.delivery_problem.lock().clone());
     let delivery =
         delivery.map(|why| format!("audits and alerts are stored but not delivered: {why}"));
@@ -53,6 +55,7 @@ fn warnings(app: &App, now: Timestamp) -> Vec<String> {
         .chain(bad_sites)
         .chain(malformed_serials.map(ToString::to_string))
         .chain(credentials)
+        .chain(nobody_known)
         .chain(store)
         .chain(delivery)
         .collect()

@@ -112,6 +112,13 @@ impl CallIn {
         device.serial().is_some_and(|it| publication.lists(it))
     }
 
+    /// Whether only known devices may call in, and none is.
+    pub(crate) fn knows_nobody(&self) -> bool {
+        self.only_known.is_some()
+            && self.authenticator.credentials.is_none()
+            && !self.published.current().lists_devices()
+    }
+
     /// Writes into the device's record that it called, from where and for which site.
     fn note_caller(&self, call: &Call, connection: &Connection, host: Option<&str>) {
         let store = &self.store;

@@ -68,10 +68,23 @@ fn a_stranger_is_answered_503_and_leaves_nothing_and_who_is_listed_is_taken() {
 }
 
 #[test]
-fn where_nobody_is_known_the_log_says_so() {
+fn where_nobody_is_known_the_log_and_readiness_say_so() {
     let installation = listing("serials = []");
-    let mut daemon = Daemon::start(&installation);
-    daemon.wait_for("`[devices] only_known` is set, and no device is known");
-    installation.edit("serials = []", &format!("serials = [\"{LISTED}\"]"));
-    assert_eq!(installation.warning_codes(), [""; 0]);
+    let daemon = Daemon::start(&installation);
+    let mut host = Host {
+        installation,
+        daemon,
+    };
+    let said = "`[devices] only_known` is set, and no device is known";
+    host.daemon.wait_for(said);
+    let is_said = |host: &mut Host| {
+        let ready = host.readiness();
+        String::from_utf8_lossy(&ready.body).contains(&format!("warning: {said}"))
+    };
+    assert!(is_said(&mut host));
+    let listed = format!("serials = [\"{LISTED}\"]");
+    host.installation.edit("serials = []", &listed);
+    host.daemon.wait_for("reloaded: new connections");
+    assert!(!is_said(&mut host));
+    assert_eq!(host.installation.warning_codes(), [""; 0]);
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::Extension;
 use axum::extract::{Request, State};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, Method};
 use jiff::Timestamp;
 
@@ -15,30 +15,45 @@ use super::malformed::Malformed;
 use super::{App, JSON, requested_host};
 use crate::adoption::{Download, Suspicion};
 use crate::connection::{Connection, ListenerKind};
-use crate::publication::{NoAnnouncement, ServedCertificate};
-use engage_store::{CertificateFetch, DeviceId};
+use crate::publication::{NoAnnouncement, Publication, ServedCertificate};
+use engage_store::{CertificateFetch, DeviceId, SerialNumber};
 
 /// `GET /swordfish/lock/certificates/current`: what the devices of a site are to install.
 pub(super) async fn announcement(
     State(app): State<Arc<App>>,
     Extension(connection): Extension<Arc<Connection>>,
     request: Request,
-) -> Result<Response, ApiError> {
+) -> Response {
     let publication = app.published.current();
+    let is_selective = publication.selects_by_serial();
+    let device = is_selective.then(|| fetcher(&request, connection.peer.ip()));
+    let serial = device.and_then(DeviceId::serial);
+    let announced = announced(&app, &publication, &connection, &request, serial);
+    let mut response = announced.into_response();
+    // The access log names the serial number that decided.
+    let device = serial.map(DeviceId::Serial);
+    device.map(|device| response.extensions_mut().insert(device));
+    response
+}
+
+fn announced(
+    app: &Arc<App>,
+    publication: &Publication,
+    connection: &Connection,
+    request: &Request,
+    serial: Option<SerialNumber>,
+) -> Result<Response, ApiError> {
     let host = requested_host(request.uri(), request.headers());
     let peer = connection.peer.ip();
-    let is_selective = publication.selects_by_serial();
-    let device = is_selective.then(|| fetcher(&request, peer));
-    let serial = device.and_then(DeviceId::serial);
     let site = publication.site(serial, host).map_err(|why| match why {
-        NoAnnouncement::NoHost => app.refuse(&connection, &Malformed::HostOfSite),
+        NoAnnouncement::NoHost => app.refuse(connection, &Malformed::HostOfSite),
         NoAnnouncement::NoSite => ApiError::NotFound,
         NoAnnouncement::Withheld => ApiError::SiteWithheld,
     })?;
     if connection.listener == ListenerKind::Http
         && let Some(suspicion) = app.announcement_fetches.fetched_in_clear(peer)
     {
-        tokio::spawn(report(Arc::clone(&app), suspicion));
+        tokio::spawn(report(Arc::clone(app), suspicion));
     }
     app.metrics.announced(connection.listener);
     Ok(with_type(&JSON, site.announcement.body().into()))

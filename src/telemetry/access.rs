@@ -22,7 +22,7 @@ pub struct AccessEvent<'a> {
     pub method: &'a Method,
     /// Its target.
     pub uri: &'a Uri,
-    /// Who called in, where that is known.
+    /// Who called in, or for whom a site was selected, where that is known.
     pub device: Option<DeviceId>,
     /// The answer's status.
     pub status: StatusCode,

@@ -60,6 +60,19 @@ fn a_listed_serial_number_selects_the_site_before_the_host_does() {
 }
 
 #[test]
+fn the_access_log_names_the_serial_number_that_selected_the_site() {
+    let mut daemon = Daemon::start(&installation());
+    // 0123456789ABCDEF
+    let login = format!("{MAIN_HOST}Authorization: Basic MDEyMzQ1Njc4OUFCQ0RFRjp4\r\n");
+    let answer = announced_to(&daemon, UNLISTED, &login);
+    assert!(answer.json("cert_url").ends_with(ANNEX_DER));
+    let line = daemon.wait_for("/certificates/current -> 200");
+    assert!(line.contains("0123456789ABCDEF"), "{line}");
+    announced_to(&daemon, UNLISTED, MAIN_HOST);
+    daemon.wait_for("00000000000000AA");
+}
+
+#[test]
 fn two_sites_that_list_one_device_are_both_refused_by_name_and_it_is_told_nothing() {
     let installation = installation();
     installation.edit("serials = [\"0123456789abcdef\"]", "");

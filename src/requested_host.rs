@@ -1,7 +1,8 @@
 //! The host that a request asks (RFC 9110 section 7.2, RFC 9112 section 3.2).
 
 use http::header::HOST;
-use http::{HeaderValue, Request, Version};
+use http::uri::Authority;
+use http::{HeaderMap, HeaderValue, Request, Uri, Version};
 
 use engage_wire::HostName;
 
@@ -28,6 +29,14 @@ pub(crate) fn requested_hosts<B>(
     let target = target.map(parse).transpose()?;
     let header = header.map(parse).transpose()?;
     Ok(target.into_iter().chain(header))
+}
+
+/// The host that selects a site: the first of [`requested_hosts`], of a request that has been found to
+/// name hosts only.
+pub(crate) fn requested_host<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Option<&'a str> {
+    uri.authority()
+        .map(Authority::as_str)
+        .or_else(|| headers.get(HOST)?.to_str().ok())
 }
 
 /// Why a request does not say which host it asks, with what it says cut off where no host could go on.

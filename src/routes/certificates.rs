@@ -12,10 +12,11 @@ use jiff::Timestamp;
 use super::call_in::BasicCredentials;
 use super::error::{ApiError, with_type};
 use super::malformed::Malformed;
-use super::{App, JSON, requested_host};
+use super::{App, JSON};
 use crate::adoption::{Download, Suspicion};
 use crate::connection::{Connection, ListenerKind};
 use crate::publication::{NoAnnouncement, Publication, ServedCertificate};
+use crate::requested_host::requested_host;
 use engage_store::{CertificateFetch, DeviceId, SerialNumber};
 
 /// `GET /swordfish/lock/certificates/current`: what the devices of a site are to install.
@@ -46,7 +47,7 @@ fn announced(
     let host = requested_host(request.uri(), request.headers());
     let peer = connection.peer.ip();
     let site = publication.site(serial, host).map_err(|why| match why {
-        NoAnnouncement::NoHost => app.refuse(connection, &Malformed::HostOfSite),
+        NoAnnouncement::NoHost => app.refuse(connection, &Malformed::NoHostAmongSites),
         NoAnnouncement::NoSite => ApiError::NotFound,
         NoAnnouncement::Withheld => ApiError::SiteWithheld,
     })?;

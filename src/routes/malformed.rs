@@ -40,7 +40,7 @@ impl<B> ValidateRequest<B> for WellFormed {
     }
 }
 
-/// Why a request is the last of its connection.
+/// What is malformed about a request, with whose answer the connection ends.
 #[derive(Debug, Error)]
 pub(super) enum Malformed {
     #[error(transparent)]
@@ -48,7 +48,7 @@ pub(super) enum Malformed {
     #[error(transparent)]
     Host(RequestedHostError),
     #[error("it names no host, and there are several sites")]
-    HostOfSite,
+    NoHostAmongSites,
 }
 
 impl App {
@@ -57,11 +57,11 @@ impl App {
         let Connection { listener, peer, .. } = connection;
         let label = match malformed {
             Malformed::Framing(_) => "message_framing",
-            Malformed::Host(_) | Malformed::HostOfSite => "host",
+            Malformed::Host(_) | Malformed::NoHostAmongSites => "host",
         };
         connection.state.refused();
         self.metrics.refused(*listener, label);
-        if let Some(others) = self.malformed.check() {
+        if let Some(others) = self.malformed_throttle.check() {
             warn!(
                 %listener, %peer, others = others.count(),
                 "{listener} connection from {peer} ends with a malformed request: {malformed}{others}",

@@ -11,8 +11,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::{get, post, put};
-use http::uri::Authority;
-use http::{HeaderMap, HeaderValue, Uri, header};
+use http::HeaderValue;
 
 use crate::adoption::AnnouncementFetches;
 use crate::publication::CurrentPublication;
@@ -35,7 +34,7 @@ pub struct App {
     /// The nightly call-in, if it is answered.
     pub call_in: Option<Arc<CallIn>>,
     /// Malformed requests that have been logged.
-    malformed: LogThrottle,
+    malformed_throttle: LogThrottle,
     /// What is counted of each route's requests.
     route_metrics: [RouteMetrics; Route::ALL.len()],
 }
@@ -50,7 +49,7 @@ impl App {
             metrics,
             announcement_fetches: AnnouncementFetches::default(),
             call_in,
-            malformed: LogThrottle::default(),
+            malformed_throttle: LogThrottle::default(),
             route_metrics: Route::ALL.map(|route| RouteMetrics::new(route.name())),
         }
     }
@@ -86,14 +85,6 @@ fn call_in_router(call_in: &Arc<CallIn>) -> Router {
         .route(paths::AUDIT, post(call_in::audit))
         .route(paths::ALERT, post(call_in::alert))
         .with_state(Arc::clone(call_in))
-}
-
-/// The host that is asked, which selects a site.
-fn requested_host<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Option<&'a str> {
-    // A request for an absolute URI names its host there (RFC 9112 section 3.2.2).
-    uri.authority()
-        .map(Authority::as_str)
-        .or_else(|| headers.get(header::HOST)?.to_str().ok())
 }
 
 static JSON: HeaderValue = HeaderValue::from_static("application/json");

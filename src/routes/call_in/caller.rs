@@ -21,8 +21,8 @@ use zeroize::Zeroizing;
 use super::CallIn;
 use super::login_throttle::LoginThrottle;
 use crate::connection::{Connection, ListenerKind};
+use crate::requested_host::requested_host;
 use crate::routes::error::ApiError;
-use crate::routes::requested_host;
 use crate::telemetry::LogThrottle;
 use engage_store::{
     Call, Credentials, CredentialsError, DeviceId, DeviceObservation, SerialNumber,

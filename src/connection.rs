@@ -179,8 +179,17 @@ impl ConnectionState {
 
     /// What is wrong with the framing of the request that is being answered.
     pub(crate) fn framing_error(&self) -> Option<FramingError> {
+        self.framing_error_of(self.requests())
+    }
+
+    /// What is wrong with the framing of a request that never began: its head cannot be parsed.
+    pub(crate) fn framing_error_of_next(&self) -> Option<FramingError> {
+        self.framing_error_of(self.requests() + 1)
+    }
+
+    fn framing_error_of(&self, number: u64) -> Option<FramingError> {
         let (request, error) = self.framing_error.get()?;
-        (*request == self.requests()).then_some(*error)
+        (*request == number).then_some(*error)
     }
 
     /// The answer is about to be written.

@@ -42,6 +42,14 @@ fn a_head_that_cannot_be_parsed_is_logged_with_its_reason_and_counted() {
             "request_head_bytes",
         ),
         (
+            format!(
+                "POST {ANNOUNCEMENT} HTTP/1.1\r\nHost: a\r\nContent-Length: 18446744073709551615\r\n\r\n"
+            ),
+            431,
+            "its Content-Length is 2^63 or more; it begins with `POST /swordfish",
+            "malformed_request",
+        ),
+        (
             "Authorization: Basic c2VjcmV0\r\nGET / HTTP/1.1\r\n\r\n".to_owned(),
             400,
             "it begins with `Authorizatio`",

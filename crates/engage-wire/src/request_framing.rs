@@ -49,8 +49,12 @@ impl RequestFraming {
     /// Takes the next bytes, and fails at the first fault of the connection.
     ///
     /// A head at fault is left as it is, for the caller to refuse. A body is made unreadable from
-    /// its fault on.
-    pub fn follow(&mut self, bytes: &mut [u8]) -> Result<(), FramingError> {
+    /// its fault on. Bytes of request lines are given to `request_lines` first, with their line ends.
+    pub fn follow(
+        &mut self,
+        bytes: &mut [u8],
+        mut request_lines: impl FnMut(&mut [u8]),
+    ) -> Result<(), FramingError> {
         let (mut rest, mut outcome) = (bytes, Ok(()));
         while !rest.is_empty() {
             if self.expected == Expected::Nothing {
@@ -60,7 +64,12 @@ impl RequestFraming {
             let data = usize::try_from(self.data).unwrap_or(usize::MAX);
             let (data, behind) = rest.split_at_mut(data.min(rest.len()));
             self.data -= data.len() as u64;
-            let Some(end) = memchr(b'\n', behind) else {
+            let end = memchr(b'\n', behind);
+            if self.expected == Expected::RequestLine {
+                let line = end.map_or(behind.len(), |end| end + 1);
+                request_lines(&mut behind[..line]);
+            }
+            let Some(end) = end else {
                 append(&mut self.line, behind);
                 break;
             };
@@ -190,7 +199,15 @@ fn value<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
 
 /// RFC 9110 section 8.6. hyper refuses what this calls no number, and is asked again by nobody.
 fn content_length(value: &[u8]) -> Result<u64, FramingError> {
-    number(value, 10).ok_or(FramingError("its Content-Length is not a number"))
+    match number(value, 10) {
+        None => Err(FramingError(
+            "its Content-Length is not a number of 64 bits, or in a line of more than 256 bytes",
+        )),
+        Some(length) if length > MAX_LENGTH => {
+            Err(FramingError("its Content-Length is 2^63 or more"))
+        }
+        Some(length) => Ok(length),
+    }
 }
 
 /// Of a line with a chunk's size: that, and perhaps extensions, which have no meaning here. Spaces are
@@ -251,6 +268,9 @@ fn append(line: &mut Vec<u8>, more: &[u8]) {
 
 const CONTENT_LENGTH: &[u8] = b"Content-Length";
 const TRANSFER_ENCODING: &[u8] = b"Transfer-Encoding";
+
+/// Others count with a sign.
+const MAX_LENGTH: u64 = i64::MAX.cast_unsigned();
 
 /// As many as 64 bits need.
 const MAX_CHUNK_SIZE_DIGITS: usize = 16;

@@ -5,48 +5,39 @@
 /// Query parameters of devices are ignored, but for the serial number (PROTOCOL.md section 1), and
 /// simple clients do not escape what RFC 3986 wants escaped: that is no reason to answer 400. The
 /// parser cannot be told so. A space stays: it ends the target.
-#[derive(Debug, Default)]
+///
+/// Takes the bytes of request lines only, wherever reads end.
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) enum QueryFilter {
-    /// Nothing of the head has been read.
+    /// The line begins.
     #[default]
-    Expected,
-    /// The target's path has begun.
-    Path,
-    /// The query has begun.
-    Parameters,
-    /// The target has ended, or this is no request of a device.
+    Method,
+    /// The target has begun.
+    Target,
+    /// Its query has begun.
+    Query,
+    /// The target has ended, or this is no request.
     Ended,
 }
 
 impl QueryFilter {
-    /// Takes the next bytes of a head.
-    pub(super) fn make_readable(&mut self, bytes: &mut [u8]) {
-        let mut target = &mut bytes[..];
-        if matches!(self, Self::Expected) && !target.is_empty() {
-            // Bytes behind an earlier request may be the rest of its head: only what is plainly
-            // the beginning of another is changed.
-            let method = METHODS.iter().find(|method| target.starts_with(method));
-            *self = method.map_or(Self::Ended, |_| Self::Path);
-            target = &mut target[method.map_or(0, |method| method.len())..];
-        }
-        if matches!(self, Self::Path) {
-            let end = target.iter().position(|byte| b"? \r\n".contains(byte));
-            let Some(end) = end else { return };
-            *self = match target[end] {
-                b'?' => Self::Parameters,
-                _ => Self::Ended,
+    /// Takes the next bytes of request lines.
+    pub(super) fn make_readable(&mut self, line: &mut [u8]) {
+        for byte in line {
+            *self = match (*self, *byte) {
+                (_, b'\n') => Self::Method,
+                (Self::Method, byte) if byte.is_ascii_uppercase() => Self::Method,
+                (Self::Method, b' ') => Self::Target,
+                (Self::Method | Self::Ended, _) | (_, b' ' | b'\r') => Self::Ended,
+                (Self::Target, b'?') => Self::Query,
+                (Self::Target, _) => Self::Target,
+                (Self::Query, other) => {
+                    if !is_taken(other) {
+                        *byte = REPLACEMENT;
+                    }
+                    Self::Query
+                }
             };
-            target = &mut target[end + 1..];
-        }
-        if matches!(self, Self::Parameters) {
-            let end = target.iter().position(|byte| b" \r\n".contains(byte));
-            let query = target.iter_mut().take(end.unwrap_or(usize::MAX));
-            for byte in query.filter(|byte| !is_taken(**byte)) {
-                *byte = REPLACEMENT;
-            }
-            if end.is_some() {
-                *self = Self::Ended;
-            }
         }
     }
 }
@@ -57,8 +48,6 @@ fn is_taken(byte: u8) -> bool {
     byte.is_ascii_graphic() && !b"\"<>".contains(&byte)
 }
 
-const METHODS: [&[u8]; 4] = [b"GET /", b"HEAD /", b"PUT /", b"POST /"];
-
 /// Stands for itself in every URI, and is no digit of a serial number.
 const REPLACEMENT: u8 = b'_';
 
@@ -68,38 +57,38 @@ mod tests {
 
     use super::*;
 
-    const HEAD: &[u8] = b"GET /a?sn=\"x\"&y=<\xe9> HTTP/1.1\r\nX: \"\r\n\r\n";
+    const LINES: &[u8] = b"\r\n\nGET /a?sn=\"x\"&y=<\xe9> HTTP/1.1\r\nPUT /?\" HTTP/1.1\n\"?\"\n";
 
-    fn readable(head: &[u8], cut: usize) -> Vec<u8> {
-        let (mut query, mut head) = (QueryFilter::default(), head.to_vec());
-        let (first, second) = head.split_at_mut(cut);
+    fn readable(lines: &[u8], cut: usize) -> Vec<u8> {
+        let (mut query, mut lines) = (QueryFilter::default(), lines.to_vec());
+        let (first, second) = lines.split_at_mut(cut);
         query.make_readable(first);
         query.make_readable(second);
-        head
+        lines
     }
 
     #[test]
     fn only_the_query_of_a_request_line_is_changed() {
-        for (head, expected) in [
+        for (lines, expected) in [
             (
-                &b"GET /a?sn=\"x\"&y=<\xe9\x01> HTTP/1.1\r\nX: \"\xe9\r\n"[..],
-                &b"GET /a?sn=_x_&y=____ HTTP/1.1\r\nX: \"\xe9\r\n"[..],
+                &b"\r\nGET /a?sn=\"x\"&y=<\xe9\x01> HTTP/1.1\"\r\n"[..],
+                &b"\r\nGET /a?sn=_x_&y=____ HTTP/1.1\"\r\n"[..],
             ),
             (b"GET /\"?a HTTP/1.1\r\n", b"GET /\"?a HTTP/1.1\r\n"),
             (
-                b"POST /a?b HTTP/1.1\r\n\r\n?\"",
-                b"POST /a?b HTTP/1.1\r\n\r\n?\"",
+                b"GET http://a/?\" HTTP/1.1\r\nPOST /b?\"",
+                b"GET http://a/?_ HTTP/1.1\r\nPOST /b?_",
             ),
             (b"X: a?\"b\"\r\n", b"X: a?\"b\"\r\n"),
         ] {
-            assert_eq!(readable(head, head.len()), expected);
+            assert_eq!(readable(lines, lines.len()), expected);
         }
     }
 
     proptest! {
         #[test]
-        fn wherever_reads_end_the_result_is_the_same(cut in 5..=HEAD.len()) {
-            prop_assert_eq!(readable(HEAD, cut), readable(HEAD, HEAD.len()));
+        fn wherever_reads_end_the_result_is_the_same(cut in 0..=LINES.len()) {
+            prop_assert_eq!(readable(LINES, cut), readable(LINES, LINES.len()));
         }
 
         #[test]

@@ -48,8 +48,10 @@ impl RefusedHeads {
         };
         state.refused();
         let listener = self.listener;
-        let (label, reason) = match status {
-            400 => ("malformed_request", malformed(beginning).to_owned()),
+        let (label, reason) = match (state.framing_error_of_next(), status) {
+            // hyper answers 431 to a length that it does not count.
+            (Some(error), _) => ("malformed_request", error.to_string()),
+            (None, 400) => ("malformed_request", malformed(beginning).to_owned()),
             _ => ("request_head_bytes", self.too_long()),
         };
         self.metrics.refused(listener, label);

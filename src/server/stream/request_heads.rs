@@ -59,13 +59,14 @@ impl RequestHeads {
     }
 
     fn received(&mut self, bytes: &mut [u8]) {
-        if self.state.phase() != Phase::Request {
-            self.query.make_readable(bytes);
-            self.beginning.extend(bytes);
-        }
-        if let Err(error) = self.framing.follow(bytes) {
+        let query = &mut self.query;
+        let followed = self.framing.follow(bytes, |line| query.make_readable(line));
+        if let Err(error) = followed {
             self.state.framing_failed(self.framing.request(), error);
             self.is_body_broken = self.framing.is_broken();
+        }
+        if self.state.phase() != Phase::Request {
+            self.beginning.extend(bytes);
         }
         self.state
             .set_within_request(!self.framing.is_between_requests());
@@ -86,7 +87,6 @@ impl RequestHeads {
                 .note(&self.state, self.peer, bytes, self.beginning.as_slice());
         }
         // What is read from now on belongs to the next head.
-        self.query = QueryFilter::default();
         self.beginning.length = 0;
     }
 }

@@ -8,7 +8,7 @@ const POST: &str = "POST /a HTTP/1.1\r\nHost: a\r\n";
 fn followed(bytes: &[u8], piece: usize) -> (Vec<u8>, Option<FramingError>, RequestFraming) {
     let (mut framing, mut bytes, mut error) = (RequestFraming::default(), bytes.to_vec(), None);
     for piece in bytes.chunks_mut(piece) {
-        error = error.or(framing.follow(piece).err());
+        error = error.or(framing.follow(piece, |_| ()).err());
     }
     (bytes, error, framing)
 }
@@ -40,6 +40,7 @@ fn a_head_at_fault_is_left_to_be_refused_and_what_follows_is_unreadable() {
         "Transfer-Encoding: chunked\nX: y\nContent-Length: 1\n",
         "Transfer-Encoding: gzip, chunked\r\n",
         "Content-Length: +1\r\n",
+        "Content-Length: 9223372036854775808\r\n",
     ] {
         let head = format!("{POST}\r\n{POST}{fields}X: y\r\n\r\n");
         for piece in [1, 5, 1000] {
@@ -50,6 +51,24 @@ fn a_head_at_fault_is_left_to_be_refused_and_what_follows_is_unreadable() {
             assert_eq!(framing.request(), 2);
             assert!(!framing.is_between_requests());
         }
+    }
+}
+
+#[test]
+fn a_length_is_refused_in_the_right_words() {
+    let long = format!("{}2", "0".repeat(300));
+    for (length, expected) in [
+        ("9223372036854775807", None),
+        ("9223372036854775808", Some("is 2^63 or more")),
+        ("18446744073709551615", Some("is 2^63 or more")),
+        ("18446744073709551616", Some("is not a number of 64 bits")),
+        (&long, Some("in a line of more than 256 bytes")),
+    ] {
+        let head = format!("{POST}Content-Length: {length}\r\n\r\n");
+        let error = followed(head.as_bytes(), 7).1.map(|it| it.to_string());
+        assert_eq!(error.is_some(), expected.is_some(), "{length}");
+        let error = error.unwrap_or_default();
+        assert!(error.contains(expected.unwrap_or_default()), "{error}");
     }
 }
 

@@ -7,8 +7,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::harness::{
-    Daemon, Installation, affordable, connect, get, read_answer, standard, tls_connect, tls_get,
-    trusting,
+    Daemon, Host, Installation, affordable, connect, get, read_answer, request, standard,
+    tls_connect, tls_get, trusting,
 };
 
 const ANNOUNCEMENT: &str = "/swordfish/lock/certificates/current";
@@ -121,6 +121,33 @@ fn a_body_that_drips_to_a_route_without_one() {
     drip(&stream, std::iter::repeat(b'x'));
     daemon.wait_for_open_connections(0);
     assert_eq!(get(daemon.http, ANNOUNCEMENT).status(), 200);
+}
+
+/// Both deadlines of a body, each counted by its own name.
+#[test]
+fn a_body_that_drips_and_one_that_stops() {
+    for (limits, limit) in [
+        ("body_total_seconds = 1", "body_total_seconds"),
+        ("body_idle_seconds = 1", "body_idle_seconds"),
+    ] {
+        let installation = Host::installation("");
+        installation.set("[limits]", limits);
+        let mut daemon = Daemon::start(&installation);
+        let mut stream = connect(daemon.http);
+        let head = request(
+            "POST",
+            "/swordfish/lock/audit?sn=FEDCBA9876543210",
+            "Content-Length: 1000000\r\n",
+            b"",
+        );
+        stream.write_all(&head).unwrap();
+        if limit == "body_total_seconds" {
+            drip(&stream, std::iter::repeat(b' '));
+        } else {
+            hung_up(&stream);
+        }
+        assert_refused(&mut daemon, "http", limit);
+    }
 }
 
 #[test]

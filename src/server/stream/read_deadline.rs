@@ -43,8 +43,9 @@ impl ReadDeadline {
         }
     }
 
-    /// The moment at which the current phase has waited long enough for the client.
-    fn deadline(&mut self) -> Instant {
+    /// The moment at which the current phase has waited long enough for the client, the key of
+    /// `[limits]` that says so, and what did not happen.
+    fn deadline(&mut self) -> (Instant, &'static str, &'static str) {
         let phase = self.state.phase();
         if self.seen != Some(phase) {
             self.seen = Some(phase);
@@ -59,15 +60,34 @@ impl ReadDeadline {
             keep_alive_idle,
             ..
         } = self.timeouts.limits;
-        match phase {
-            Phase::Handshake => self.since + tls_handshake,
-            Phase::ReadingHead => self.since + request_head,
+        let (wait, limit, what) = match phase {
+            Phase::Handshake => (
+                tls_handshake,
+                "tls_handshake_seconds",
+                "the TLS handshake did not finish",
+            ),
+            Phase::ReadingHead => (
+                request_head,
+                "request_head_seconds",
+                "the request head did not arrive",
+            ),
             Phase::Request => {
-                let body_since = self.body_since.get_or_insert_with(Instant::now);
-                (self.since + body_total).min(*body_since + body_idle)
+                let idle = *self.body_since.get_or_insert_with(Instant::now) + body_idle;
+                let total = self.since + body_total;
+                let what = "the request body did not arrive";
+                return if total < idle {
+                    (total, "body_total_seconds", what)
+                } else {
+                    (idle, "body_idle_seconds", what)
+                };
             }
-            Phase::Idle => self.since + keep_alive_idle,
-        }
+            Phase::Idle => (
+                keep_alive_idle,
+                "keep_alive_idle_seconds",
+                "the next request did not arrive",
+            ),
+        };
+        (self.since + wait, limit, what)
     }
 
     /// The first byte after an answer begins the next request's head.
@@ -80,16 +100,6 @@ impl ReadDeadline {
             Phase::Request => self.body_since = None,
             Phase::Handshake | Phase::ReadingHead => {}
         }
-    }
-
-    fn missed(&self) -> io::Error {
-        let (limit, what) = match self.state.phase() {
-            Phase::Handshake => ("tls_handshake_seconds", "the TLS handshake did not finish"),
-            Phase::ReadingHead => ("request_head_seconds", "the request head did not arrive"),
-            Phase::Request => ("body_idle_seconds", "the request body did not arrive"),
-            Phase::Idle => ("keep_alive_idle_seconds", "the next request did not arrive"),
-        };
-        self.timeouts.missed(limit, what)
     }
 }
 
@@ -106,9 +116,9 @@ impl Intercept for ReadDeadline {
         if read.is_ready() || self.is_writing {
             return read;
         }
-        let deadline = self.deadline();
+        let (deadline, limit, what) = self.deadline();
         ready!(poll_timer(&mut self.timer, deadline, context));
-        Poll::Ready(Err(self.missed()))
+        Poll::Ready(Err(self.timeouts.missed(limit, what)))
     }
 
     fn written(

@@ -76,13 +76,13 @@ impl Default for LogThrottle {
 pub struct CallerThrottle {
     each: ShardedLru<CallerNetwork, Minute>,
     all: Mutex<Minute>,
+    suppressed: AtomicU64,
 }
 
 #[derive(Debug, Default)]
 struct Minute {
     since: Option<Instant>,
     lines: u32,
-    suppressed: u64,
 }
 
 impl CallerThrottle {
@@ -94,25 +94,28 @@ impl CallerThrottle {
     fn check_at(&self, caller: IpAddr, now: Instant) -> Option<Suppressed> {
         let mut shard = self.each.shard(caller);
         let each = shard.entry(caller.into()).or_insert_with(Minute::default);
-        each.check(MAX_LINES_EACH, now)
-            .filter(|_| self.all.lock().check(MAX_LINES_OF_ALL, now).is_some())
+        let is_logged =
+            each.takes(MAX_LINES_EACH, now) && self.all.lock().takes(MAX_LINES_OF_ALL, now);
+        if !is_logged {
+            self.suppressed.fetch_add(1, Ordering::Relaxed);
+            return None;
+        }
+        Some(Suppressed(self.suppressed.swap(0, Ordering::Relaxed)))
     }
 }
 
 impl Minute {
-    fn check(&mut self, max: u32, now: Instant) -> Option<Suppressed> {
+    /// Whether one line more is within `max`.
+    fn takes(&mut self, max: u32, now: Instant) -> bool {
         if self
             .since
             .is_none_or(|since| now.duration_since(since) >= MINUTE)
         {
             (self.since, self.lines) = (Some(now), 0);
         }
-        if self.lines >= max {
-            self.suppressed += 1;
-            return None;
-        }
-        self.lines += 1;
-        Some(Suppressed(std::mem::take(&mut self.suppressed)))
+        let has_room = self.lines < max;
+        self.lines += u32::from(has_room);
+        has_room
     }
 }
 
@@ -154,7 +157,24 @@ mod tests {
         );
         let later = now + MINUTE;
         let others = throttle.check_at(IpAddr::V4(1.into()), later);
-        assert_eq!(others, Some(Suppressed(40)));
+        assert_eq!(others, Some(Suppressed(40 + 39 * 50)));
+    }
+
+    #[test]
+    fn every_event_is_a_line_or_among_the_others_of_one() {
+        let (throttle, now) = (CallerThrottle::default(), Instant::now());
+        let (mut events, mut told) = (0, 0);
+        for (networks, at) in [(100, now), (60, now + MINUTE), (1, now + 2 * MINUTE)] {
+            for number in 0..networks * 11 {
+                let caller = IpAddr::V4((number % networks).into());
+                events += 1;
+                told += throttle
+                    .check_at(caller, at)
+                    .map_or(0, |others| 1 + others.count());
+            }
+        }
+        // The eleventh of the last network.
+        assert_eq!(told, events - 1);
     }
 
     #[test]

@@ -86,7 +86,7 @@ impl fmt::Display for Peer {
 }
 
 /// Of what a caller sends, no more than is useful: it may be as long as a head.
-struct Beginning<'a>(&'a str);
+pub(crate) struct Beginning<'a>(pub(crate) &'a str);
 
 impl fmt::Display for Beginning<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

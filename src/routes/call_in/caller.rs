@@ -23,7 +23,7 @@ use super::login_throttle::LoginThrottle;
 use crate::connection::{Connection, ListenerKind};
 use crate::requested_host::requested_host;
 use crate::routes::error::ApiError;
-use crate::telemetry::LogThrottle;
+use crate::telemetry::{Beginning, LogThrottle};
 use engage_store::{
     Call, Credentials, CredentialsError, DeviceId, DeviceObservation, SerialNumber,
 };
@@ -235,7 +235,7 @@ impl Authenticator {
     }
 
     fn note_in_clear(&self, connection: &Connection, path: &str) {
-        let peer = connection.peer;
+        let (peer, path) = (connection.peer, Beginning(path));
         if let Some(others) = self.in_clear.check() {
             warn!(
                 %peer, others = others.count(),

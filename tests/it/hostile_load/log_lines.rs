@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use crate::harness::{Daemon, Host, Installation, connect, read_to_end, request, standard};
+use crate::harness::{Daemon, Host, Installation, connect, get, read_to_end, request, standard};
 
 const MAX_LINE_BYTES: usize = 1024;
 
@@ -33,6 +33,19 @@ fn long_requests_make_short_lines() {
         longest.len()
     );
     assert!(log.contains("aaa.. (7001 bytes) -> 404"), "{log}");
+}
+
+/// Nor of a call-in in clear text.
+#[test]
+fn long_call_ins_in_clear_make_short_lines() {
+    let installation = Host::installation("");
+    installation.edit("plain_http = true\n", "");
+    let mut daemon = Daemon::start(&installation);
+    let target = format!("/swordfish/lock/db/{}", "a".repeat(7000));
+    assert_eq!(get(daemon.http, &target).status(), 404);
+    let line = daemon.wait_for("on the plain listener refused");
+    assert!(line.len() <= MAX_LINE_BYTES, "{} bytes: {line}", line.len());
+    assert!(line.contains("aaa.. (7019 bytes))"), "{line}");
 }
 
 /// Ten lines a minute of each network, and the rest counted.

@@ -10,8 +10,9 @@ use crate::CallerNetwork;
 
 /// A map that forgets what was used longest ago, in shards with a lock each.
 ///
-/// The caller's network decides the shard: whoever has a whole IPv6 /64 to call from pushes out what
-/// one shard remembers, and no more.
+/// The caller's network decides the [shard](Self::shard): whoever has a whole IPv6 /64 to call from
+/// pushes out what one shard remembers, and no more. Where it must not matter who calls, the key does
+/// ([`shard_of`](Self::shard_of)). A map is asked in one of the two ways.
 #[derive(Debug)]
 pub struct ShardedLru<K, V> {
     shards: Box<[Mutex<LruCache<K, V>>]>,
@@ -21,7 +22,16 @@ pub struct ShardedLru<K, V> {
 impl<K: Eq + Hash, V> ShardedLru<K, V> {
     /// The part of the map that knows about `caller`. Nothing slow may be done while it is held.
     pub fn shard(&self, caller: IpAddr) -> MutexGuard<'_, LruCache<K, V>> {
-        let hash = self.hasher.hash_one(CallerNetwork::from(caller));
+        self.shard_by(&CallerNetwork::from(caller))
+    }
+
+    /// The part of the map that knows about `key`, whoever calls. As above.
+    pub fn shard_of(&self, key: &K) -> MutexGuard<'_, LruCache<K, V>> {
+        self.shard_by(key)
+    }
+
+    fn shard_by(&self, chosen_by: &impl Hash) -> MutexGuard<'_, LruCache<K, V>> {
+        let hash = self.hasher.hash_one(chosen_by);
         #[expect(
             clippy::cast_possible_truncation,
             reason = "any bits of a hash will do"

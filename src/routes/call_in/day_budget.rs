@@ -1,25 +1,35 @@
 //! What callers may bring to be stored within a day: `[limits] device_day_bytes`.
 
 use std::fmt;
+use std::hash::Hash;
 use std::time::{Duration, Instant};
 
 use engage_store::{Call, DeviceId};
 use engage_wire::{CallerNetwork, ShardedLru};
 
-/// Counts what each device brings, and what each network brings without credentials, which is eight
-/// devices' worth. An event counts as its row, so their number is bounded too.
+/// Counts what each device brings, wherever it calls from, and what each network brings without
+/// credentials, which is eight devices' worth. An event counts as its row, so their number is bounded
+/// too.
 ///
 /// Whoever has anything left may bring one body more, however long it is. What was counted is
 /// forgotten evenly over a day. Loopback is no network: a proxy on this computer speaks for many
 /// devices.
 #[derive(Debug)]
 pub struct DayBudget {
-    device_bytes: u64,
-    spent: ShardedLru<Payer, Spent>,
+    devices: Budgets<DeviceId>,
+    /// Apart from the devices: strangers who invent those make no network forgotten.
+    networks: Budgets<CallerNetwork>,
+}
+
+/// One for each device, or for each network.
+#[derive(Debug)]
+struct Budgets<K> {
+    allowed: u64,
+    spent: ShardedLru<K, Spent>,
 }
 
 /// For whom it is counted. Displayed as "device .." or "network ..".
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug)]
 pub(super) enum Payer {
     Device(DeviceId),
     Network(CallerNetwork),
@@ -44,58 +54,75 @@ pub(super) struct OverBudget {
 impl DayBudget {
     /// With so many bytes for each device.
     pub(crate) fn new(device_bytes: usize) -> Self {
+        let device_bytes = device_bytes as u64;
         Self {
-            device_bytes: device_bytes as u64,
-            spent: ShardedLru::default(),
+            devices: Budgets::new(device_bytes),
+            networks: Budgets::new(device_bytes * DEVICES_A_NETWORK),
         }
     }
 
     /// Counts what a call brings, before it is stored: whoever hangs up meanwhile has brought it too.
     pub(super) fn charge(&self, call: &Call, bytes: usize) -> Result<(), OverBudget> {
-        self.charge_at(call, bytes, Instant::now())
+        self.charge_at(call, bytes as u64, Instant::now())
     }
 
     /// Uncounts what was not stored after all, or had been before.
     pub(super) fn give_back(&self, call: &Call, bytes: usize) {
-        let mut shard = self.spent.shard(call.peer);
-        for payer in payers(call) {
-            if let Some(spent) = shard.get_mut(&payer) {
-                spent.bytes = spent.bytes.saturating_sub(bytes as u64);
-            }
+        self.devices.give_back(call.device, bytes as u64);
+        if let Some(network) = network(call) {
+            self.networks.give_back(network, bytes as u64);
         }
     }
 
-    fn charge_at(&self, call: &Call, bytes: usize, now: Instant) -> Result<(), OverBudget> {
-        // The device's and its network's are in the same one.
-        let mut shard = self.spent.shard(call.peer);
-        let spent: Vec<_> = payers(call)
-            .map(|payer| {
-                let allowed = self.allowed(payer);
-                let before = shard.get(&payer);
-                (payer, before.map_or(0, |it| it.left_at(now, allowed)))
-            })
-            .collect();
-        for &(payer, spent) in &spent {
-            let allowed = self.allowed(payer);
-            if spent >= allowed {
-                return Err(OverBudget {
-                    payer,
-                    spent,
-                    allowed,
-                });
-            }
+    fn charge_at(&self, call: &Call, bytes: u64, now: Instant) -> Result<(), OverBudget> {
+        let network = network(call);
+        if let Some(network) = network {
+            self.networks.charge_at(network, bytes, now)?;
         }
-        for (payer, spent) in spent {
-            let bytes = spent + bytes as u64;
-            shard.insert(payer, Spent { bytes, at: now });
+        let charged = self.devices.charge_at(call.device, bytes, now);
+        if let (Err(_), Some(network)) = (&charged, network) {
+            self.networks.give_back(network, bytes);
+        }
+        charged
+    }
+}
+
+impl<K: Copy + Eq + Hash + Into<Payer>> Budgets<K> {
+    fn new(allowed: u64) -> Self {
+        Self {
+            allowed,
+            spent: ShardedLru::default(),
+        }
+    }
+
+    fn charge_at(&self, key: K, bytes: u64, now: Instant) -> Result<(), OverBudget> {
+        let allowed = self.allowed;
+        let mut shard = self.spent.shard_of(&key);
+        let before = shard.get(&key);
+        let spent = before.map_or(0, |it| it.left_at(now, allowed));
+        if spent >= allowed {
+            return Err(OverBudget {
+                payer: key.into(),
+                spent,
+                allowed,
+            });
+        }
+        // Who brings nothing takes nobody's place.
+        if bytes > 0 {
+            let bytes = spent + bytes;
+            shard.insert(key, Spent { bytes, at: now });
         }
         Ok(())
     }
 
-    fn allowed(&self, payer: Payer) -> u64 {
-        match payer {
-            Payer::Device(_) => self.device_bytes,
-            Payer::Network(_) => self.device_bytes * DEVICES_A_NETWORK,
+    fn give_back(&self, key: K, bytes: u64) {
+        let mut shard = self.spent.shard_of(&key);
+        let Some(spent) = shard.get_mut(&key) else {
+            return;
+        };
+        spent.bytes = spent.bytes.saturating_sub(bytes);
+        if spent.bytes == 0 {
+            shard.remove(&key);
         }
     }
 }
@@ -110,10 +137,22 @@ impl Spent {
     }
 }
 
-fn payers(call: &Call) -> impl Iterator<Item = Payer> {
-    let is_counted = !call.is_authenticated && !call.peer.to_canonical().is_loopback();
-    let network = is_counted.then(|| Payer::Network(call.peer.into()));
-    std::iter::once(Payer::Device(call.device)).chain(network)
+/// The network that is charged for a call.
+fn network(call: &Call) -> Option<CallerNetwork> {
+    let is_charged = !call.is_authenticated && !call.peer.to_canonical().is_loopback();
+    is_charged.then(|| call.peer.into())
+}
+
+impl From<DeviceId> for Payer {
+    fn from(device: DeviceId) -> Self {
+        Self::Device(device)
+    }
+}
+
+impl From<CallerNetwork> for Payer {
+    fn from(network: CallerNetwork) -> Self {
+        Self::Network(network)
+    }
 }
 
 impl fmt::Display for Payer {
@@ -193,10 +232,51 @@ mod tests {
     }
 
     #[test]
-    fn who_invents_devices_does_not_make_its_network_forgotten() {
+    fn who_invents_devices_makes_no_network_forgotten() {
         let (budget, now) = (DayBudget::new(1000), Instant::now());
-        let charge = |number| budget.charge_at(&call(number, "10.66.0.1", false), 2, now);
-        assert!((0..4000).all(|number| charge(number).is_ok()));
-        assert!((0..4000).all(|number| charge(number).is_err()));
+        let charge = |number: u32, host: u32, bytes| {
+            let peer = format!("10.66.0.{host}");
+            budget.charge_at(&call(number, &peer, false), bytes, now)
+        };
+        assert!((0..4000).all(|number| charge(number, 1, 2).is_ok()));
+        // More than is remembered of devices, and as many that bring nothing at all.
+        for number in 4000..204_000 {
+            charge(number, 2 + number % 200, u64::from(number % 2)).unwrap();
+        }
+        assert!((0..4000).all(|number| charge(number, 1, 2).is_err()));
+    }
+
+    #[test]
+    fn a_device_has_one_budget_wherever_it_calls_from() {
+        let (budget, now) = (DayBudget::new(1000), Instant::now());
+        let charge = |host: u32, is_authenticated| {
+            let peer = format!("10.44.0.{host}");
+            budget.charge_at(&call(1, &peer, is_authenticated), 100, now)
+        };
+        for host in 0..10 {
+            charge(host, host % 2 == 0).unwrap();
+        }
+        for host in 10..200 {
+            let over = charge(host, host % 2 == 0).unwrap_err();
+            assert_eq!(over.payer.to_string(), "device 0000000000000001");
+        }
+        // What was refused is not counted for the network either.
+        let networks = budget.networks.spent.take_all();
+        assert_eq!(networks.iter().map(|(_, it)| it.bytes).sum::<u64>(), 500);
+    }
+
+    #[test]
+    fn what_brings_nothing_is_not_remembered() {
+        let (budget, now) = (DayBudget::new(1000), Instant::now());
+        for number in 0..100 {
+            budget
+                .charge_at(&call(number, "10.44.0.7", false), 0, now)
+                .unwrap();
+            let given_back = call(number, "10.44.0.8", false);
+            budget.charge_at(&given_back, 9, now).unwrap();
+            budget.give_back(&given_back, 9);
+        }
+        assert_eq!(budget.devices.spent.take_all().len(), 0);
+        assert_eq!(budget.networks.spent.take_all().len(), 0);
     }
 }

@@ -9,7 +9,7 @@ use http::StatusCode;
 use super::Admin;
 use crate::publication::{Expiry, Publication, Warning};
 use crate::routes::App;
-use engage_store::{Health, Store};
+use engage_store::{Health, Store, StoreSize};
 use engage_wire::clock;
 use jiff::Timestamp;
 
@@ -81,9 +81,21 @@ fn reasons(app: &App, now: Timestamp) -> Vec<String> {
             reasons.push(format!("call-ins cannot be stored: {reason}"));
         }
         Some(Health::Opening) => reasons.push("the device store is being opened".into()),
+        Some(Health::Writable) if is_full_for_all(app) => {
+            let reason = "call-ins cannot be stored: the last tenth of the store is for registered devices, and none is registered";
+            reasons.push(reason.into());
+        }
         Some(Health::Writable) | None => {}
     }
     reasons
+}
+
+/// Whether only registered devices find room, and none is registered.
+fn is_full_for_all(app: &App) -> bool {
+    app.call_in.as_ref().is_some_and(|call_in| {
+        let size = call_in.store.size();
+        size.is_some_and(StoreSize::is_for_registered_only) && !call_in.registers_devices()
+    })
 }
 
 /// Certificates that are over: those `for_all` devices, or those of some sites only.

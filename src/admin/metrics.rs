@@ -19,6 +19,9 @@ pub(super) async fn metrics(
     if let Some(call_in) = &admin.app.call_in {
         let evicted = call_in.store.evicted_devices();
         admin.app.metrics.evicted(evicted);
+        if let Some(size) = call_in.store.size() {
+            admin.app.metrics.store_size(size);
+        }
     }
     let open_metrics = admin.app.metrics.open_metrics();
     let (content_type, text) = if prefers_open_metrics(&headers) {

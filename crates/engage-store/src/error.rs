@@ -29,7 +29,7 @@ pub enum StoreError {
     )]
     Closed,
     /// It takes as much of the disk as it may.
-    #[error("database {place} takes {bytes} bytes; allowed: {allowed}")]
+    #[error("database {place} takes {bytes} bytes; allowed: {allowed}{whose}")]
     #[diagnostic(
         code("store-full"),
         help(
@@ -43,6 +43,8 @@ pub enum StoreError {
         bytes: u64,
         /// What it may take.
         allowed: u64,
+        /// For whom, if not for all.
+        whose: &'static str,
     },
     /// This host could not say in time that it lives.
     #[error("another host delivers device {device} by now")]

@@ -17,7 +17,7 @@ use crate::{
     Alert, AppendOutcome, AppendedDevices, AuditBatch, BatchLimit, Call, CertificateFetch,
     ConfigUpload, Cursor, Database, DeviceId, DeviceObservation, DevicePage, DeviceQuery,
     DeviceStore, EventBatch, EventLog, EventPage, EventQuery, Health, Lease, PendingDevice, Store,
-    StoreError, StoreQueries, StoreWarning, Subscriber, UploadKind,
+    StoreError, StoreQueries, StoreSize, StoreWarning, Subscriber, UploadKind,
 };
 
 /// Stands for a store from the start on. Until it is there, calls wait for it for some seconds, and
@@ -169,6 +169,10 @@ impl DeviceStore for StoreHandle {
 
     fn evicted_devices(&self) -> u64 {
         self.current().map_or(0, |store| store.evicted_devices())
+    }
+
+    fn size(&self) -> Option<StoreSize> {
+        self.current()?.size()
     }
 
     fn warnings(&self) -> Vec<StoreWarning> {

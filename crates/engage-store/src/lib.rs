@@ -80,7 +80,8 @@ pub use sql::{
     StoreWriter, StoredDatabase, import, take_over,
 };
 pub use store::{
-    AppendOutcome, Call, DeviceStore, Health, Store, StoreQueries, StoreWarning, UploadKind,
+    AppendOutcome, Call, DeviceStore, Health, Store, StoreQueries, StoreSize, StoreWarning,
+    UploadKind,
 };
 pub use stored_event::StoredEvent;
 pub use strays::strays;

@@ -69,6 +69,9 @@ pub trait DeviceStore: Send + Sync {
     /// Devices of which nothing was proven and that have made room for others, since it was opened.
     fn evicted_devices(&self) -> u64;
 
+    /// How much of the disk it takes, where that is bounded. Costs nothing.
+    fn size(&self) -> Option<StoreSize>;
+
     /// What is wrong although the store can be written: single devices, and room that runs out.
     fn warnings(&self) -> Vec<StoreWarning>;
 
@@ -189,6 +192,28 @@ pub enum Health {
     Writable,
 }
 
+/// How much of the disk a store takes, as it was measured last.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct StoreSize {
+    /// What it takes.
+    pub bytes: u64,
+    /// What it may take.
+    pub allowed: u64,
+}
+
+impl StoreSize {
+    /// What it may take of devices that are not registered: the last tenth is not for who may be
+    /// anybody.
+    pub(crate) fn allowed_for_unregistered(self) -> u64 {
+        self.allowed - self.allowed / 10
+    }
+
+    /// Whether only registered devices find room.
+    pub fn is_for_registered_only(self) -> bool {
+        self.bytes >= self.allowed_for_unregistered()
+    }
+}
+
 /// What people should know of a store that works.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum StoreWarning {
@@ -206,6 +231,9 @@ pub enum StoreWarning {
         /// Those that are not named.
         count: usize,
     },
+    /// Only registered devices find room.
+    #[error("{0}")]
+    LittleRoom(String),
     /// Another program keeps SQLite's log from being emptied.
     #[error(
         "the database's log `{}` has {mebibytes} MiB; allowed: {allowed} MiB: another program has been reading the database for long; end it, such as what `fuser {}` names", path.display(), path.display()

@@ -114,9 +114,12 @@ impl CallIn {
 
     /// Whether only known devices may call in, and none is.
     pub(crate) fn knows_nobody(&self) -> bool {
-        self.only_known.is_some()
-            && self.authenticator.credentials.is_none()
-            && !self.published.current().lists_devices()
+        self.only_known.is_some() && !self.registers_devices()
+    }
+
+    /// Whether any device can be told from strangers.
+    pub(crate) fn registers_devices(&self) -> bool {
+        self.authenticator.credentials.is_some() || self.published.current().lists_devices()
     }
 
     /// Writes into the device's record that it called, from where and for which site.

@@ -23,6 +23,7 @@ use super::AccessEvent;
 use super::stderr::dropped_lines;
 use crate::connection::{Connection, ListenerKind, PerListener};
 use crate::publication::Publication;
+use engage_store::StoreSize;
 use handshake::HandshakeMetrics;
 use labels::{ListenerLabels, RefusalLabels, RequestLabels};
 use listener::ListenerMetrics;
@@ -42,6 +43,8 @@ pub struct Metrics {
     publication: PublicationMetrics,
     deliveries: DeliveryMetrics,
     evicted: Counter,
+    store_size: Gauge,
+    store_limit: Gauge,
 }
 
 impl Metrics {
@@ -85,6 +88,20 @@ impl Metrics {
                 "devices_evicted",
                 "Devices of which nothing was proven that were removed to make room for others",
                 Counter::default(),
+            ),
+            store_size: register_with_unit(
+                &mut registry,
+                "store_size",
+                "What the database takes of the disk, where that is bounded",
+                Unit::Bytes,
+                Gauge::default(),
+            ),
+            store_limit: register_with_unit(
+                &mut registry,
+                "store_limit",
+                "What the database may take of the disk, 0 where it is not bounded; the last tenth is for registered devices",
+                Unit::Bytes,
+                Gauge::default(),
             ),
             registry,
         }
@@ -177,6 +194,17 @@ impl Metrics {
     /// So many devices have made room for others since the start.
     pub(crate) fn evicted(&self, devices: u64) {
         self.evicted.inner().fetch_max(devices, Ordering::Relaxed);
+    }
+
+    /// What the database takes of the disk.
+    pub(crate) fn store_size(&self, size: StoreSize) {
+        let gauges = [
+            (&self.store_size, size.bytes),
+            (&self.store_limit, size.allowed),
+        ];
+        for (gauge, bytes) in gauges {
+            gauge.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+        }
     }
 
     /// All of them, in the `OpenMetrics` format.

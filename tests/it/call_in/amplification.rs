@@ -196,17 +196,33 @@ fn strangers_of_one_network_bring_so_much_a_day_and_others_as_much_as_ever() {
     assert!(line.contains(": 524288"), "{line}");
 }
 
+/// With a store of 16 MiB, and these devices listed.
+fn small_store(listed: impl IntoIterator<Item = String>) -> Host {
+    let installation = Host::installation("max_store_bytes = 16777216\njson_files = false");
+    let listed: Vec<_> = listed.into_iter().collect();
+    installation.edit("[[site]]", &format!("[[site]]\nserials = {listed:?}"));
+    installation.set_base_url("http://10.44.68.128");
+    let daemon = Daemon::start(&installation);
+    Host {
+        installation,
+        daemon,
+    }
+}
+
+/// One event of nearly a mebibyte.
+fn long(number: usize) -> String {
+    let event = format!("{number:08X}{}", "x".repeat(1_040_000));
+    format!(r#"{{"event":"{event}","time":""}}"#)
+}
+
 #[test]
 fn a_store_that_takes_its_share_of_the_disk_takes_more_when_there_is_room() {
     const MAKE_ROOM: &str = "
 import sqlite3, sys
 with sqlite3.connect(sys.argv[1]) as database:
     database.execute('DELETE FROM events WHERE seq > 1')";
-    let mut host = Host::start("max_store_bytes = 16777216\njson_files = false");
-    let long = |number| {
-        let event = format!("{number:08X}{}", "x".repeat(1_000_000));
-        format!(r#"{{"event":"{event}","time":""}}"#)
-    };
+    let devices = (0..8).map(|number| format!("{number:016X}"));
+    let mut host = small_store(devices.chain([DEVICE.to_owned()]));
     let stored = (0..500).take_while(|number| {
         let answer = post(&host, &format!("{:016X}", number % 8), long(*number));
         let is_refused = answer.status() == 503;
@@ -228,7 +244,11 @@ with sqlite3.connect(sys.argv[1]) as database:
         refused.iter().all(|answer| answer.status() == 503),
         "{refused:?}"
     );
-    host.daemon.wait_for("the device store is full");
+    let line = host.daemon.wait_for("the device store is full");
+    assert!(
+        line.contains("hint: raise `[devices] max_store_bytes`"),
+        "{line}"
+    );
     let labels = [("limit", "max_store_bytes")];
     host.daemon.wait_for_metric("refusals_total", &labels, 4);
     let readiness = host.readiness();
@@ -238,7 +258,10 @@ with sqlite3.connect(sys.argv[1]) as database:
         reason.contains("not ready: call-ins cannot be stored: database"),
         "{reason}"
     );
-    assert!(reason.contains("allowed: 16777216"), "{reason}");
+    assert!(
+        reason.contains("allowed: 16777216; hint: raise"),
+        "{reason}"
+    );
     for target in ["/swordfish/lock/certificates/current", super::NO_DATABASE] {
         assert_eq!(get(host.daemon.http, target).status(), 200, "{target}");
     }
@@ -250,4 +273,43 @@ with sqlite3.connect(sys.argv[1]) as database:
     host.daemon.wait_for("the device store has room again");
     assert_eq!(host.readiness().status(), 200);
     assert_eq!(post(&host, DEVICE, batch(0, 1)).status(), 201);
+}
+
+#[test]
+fn the_last_tenth_of_the_store_is_for_registered_devices_and_readiness_warns_of_it() {
+    const STRANGER: &str = "00000000000000AA";
+    let mut host = small_store([DEVICE.to_owned()]);
+    for number in 0..15 {
+        let stored = post(&host, STRANGER, long(number)).status();
+        assert!([201, 202].contains(&stored), "{stored}");
+    }
+    let nearly_full = 16_777_216 - 1_677_721;
+    host.daemon
+        .wait_for_metric("store_size_bytes", &[], nearly_full);
+    let limit = host.daemon.metrics().sum("store_limit_bytes", &[]);
+    assert_eq!(limit, 16_777_216);
+    assert_eq!(post(&host, STRANGER, batch(0, 1)).status(), 503);
+    assert_eq!(post(&host, DEVICE, batch(0, 1)).status(), 201);
+    let readiness = host.readiness();
+    assert_eq!(readiness.status(), 200);
+    let warning = String::from_utf8(readiness.body).unwrap();
+    let allowed =
+        format!("allowed: {nearly_full} for devices that are not registered; hint: raise");
+    assert!(warning.contains("warning: database"), "{warning}");
+    assert!(warning.contains(&allowed), "{warning}");
+    let line = host.daemon.wait_for("the device store is nearly full");
+    assert!(line.contains(&allowed), "{line}");
+
+    // Where none is registered, nothing can be stored.
+    let serials = format!("serials = [\"{DEVICE}\"]");
+    host.installation.edit(&serials, "serials = []");
+    host.daemon.wait_for("reloaded: new connections");
+    let readiness = host.readiness();
+    assert_eq!(readiness.status(), 503);
+    let reason = String::from_utf8(readiness.body).unwrap();
+    assert!(
+        reason.contains("not ready: call-ins cannot be stored: the last tenth"),
+        "{reason}"
+    );
+    assert!(reason.contains(&allowed), "{reason}");
 }

@@ -6,7 +6,7 @@ use super::engine::TestEngine;
 use super::*;
 use crate::{
     Alert, AppendOutcome, CertificateFetch, ConfigUpload, DeviceObservation, EventKind, Health,
-    QuarantinedBody, StoreError, UploadKind,
+    QuarantinedBody, StoreError, StoreWarning, UploadKind,
 };
 
 pub(super) async fn the_first_audits_are_created_and_the_next_ones_are_not(engine: &TestEngine) {
@@ -398,4 +398,28 @@ pub(super) async fn a_store_that_takes_as_much_as_it_may_keeps_what_it_has_and_t
         .append_audits(&call(1, NOVEMBER), batch(2, 2))
         .await
         .unwrap();
+}
+
+pub(super) async fn the_last_tenth_is_for_registered_devices(engine: &TestEngine) {
+    let store = engine.open_with(Some(1 << 40));
+    let measured = store.size().unwrap();
+    assert_eq!(measured.allowed, 1 << 40);
+    drop(store);
+    // What there is takes a little more than nine tenths.
+    let store = engine.open_with(Some(measured.bytes * 21 / 20));
+    let registered = Call {
+        is_listed: true,
+        ..call(1, NOVEMBER)
+    };
+    store.append_audits(&registered, batch(1, 2)).await.unwrap();
+    let refused = store.append_audits(&call(2, NOVEMBER), batch(2, 2)).await;
+    let refused = refused.unwrap_err();
+    assert!(matches!(refused, StoreError::Full { .. }), "{refused}");
+    assert_eq!(store.health(), Health::Writable);
+    let warnings = store.warnings();
+    assert!(
+        matches!(&warnings[..], [StoreWarning::LittleRoom(_)]),
+        "{warnings:?}"
+    );
+    assert!(store.size().unwrap().is_for_registered_only());
 }

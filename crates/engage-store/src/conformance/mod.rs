@@ -59,6 +59,7 @@ rules! {
     call_in::one_network_brings_a_bounded_number_of_new_devices_and_known_ones_are_taken,
     call_in::text_of_every_script_is_kept,
     call_in::a_store_that_takes_as_much_as_it_may_keeps_what_it_has_and_takes_no_more,
+    call_in::the_last_tenth_is_for_registered_devices,
     event_log::a_clock_that_is_set_back_over_the_end_of_a_month_changes_no_order,
     event_log::a_batch_of_events_keeps_its_limits_and_is_of_one_kind,
     event_log::a_cursor_survives_a_restart_and_is_of_one_device,

@@ -17,7 +17,7 @@ use super::{devices, pages, quarantine};
 use crate::{
     Alert, AppendOutcome, AuditBatch, Call, CertificateFetch, ConfigUpload, Database, DeviceId,
     DeviceObservation, DevicePage, DeviceQuery, DeviceStore, EventKind, EventPage, EventQuery,
-    Health, StoreError, StoreQueries, StoreWarning, UploadKind,
+    Health, StoreError, StoreQueries, StoreSize, StoreWarning, UploadKind,
 };
 
 #[async_trait]
@@ -49,7 +49,7 @@ impl DeviceStore for SqlStore {
         kind: UploadKind,
         body: Bytes,
     ) -> Result<(), StoreError> {
-        self.shared.check_room()?;
+        self.shared.check_room(call.is_registered())?;
         let (shared, call) = (Arc::clone(&self.shared), *call);
         let waiting = self.shared.quarantining.acquire();
         let waited = self
@@ -123,6 +123,10 @@ impl DeviceStore for SqlStore {
 
     fn evicted_devices(&self) -> u64 {
         self.shared.evictions.count()
+    }
+
+    fn size(&self) -> Option<StoreSize> {
+        self.shared.size()
     }
 
     fn warnings(&self) -> Vec<StoreWarning> {

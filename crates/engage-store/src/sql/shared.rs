@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use engage_wire::diagnostic::causes;
+use engage_wire::diagnostic::one_line;
 use jiff::Timestamp;
 use parking_lot::{Mutex, RwLock};
 use sqlx::AnyConnection;
@@ -35,7 +35,7 @@ use crate::lease::Term;
 use crate::owner_lock::OwnerLock;
 use crate::quota::DeviceQuota;
 use crate::subscribers::Subscribers;
-use crate::{DeviceId, Health, OpenError, StoreError, StoreWarning, strays};
+use crate::{DeviceId, Health, OpenError, StoreError, StoreSize, StoreWarning, strays};
 use reconnect::{Connected, connect};
 
 /// What a database answers.
@@ -253,15 +253,19 @@ impl Shared {
         let _ = measured.await;
     }
 
-    /// Fails where the database takes as much of the disk as it may.
-    pub(super) fn check_room(&self) -> Result<(), StoreError> {
-        self.size.check(&self.engine)
+    pub(super) fn size(&self) -> Option<StoreSize> {
+        self.size.get()
+    }
+
+    /// Fails where the database takes as much of the disk as it may for this device.
+    pub(super) fn check_room(&self, is_registered: bool) -> Result<(), StoreError> {
+        self.size.check(&self.engine, is_registered)
     }
 
     pub(super) fn health(&self) -> Health {
-        match (self.health.get(), self.check_room()) {
+        match (self.health.get(), self.check_room(true)) {
             (Health::Writable, Err(full)) => Health::Failing {
-                reason: causes(&full),
+                reason: one_line(&full),
             },
             (health, _) => health,
         }
@@ -327,6 +331,9 @@ impl Shared {
     pub(super) fn warnings(&self) -> Vec<StoreWarning> {
         let mut warnings = self.strays.lock().clone();
         warnings.extend(self.quota.warning());
+        if let (Ok(()), Err(full)) = (self.check_room(true), self.check_room(false)) {
+            warnings.push(StoreWarning::LittleRoom(one_line(&full)));
+        }
         warnings.extend(self.log.as_ref().and_then(WriteAheadLog::warning));
         warnings
     }

@@ -1,19 +1,29 @@
 //! How much of the disk the database takes, and whether that is as much as it may.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use engage_wire::diagnostic::causes;
+use engage_wire::diagnostic::one_line;
+use parking_lot::Mutex;
 use sqlx::{AnyConnection, Executor, Row};
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use super::connect::Engine;
-use crate::StoreError;
+use crate::{StoreError, StoreSize};
 
 /// As it was measured last: what is stored between two measurements comes on top.
 pub(super) struct DatabaseSize {
     allowed: Option<u64>,
     bytes: AtomicU64,
-    is_told: AtomicBool,
+    /// As it was told last.
+    room: Mutex<Room>,
+}
+
+/// Whose call-ins can be stored.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Room {
+    Enough,
+    ForRegistered,
+    None,
 }
 
 impl DatabaseSize {
@@ -21,11 +31,11 @@ impl DatabaseSize {
         Self {
             allowed,
             bytes: AtomicU64::new(0),
-            is_told: AtomicBool::new(false),
+            room: Mutex::new(Room::Enough),
         }
     }
 
-    /// With `log_bytes` beside the database. Says when it becomes too large, and when it no longer is.
+    /// With `log_bytes` beside the database. Says when there is room for others than before.
     pub(super) async fn measure(
         &self,
         connection: &mut AnyConnection,
@@ -38,32 +48,59 @@ impl DatabaseSize {
         let found: i64 = connection.fetch_one(engine.size()).await?.try_get(0)?;
         let bytes = u64::try_from(found).unwrap_or(0) + log_bytes;
         self.bytes.store(bytes, Ordering::Relaxed);
-        let full = self.check(engine);
-        match (full, self.is_told.load(Ordering::Relaxed)) {
-            (Err(full), false) => {
-                let reason = causes(&full);
-                error!(
-                    reason,
-                    "the device store is full; nothing is acknowledged until there is room"
-                );
-            }
-            (Ok(()), true) => info!("the device store has room again"),
-            _ => return Ok(()),
-        }
-        self.is_told.fetch_not(Ordering::Relaxed);
+        self.tell(engine);
         Ok(())
     }
 
-    /// Fails where nothing more may be stored.
-    pub(super) fn check(&self, engine: &Engine) -> Result<(), StoreError> {
-        let bytes = self.bytes.load(Ordering::Relaxed);
-        match self.allowed {
-            Some(allowed) if bytes >= allowed => Err(StoreError::Full {
-                place: engine.place(),
-                bytes,
-                allowed,
-            }),
-            _ => Ok(()),
+    fn tell(&self, engine: &Engine) {
+        let checked = (self.check(engine, true), self.check(engine, false));
+        let (room, reason) = match checked {
+            (Err(full), _) => (Room::None, one_line(&full)),
+            (Ok(()), Err(full)) => (Room::ForRegistered, one_line(&full)),
+            (Ok(()), Ok(())) => (Room::Enough, String::new()),
+        };
+        if std::mem::replace(&mut *self.room.lock(), room) == room {
+            return;
         }
+        match room {
+            Room::Enough => info!("the device store has room again"),
+            Room::ForRegistered => warn!(
+                reason,
+                "the device store is nearly full; only registered devices are acknowledged until there is room"
+            ),
+            Room::None => error!(
+                reason,
+                "the device store is full; nothing is acknowledged until there is room"
+            ),
+        }
+    }
+
+    pub(super) fn get(&self) -> Option<StoreSize> {
+        self.allowed.map(|allowed| StoreSize {
+            bytes: self.bytes.load(Ordering::Relaxed),
+            allowed,
+        })
+    }
+
+    /// Fails where nothing more may be stored of a device.
+    pub(super) fn check(&self, engine: &Engine, is_registered: bool) -> Result<(), StoreError> {
+        let Some(size) = self.get() else {
+            return Ok(());
+        };
+        let (allowed, whose) = if is_registered {
+            (size.allowed, "")
+        } else {
+            let allowed = size.allowed_for_unregistered();
+            (allowed, " for devices that are not registered")
+        };
+        if size.bytes < allowed {
+            return Ok(());
+        }
+        Err(StoreError::Full {
+            place: engine.place(),
+            bytes: size.bytes,
+            allowed,
+            whose,
+        })
     }
 }

@@ -85,7 +85,7 @@ impl SqlStore {
         upload: Upload,
         stored_bytes: usize,
     ) -> Result<AppendOutcome, StoreError> {
-        self.shared.check_room()?;
+        self.shared.check_room(upload.call.is_registered())?;
         let weight_kib = u32::try_from(stored_bytes / 1024 + 1).unwrap_or(u32::MAX);
         let room = Arc::clone(&self.room)
             .try_acquire_many_owned(weight_kib.min(QUEUE_KIB))

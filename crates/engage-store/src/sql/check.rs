@@ -1,6 +1,6 @@
 //! Whether a database could be used, without keeping anything of the attempt.
 
-use sqlx::{AnyConnection, AssertSqlSafe, Connection, Executor, Row};
+use sqlx::{AnyConnection, AnyPool, AssertSqlSafe, Connection, Executor, Row};
 use tokio::runtime::Builder;
 
 use super::address::DatabaseUrl;
@@ -8,7 +8,7 @@ use super::connect::{Engine, connect};
 use super::error::open_error;
 use super::options::SqlOptions;
 use super::reader::StoreReader;
-use super::schema::{newer_schema, tables};
+use super::schema::{check_version, newer_schema, tables};
 use crate::OpenError;
 
 impl SqlOptions {
@@ -18,7 +18,8 @@ impl SqlOptions {
         let engine = Engine::new(&self.url);
         match &self.url {
             DatabaseUrl::Sqlite(file) if file.exists() => {
-                StoreReader::open(self)?;
+                let reader = StoreReader::connect(self)?;
+                reader.runtime.block_on(check_file(&reader.pool, &engine))?;
                 let opened = fs_err::OpenOptions::new().write(true).open(file);
                 opened
                     .map(drop)
@@ -32,6 +33,18 @@ impl SqlOptions {
                 runtime.block_on(check_server(self, &engine))
             }
         }
+    }
+}
+
+/// An empty file, or one without tables, is what a daemon makes of it that is ended at its first start.
+async fn check_file(pool: &AnyPool, engine: &Engine) -> Result<(), OpenError> {
+    let count = async {
+        let row = pool.fetch_one("SELECT count(*) FROM sqlite_master").await?;
+        row.try_get::<i64, _>(0)
+    };
+    match count.await.map_err(|error| open_error(engine, error))? {
+        0 => Ok(()),
+        _ => check_version(pool, engine).await,
     }
 }
 

@@ -38,6 +38,14 @@ pub struct StoreReader {
 impl StoreReader {
     /// Connects, and refuses a database whose schema is newer.
     pub fn open(options: &SqlOptions) -> Result<Self, OpenError> {
+        let reader = Self::connect(options)?;
+        let checked = check_version(&reader.pool, &reader.engine);
+        reader.runtime.block_on(checked)?;
+        Ok(reader)
+    }
+
+    /// Connects to a database of any schema, and to one that has none yet.
+    pub(super) fn connect(options: &SqlOptions) -> Result<Self, OpenError> {
         sqlx::any::install_default_drivers();
         let engine = Engine::new(&options.url);
         require_file(&engine)?;
@@ -49,7 +57,6 @@ impl StoreReader {
             let _context = runtime.enter();
             pool(connect, engine.read_settings(), 1)
         };
-        runtime.block_on(check_version(&pool, &engine))?;
         Ok(Self {
             runtime,
             pool,

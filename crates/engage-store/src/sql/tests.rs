@@ -104,6 +104,27 @@ fn a_damaged_file_is_refused_with_a_hint_and_left_as_it_is() {
     assert_eq!(fs_err::read(sqlite.file()).unwrap(), garbage);
 }
 
+#[test]
+fn what_an_interrupted_first_start_leaves_passes_the_check_as_it_is_opened() {
+    let (empty, without_tables) = (Sqlite::new(), Sqlite::new());
+    for sqlite in [&empty, &without_tables] {
+        fs_err::write(sqlite.file(), "").unwrap();
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = { runtime }.enable_all().build().unwrap();
+    runtime.block_on(async {
+        let other = without_tables.pool();
+        let change = "CREATE TABLE one (a BIGINT); DROP TABLE one";
+        other.execute(sqlx::raw_sql(change)).await.unwrap();
+        other.close().await;
+    });
+    for sqlite in [empty, without_tables] {
+        sqlite.options().check().unwrap();
+        drop(sqlite.open().unwrap());
+        sqlite.options().check().unwrap();
+    }
+}
+
 #[tokio::test]
 async fn a_schema_that_is_newer_is_refused() {
     let sqlite = Sqlite::new();

@@ -18,7 +18,8 @@ fn quoted() -> impl Iterator<Item = &'static str> {
 
 #[test]
 fn each_test_that_is_named_exists() {
-    let named: Vec<_> = quoted().filter_map(|it| it.rsplit_once("::")).collect();
+    let tests = quoted().filter(|it| !it.contains(" = "));
+    let named: Vec<_> = tests.filter_map(|it| it.rsplit_once("::")).collect();
     assert!(named.len() > 40, "{named:?}");
     let missing: Vec<_> = named
         .into_iter()
@@ -62,30 +63,40 @@ fn each_default_is_the_configurations() {
     assert!(count > 10);
 }
 
-/// `NAME = value` is a constant of the source.
+/// `NAME = value` is the only constant of that name in the source, `module::NAME = value` in the module.
 #[test]
 fn each_constant_is_the_sources() {
     let sources = sources();
     let mut count = 0;
-    for constant in quoted().filter(|it| it.starts_with(|first: char| first.is_ascii_uppercase())) {
-        let Some((name, value)) = constant.split_once(" = ") else {
-            continue;
+    for (path, value) in quoted().filter_map(|it| it.split_once(" = ")) {
+        let (module, name) = match path.rsplit_once("::") {
+            Some((module, name)) => (Some(module), name),
+            None => (None, path),
         };
+        if !name.starts_with(|first: char| first.is_ascii_uppercase()) {
+            continue;
+        }
         let declaration = format!("const {name}: ");
         let values: Vec<_> = sources
-            .split(&declaration)
-            .skip(1)
-            .filter_map(|it| it.split_once(" = ")?.1.split_once(';'))
-            .map(|(value, _)| value)
+            .iter()
+            .filter(|(it, _)| module.is_none_or(|module| module == it))
+            .flat_map(|(_, source)| values_of(&declaration, source))
             .collect();
-        assert!(values.contains(&value), "{constant}: {values:?}");
+        assert_eq!(values, [value], "{path}");
         count += 1;
     }
-    assert!(count > 5);
+    assert!(count > 20);
 }
 
-fn sources() -> String {
-    let mut text = String::new();
+fn values_of<'a>(declaration: &'a str, source: &'a str) -> Vec<&'a str> {
+    let declared = source.split(declaration).skip(1);
+    let values = declared.filter_map(|it| it.split_once(" = ")?.1.split_once(';'));
+    values.map(|(value, _)| value).collect()
+}
+
+/// Each module's name and text.
+fn sources() -> Vec<(String, String)> {
+    let mut sources = Vec::new();
     let mut folders: Vec<PathBuf> = vec![root().join("src"), root().join("crates")];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
@@ -93,9 +104,14 @@ fn sources() -> String {
             if path.is_dir() {
                 folders.push(path);
             } else if path.extension().is_some_and(|it| it == "rs") {
-                text.push_str(&fs::read_to_string(path).unwrap());
+                let text = fs::read_to_string(&path).unwrap();
+                let module = match path.file_stem().unwrap() {
+                    stem if stem == "mod" => path.parent().unwrap().file_name().unwrap(),
+                    stem => stem,
+                };
+                sources.push((module.to_str().unwrap().to_owned(), text));
             }
         }
     }
-    text
+    sources
 }

@@ -267,6 +267,10 @@ fn sites_that_contradict_each_other() {
         it.edit("[[site]]", "[[site]]\nserials_file = \"hall.txt\"");
         it.write("hall.txt", "# hall\n0123456789ABCDE\n");
     });
+    assert_refused("serials_of_nobody", &["no-serials"], |it| {
+        it.edit("[[site]]", "[[site]]\nserials_file = \"hall.txt\"");
+        it.write("hall.txt", "# hall\n");
+    });
     assert_refused("no_site", &["no-site"], |it| {
         let path = it.path("config.toml");
         let text = fs_err::read_to_string(&path).unwrap();

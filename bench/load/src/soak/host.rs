@@ -31,7 +31,7 @@ pub(super) struct SoakedHost {
 struct SmallDisk(PathBuf);
 
 impl SoakedHost {
-    pub(super) async fn start(soak: &Soak, receiver: SocketAddr) -> Outcome<Self> {
+    pub(super) fn start(soak: &Soak, receiver: SocketAddr) -> Outcome<Self> {
         if soak.work.join(MARK).exists() {
             fs::remove_dir_all(&soak.work).doing("emptying the work folder")?;
         }

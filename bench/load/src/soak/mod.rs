@@ -46,7 +46,7 @@ pub(crate) struct Soak {
 pub(crate) async fn run(soak: Soak) -> Outcome<()> {
     raise_descriptor_limit();
     let receiver = WebhookReceiver::start().await?;
-    let mut host = SoakedHost::start(&soak, receiver.address()).await?;
+    let mut host = SoakedHost::start(&soak, receiver.address())?;
     let fleet = Fleet::start(&host)?;
     let mut report = Report::default();
     for minute in 0..soak.minutes {
@@ -91,7 +91,7 @@ async fn run_minute(
     }
     let waits = fleet.take_waits();
     drop(strangers);
-    troubles.end(host, receiver).await?;
+    Troubles::end(host, receiver)?;
     // Connections end, and idle threads.
     sleep_until(end - LOOK).await;
     let mut rest = host.footprint()?;

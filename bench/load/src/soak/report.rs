@@ -1,5 +1,6 @@
 //! What was seen minute by minute, and what has to hold in the end.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use super::fleet::{Acknowledged, Waits};
@@ -127,7 +128,7 @@ impl fmt::Display for Report {
             let ratio = beside / before;
             writeln!(f, "{what:<44} {before:>10.1} {beside:>10.1} {ratio:>7.1}x")?;
         }
-        let events = |of: &Acknowledged| of.values().map(|codes| codes.len()).sum::<usize>();
+        let events = |of: &Acknowledged| of.values().map(BTreeMap::len).sum::<usize>();
         let acknowledged = events(&self.acknowledged);
         writeln!(
             f,

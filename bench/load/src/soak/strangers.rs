@@ -98,7 +98,7 @@ impl Kind {
                 ask(stream, || post(&invented(), body.len(), body)).await;
             }
             Self::Unreadable => {
-                let body = [b'x'; 64 * 1024];
+                let body = vec![b'x'; 64 * 1024];
                 ask(stream, || post(&invented(), body.len(), &body)).await;
             }
             Self::Amplified => {

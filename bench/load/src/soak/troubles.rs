@@ -61,7 +61,7 @@ impl Troubles {
     }
 
     /// Whatever was not reached is over.
-    pub(super) async fn end(self, host: &SoakedHost, receiver: &WebhookReceiver) -> Outcome<()> {
+    pub(super) fn end(host: &SoakedHost, receiver: &WebhookReceiver) -> Outcome<()> {
         receiver.set_down(false);
         host.empty_disk()
     }

@@ -32,8 +32,13 @@ pub struct CertificateFetch {
 pub(crate) struct UnstoredFetches(ShardedLru<DeviceId, CertificateFetch>);
 
 impl UnstoredFetches {
+    /// The newest of a fetcher stays, in whatever order they come.
     pub(crate) fn add(&self, fetch: CertificateFetch) {
-        self.0.shard(fetch.peer).insert(fetch.fetcher, fetch);
+        let mut shard = self.0.shard(fetch.peer);
+        let known = shard.get(&fetch.fetcher);
+        if known.is_none_or(|known| known.at <= fetch.at) {
+            shard.insert(fetch.fetcher, fetch);
+        }
     }
 
     /// The newest of each fetcher, by its name.
@@ -48,11 +53,10 @@ impl UnstoredFetches {
         newest.into_values().collect()
     }
 
-    /// What could not be stored. What has come since is newer.
+    /// What could not be stored.
     pub(crate) fn put_back(&self, fetches: Vec<CertificateFetch>) {
         for fetch in fetches {
-            let mut shard = self.0.shard(fetch.peer);
-            shard.entry(fetch.fetcher).or_insert_with(|| fetch);
+            self.add(fetch);
         }
     }
 }

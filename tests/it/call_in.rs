@@ -2,6 +2,7 @@
 
 mod amplification;
 mod bodies;
+mod body_limits;
 mod callers;
 mod databases;
 mod directory;

@@ -1,147 +1,27 @@
 //! The `devices` commands, over a directory as the daemon leaves it.
 
-use std::future::Future;
-use std::io::{BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
+mod credential;
+mod db_check;
+mod installation;
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
 use engage_store::{
-    Alert, AuditBatch, BatchLimit, Call, CallInWindow, ConfigUpload, Credentials, Cursor, DeviceId,
-    DeviceObservation, DeviceStore, EventLog, KeepDays, SerialNumber, SqlOptions, SqlStore,
+    AuditBatch, BatchLimit, ConfigUpload, Cursor, DeviceId, DeviceStore, EventLog, SqlStore,
     Subscriber,
 };
 use insta::assert_snapshot;
 use jiff::Timestamp;
 use serde_json::Value;
-use tempfile::TempDir;
 
-use crate::harness::{Finished, audit_texts, program, run, run_with_input};
+use crate::harness::{audit_texts, program, run};
 
-const LOBBY: &str = "0123456789ABCDEF";
-const CELLAR: &str = "addr-10.44.0.7";
-const RECEIVED_AT: &str = "2026-11-23T02:13:05Z";
-
-fn call(device: &str, peer: &str, received_at: &str) -> Call {
-    Call {
-        device: device.parse().unwrap(),
-        peer: peer.parse().unwrap(),
-        is_authenticated: false,
-        is_listed: false,
-        received_at: moment(received_at),
-    }
-}
-
-/// A configuration and its device directory; the daemon's other files are not needed.
-struct Installation(TempDir);
-
-impl Installation {
-    /// No directory yet.
-    fn new() -> Self {
-        let installation = Self(tempfile::tempdir().unwrap());
-        installation.write(
-            "config.toml",
-            "static_dir = \"static\"\n[http]\nlisten = \"127.0.0.1:0\"\n\
-             [https]\nlisten = \"127.0.0.1:0\"\ncertificate = \"a.pem\"\nprivate_key = \"a.key\"\n\
-             [[site]]\nname = \"hall\"\nkey_file = \"site.key\"\ncertificate = \"ca.der\"\n",
-        );
-        installation
-    }
-
-    /// Two devices after a night, through the store.
-    fn after_a_night() -> Self {
-        let installation = Self::new();
-        let store = installation.store();
-        let lobby = call(LOBBY, "10.44.0.6", RECEIVED_AT);
-        for observation in [
-            DeviceObservation::Seen {
-                address: lobby.peer,
-                site: Some("hall".into()),
-                is_registered: false,
-            },
-            DeviceObservation::CertificateFetched {
-                fingerprint: "ab:cd".into(),
-            },
-            DeviceObservation::TlsSession {
-                version: "1.2".into(),
-            },
-        ] {
-            store.observe(lobby.device, observation, lobby.received_at);
-        }
-        now(store.save_config(&lobby, ConfigUpload::parse(UPLOAD).unwrap()));
-        now(store.append_audits(&lobby, AuditBatch::parse(AUDITS).unwrap()));
-        now(store.append_alert(
-            &lobby,
-            Alert::parse(br#"{"event":"06050000","time":"20261123030000"}"#).unwrap(),
-        ));
-        let window = CallInWindow::parse("00:00-04:00", "Europe/Berlin").unwrap();
-        now(store.db_answer(&lobby, "0x8d1a1399bddb51d", &window));
-        now(store.append_audits(
-            &call(CELLAR, "10.44.0.7", "2026-11-23T03:00:00Z"),
-            AuditBatch::parse(br#"{"asyncEvents":[{"event":"0B070000","time":"soon"}]}"#).unwrap(),
-        ));
-        // Dropped, it has written everything.
-        installation
-    }
-
-    /// Keeps for ever: the retention must not remove a night of 2026 from a test of later years.
-    fn store(&self) -> SqlStore {
-        let keep = KeepDays::new(36_500).unwrap();
-        SqlStore::open(SqlOptions::sqlite(self.database()), keep).unwrap()
-    }
-
-    fn database(&self) -> PathBuf {
-        self.0.path().join("Engage_Data/engage-host.db")
-    }
-
-    fn write(&self, name: &str, contents: impl AsRef<[u8]>) {
-        let path = self.0.path().join(name);
-        fs_err::create_dir_all(path.parent().unwrap()).unwrap();
-        fs_err::write(path, contents).unwrap();
-    }
-
-    fn append(&self, name: &str, text: &str) {
-        let path = self.0.path().join(name);
-        let mut file = fs_err::OpenOptions::new().append(true).open(path).unwrap();
-        file.write_all(text.as_bytes()).unwrap();
-    }
-
-    /// Runs `engage-host devices`; messages name the folder as `$`.
-    fn devices(&self, args: &[&str]) -> Finished {
-        run(program()
-            .arg("devices")
-            .args(args)
-            .current_dir(self.0.path()))
-    }
-
-    fn shown(&self, args: &[&str]) -> String {
-        let finished = self.devices(args);
-        let text = format!(
-            "exit {}\n{}{}",
-            finished.code.unwrap(),
-            finished.stdout_text(),
-            finished.stderr_text()
-        );
-        let folder = self.0.path().canonicalize().unwrap();
-        text.replace(folder.to_str().unwrap(), "$")
-            .replace(self.0.path().to_str().unwrap(), "$")
-    }
-}
-
-/// Waits for the store.
-fn now<T, E: std::fmt::Debug>(work: impl Future<Output = Result<T, E>>) -> T {
-    tokio::runtime::Builder::new_current_thread()
-        .build()
-        .unwrap()
-        .block_on(work)
-        .unwrap()
-}
-
-fn moment(text: &str) -> Timestamp {
-    text.parse().unwrap()
-}
+use installation::{CELLAR, Installation, LOBBY, RECEIVED_AT, call, now};
 
 #[test]
 fn the_table_shows_each_device_and_json_all_that_is_known_of_it() {
@@ -427,76 +307,6 @@ fn devices_do_not_steer_the_terminal_in_any_form() {
     assert_eq!(table.lines().count(), 2, "{table}");
 }
 
-#[test]
-fn db_check_counts_what_would_be_sent_and_warns_of_duplicates() {
-    let installation = Installation::new();
-    installation.write("db.json", DATABASE);
-    assert_snapshot!("db_ok", installation.shown(&["db", "check", "db.json"]));
-}
-
-#[test]
-fn db_check_refuses_with_the_path_of_the_value() {
-    let installation = Installation::new();
-    for (name, database) in [
-        ("db_no_schedule", r#"{"db":{"schedules":[]}}"#),
-        (
-            "db_order",
-            r#"{"db":{"usrRcrd":{"add":[],"delete":[]},"schedules":[{"days":["Su"],"strtHr":0,"strtMn":0,"lngth":1439}]}}"#,
-        ),
-        (
-            "db_credential",
-            r#"{"db":{"usrRcrd":{"add":[{"usrID":1,"primeCr":"5ec2e7"}]},"schedules":[{"days":["Su"],"strtHr":0,"strtMn":0,"lngth":1439}]}}"#,
-        ),
-        ("db_syntax", r#"{"db":"#),
-    ] {
-        installation.write("db.json", database);
-        let shown = installation.shown(&["db", "check", "db.json"]);
-        assert!(!shown.contains("5ec2e7"), "{shown}");
-        assert_snapshot!(name, shown);
-    }
-    assert_snapshot!(
-        "db_absent",
-        installation.shown(&["db", "check", "none.json"])
-    );
-}
-
-#[test]
-fn a_credential_is_a_line_that_the_credentials_file_takes() {
-    let line = credential("0123456789abcdef", b"correct horse\r\n");
-    assert_eq!(line.code, Some(0), "{}", line.stderr_text());
-    assert!(!line.stdout_text().contains("horse"));
-    let line = line.stdout_text();
-    assert!(
-        line.starts_with("0123456789ABCDEF $argon2id$v=19$m=19456,t=2,p=1$"),
-        "{line}"
-    );
-    let file = Installation::new();
-    file.write("credentials", format!("# doors\n{line}"));
-    let credentials = Credentials::load(&file.0.path().join("credentials")).unwrap();
-    let serial = SerialNumber::from_hex(LOBBY.as_bytes()).unwrap();
-    assert!(credentials.verify(serial, b"correct horse"));
-    assert!(!credentials.verify(serial, b"correct horse\r"));
-}
-
-#[test]
-fn a_credential_needs_a_serial_number_and_a_password() {
-    for (device, password, reason) in [
-        (LOBBY, b"\n".as_slice(), "no password"),
-        (LOBBY, &[b'x'; 2000], "too long"),
-        ("10.44.0.7", b"correct horse\n", "is an address"),
-    ] {
-        let refused = credential(device, password);
-        assert_eq!(refused.code, Some(1));
-        assert_eq!(refused.stdout_text(), "");
-        assert!(refused.errors().contains(reason), "{}", refused.errors());
-    }
-    assert_eq!(credential("front-door", b"x\n").code, Some(2));
-}
-
-fn credential(device: &str, password: &[u8]) -> Finished {
-    run_with_input(program().args(["devices", "credential", device]), password)
-}
-
 /// A command that does not end by itself.
 struct Follower {
     child: Child,
@@ -536,13 +346,3 @@ impl Drop for Follower {
         let _ = self.child.wait();
     }
 }
-
-const UPLOAD: &[u8] = br#"{"lckPrmtrs":{"nm":"Lobby","mdl":"NDE80"},"fwVer":{"main":"03.08.02"},
-    "battV":{"main":5.8},"wifiStngs":{"ssid":"doors","psswd":"hunter2","usrNm":"hunter2"}}"#;
-
-const AUDITS: &[u8] = br#"{"asyncEvents":[{"event":"0B040001","time":"20261123021259"},
-    {"event":11111111,"time":20051013130309},{"event":"?","time":"?","extra":[1]}],
-    "nxtDbVerTS":"0x8d1a1399bddb51d"}"#;
-
-const DATABASE: &str = r#"{"db":{"usrRcrd":{"deleteAll":1,"delete":[],"update":[],
-    "add":[{"usrID":7},{"usrID":7}]},"schedules":[{"days":["Su"],"strtHr":0,"strtMn":0,"lngth":1439}],"holidays":[]},"config":{}}"#;

@@ -1,150 +1,15 @@
-//! `engage-host doctor` against the real daemon, and against hosts that commit one sin each.
+//! `engage-host doctor` against the real daemon, and against hosts that have one fault each.
 
+mod diagnosis;
 mod faulty_host;
 mod openssl;
 
-use std::io::{BufRead, BufReader};
-use std::path::Path;
-use std::process::{Child, ChildStderr, Command, Output, Stdio};
-use std::sync::mpsc::{Receiver, channel};
-use std::thread;
-use std::time::{Duration, Instant};
-
 use engage_device::{TlsClient, TlsVersions};
 use engage_wire::pki::Certificate;
-use serde_json::Value;
 
+use diagnosis::{Daemon, Diagnosis, PATIENCE, doctor};
 use faulty_host::{Fault, Host};
 use openssl::Pki;
-
-/// The daemon, ended with its handle.
-struct Daemon {
-    child: Child,
-    http: String,
-    https: String,
-}
-
-impl Daemon {
-    fn start(config: &Path) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_engage-host"))
-            .args(["serve", "--config"])
-            .arg(config)
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let lines = lines_of(child.stderr.take().unwrap());
-        let mut daemon = Self {
-            child,
-            http: String::new(),
-            https: String::new(),
-        };
-        let end = Instant::now() + PATIENCE;
-        while daemon.http.is_empty() || daemon.https.is_empty() {
-            let line = lines
-                .recv_timeout(end.saturating_duration_since(Instant::now()))
-                .expect("the daemon says where it listens");
-            let address = |scheme: &str| {
-                let (_, address) = line.split_once(&format!("listening on {scheme}://"))?;
-                let is_part = |c: char| c.is_ascii_digit() || c == '.' || c == ':';
-                Some(address.split(|c| !is_part(c)).next()?.to_owned())
-            };
-            daemon.http = address("http").unwrap_or(daemon.http.clone());
-            daemon.https = address("https").unwrap_or(daemon.https.clone());
-        }
-        daemon
-    }
-}
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// Keeps reading until the end, so that the daemon never waits for a full pipe.
-fn lines_of(stderr: ChildStderr) -> Receiver<String> {
-    let (sender, receiver) = channel();
-    thread::spawn(move || {
-        for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-            let _ = sender.send(line);
-        }
-    });
-    receiver
-}
-
-const PATIENCE: Duration = Duration::from_secs(30);
-
-fn doctor(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_engage-host"))
-        .arg("doctor")
-        .args(arguments)
-        .output()
-        .unwrap()
-}
-
-/// The steps of one examination, by name.
-struct Diagnosis {
-    exit_code: Option<i32>,
-    steps: Vec<Value>,
-}
-
-impl Diagnosis {
-    fn of(arguments: &[&str]) -> Self {
-        let output = doctor(&[arguments, &["--json"]].concat());
-        Self {
-            exit_code: output.status.code(),
-            steps: serde_json::from_slice(&output.stdout)
-                .unwrap_or_else(|error| panic!("{error}: {output:?}")),
-        }
-    }
-
-    fn of_ill_host(pki: &Pki, sin: Fault) -> Self {
-        let host = Host::start(pki, sin);
-        let key = pki.path("site.key");
-        Self::of(&[
-            &host.url(),
-            "--site-key-file",
-            &key,
-            "--https",
-            &host.https(),
-        ])
-    }
-
-    fn outcome(&self, name: &str) -> &str {
-        self.step(name)["outcome"].as_str().unwrap()
-    }
-
-    /// Detail and hint.
-    fn words(&self, name: &str) -> String {
-        let step = self.step(name);
-        format!(
-            "{} | {}",
-            step["detail"].as_str().unwrap(),
-            step["hint"].as_str().unwrap_or_default()
-        )
-    }
-
-    fn step(&self, name: &str) -> &Value {
-        self.steps
-            .iter()
-            .find(|step| step["name"] == name)
-            .unwrap_or_else(|| panic!("no step {name}"))
-    }
-
-    #[track_caller]
-    fn assert_outcomes(&self, wanted: &[&str]) {
-        let found: Vec<_> = self
-            .steps
-            .iter()
-            .map(|step| step["outcome"].as_str().unwrap())
-            .collect();
-        assert_eq!(found, wanted, "{:#?}", self.steps);
-        let is_ill = wanted.contains(&"fail");
-        assert_eq!(self.exit_code, Some(i32::from(is_ill)));
-    }
-}
 
 #[test]
 fn our_daemon_passes_every_step() {
@@ -253,15 +118,15 @@ fn a_closed_port_fails_the_first_step_and_skips_the_rest() {
 }
 
 #[test]
-fn a_host_without_a_sin_passes() {
+fn a_host_without_a_fault_passes() {
     let pki = Pki::vendor_like();
-    Diagnosis::of_ill_host(&pki, Fault::None).assert_outcomes(&["pass"; 11]);
+    Diagnosis::of_faulty_host(&pki, Fault::None).assert_outcomes(&["pass"; 11]);
 }
 
 #[test]
-fn each_sin_is_told_at_its_own_step() {
+fn each_fault_is_told_at_its_own_step() {
     let pki = Pki::vendor_like();
-    for (sin, step, outcome, words) in [
+    for (fault, step, outcome, words) in [
         (
             Fault::LowerCaseLength,
             "announcement",
@@ -350,12 +215,12 @@ fn each_sin_is_told_at_its_own_step() {
             "the site key can be downloaded",
         ),
     ] {
-        let diagnosis = Diagnosis::of_ill_host(&pki, sin);
+        let diagnosis = Diagnosis::of_faulty_host(&pki, fault);
         let told = diagnosis.words(step);
-        assert!(told.contains(words), "{sin:?}: {told}");
-        assert_eq!(diagnosis.outcome(step), outcome, "{sin:?}: {told}");
+        assert!(told.contains(words), "{fault:?}: {told}");
+        assert_eq!(diagnosis.outcome(step), outcome, "{fault:?}: {told}");
         let exit_code = i32::from(outcome == "fail");
-        assert_eq!(diagnosis.exit_code, Some(exit_code), "{sin:?}");
+        assert_eq!(diagnosis.exit_code, Some(exit_code), "{fault:?}");
     }
 }
 
@@ -391,8 +256,8 @@ async fn a_server_without_the_private_key_of_its_certificate_is_refused_in_both_
         let anchor = Certificate::parse(anchor).unwrap();
         for versions in [TlsVersions::Any, TlsVersions::Device] {
             let client = TlsClient::new(anchor.clone(), versions);
-            for (sin, is_trusted) in [(Fault::None, true), (Fault::WrongTlsKey, false)] {
-                let host = Host::start(&pki, sin);
+            for (fault, is_trusted) in [(Fault::None, true), (Fault::WrongTlsKey, false)] {
+                let host = Host::start(&pki, fault);
                 let deadline = tokio::time::Instant::now() + PATIENCE;
                 let address = host.https().parse().unwrap();
                 match client.connect(&address, deadline).await {
@@ -411,8 +276,8 @@ async fn a_server_without_the_private_key_of_its_certificate_is_refused_in_both_
 #[test]
 fn no_key_shows_in_any_diagnosis() {
     let pki = Pki::vendor_like();
-    for sin in [Fault::LeaksKey, Fault::LeaksSiteKey, Fault::TextKeyHash] {
-        let host = Host::start(&pki, sin);
+    for fault in [Fault::LeaksKey, Fault::LeaksSiteKey, Fault::TextKeyHash] {
+        let host = Host::start(&pki, fault);
         let key = pki.path("site.key");
         let output = doctor(&[
             &host.url(),

@@ -1,4 +1,4 @@
-//! Small hosts, written by hand, that commit one sin each.
+//! Small hosts, written by hand, that have one fault each.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -50,18 +50,18 @@ pub(super) struct Host {
 }
 
 impl Host {
-    pub(super) fn start(pki: &Pki, sin: Fault) -> Self {
+    pub(super) fn start(pki: &Pki, fault: Fault) -> Self {
         let plain = TcpListener::bind("127.0.0.1:0").unwrap();
         let secure = TcpListener::bind("127.0.0.1:0").unwrap();
         let (http, https) = (plain.local_addr().unwrap(), secure.local_addr().unwrap());
-        let content = Arc::new(Content::new(pki, sin, http));
-        let tls = tls_config(pki, sin);
+        let content = Arc::new(Content::new(pki, fault, http));
+        let tls = tls_config(pki, fault);
         let stop = Arc::new(AtomicBool::new(false));
         let mut threads = vec![{
             let content = Arc::clone(&content);
             serve(plain, &stop, move |stream| content.answer(stream, false))
         }];
-        match sin {
+        match fault {
             Fault::ClosedTls => drop(secure),
             Fault::PlainTls => {
                 threads.push(serve(secure, &stop, |mut stream| {
@@ -140,36 +140,36 @@ fn serve(
 }
 
 struct Content {
-    sin: Fault,
+    fault: Fault,
     announcement: String,
     file: Vec<u8>,
     private_key: Vec<u8>,
 }
 
 impl Content {
-    fn new(pki: &Pki, sin: Fault, http: SocketAddr) -> Self {
-        let file = match sin {
+    fn new(pki: &Pki, fault: Fault, http: SocketAddr) -> Self {
+        let file = match fault {
             Fault::Pem => pki.read("ca.pem"),
             _ => pki.read("static/Device_Certificates/partner_CA.der"),
         };
         let key = STANDARD.decode(SITE_KEY).unwrap();
-        let hash = STANDARD.encode(match sin {
+        let hash = STANDARD.encode(match fault {
             Fault::WrongHash => hmac(&[0; 32], &file),
             Fault::TextKeyHash => hmac(SITE_KEY.as_bytes(), &file),
             _ => hmac(&key, &file),
         });
-        let scheme = if sin == Fault::HttpsCertUrl {
+        let scheme = if fault == Fault::HttpsCertUrl {
             "https"
         } else {
             "http"
         };
         let url = format!("{scheme}://{http}{CERTIFICATE}");
-        let announcement = match sin {
+        let announcement = match fault {
             Fault::KeyOrder => format!(r#"{{"hash":"{hash}","cert_url":"{url}"}}"#),
             _ => format!(r#"{{"cert_url":"{url}","hash":"{hash}"}}"#),
         };
         Self {
-            sin,
+            fault,
             announcement,
             file,
             private_key: pki.read("server.key"),
@@ -182,18 +182,18 @@ impl Content {
         };
         let bytes = match path.as_str() {
             "/swordfish/lock/certificates/current" => self.announce(is_secure),
-            CERTIFICATE if self.sin != Fault::MissingFile => {
+            CERTIFICATE if self.fault != Fault::MissingFile => {
                 ok("application/octet-stream", &self.file)
             }
-            "/static/Device_Certificates/partner_server.key" if self.sin == Fault::LeaksKey => {
+            "/static/Device_Certificates/partner_server.key" if self.fault == Fault::LeaksKey => {
                 ok("text/plain", &self.private_key)
             }
             "/static/Device_Certificates/../../pki/partner_server.key"
-                if self.sin == Fault::LeaksKeyBesidePki =>
+                if self.fault == Fault::LeaksKeyBesidePki =>
             {
                 ok("text/plain", &self.private_key)
             }
-            "/pki/site.key" if self.sin == Fault::LeaksSiteKey => {
+            "/pki/site.key" if self.fault == Fault::LeaksSiteKey => {
                 ok("text/plain", format!("{SITE_KEY}\n").as_bytes())
             }
             _ => b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n".to_vec(),
@@ -203,12 +203,12 @@ impl Content {
     }
 
     fn announce(&self, is_secure: bool) -> Vec<u8> {
-        let body = match self.sin {
+        let body = match self.fault {
             Fault::OtherOverTls if is_secure => self.announcement.replace("partner_CA", "old_CA"),
             _ => self.announcement.clone(),
         };
         let good = String::from_utf8(ok("application/json", body.as_bytes())).unwrap();
-        match self.sin {
+        match self.fault {
             Fault::LowerCaseLength => good.replace("Content-Length", "content-length"),
             Fault::Http10 => good.replace("HTTP/1.1", "HTTP/1.0"),
             Fault::HtmlType => good.replace("application/json", "text/html; charset=utf-8"),
@@ -244,11 +244,11 @@ fn hmac(key: &[u8], message: &[u8]) -> Vec<u8> {
     hmac.finalize().into_bytes().to_vec()
 }
 
-fn tls_config(pki: &Pki, sin: Fault) -> Arc<ServerConfig> {
+fn tls_config(pki: &Pki, fault: Fault) -> Arc<ServerConfig> {
     let chain = CertificateDer::pem_slice_iter(&pki.read("chain.pem"))
         .collect::<Result<Vec<_>, _>>()
         .unwrap();
-    let key = match sin {
+    let key = match fault {
         Fault::WrongTlsKey => pki.read("intermediate.key"),
         _ => pki.read("server.key"),
     };

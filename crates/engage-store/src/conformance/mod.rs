@@ -8,6 +8,7 @@ mod eviction;
 mod pages;
 pub(crate) mod postgres;
 mod properties;
+mod size;
 mod views;
 
 use jiff::Timestamp;
@@ -58,8 +59,6 @@ rules! {
     call_in::the_newest_refused_bodies_of_a_device_can_be_read_byte_for_byte,
     call_in::one_network_brings_a_bounded_number_of_new_devices_and_known_ones_are_taken,
     call_in::text_of_every_script_is_kept,
-    call_in::a_store_that_takes_as_much_as_it_may_keeps_what_it_has_and_takes_no_more,
-    call_in::the_last_tenth_is_for_registered_devices,
     event_log::a_clock_that_is_set_back_over_the_end_of_a_month_changes_no_order,
     event_log::a_batch_of_events_keeps_its_limits_and_is_of_one_kind,
     event_log::a_cursor_survives_a_restart_and_is_of_one_device,
@@ -73,6 +72,8 @@ rules! {
     pages::devices_are_found_by_each_condition_and_wildcards_are_letters,
     pages::events_are_found_by_device_kind_and_time_in_both_orders,
     pages::long_events_make_short_pages,
+    size::the_last_tenth_is_for_registered_devices,
+    size::a_store_that_takes_as_much_as_it_may_keeps_what_it_has_and_takes_no_more,
     pages::pages_are_the_sorted_set_whatever_is_added_between_them,
     properties::every_acknowledged_event_is_there_exactly_once_and_in_order,
     views::the_views_have_the_promised_columns,

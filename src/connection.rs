@@ -105,10 +105,11 @@ pub struct TlsSession {
 /// What a connection is waiting for: shared between its socket, which keeps the deadlines, and the
 /// requests on it, of which the socket sees only bytes.
 ///
-/// Of the requests' side exactly two callers exist, both in `routes::layers::AccessLog`: the one of
-/// [`request_started`](Self::request_started) and the one of
-/// [`response_ready`](Self::response_ready). The socket's side is in `server::stream`, which knows
-/// everything else by itself.
+/// Of the requests' side `routes::layers::AccessLog` tells of a request's begin and end
+/// ([`request_started`](Self::request_started), [`response_ready`](Self::response_ready)), and
+/// `routes::malformed` refuses requests ([`framing_error`](Self::framing_error),
+/// [`refused`](Self::refused)). The socket's side is in `server::stream`, which knows everything else
+/// by itself.
 #[derive(Debug)]
 pub struct ConnectionState {
     phase: AtomicU8,

@@ -2,6 +2,7 @@
 
 mod base_url;
 mod expiry;
+mod open_store;
 mod reload;
 mod reload_outcome;
 mod reload_requests;

@@ -151,16 +151,16 @@ impl Publication {
         if self.is_list_unknown && serial.is_some() && listed.is_none() {
             return Err(NoAnnouncement::Withheld);
         }
-        let selected = match host {
-            _ if listed.is_some() => listed,
-            None if self.good_sites + self.bad_sites.len() > 1 => {
+        let selected = match (listed, host) {
+            (Some(_), _) => listed,
+            (None, None) if self.good_sites + self.bad_sites.len() > 1 => {
                 return Err(NoAnnouncement::NoHost);
             }
-            None => self.sites.values().next(),
-            Some(host) if !self.sites.is_empty() => {
+            (None, None) => self.sites.values().next(),
+            (None, Some(host)) if !self.sites.is_empty() => {
                 HostName::from_authority(host).and_then(|host| self.sites.get(&host))
             }
-            Some(_) => None,
+            (None, Some(_)) => None,
         };
         match selected.or(self.default_site.as_ref()) {
             Some(SiteSlot::Published(site)) => Ok(site),

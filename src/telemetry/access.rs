@@ -61,7 +61,7 @@ impl AccessEvent<'_> {
             status = status.as_u16(),
             size_bytes,
             duration_us = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX),
-            "{} {} -> {}", Beginning(method.as_str()), Beginning(uri.path()), status.as_u16(),
+            "{} {} -> {}", Shortened(method.as_str()), Shortened(uri.path()), status.as_u16(),
         );
     }
 }
@@ -86,9 +86,9 @@ impl fmt::Display for Peer {
 }
 
 /// Of what a caller sends, no more than is useful: it may be as long as a head.
-pub(crate) struct Beginning<'a>(pub(crate) &'a str);
+pub(crate) struct Shortened<'a>(pub(crate) &'a str);
 
-impl fmt::Display for Beginning<'_> {
+impl fmt::Display for Shortened<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0.len() <= MAX_SHOWN_BYTES {
             return f.write_str(self.0);

@@ -18,7 +18,7 @@ use tracing_subscriber::{Layer, fmt, registry};
 
 use crate::config::{LogConfig, LogFormat, LogLevel};
 
-pub(crate) use access::{AccessEvent, Beginning};
+pub(crate) use access::{AccessEvent, Shortened};
 pub(crate) use engage_wire::{CallerThrottle, LogThrottle};
 pub(crate) use metrics::{DeliveryMetrics, Metrics, OpenConnection, RouteMetrics};
 pub(crate) use stderr::flush_log;

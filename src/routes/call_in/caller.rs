@@ -23,7 +23,7 @@ use super::login_throttle::LoginThrottle;
 use crate::connection::{Connection, ListenerKind};
 use crate::requested_host::requested_host;
 use crate::routes::error::ApiError;
-use crate::telemetry::{Beginning, LogThrottle};
+use crate::telemetry::{LogThrottle, Shortened};
 use engage_store::{
     Call, Credentials, CredentialsError, DeviceId, DeviceObservation, SerialNumber,
 };
@@ -225,12 +225,12 @@ impl Authenticator {
     }
 
     fn refuse(&self, peer: IpAddr, serial: Option<SerialNumber>, reason: Reason) -> bool {
-        let (burst, what) = match reason {
-            Reason::NoCredentials => (&self.refused[0], "no credentials"),
-            Reason::TooManyFailures => (&self.refused[1], "too many failures from this address"),
-            Reason::Wrong => (&self.refused[2], "unknown or wrong credentials"),
+        let what = match reason {
+            Reason::NoCredentials => "no credentials",
+            Reason::TooManyFailures => "too many failures from this address",
+            Reason::Wrong => "unknown or wrong credentials",
         };
-        if let Some(others) = burst.check() {
+        if let Some(others) = self.refused[reason as usize].check() {
             let serial = serial.map(tracing::field::display);
             warn!(%peer, device.serial = serial, others = others.count(), "call-in from {peer} refused: {what}{others}");
         }
@@ -238,7 +238,7 @@ impl Authenticator {
     }
 
     fn note_in_clear(&self, connection: &Connection, path: &str) {
-        let (peer, path) = (connection.peer, Beginning(path));
+        let (peer, path) = (connection.peer, Shortened(path));
         if let Some(others) = self.in_clear.check() {
             warn!(
                 %peer, others = others.count(),

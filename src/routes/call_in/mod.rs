@@ -89,7 +89,7 @@ pub(super) async fn config(
     body: Body,
 ) -> Answer {
     let answer = async {
-        let (upload, taken) = call_in
+        let (upload, reserved) = call_in
             .read(
                 &call,
                 UploadKind::Config,
@@ -100,7 +100,7 @@ pub(super) async fn config(
             .await?;
         let saved = call_in.store.save_config(&call, upload).await;
         let saved = saved.map(|()| AppendOutcome::Updated);
-        let answer = call_in.acknowledged(&call, &taken, saved);
+        let answer = call_in.acknowledged(&call, &reserved, saved);
         answer.map(|_| StatusCode::OK.into_response())
     };
     (Extension(call.device), answer.await)
@@ -113,7 +113,7 @@ pub(super) async fn audit(
     body: Body,
 ) -> Answer {
     let answer = async {
-        let (batch, taken) = call_in
+        let (batch, reserved) = call_in
             .read(
                 &call,
                 UploadKind::Audit,
@@ -123,7 +123,7 @@ pub(super) async fn audit(
             )
             .await?;
         let appended = call_in.store.append_audits(&call, batch).await;
-        call_in.acknowledged(&call, &taken, appended).map(status)
+        call_in.acknowledged(&call, &reserved, appended).map(status)
     };
     (Extension(call.device), answer.await)
 }
@@ -136,7 +136,7 @@ pub(super) async fn alert(
     body: Body,
 ) -> Answer {
     let answer = async {
-        let (alert, taken) = call_in
+        let (alert, reserved) = call_in
             .read(
                 &call,
                 UploadKind::Alert,
@@ -146,7 +146,7 @@ pub(super) async fn alert(
             )
             .await?;
         let appended = call_in.store.append_alert(&call, alert).await;
-        call_in.acknowledged(&call, &taken, appended).map(status)
+        call_in.acknowledged(&call, &reserved, appended).map(status)
     };
     (Extension(call.device), answer.await)
 }
@@ -182,7 +182,7 @@ impl CallIn {
         body: Body,
         parse: impl FnOnce(&[u8]) -> Result<T, E>,
         stored_bytes: impl FnOnce(&T) -> usize,
-    ) -> Result<(T, Taken), ApiError> {
+    ) -> Result<(T, Reserved), ApiError> {
         // Whoever has nothing left costs nothing more.
         self.charge(call, 0)?;
         let memory = self.body_memory.permit(call.peer);
@@ -192,11 +192,11 @@ impl CallIn {
                     let budget_bytes = stored_bytes(&parsed);
                     self.charge(call, budget_bytes)?;
                     let (_, memory) = body.into_parts();
-                    let taken = Taken {
+                    let reserved = Reserved {
                         budget_bytes,
                         _memory: memory,
                     };
-                    return Ok((parsed, taken));
+                    return Ok((parsed, reserved));
                 }
                 Err(error) => (body, error.to_string()),
             },
@@ -206,7 +206,7 @@ impl CallIn {
             ),
             // It did not arrive, so the device knows that it has to send it again.
             Err(BodyError::Broken) => return Err(ApiError::Malformed),
-            Err(BodyError::NoMemory(short)) => return Err(self.no_memory(call, &short)),
+            Err(BodyError::NoMemory(short)) => return Err(self.refuse_memory(call, &short)),
         };
         let (body, _memory) = body.into_parts();
         Err(self.refuse(call, kind, body, &reason).await)
@@ -223,7 +223,7 @@ impl CallIn {
     }
 
     /// 503: the device keeps what it has, and comes again.
-    fn no_memory(&self, call: &Call, NoMemory { needed, allowed }: &NoMemory) -> ApiError {
+    fn refuse_memory(&self, call: &Call, NoMemory { needed, allowed }: &NoMemory) -> ApiError {
         let Call { device, peer, .. } = call;
         if let Some(others) = self.no_memory.check() {
             warn!(
@@ -234,7 +234,7 @@ impl CallIn {
         ApiError::NoBodyMemory
     }
 
-    /// 503: as above.
+    /// 503, as above, where the caller's day has nothing left.
     fn charge(&self, call: &Call, bytes: usize) -> Result<(), ApiError> {
         let charged = self.day_budget.charge(call, bytes);
         charged.map_err(|OverBudget { payer, spent, allowed }| {
@@ -273,11 +273,11 @@ impl CallIn {
     fn acknowledged(
         &self,
         call: &Call,
-        taken: &Taken,
+        reserved: &Reserved,
         stored: Result<AppendOutcome, StoreError>,
     ) -> Result<AppendOutcome, ApiError> {
         if matches!(stored, Err(_) | Ok(AppendOutcome::Unchanged)) {
-            self.day_budget.give_back(call, taken.budget_bytes);
+            self.day_budget.give_back(call, reserved.budget_bytes);
         }
         stored.map_err(|error| self.unavailable(call.device, &error))
     }
@@ -303,7 +303,7 @@ impl CallIn {
 }
 
 /// What a body takes until it is stored.
-struct Taken {
+struct Reserved {
     /// Of its caller's day.
     budget_bytes: usize,
     _memory: BodyPermit,

@@ -68,8 +68,8 @@ pub(crate) async fn run(soak: Soak) -> Outcome<()> {
     }
 }
 
-/// Fifty seconds of two attacks and of what else goes wrong, and ten of rest, at whose end the daemon is
-/// looked at. The first minute has neither: what it shows is what the others are compared with.
+/// Two attacks and what else goes wrong for three quarters of it, then a rest, at whose end the daemon
+/// is looked at. The first minute has neither: what it shows is what the others are compared with.
 async fn run_minute(
     number: u32,
     host: &SoakedHost,

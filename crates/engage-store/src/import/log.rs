@@ -1,8 +1,9 @@
 //! The audits or the alerts of a device: what its monthly files hold, before they are read for good.
 
+use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
 use std::io::{self, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use fs_err::File;
 use serde::Deserialize;
@@ -127,21 +128,12 @@ impl OldLog {
         }
         let len = lines.offset();
         let end = torn.start.unwrap_or(len);
-        if end < len {
-            left_out.push(format!("`{}`: the {} bytes behind byte {end} are left out: they are the rest of an interrupted write and were never acknowledged", path.display(), len - end));
-        }
-        if let Some(first) = damaged.first() {
-            left_out.push(format!(
-                "`{}`: {} lines that are no events are left out; the first begins at byte {first}",
-                path.display(),
-                damaged.len()
-            ));
-        }
-        if delivered.is_some_and(|it| name < it.file) {
-            delivered_to = end;
-        } else if delivered.is_none_or(|it| name != it.file) {
-            delivered_to = 0;
-        }
+        left_out.extend(unread(&path, end, len, &damaged));
+        let delivered_to = match delivered.map(|it| name.cmp(&it.file)) {
+            Some(Ordering::Less) => end,
+            Some(Ordering::Equal) => delivered_to,
+            Some(Ordering::Greater) | None => 0,
+        };
         Ok(OldFile {
             month,
             path,
@@ -151,8 +143,23 @@ impl OldLog {
     }
 }
 
+/// What is left out of a file of `len` bytes: what stands behind `end`, and lines that begin at the bytes
+/// of `damaged`.
+fn unread(path: &Path, end: u64, len: u64, damaged: &[u64]) -> impl Iterator<Item = String> {
+    let path = path.display();
+    let rest = (end < len).then(|| {
+        let bytes = len - end;
+        format!("`{path}`: the {bytes} bytes behind byte {end} are left out: they are the rest of an interrupted write and were never acknowledged")
+    });
+    let damaged = damaged.first().map(|first| {
+        let lines = damaged.len();
+        format!("`{path}`: {lines} lines that are no events are left out; the first begins at byte {first}")
+    });
+    rest.into_iter().chain(damaged)
+}
+
 /// Opens a regular file, and no other through a link: opening a pipe would wait for its writer.
-pub(super) fn open(path: &std::path::Path) -> io::Result<LineReader<BufReader<File>>> {
+pub(super) fn open(path: &Path) -> io::Result<LineReader<BufReader<File>>> {
     require_regular(path)?;
     Ok(LineReader::new(BufReader::new(File::open(path)?)))
 }

@@ -67,9 +67,7 @@ impl Evictions {
             }
         }
     }
-}
 
-impl Evictions {
     /// How many devices may go at `now`, of so many that are wanted.
     pub(super) async fn evictable(
         &self,
@@ -130,16 +128,13 @@ impl Evictions {
                 break;
             }
         }
-        found.truncate(wanted);
         let mut events = 0;
-        let fits = found.iter().take_while(|it| {
+        let fits = |it: &Evicted| {
             let is_below = events < MAX_EVENTS;
             events += it.last_seq.min(MAX_EVENTS);
             is_below
-        });
-        let fits = fits.count();
-        found.truncate(fits);
-        Ok(found)
+        };
+        Ok(found.into_iter().take(wanted).take_while(fits).collect())
     }
 }
 

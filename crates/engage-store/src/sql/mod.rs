@@ -18,6 +18,7 @@
 //!   refuses at once.
 
 mod address;
+mod admission;
 mod append;
 mod backup;
 mod catch_panic;

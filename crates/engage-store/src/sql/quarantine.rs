@@ -10,10 +10,10 @@ use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 use tracing::{debug, warn};
 
-use super::devices;
 use super::eviction::Evicted;
 use super::reader::StoreReader;
 use super::shared::Shared;
+use super::{admission, devices};
 use crate::quota::{Admitted, Newcomer};
 use crate::{Call, DeviceId, UploadKind};
 
@@ -239,7 +239,7 @@ pub(super) async fn make_known(
         is_proven: false,
     };
     let callers = [(device, new)].into();
-    let (admitted, mut refused) = devices::admit(connection, shared, callers).await?;
+    let (admitted, mut refused) = admission::admit(connection, shared, callers).await?;
     if let Some(error) = refused.remove(&device) {
         debug!(%device, %error, "no record of device {device} is begun");
     } else {

@@ -17,9 +17,9 @@ use sqlx::any::Any;
 use sqlx::pool::PoolConnection;
 use tracing::warn;
 
+use super::admission;
 use super::connect::{Engine, MAX_STATEMENT, Pools};
 use super::damage::Damage;
-use super::devices;
 use super::error::unavailable;
 use super::events;
 use super::eviction::{Evicted, Evictions};
@@ -299,7 +299,7 @@ impl Shared {
     /// Counts the devices, for [`quota_warning`](Self::quota_warning).
     pub(super) async fn count_devices(&self) -> Result<(), sqlx::Error> {
         let mut connection = self.reader().await?;
-        let counted = devices::count(&mut connection, &self.quota);
+        let counted = admission::count(&mut connection, &self.quota);
         counted.await.map(drop)
     }
 

@@ -9,10 +9,10 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::warn;
 
+use super::admission;
 use super::append::{Upload, append};
 use super::catch_panic::catch_panic;
 use super::certificate_fetches::{self, LIMITS};
-use super::devices;
 use super::error;
 use super::observations::{Observations, Observed};
 use super::shared::Shared;
@@ -111,7 +111,7 @@ impl Writer {
         }
         let counted = self.shared.limited(async {
             let mut connection = self.shared.reader().await?;
-            devices::admit(&mut connection, &self.shared, callers).await
+            admission::admit(&mut connection, &self.shared, callers).await
         });
         let (admitted, refused) = match counted.await {
             Ok(counted) => counted,

@@ -2,11 +2,14 @@
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use engage_device::connect_from;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::runtime;
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
@@ -30,7 +33,7 @@ pub(super) enum Kind {
 
 /// So many clients of a kind, which end when it is dropped.
 pub(super) struct Strangers {
-    _clients: JoinSet<()>,
+    _end: oneshot::Sender<()>,
 }
 
 impl Kind {
@@ -126,14 +129,13 @@ impl Kind {
 
 impl Strangers {
     pub(super) fn begin(kind: Kind, host: &SoakedHost) -> Self {
-        let mut clients = JoinSet::new();
-        for number in 0..kind.clients() {
+        let clients = (0..kind.clients()).map(|number| {
             let target = kind.target(host, number);
             // Over a balancer and a few from each address, so that they are networks of their own.
             let source = address(BALANCERS + number);
             let [a, b] = u16::try_from(number / 20).unwrap_or(0).to_be_bytes();
             let header = format!("PROXY TCP4 10.66.{a}.{b} 10.0.0.1 1 80\r\n");
-            clients.spawn(async move {
+            async move {
                 loop {
                     if let Ok(mut stream) = connect_from(source, target, soon()).await
                         && stream.write_all(header.as_bytes()).await.is_ok()
@@ -142,10 +144,29 @@ impl Strangers {
                     }
                     sleep(Duration::from_millis(50)).await;
                 }
-            });
-        }
-        Self { _clients: clients }
+            }
+        });
+        let clients: Vec<_> = clients.collect();
+        let (end, ended) = oneshot::channel();
+        thread::spawn(move || run(clients, ended));
+        Self { _end: end }
     }
+}
+
+/// Runs clients until they are to end, on a thread that waits for all others of the process: in the
+/// field, strangers do not use the processors of honest devices.
+fn run(clients: Vec<impl Future<Output = ()> + Send + 'static>, ended: oneshot::Receiver<()>) {
+    // Where it is refused, the times of honest devices say less.
+    let _ = rustix::process::nice(LOWEST_PRIORITY);
+    let runtime = runtime::Builder::new_current_thread().enable_all().build();
+    let Ok(runtime) = runtime else {
+        return;
+    };
+    runtime.block_on(async {
+        let _clients: JoinSet<_> = clients.into_iter().collect();
+        // The sender is only ever dropped.
+        let _ = ended.await;
+    });
 }
 
 async fn wait(mut stream: TcpStream) {
@@ -209,6 +230,8 @@ fn client_hello() -> Vec<u8> {
 }
 
 const BALANCERS: usize = 500_000;
+
+const LOWEST_PRIORITY: i32 = 19;
 
 /// Whose header is believed.
 pub(super) const BALANCER_NETWORK: &str = "127.8.0.0/16";

@@ -13,6 +13,7 @@ use tracing::{debug, warn};
 
 use super::acceptor::{Accepting, WithConnection, refused};
 use super::admit::{Admission, Admitted, Rejection};
+use super::fair_semaphore::FairSemaphore;
 use super::listener::Accepted;
 use super::stream::{
     Capture, ClientStream, Downloads, HandshakeCapture, Intercepted, RefusedHeads, RequestHeads,
@@ -35,6 +36,8 @@ pub(super) struct TlsAcceptor {
     pub(super) app: Arc<App>,
     /// Failed handshakes that have been logged.
     pub(super) failures: Arc<CallerThrottle>,
+    /// Who may sign, as many as there are cores: a signature is nearly all that a handshake costs.
+    pub(super) signatures: Arc<FairSemaphore>,
 }
 
 impl<S: Send + 'static> Accept<Accepted, S> for TlsAcceptor {
@@ -93,7 +96,10 @@ impl TlsAcceptor {
             _guard: Some(guard),
         };
         let stream = Intercepted::new(stream, HandshakeCapture::start());
-        let stream = tls::accept(stream, |hello| published.select_identity(peer, hello));
+        let permit = self.signatures.acquire(peer.ip());
+        let stream = tls::accept(stream, permit, |hello| {
+            published.select_identity(peer, hello)
+        });
         let mut stream = match stream.await {
             Ok(stream) => stream,
             Err((error, stream)) => {

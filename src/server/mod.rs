@@ -5,6 +5,7 @@ mod acceptor_admin;
 mod acceptor_tls;
 mod admit;
 mod descriptors;
+mod fair_semaphore;
 mod http1;
 mod listener;
 mod passed_sockets;
@@ -32,6 +33,7 @@ use acceptor::PlainAcceptor;
 use acceptor_admin::AdminAcceptor;
 use acceptor_tls::TlsAcceptor;
 use admit::{Admission, ConnectionLimits};
+use fair_semaphore::FairSemaphore;
 use listener::{Listener, Tcp};
 use shutdown::Shutdown;
 use stream::{RefusedHeads, Timeouts};
@@ -84,6 +86,9 @@ impl Servers {
             refused_heads: refused_heads(limits, ListenerKind::Https, app),
             app: Arc::clone(app),
             failures: Arc::default(),
+            signatures: FairSemaphore::new(
+                tokio::runtime::Handle::current().metrics().num_workers(),
+            ),
         };
         let http = Listener::new(sockets.http, &places, &shutdown)?;
         let https = Listener::new(sockets.https, &places, &shutdown)?;

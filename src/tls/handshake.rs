@@ -10,9 +10,11 @@ use tokio_rustls::server::TlsStream;
 use super::TlsIdentity;
 
 /// A whole handshake, or why there was none and the stream that it failed on. `select` chooses the
-/// identity for a client once its hello has been read; without one there is no handshake.
-pub(crate) async fn accept<S>(
+/// identity for a client once its hello has been read; without one there is no handshake. The
+/// signature is made under a permit.
+pub(crate) async fn accept<S, P>(
     stream: S,
+    permit: impl Future<Output = P>,
     select: impl FnOnce(&ClientHello<'_>) -> Option<TlsIdentity>,
 ) -> Result<TlsStream<S>, (io::Error, Option<S>)>
 where
@@ -28,7 +30,10 @@ where
         return Err((io::ErrorKind::NotFound.into(), None));
     };
     let config = identity.server_config(&hello);
+    let permit = permit.await;
+    // Signs: all of the answer to the hello is made here.
     let handshake = start.into_stream(config).into_fallible();
+    drop(permit);
     handshake
         .await
         .map_err(|(error, stream)| (error, Some(stream)))

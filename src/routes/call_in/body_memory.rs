@@ -1,16 +1,18 @@
-//! The memory that all request bodies in flight share: `[limits] body_memory_bytes`.
+//! The memory that all bodies in flight share, of requests and of the answers that are made for one
+//! device: `[limits] body_memory_bytes`.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use parking_lot::Mutex;
 
 use crate::config::{Limits, PerAddress};
 use engage_wire::CallerNetwork;
 
-/// Shares memory out so that callers who let their bodies stall leave some for others: one network
-/// gets an eighth of what the others leave, or one body of the longest length if that is more.
+/// Shares memory out so that callers who let bodies stall leave some for others: one network gets an
+/// eighth of what the others leave, or one body of the longest length if that is more.
 ///
 /// As with connections, loopback is one caller only where `connections_per_address` is configured:
 /// a proxy on this computer speaks for many devices.
@@ -37,7 +39,21 @@ struct Taken {
 pub(super) struct BodyPermit {
     memory: BodyMemory,
     caller: Option<CallerNetwork>,
+    /// What the caller can have at once in any case, as far as it is there.
+    longest: usize,
     bytes: usize,
+}
+
+/// A body of which the memory is given back when its last byte has been written.
+struct Answer {
+    body: Bytes,
+    _memory: BodyPermit,
+}
+
+impl AsRef<[u8]> for Answer {
+    fn as_ref(&self) -> &[u8] {
+        &self.body
+    }
 }
 
 /// A body would take more than there is for its caller.
@@ -66,8 +82,22 @@ impl BodyMemory {
         BodyPermit {
             memory: self.clone(),
             caller: is_counted.then(|| caller.into()),
+            longest: self.0.longest_body,
             bytes: 0,
         }
+    }
+
+    /// The same body, which takes memory until it has been written or given up: a caller that asks
+    /// for much and reads nothing takes its share and no more.
+    pub(super) fn answer(&self, caller: IpAddr, body: Bytes) -> Result<Bytes, NoMemory> {
+        let longest = body.len();
+        let mut memory = self.permit(caller);
+        memory.longest = longest;
+        memory.grow_to(longest)?;
+        Ok(Bytes::from_owner(Answer {
+            body,
+            _memory: memory,
+        }))
     }
 }
 
@@ -76,10 +106,7 @@ impl BodyPermit {
     pub(super) fn grow_to(&mut self, bytes: usize) -> Result<(), NoMemory> {
         let more = bytes.saturating_sub(self.bytes);
         let Budget {
-            total,
-            longest_body,
-            ref taken,
-            ..
+            total, ref taken, ..
         } = *self.memory.0;
         let mut taken = taken.lock();
         let own = |taken: &Taken| taken.by_caller.get(&self.caller?).copied();
@@ -87,7 +114,7 @@ impl BodyPermit {
         let left_by_others = total.saturating_sub(taken.in_all - own);
         let allowed = match self.caller {
             // Half at most, however long a body may be: the next caller gets something too.
-            Some(_) => (left_by_others / 8).max(longest_body.min(left_by_others / 2)),
+            Some(_) => (left_by_others / 8).max(self.longest.min(left_by_others / 2)),
             None => left_by_others,
         };
         let needed = own + more;
@@ -169,6 +196,20 @@ mod tests {
             .collect();
         assert!(held.iter().all(|bodies| !bodies.is_empty()));
         assert!(!fill(&memory, "10.0.1.1", 4 * KIB).is_empty());
+    }
+
+    #[test]
+    fn answers_that_nobody_reads_take_their_callers_share() {
+        let memory = memory(PerAddress::Default);
+        let caller = [10, 0, 0, 1].into();
+        let answer = || memory.answer(caller, vec![0; 400 * KIB].into());
+        let held = answer().unwrap();
+        assert_eq!(held.len(), 400 * KIB);
+        assert!(answer().is_err());
+        assert!(memory.answer([10, 0, 0, 2].into(), held.clone()).is_err());
+        drop(held);
+        assert!(answer().is_ok());
+        assert_eq!(memory.0.taken.lock().in_all, 0);
     }
 
     #[test]

@@ -168,10 +168,10 @@ impl CallIn {
             .decode_utf8()
             .map_err(|_| ApiError::BadRequest)?;
         let answered = self.store.db_answer(call, &version, &self.window).await;
-        match answered {
-            Ok(body) => Ok(with_type(&JSON, body.into())),
-            Err(error) => Err(self.unavailable(call.device, &error)),
-        }
+        let body = answered.map_err(|error| self.unavailable(call.device, &error))?;
+        let body = self.body_memory.answer(call.peer, body);
+        let body = body.map_err(|short| self.refuse_memory(call, &short))?;
+        Ok(with_type(&JSON, body.into()))
     }
 
     /// The parsed body and what it takes until it is stored, or the answer that refuses it.

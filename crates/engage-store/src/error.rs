@@ -161,6 +161,22 @@ pub enum OpenError {
         /// The process that holds it, where it said so.
         pid: Option<u32>,
     },
+    /// No daemon of this program has used it yet.
+    #[error("database {place} has schema {found}; this command needs schema {needed}")]
+    #[diagnostic(
+        code("older-schema"),
+        help(
+            "restart the daemon with this version of engage-host: it brings the database up to date"
+        )
+    )]
+    OlderSchema {
+        /// The file, or the URL.
+        place: String,
+        /// What the database has.
+        found: i64,
+        /// What is needed.
+        needed: i64,
+    },
     /// It was written by a newer program.
     #[error(
         "database {place} has schema {found}; this engage-host knows schemas up to {supported}"

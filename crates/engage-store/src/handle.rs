@@ -12,12 +12,15 @@ use parking_lot::RwLock;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
+use crate::adoption::UnstoredSightings;
 use crate::certificate_fetch::UnstoredFetches;
 use crate::{
-    Alert, AppendOutcome, AppendedDevices, AuditBatch, BatchLimit, Call, CertificateFetch,
-    ConfigUpload, Cursor, Database, DeviceId, DeviceObservation, DevicePage, DeviceQuery,
-    DeviceStore, EventBatch, EventLog, EventPage, EventQuery, Health, Lease, PendingDevice, Store,
-    StoreError, StoreQueries, StoreSize, StoreWarning, Subscriber, UploadKind,
+    AddressEvidence, AdoptionLedger, AdoptionPage, AdoptionQuery, Alert, AppendOutcome,
+    AppendedDevices, AuditBatch, BatchLimit, Call, CertificateFetch, ConfigUpload, Cursor,
+    Database, DeviceId, DeviceObservation, DevicePage, DeviceQuery, DeviceStore, EventBatch,
+    EventLog, EventPage, EventQuery, Health, HostRotation, Lease, PendingDevice, Replaced,
+    Rotation, RotationReport, RotationStore, Sighting, Store, StoreError, StoreQueries, StoreSize,
+    StoreWarning, StoredRotation, Subscriber, UploadKind,
 };
 
 /// Stands for a store from the start on. Until it is there, calls wait for it for some seconds, and
@@ -44,6 +47,8 @@ struct State {
     observed: Vec<(DeviceId, DeviceObservation, Timestamp)>,
     /// Certificates that were fetched before it.
     fetches: UnstoredFetches,
+    /// What was seen before it.
+    sightings: UnstoredSightings,
 }
 
 impl StoreHandle {
@@ -58,6 +63,9 @@ impl StoreHandle {
         }
         for fetch in state.fetches.take() {
             store.fetched(fetch);
+        }
+        for sighting in state.sightings.take() {
+            store.sighted(sighting);
         }
         state.failure = None;
         state.store = Some(store);
@@ -239,6 +247,49 @@ impl StoreQueries for StoreHandle {
 
     async fn events(&self, query: &EventQuery) -> Result<EventPage, StoreError> {
         self.store().await?.events(query).await
+    }
+}
+
+#[async_trait]
+impl RotationStore for StoreHandle {
+    async fn rotation(&self) -> Result<StoredRotation, StoreError> {
+        self.store().await?.rotation().await
+    }
+
+    async fn replace_rotation(
+        &self,
+        expected_revision: i64,
+        next: Option<Rotation>,
+    ) -> Result<Replaced, StoreError> {
+        let store = self.store().await?;
+        store.replace_rotation(expected_revision, next).await
+    }
+
+    async fn report_rotation(&self, report: RotationReport) -> Result<(), StoreError> {
+        self.store().await?.report_rotation(report).await
+    }
+
+    async fn rotation_reports(&self) -> Result<Vec<HostRotation>, StoreError> {
+        self.store().await?.rotation_reports().await
+    }
+}
+
+#[async_trait]
+impl AdoptionLedger for StoreHandle {
+    fn sighted(&self, sighting: Sighting) {
+        let state = self.0.state.read();
+        match &state.store {
+            Some(store) => store.sighted(sighting),
+            None => state.sightings.add(sighting),
+        }
+    }
+
+    async fn evidence_since(&self, since: Timestamp) -> Result<Vec<AddressEvidence>, StoreError> {
+        self.store().await?.evidence_since(since).await
+    }
+
+    async fn adoption(&self, query: &AdoptionQuery) -> Result<AdoptionPage, StoreError> {
+        self.store().await?.adoption(query).await
     }
 }
 

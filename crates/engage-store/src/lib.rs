@@ -6,6 +6,7 @@
 //! beside a daemon, through a [`StoreReader`]. [`SqlStore`] is the engine: SQL on SQLite or PostgreSQL.
 //! [`Database`] is what an integrator dropped for a device, and [`CallInWindow`] says when a device is to call next. [`Credentials`] says who may.
 
+mod adoption;
 mod batch_id;
 mod body_error;
 mod certificate_fetch;
@@ -36,6 +37,7 @@ mod quota;
 mod record;
 mod redact;
 mod regular;
+mod rotation;
 mod schedule;
 mod serial;
 pub mod sql;
@@ -46,6 +48,10 @@ mod subscribers;
 mod undelivered;
 mod upload;
 
+pub use adoption::{
+    AddressEvidence, Adopted, Adoption, AdoptionLedger, AdoptionPage, AdoptionQuery, Evidence,
+    Seen, Sighting,
+};
 pub use batch_id::BatchId;
 pub use body_error::BodyError;
 pub use certificate_fetch::CertificateFetch;
@@ -72,6 +78,10 @@ pub use query::{
 };
 pub use record::{Alert, AuditBatch};
 pub use redact::redact;
+pub use rotation::{
+    AnchorChange, HostRotation, InvalidRotationId, Overlap, Replaced, Rotation, RotationId,
+    RotationReport, RotationStep, RotationStore, StoredRotation,
+};
 pub use schedule::{CallInHours, CallInWindow, CallTime, WindowError, parse_time_zone};
 pub use serial::SerialNumber;
 pub use sql::{

@@ -9,9 +9,9 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::{
-    Alert, AuditBatch, CallInWindow, CertificateFetch, ConfigUpload, Database, DbVersion, DeviceId,
-    DeviceObservation, DevicePage, DeviceQuery, EventLog, EventPage, EventQuery, StoreError,
-    answer,
+    AdoptionLedger, Alert, AuditBatch, CallInWindow, CertificateFetch, ConfigUpload, Database,
+    DbVersion, DeviceId, DeviceObservation, DevicePage, DeviceQuery, EventLog, EventPage,
+    EventQuery, RotationStore, StoreError, answer,
 };
 
 /// Where the call-in is recorded.
@@ -112,9 +112,9 @@ pub trait StoreQueries: Send + Sync {
 }
 
 /// A store with its log of events: what the daemon holds.
-pub trait Store: DeviceStore + EventLog + StoreQueries {}
+pub trait Store: DeviceStore + EventLog + StoreQueries + RotationStore + AdoptionLedger {}
 
-impl<S: DeviceStore + EventLog + StoreQueries> Store for S {}
+impl<S: DeviceStore + EventLog + StoreQueries + RotationStore + AdoptionLedger> Store for S {}
 
 /// One call of a device.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -105,6 +105,9 @@ pub(super) async fn a_database_of_the_first_schema_is_told_who_is_proven(engine:
         "DROP INDEX certificate_fetches_at",
         "DROP INDEX certificate_fetches_network",
         "ALTER TABLE devices DROP COLUMN proven_at",
+        "DROP TABLE rotation",
+        "DROP TABLE rotation_reports",
+        "DROP TABLE adoption",
         "UPDATE schema_version SET version = 1",
     ] {
         connection.execute(change).await.unwrap();

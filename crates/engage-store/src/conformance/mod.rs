@@ -1,5 +1,6 @@
 //! What a store promises, whatever engine keeps it: every rule on SQLite and PostgreSQL.
 
+mod adoption;
 mod call_in;
 mod databases;
 mod engine;
@@ -8,6 +9,7 @@ mod eviction;
 mod pages;
 pub(crate) mod postgres;
 mod properties;
+mod rotation;
 mod size;
 mod views;
 
@@ -39,6 +41,14 @@ macro_rules! rules {
 }
 
 rules! {
+    adoption::of_each_kind_the_newest_counts_in_whatever_order_hosts_see_it,
+    adoption::an_address_that_many_serial_numbers_share_says_nothing_of_one_of_them,
+    adoption::devices_are_paged_through_and_only_those_that_were_seen_since,
+    adoption::what_is_stored_later_is_found_by_when_it_was_stored,
+    rotation::a_rotation_survives_a_restart_and_is_changed_by_who_knows_its_revision,
+    rotation::of_many_who_change_a_rotation_at_once_one_does,
+    rotation::a_rotation_that_this_program_cannot_read_is_an_error_and_nothing_else_is,
+    rotation::each_host_that_lives_says_what_it_serves,
     call_in::the_first_audits_are_created_and_the_next_ones_are_not,
     call_in::an_event_is_in_the_documented_format,
     call_in::a_batch_that_arrives_again_is_stored_once_across_restart_and_month,

@@ -1,6 +1,5 @@
 //! Fetches of certificates that no call-in has been credited with, of all hosts.
 
-use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 
@@ -8,15 +7,9 @@ use engage_wire::CallerNetwork;
 use sqlx::{AnyConnection, Row};
 
 use super::devices::{DeviceRow, device, moment};
+use super::newest::{Limits, Newest};
 use super::statement::{pieces, statement, value_list, value_rows};
 use crate::{CertificateFetch, DeviceId, DeviceObservation, Timestamped};
-
-/// How many are kept, the newest: strangers can fetch too.
-pub(super) struct Limits {
-    /// From one network.
-    each: i64,
-    all: i64,
-}
 
 /// As many as wait in memory at most.
 pub(super) const LIMITS: Limits = Limits {
@@ -47,53 +40,16 @@ pub(super) async fn save(
         }
         query.execute(&mut *connection).await?;
     }
-    remove_surplus(connection, limits, fetches).await
+    let added = fetches.iter().map(|fetch| fetch.peer);
+    NEWEST.remove_surplus(connection, limits, added).await
 }
 
-/// Along indexes, and of the networks that fetched most just now: who floods is among them.
-async fn remove_surplus(
-    connection: &mut AnyConnection,
-    limits: &Limits,
-    fetches: &[CertificateFetch],
-) -> Result<(), sqlx::Error> {
-    for network in busiest(fetches) {
-        sqlx::query(
-            "DELETE FROM certificate_fetches WHERE network = $1 AND at < (SELECT at FROM \
-             certificate_fetches WHERE network = $1 ORDER BY at DESC LIMIT 1 OFFSET $2)",
-        )
-        .bind(network)
-        .bind(limits.each - 1)
-        .execute(&mut *connection)
-        .await?;
-    }
-    let count = sqlx::query("SELECT count(*) FROM certificate_fetches");
-    let count: i64 = count.fetch_one(&mut *connection).await?.try_get(0)?;
-    if count <= limits.all {
-        return Ok(());
-    }
-    sqlx::query(
-        "DELETE FROM certificate_fetches WHERE fetcher IN \
-         (SELECT fetcher FROM certificate_fetches ORDER BY at LIMIT $1)",
-    )
-    .bind(count - limits.all)
-    .execute(connection)
-    .await
-    .map(drop)
-}
-
-fn busiest(fetches: &[CertificateFetch]) -> impl Iterator<Item = String> {
-    let mut counts: HashMap<CallerNetwork, usize> = HashMap::new();
-    for fetch in fetches {
-        *counts.entry(fetch.peer.into()).or_default() += 1;
-    }
-    let mut networks: Vec<_> = counts.into_iter().collect();
-    networks.sort_by_key(|(_, count)| Reverse(*count));
-    let networks = networks.into_iter().take(MAX_TRIMMED);
-    networks.map(|(network, _)| network.to_string())
-}
-
-/// Networks of one transaction.
-const MAX_TRIMMED: usize = 64;
+const NEWEST: Newest = Newest {
+    table: "certificate_fetches",
+    key: "fetcher",
+    at: "at",
+    may_go: "true",
+};
 
 /// Credits devices that have called in, each from an address, with what they fetched before, once:
 /// with what names the device; without that, with what came from its address and names nobody.

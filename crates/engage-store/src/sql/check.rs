@@ -57,7 +57,7 @@ async fn check_server(options: &SqlOptions, engine: &Engine) -> Result<(), OpenE
     }
     let tried = async {
         let mut transaction = connection.begin().await?;
-        for attempt in attempts(version.is_some()) {
+        for attempt in attempts(version) {
             transaction.execute(AssertSqlSafe(attempt)).await?;
         }
         transaction.rollback().await?;
@@ -67,11 +67,11 @@ async fn check_server(options: &SqlOptions, engine: &Engine) -> Result<(), OpenE
 }
 
 /// What needs the rights that a daemon needs, and changes nothing; the first is rolled back.
-fn attempts(has_tables: bool) -> Vec<String> {
-    if !has_tables {
+fn attempts(version: Option<i64>) -> Vec<String> {
+    let Some(version) = version else {
         return vec!["CREATE TABLE check_of_rights (id BIGINT)".to_owned()];
-    }
-    let attempts = tables().flat_map(|table| {
+    };
+    let attempts = tables(version).flat_map(|table| {
         [
             format!("INSERT INTO {table} SELECT * FROM {table} WHERE false"),
             format!("DELETE FROM {table} WHERE false"),

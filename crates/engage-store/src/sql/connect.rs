@@ -13,6 +13,14 @@ use super::options::SqlOptions;
 use crate::OpenError;
 use crate::mode;
 
+/// By the clock of a PostgreSQL server, in microseconds since 1970.
+macro_rules! now {
+    () => {
+        "CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)"
+    };
+}
+pub(super) use now;
+
 /// Which engine a database is of, and where.
 #[derive(Clone, Debug)]
 pub(super) enum Engine {
@@ -89,6 +97,15 @@ impl Engine {
                  FROM pragma_page_count, pragma_freelist_count, pragma_page_size"
             }
             Self::Postgres { .. } => "SELECT pg_database_size(current_database())",
+        }
+    }
+
+    /// The statement that says what time it is, in microseconds since 1970. A SQLite file is on the
+    /// computer of whoever writes into it.
+    pub(super) fn now(&self) -> Option<&'static str> {
+        match self {
+            Self::Sqlite { .. } => None,
+            Self::Postgres { .. } => Some(concat!("SELECT ", now!())),
         }
     }
 

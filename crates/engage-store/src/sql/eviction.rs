@@ -221,6 +221,7 @@ async fn remove_rest(
         "DELETE FROM events WHERE",
         "DELETE FROM quarantine WHERE",
         "DELETE FROM configs WHERE",
+        "DELETE FROM adoption WHERE",
         "DELETE FROM undelivered WHERE subscriber = 'webhook' AND",
         "DELETE FROM cursors WHERE subscriber = 'webhook' AND",
         // Of copies, which are removed next.

@@ -16,15 +16,9 @@ use sqlx::{AnyConnection, AnyPool, Row};
 use tokio::time::{Instant, timeout};
 use tracing::info;
 
+use super::connect::now;
 use super::transaction::WriteTransaction;
 use crate::lease::{Prolong, Term};
-
-/// By the server's clock, in microseconds since 1970.
-macro_rules! now {
-    () => {
-        "CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)"
-    };
-}
 
 /// This host's term, and what is known of the others.
 #[derive(Default)]
@@ -186,6 +180,7 @@ async fn remove(pool: &AnyPool, hosts: &[String]) -> Result<(), sqlx::Error> {
     for host in hosts {
         for sql in [
             "DELETE FROM leases WHERE host = $1",
+            "DELETE FROM rotation_reports WHERE host = $1",
             "DELETE FROM hosts WHERE host = $1",
         ] {
             sqlx::query(sql)

@@ -19,6 +19,7 @@
 
 mod address;
 mod admission;
+mod adoption;
 mod append;
 mod backup;
 mod catch_panic;
@@ -42,12 +43,14 @@ mod import;
 mod json_files;
 #[cfg(test)]
 mod malformed_rows;
+mod newest;
 mod observations;
 mod options;
 mod pages;
 mod quarantine;
 mod reader;
 mod retention;
+mod rotation;
 mod schema;
 mod shared;
 mod size;

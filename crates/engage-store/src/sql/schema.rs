@@ -81,9 +81,13 @@ async fn ensure_version_table(connection: &mut AnyConnection) -> Result<(), sqlx
     connection.execute(first).await.map(drop)
 }
 
-/// The names of all tables.
-pub(super) fn tables() -> impl Iterator<Item = &'static str> {
-    let lines = MIGRATIONS.iter().flat_map(|migration| migration.lines());
+/// The names of all tables of a schema, and of this program's where that is older.
+pub(super) fn tables(version: i64) -> impl Iterator<Item = &'static str> {
+    let applied = usize::try_from(version).unwrap_or(usize::MAX);
+    let lines = MIGRATIONS
+        .iter()
+        .take(applied)
+        .flat_map(|migration| migration.lines());
     let tables = lines.filter_map(|line| line.strip_prefix("CREATE TABLE "));
     tables.filter_map(|table| table.split_whitespace().next())
 }
@@ -91,7 +95,7 @@ pub(super) fn tables() -> impl Iterator<Item = &'static str> {
 /// Never changed once released: what is to be different is added. Times are microseconds since 1970
 /// (UTC). `BYTES` and `NAME` stand for what has another name in each engine; a `NAME` sorts by its
 /// bytes, so that it can be paged through and searched by its beginning.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     "
 CREATE TABLE devices (
     device NAME PRIMARY KEY,
@@ -213,6 +217,44 @@ CREATE INDEX devices_unproven ON devices (last_seen, device) WHERE proven_at IS 
 CREATE INDEX cursors_device ON cursors (device);
 CREATE INDEX certificate_fetches_at ON certificate_fetches (at);
 CREATE INDEX certificate_fetches_network ON certificate_fetches (network, at);
+",
+    "
+CREATE TABLE rotation (
+    id BIGINT PRIMARY KEY,
+    revision BIGINT NOT NULL,
+    body TEXT
+);
+INSERT INTO rotation (id, revision) VALUES (1, 0);
+CREATE TABLE rotation_reports (
+    host NAME PRIMARY KEY,
+    name TEXT NOT NULL,
+    revision BIGINT NOT NULL,
+    is_swapped BIGINT NOT NULL,
+    refusal TEXT,
+    reported_at BIGINT NOT NULL
+);
+CREATE TABLE adoption (
+    device NAME PRIMARY KEY,
+    address TEXT NOT NULL,
+    network TEXT NOT NULL,
+    seen_at BIGINT NOT NULL,
+    site TEXT,
+    site_at BIGINT,
+    told TEXT,
+    told_at BIGINT,
+    fetched TEXT,
+    fetched_at BIGINT,
+    verified TEXT,
+    verified_at BIGINT,
+    failed TEXT,
+    failed_at BIGINT,
+    failure TEXT,
+    stored_at BIGINT NOT NULL
+);
+CREATE INDEX adoption_address ON adoption (address, device);
+CREATE INDEX adoption_network ON adoption (network, seen_at);
+CREATE INDEX adoption_seen_at ON adoption (seen_at);
+CREATE INDEX adoption_stored_at ON adoption (stored_at);
 ",
 ];
 

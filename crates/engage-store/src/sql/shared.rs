@@ -12,9 +12,9 @@ use std::time::Duration;
 use engage_wire::diagnostic::one_line;
 use jiff::Timestamp;
 use parking_lot::{Mutex, RwLock};
-use sqlx::AnyConnection;
 use sqlx::any::Any;
 use sqlx::pool::PoolConnection;
+use sqlx::{AnyConnection, Executor, Row};
 use tracing::warn;
 
 use super::admission;
@@ -30,6 +30,7 @@ use super::options::SqlOptions;
 use super::size::DatabaseSize;
 use super::transaction::WriteTransaction;
 use super::write_ahead_log::WriteAheadLog;
+use crate::adoption::UnstoredSightings;
 use crate::certificate_fetch::UnstoredFetches;
 use crate::lease::Term;
 use crate::owner_lock::OwnerLock;
@@ -60,6 +61,7 @@ pub(super) struct Shared {
     size: DatabaseSize,
     pub(super) health: HealthMonitor,
     pub(super) fetches: UnstoredFetches,
+    pub(super) sightings: UnstoredSightings,
     pub(super) subscribers: Subscribers,
     pub(super) hosts: Hosts,
     /// Where files are written for people to read.
@@ -88,6 +90,7 @@ impl Shared {
             size: DatabaseSize::new(options.max_bytes),
             health: HealthMonitor::default(),
             fetches: UnstoredFetches::default(),
+            sightings: UnstoredSightings::default(),
             subscribers: Subscribers::default(),
             hosts: Hosts::default(),
             copies: (options.json_files && options.directory.is_some()).then(Arc::default),
@@ -127,6 +130,31 @@ impl Shared {
     /// Whether no other host may use this database and its folder: several may share a server.
     pub(super) fn is_only_host(&self) -> bool {
         matches!(self.engine, Engine::Sqlite { .. })
+    }
+
+    pub(super) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Under which this host is known to others.
+    pub(super) async fn host_id(&self) -> Result<String, StoreError> {
+        if self.is_only_host() {
+            return Ok("only".to_owned());
+        }
+        let pool = self.pools().renewals;
+        let term = self.limited(self.hosts.term(&pool)).await?;
+        Ok(term.host().to_owned())
+    }
+
+    /// What time it is for the database, in microseconds since 1970.
+    pub(super) async fn database_time(
+        &self,
+        connection: &mut AnyConnection,
+    ) -> Result<i64, sqlx::Error> {
+        match self.engine.now() {
+            Some(now) => connection.fetch_one(now).await?.try_get(0),
+            None => Ok(Timestamp::now().as_microsecond()),
+        }
     }
 
     pub(super) async fn begin(&self) -> Result<WriteTransaction, sqlx::Error> {

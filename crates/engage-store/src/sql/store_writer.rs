@@ -16,9 +16,9 @@ use crate::{Database, DeviceId, OpenError, StoreError};
 /// Changes what devices are to have, beside a daemon and without one. Blocks: not for asynchronous
 /// tasks.
 pub struct StoreWriter {
-    runtime: Runtime,
-    connection: AnyConnection,
-    engine: Engine,
+    pub(super) runtime: Runtime,
+    pub(super) connection: AnyConnection,
+    pub(super) engine: Engine,
     /// Where `db.json` files are dropped.
     directory: Option<PathBuf>,
 }

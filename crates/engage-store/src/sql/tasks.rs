@@ -78,7 +78,7 @@ async fn work(
     looking.abort();
     renewals.abort();
     let _ = renewals.await;
-    if let Err(error) = shared.hosts.leave(&shared.pools().renewals).await {
+    if let Err(error) = leave(shared).await {
         let error = causes(&shared.unavailable(error));
         warn!(
             error,
@@ -88,6 +88,17 @@ async fn work(
     if let Some(json_files) = json_files {
         json_files.finish().await;
     }
+}
+
+async fn leave(shared: &Shared) -> Result<(), sqlx::Error> {
+    let pools = shared.pools();
+    if shared.is_only_host() {
+        let reported = sqlx::query("DELETE FROM rotation_reports");
+        // Else it is counted for some seconds more.
+        let _ = reported.execute(&pools.writes).await;
+        return Ok(());
+    }
+    shared.hosts.leave(&pools.renewals).await
 }
 
 /// Beside the writer: to remove a year of events takes a while.

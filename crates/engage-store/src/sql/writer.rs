@@ -10,6 +10,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use tracing::warn;
 
 use super::admission;
+use super::adoption;
 use super::append::{Upload, append};
 use super::catch_panic::catch_panic;
 use super::certificate_fetches::{self, LIMITS};
@@ -184,6 +185,7 @@ impl Writer {
     /// Fetches first: who called in since is credited with them.
     async fn save_seen(&mut self) {
         self.save_fetches().await;
+        self.save_sightings().await;
         self.save_observations().await;
     }
 
@@ -203,6 +205,30 @@ impl Writer {
                 self.shared.health.failed(&error);
                 self.shared.fetches.put_back(fetches);
             }
+        }
+    }
+
+    /// In pieces, so that call-ins do not wait for a flood.
+    async fn save_sightings(&self) {
+        let mut rows = adoption::rows(self.shared.sightings.take());
+        while !rows.is_empty() {
+            let rest = rows.split_off(rows.len().min(adoption::MAX_ROWS));
+            let saved = self.shared.limited(async {
+                let mut transaction = self.shared.begin().await?;
+                let now = self.shared.database_time(&mut transaction).await?;
+                adoption::save(&mut transaction, &adoption::LIMITS, &rows, now).await?;
+                self.shared.commit(transaction).await
+            });
+            match saved.await {
+                Ok(()) => self.shared.health.recovered(),
+                Err(error) => {
+                    self.shared.health.failed(&error);
+                    rows.extend(rest);
+                    let sightings = rows.into_iter().flat_map(|row| row.sightings);
+                    return self.shared.sightings.put_back(sightings.collect());
+                }
+            }
+            rows = rest;
         }
     }
 

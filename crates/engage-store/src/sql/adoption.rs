@@ -1,0 +1,394 @@
+//! Who has which trust anchor, of all hosts.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::LazyLock;
+
+use engage_wire::CallerNetwork;
+use engage_wire::pki::Fingerprint;
+use jiff::{SignedDuration, Timestamp};
+use sqlx::any::AnyRow;
+use sqlx::{AnyConnection, Row};
+
+use super::devices::{device, moment, readable};
+use super::newest::{Limits, Newest};
+use super::statement::{pieces, statement, value_rows};
+use crate::{
+    AddressEvidence, Adopted, Adoption, AdoptionPage, AdoptionQuery, DevicePageToken, Evidence,
+    Seen, Sighting,
+};
+
+/// Of each network, and of all, that are not of a device that has called in.
+pub(super) const LIMITS: Limits = Limits {
+    each: 1024,
+    all: 524_288,
+};
+
+/// Rows of one transaction.
+pub(super) const MAX_ROWS: usize = 2048;
+
+const NEWEST: Newest = Newest {
+    table: "adoption",
+    key: "device",
+    at: "seen_at",
+    may_go: "NOT EXISTS (SELECT 1 FROM devices WHERE devices.device = adoption.device) \
+             AND NOT EXISTS (SELECT 1 FROM devices WHERE devices.address = adoption.address \
+             AND adoption.device >= 'addr-')",
+};
+
+/// What is added to one row.
+pub(super) struct Sightings {
+    device: String,
+    /// The newest last.
+    pub(super) sightings: Vec<Sighting>,
+}
+
+/// By name, so that no two hosts wait for each other.
+pub(super) fn rows(mut sightings: Vec<Sighting>) -> Vec<Sightings> {
+    sightings.sort_by_key(|it| it.at);
+    let mut rows: BTreeMap<String, Vec<Sighting>> = BTreeMap::new();
+    for sighting in sightings {
+        rows.entry(sighting.who.to_string())
+            .or_default()
+            .push(sighting);
+    }
+    rows.into_iter()
+        .map(|(device, sightings)| Sightings { device, sightings })
+        .collect()
+}
+
+impl Sightings {
+    fn newest(&self) -> &Sighting {
+        // `rows` makes none without.
+        &self.sightings[self.sightings.len() - 1]
+    }
+
+    fn site(&self) -> Option<(&String, i64)> {
+        let mut newest_first = self.sightings.iter().rev();
+        newest_first.find_map(|it| Some((it.site.as_ref()?, it.at.as_microsecond())))
+    }
+
+    /// The columns of one kind.
+    fn find<T>(&self, of_kind: impl Fn(Seen) -> Option<T>) -> (Option<T>, Option<i64>) {
+        let mut newest_first = self.sightings.iter().rev();
+        newest_first
+            .find_map(|it| Some((of_kind(it.seen)?, it.at.as_microsecond())))
+            .unzip()
+    }
+}
+
+/// Adds what was seen to what stands there: of each kind the newest stays.
+pub(super) async fn save(
+    connection: &mut AnyConnection,
+    limits: &Limits,
+    rows: &[Sightings],
+    now: i64,
+) -> Result<(), sqlx::Error> {
+    for rows in pieces(rows, COLUMNS.len()) {
+        let (columns, values) = (COLUMNS.join(","), value_rows(rows.len(), COLUMNS.len()));
+        let mut query = statement(format!(
+            "INSERT INTO adoption ({columns}) VALUES {values} \
+             ON CONFLICT (device) DO UPDATE SET {}",
+            *NEWER
+        ));
+        for row in rows {
+            let (site, site_at) = row.site().unzip();
+            let told = row.find(|seen| match seen {
+                Seen::Told { anchor } => Some(anchor.to_string()),
+                _ => None,
+            });
+            let fetched = row.find(|seen| match seen {
+                Seen::Fetched { certificate } => Some(certificate.to_string()),
+                _ => None,
+            });
+            let verified = row.find(|seen| match seen {
+                Seen::Verified { anchor } => Some(anchor.to_string()),
+                _ => None,
+            });
+            let (failed, failed_at) = row.find(|seen| match seen {
+                Seen::Failed { anchor, reason } => Some((anchor.to_string(), reason)),
+                _ => None,
+            });
+            let (failed, failure) = failed.unzip();
+            let newest = row.newest();
+            query = query
+                .bind(row.device.clone())
+                .bind(newest.peer.to_canonical().to_string())
+                .bind(CallerNetwork::from(newest.peer).to_string())
+                .bind(newest.at.as_microsecond())
+                .bind(site.cloned())
+                .bind(site_at)
+                .bind(told.0)
+                .bind(told.1)
+                .bind(fetched.0)
+                .bind(fetched.1)
+                .bind(verified.0)
+                .bind(verified.1)
+                .bind(failed)
+                .bind(failed_at)
+                .bind(failure)
+                .bind(now);
+        }
+        query.execute(&mut *connection).await?;
+    }
+    let added = rows.iter().map(|row| row.newest().peer);
+    NEWEST.remove_surplus(connection, limits, added).await
+}
+
+const COLUMNS: [&str; 16] = [
+    "device",
+    "address",
+    "network",
+    "seen_at",
+    "site",
+    "site_at",
+    "told",
+    "told_at",
+    "fetched",
+    "fetched_at",
+    "verified",
+    "verified_at",
+    "failed",
+    "failed_at",
+    "failure",
+    "stored_at",
+];
+
+/// What becomes of a row that is there: columns of one kind go together.
+static NEWER: LazyLock<String> = LazyLock::new(|| {
+    let kinds: [(&str, &[&str]); 6] = [
+        ("seen_at", &["seen_at", "address", "network"]),
+        ("site_at", &["site_at", "site"]),
+        ("told_at", &["told_at", "told"]),
+        ("fetched_at", &["fetched_at", "fetched"]),
+        ("verified_at", &["verified_at", "verified"]),
+        ("failed_at", &["failed_at", "failed", "failure"]),
+    ];
+    let columns = kinds.iter().flat_map(|(at, columns)| {
+        columns.iter().map(move |column| {
+            format!(
+                "{column} = CASE WHEN excluded.{at} >= coalesce(adoption.{at}, excluded.{at}) \
+                 THEN excluded.{column} ELSE adoption.{column} END"
+            )
+        })
+    });
+    let columns: Vec<_> = columns
+        .chain(["stored_at = excluded.stored_at".to_owned()])
+        .collect();
+    columns.join(", ")
+});
+
+/// Of addresses, the newest first.
+pub(super) async fn evidence_since(
+    connection: &mut AnyConnection,
+    since: Timestamp,
+) -> Result<Vec<AddressEvidence>, sqlx::Error> {
+    let rows = statement(format!(
+        "SELECT device, address, stored_at, told, told_at, fetched, fetched_at, verified, \
+         verified_at, failed, failed_at, failure, \
+         (SELECT count(*) FROM adoption AS other WHERE other.address = adoption.address \
+         AND other.device < 'addr-' AND other.seen_at >= $1) AS devices \
+         FROM adoption WHERE device >= 'addr-' AND device < 'addr.' AND stored_at >= $2 \
+         ORDER BY stored_at DESC LIMIT {MAX_EVIDENCE}"
+    ))
+    .bind(neighbours_since(Timestamp::now()))
+    .bind(since.as_microsecond())
+    .fetch_all(connection)
+    .await?;
+    // Whoever wrote something else there has spoilt that row only.
+    readable(&rows, &mut Vec::new(), |row| {
+        let adopted = adopted(row, "")?;
+        Ok(AddressEvidence {
+            address: address(row)?.unwrap_or(IpAddr::from([0; 4])),
+            told: adopted.told,
+            fetched: adopted.fetched,
+            verified: adopted.verified,
+            failed: adopted.failed,
+            devices: u32::try_from(row.try_get::<i64, _>("devices")?).unwrap_or(u32::MAX),
+            stored_at: moment(row, "stored_at")?.unwrap_or_default(),
+        })
+    })
+}
+
+/// The devices that a query asks for.
+pub(super) async fn adoption(
+    connection: &mut AnyConnection,
+    query: &AdoptionQuery,
+) -> Result<AdoptionPage, sqlx::Error> {
+    let after = query.after.as_ref();
+    let after = after.map_or_else(String::new, |DevicePageToken(device)| device.to_string());
+    let seen_since = query.seen_since.unwrap_or(Timestamp::UNIX_EPOCH);
+    let rows = statement(format!("{PAGE} LIMIT {}", query.limit.rows() + 1))
+        .bind(seen_since.as_microsecond())
+        .bind(after)
+        .fetch_all(connection)
+        .await?;
+    let is_last = rows.len() <= query.limit.rows();
+    let rows = &rows[..rows.len().min(query.limit.rows())];
+    let next = rows.last().filter(|_| !is_last);
+    Ok(AdoptionPage {
+        devices: readable(rows, &mut Vec::new(), read)?,
+        next: next
+            .map(|row| Ok::<_, sqlx::Error>(DevicePageToken(device(row, "device")?)))
+            .transpose()?,
+    })
+}
+
+fn read(row: &AnyRow) -> Result<Adoption, sqlx::Error> {
+    let is_shared = row.try_get::<i64, _>("is_shared")? != 0;
+    let mut found = adopted(row, "")?;
+    if !is_shared {
+        found.merge(&adopted(row, "address_")?);
+        found.merge(&Adopted {
+            fetched: evidence(row, "certificate", "certificate_at")?,
+            ..Adopted::default()
+        });
+    }
+    Ok(Adoption {
+        device: device(row, "device")?,
+        site: row.try_get("site")?,
+        address: address(row)?,
+        last_seen: moment(row, "last_seen")?.unwrap_or_default(),
+        next_call: moment(row, "next_call_at")?,
+        is_shared,
+        adopted: found,
+    })
+}
+
+/// Beside what was seen of a device itself, what was seen of its address.
+const PAGE: &str = "SELECT devices.device, coalesce(own.site, devices.site) AS site, \
+    coalesce(own.address, devices.address) AS address, devices.last_seen, devices.next_call_at, \
+    devices.certificate, devices.certificate_at, \
+    own.told, own.told_at, own.fetched, own.fetched_at, own.verified, own.verified_at, \
+    own.failed, own.failed_at, own.failure, \
+    at.told AS address_told, at.told_at AS address_told_at, \
+    at.fetched AS address_fetched, at.fetched_at AS address_fetched_at, \
+    at.verified AS address_verified, at.verified_at AS address_verified_at, \
+    at.failed AS address_failed, at.failed_at AS address_failed_at, at.failure AS address_failure, \
+    CASE WHEN EXISTS (SELECT 1 FROM adoption AS other \
+    WHERE other.address = coalesce(own.address, devices.address) AND other.device < 'addr-' \
+    AND other.device <> devices.device AND other.seen_at >= $1) THEN 1 ELSE 0 END AS is_shared \
+    FROM devices LEFT JOIN adoption AS own ON own.device = devices.device \
+    LEFT JOIN adoption AS at ON at.address = coalesce(own.address, devices.address) \
+    AND at.device >= 'addr-' \
+    WHERE devices.last_seen >= $1 AND devices.device > $2 ORDER BY devices.device";
+
+fn adopted(row: &AnyRow, prefix: &str) -> Result<Adopted, sqlx::Error> {
+    let of = |kind: &str| {
+        evidence(
+            row,
+            &format!("{prefix}{kind}"),
+            &format!("{prefix}{kind}_at"),
+        )
+    };
+    Ok(Adopted {
+        told: of("told")?,
+        fetched: of("fetched")?,
+        verified: of("verified")?,
+        failed: of("failed")?,
+        failure: row.try_get(&*format!("{prefix}failure"))?,
+    })
+}
+
+fn evidence(row: &AnyRow, name: &str, at: &str) -> Result<Option<Evidence>, sqlx::Error> {
+    let text: Option<String> = row.try_get(name)?;
+    let Some((text, at)) = text.zip(moment(row, at)?) else {
+        return Ok(None);
+    };
+    let fingerprint: Fingerprint = text.parse().map_err(|error| sqlx::Error::ColumnDecode {
+        index: name.to_owned(),
+        source: Box::new(error),
+    })?;
+    Ok(Some(Evidence { fingerprint, at }))
+}
+
+fn address(row: &AnyRow) -> Result<Option<IpAddr>, sqlx::Error> {
+    let text: Option<String> = row.try_get("address")?;
+    Ok(text.and_then(|text| text.parse().ok()))
+}
+
+/// A serial number that was seen before this moment is not behind its address any more.
+fn neighbours_since(now: Timestamp) -> i64 {
+    now.checked_sub(NEIGHBOUR)
+        .unwrap_or(Timestamp::MIN)
+        .as_microsecond()
+}
+
+const NEIGHBOUR: SignedDuration = SignedDuration::from_hours(30 * 24);
+
+/// Addresses of one answer.
+const MAX_EVIDENCE: usize = 131_072;
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::super::connect::{Engine, pool};
+    use super::*;
+    use crate::conformance::postgres::{PostgresServer, postgres};
+    use crate::{DatabaseUrl, DeviceId, KeepDays, SqlOptions, SqlStore};
+
+    const SMALL: Limits = Limits { each: 3, all: 5 };
+
+    /// Seen in that second, from a host of a network.
+    fn seen(second: u8, network: u8) -> Sighting {
+        let peer = IpAddr::from([0x2001, 0xdb8, 0, network.into(), 0, 0, 0, second.into()]);
+        let anchor = "AB".repeat(32).parse().unwrap();
+        Sighting {
+            who: DeviceId::Address(peer),
+            peer,
+            site: None,
+            seen: Seen::Verified { anchor },
+            at: Timestamp::from_second(second.into()).unwrap(),
+        }
+    }
+
+    async fn seconds(connection: &mut AnyConnection) -> Vec<i64> {
+        let rows = sqlx::query("SELECT seen_at FROM adoption ORDER BY seen_at");
+        let rows = rows.fetch_all(connection).await.unwrap();
+        rows.iter()
+            .map(|row| row.get::<i64, _>(0) / 1_000_000)
+            .collect()
+    }
+
+    /// A device has called in from the address of second 1.
+    #[test]
+    fn of_each_network_and_of_all_the_newest_stay_and_those_of_devices() {
+        let folder = tempfile::tempdir().unwrap();
+        let file: PathBuf = folder.path().join("engage-host.db");
+        let databases = postgres().map(PostgresServer::create_database);
+        let urls = databases.iter().map(|it| it.url().parse().unwrap());
+        for url in urls.chain([DatabaseUrl::Sqlite(file)]) {
+            let mut options = SqlOptions::sqlite(PathBuf::new());
+            options.url = url;
+            drop(SqlStore::open(options.clone(), KeepDays::default()).unwrap());
+            let mut runtime = tokio::runtime::Builder::new_current_thread();
+            runtime.enable_all().build().unwrap().block_on(async {
+                let settings = Engine::new(&options.url).settings();
+                let pool = pool(options.connect_options(true).unwrap(), settings, 1);
+                let mut connection = pool.acquire().await.unwrap();
+                sqlx::query(
+                    "INSERT INTO devices (device, revision, last_seq, filed_at, first_seen, \
+                     last_seen, address) VALUES ('0000000000000001', 1, 0, 0, 0, 0, $1)",
+                )
+                .bind(seen(1, 1).peer.to_string())
+                .execute(&mut *connection)
+                .await
+                .unwrap();
+                for (second, network, kept) in [
+                    (1, 1, &[1][..]),
+                    (2, 1, &[1, 2]),
+                    (3, 1, &[1, 2, 3]),
+                    (4, 1, &[1, 2, 3, 4]),
+                    (5, 1, &[1, 3, 4, 5]),
+                    (6, 2, &[1, 3, 4, 5, 6]),
+                    (7, 3, &[1, 4, 5, 6, 7]),
+                ] {
+                    let rows = rows(vec![seen(second, network)]);
+                    save(&mut connection, &SMALL, &rows, 0).await.unwrap();
+                    assert_eq!(seconds(&mut connection).await, kept, "{second}");
+                }
+            });
+        }
+    }
+}

@@ -8,6 +8,7 @@ mod error;
 mod limits;
 mod log;
 mod number;
+mod pki;
 mod source;
 mod syntax_hint;
 mod webhook;
@@ -29,6 +30,7 @@ pub(crate) use devices::{DevicesConfig, DevicesDirectory};
 pub(crate) use error::ConfigError;
 pub(crate) use limits::{Limits, PerAddress};
 pub(crate) use log::{LogConfig, LogFormat, LogLevel};
+pub(crate) use pki::PkiConfig;
 pub(crate) use source::{ConfigSource, ListenOverrides};
 pub(crate) use webhook::WebhookConfig;
 
@@ -67,6 +69,9 @@ pub struct Config {
     /// How events are logged.
     #[serde(default)]
     pub log: LogConfig,
+    /// How certificates are renewed and replaced.
+    #[serde(default)]
+    pub pki: PkiConfig,
     /// How the nightly call-in is answered.
     #[serde(default)]
     pub devices: DevicesConfig,
@@ -280,6 +285,7 @@ mod tests {
         assert_eq!(shown.https.listen, default.https.listen);
         assert_eq!(shown.static_dir, default.static_dir);
         assert_eq!(shown.log, default.log);
+        assert_eq!(shown.pki, default.pki);
         assert_eq!(shown.devices.keep_audits, default.devices.keep_audits);
         assert_eq!(
             shown.devices.directory.path(),

@@ -3,6 +3,8 @@
 //! RSA 2048 with SHA-256 throughout, which is what every published sample uses; ECDSA is not
 //! documented for devices (PROTOCOL.md section 2).
 
+mod beside;
+mod cross_sign;
 mod validity_policy;
 
 use std::fmt;
@@ -21,6 +23,7 @@ use zeroize::Zeroizing;
 use super::{Certificate, LinkError, MalformedCertificate, PrivateKey, Validity};
 use crate::HostName;
 
+pub use beside::NewAuthorities;
 pub use validity_policy::ValidityPolicy;
 
 /// A certificate with its private key, both made here or checked to belong together.
@@ -34,9 +37,13 @@ pub struct CertifiedIssuer {
 impl CertifiedIssuer {
     /// Makes a new self-signed root.
     pub fn root(validity_policy: &ValidityPolicy) -> Result<Self, IssueError> {
+        Self::root_named(ROOT_NAME, validity_policy)
+    }
+
+    fn root_named(name: &str, validity_policy: &ValidityPolicy) -> Result<Self, IssueError> {
         let key = generate_key()?;
         let params = authority_params(
-            ROOT_NAME,
+            name,
             BasicConstraints::Unconstrained,
             validity_policy.authority(),
         )?;
@@ -59,9 +66,17 @@ impl CertifiedIssuer {
 
     /// Issues an intermediate that may issue server certificates and nothing else.
     pub fn issue_intermediate(&self, validity_policy: &ValidityPolicy) -> Result<Self, IssueError> {
+        self.issue_intermediate_named(INTERMEDIATE_NAME, validity_policy)
+    }
+
+    fn issue_intermediate_named(
+        &self,
+        name: &str,
+        validity_policy: &ValidityPolicy,
+    ) -> Result<Self, IssueError> {
         let validity = self.within_own_life(validity_policy.authority(), validity_policy.now())?;
         let below = BasicConstraints::Constrained(0);
-        self.issue(authority_params(INTERMEDIATE_NAME, below, validity)?)
+        self.issue(authority_params(name, below, validity)?)
     }
 
     /// Issues a server certificate for `hosts`, the first of which becomes its common name.
@@ -142,6 +157,14 @@ pub enum IssueError {
     /// What was issued does not parse.
     #[error("the new certificate does not parse")]
     Malformed(#[from] MalformedCertificate),
+    /// The name or the key of a root cannot be copied as they are.
+    #[error(
+        "the name or the key of `{subject}` cannot be copied; allowed: one part of each kind, as text, and an RSA or ECDSA key"
+    )]
+    NotCrossSigned {
+        /// Subject of the root.
+        subject: String,
+    },
     /// The operating system gave no random numbers.
     #[error("the system's random number generator failed")]
     Randomness,
@@ -244,5 +267,7 @@ const MAX_COMMON_NAME_CHARS: usize = 64;
 /// Of at most 20 (RFC 5280 section 4.1.2.2): beyond any chance of a repetition, and short.
 const SERIAL_BYTES: usize = 16;
 
+#[cfg(test)]
+mod rotation_tests;
 #[cfg(test)]
 mod tests;

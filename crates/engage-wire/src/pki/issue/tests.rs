@@ -5,10 +5,10 @@ use crate::clock::add_days;
 use crate::limits::TIGHT_CHAIN_BYTES;
 use crate::pki::{PublicKey, ServerChain, SubjectAltName};
 
-const NOW: Timestamp = Timestamp::constant(1_795_392_000, 0);
+pub(super) const NOW: Timestamp = Timestamp::constant(1_795_392_000, 0);
 
 /// Making keys is slow: one root and intermediate for all tests.
-fn authorities() -> &'static (CertifiedIssuer, CertifiedIssuer) {
+pub(super) fn authorities() -> &'static (CertifiedIssuer, CertifiedIssuer) {
     static AUTHORITIES: OnceLock<(CertifiedIssuer, CertifiedIssuer)> = OnceLock::new();
     AUTHORITIES.get_or_init(|| {
         let root = CertifiedIssuer::root(&validity_policy()).unwrap();
@@ -17,11 +17,11 @@ fn authorities() -> &'static (CertifiedIssuer, CertifiedIssuer) {
     })
 }
 
-fn validity_policy() -> ValidityPolicy {
+pub(super) fn validity_policy() -> ValidityPolicy {
     ValidityPolicy::new(NOW, None)
 }
 
-fn hosts(names: &[&str]) -> Vec<HostName> {
+pub(super) fn hosts(names: &[&str]) -> Vec<HostName> {
     names.iter().map(|name| name.parse().unwrap()).collect()
 }
 

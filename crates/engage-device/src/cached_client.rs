@@ -24,7 +24,7 @@ pub struct CachedTlsClient {
 
 impl CachedTlsClient {
     pub(super) fn new(client: &TlsClient) -> Self {
-        let config = client.config(Arc::new(OnceLock::new()));
+        let config = client.config(Arc::new(OnceLock::new()), Arc::default());
         Self {
             connector: TlsConnector::from(config),
         }

@@ -104,6 +104,15 @@ fn unreachable_hint(peer: SocketAddr) -> String {
 const GIVE_ADDRESS: &str =
     "give the host's IP address instead: devices are usually told a bare address";
 
+/// The first address of `host`.
+pub async fn resolve(host: &HostPort, deadline: Instant) -> Result<SocketAddr, ConnectError> {
+    let addresses = timeout_at(deadline, addresses_of(host))
+        .await
+        .map_err(|_| ConnectError::NameDeadline(host.clone()))??;
+    let first = addresses.into_iter().next();
+    first.ok_or_else(|| ConnectError::NoAddress(host.clone()))
+}
+
 async fn addresses_of(host: &HostPort) -> Result<Vec<SocketAddr>, ConnectError> {
     let HostPort { host: name, port } = host;
     match name {

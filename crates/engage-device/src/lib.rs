@@ -26,17 +26,21 @@
 mod announcement;
 mod cached_client;
 mod connect;
+pub mod fleet;
 mod http;
 mod response;
 mod response_error;
+mod socket;
+mod stack;
 mod tls;
 mod verifier;
 
 pub use announcement::{AnnouncementError, FormatDeviation, ReceivedAnnouncement};
 pub use cached_client::CachedTlsClient;
-pub use connect::{ConnectError, connect, connect_from};
+pub use connect::{ConnectError, connect, connect_from, resolve};
 pub use http::{EndOfRead, ExchangeError, Received, Request, exchange};
 pub use response::{Header, LenientResponse, MAX_BODY_BYTES, MAX_HEAD_BYTES, Response};
 pub use response_error::ResponseError;
+pub use stack::{Alert, ChainSearch, CipherSuites, CipherSuitesError, TlsStack};
 pub use tls::{Session, TlsClient, TlsError, TlsVersions};
 pub use verifier::{ChainRefusal, PeerChain};

@@ -2,7 +2,8 @@
 
 use std::fmt;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 
 use miette::Diagnostic;
@@ -10,14 +11,16 @@ use rustls::client::Resumption;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{DnsName, ServerName};
 use rustls::{AlertDescription, ClientConfig, ProtocolVersion, SupportedProtocolVersion, version};
+use serde::Deserialize;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use super::socket::DeviceSocket;
 use super::verifier::DeviceVerifier;
-use super::{CachedTlsClient, ChainRefusal, ConnectError, PeerChain, connect};
-use engage_wire::crypto_provider;
+use super::{CachedTlsClient, ChainRefusal, ConnectError, PeerChain, TlsStack, connect};
 use engage_wire::pki::Certificate;
 use engage_wire::{HostName, HostPort};
 
@@ -25,26 +28,33 @@ use engage_wire::{HostName, HostPort};
 #[derive(Clone, Debug)]
 pub struct TlsClient {
     anchor: Certificate,
-    versions: TlsVersions,
+    stack: Arc<TlsStack>,
     provider: Arc<CryptoProvider>,
 }
 
 /// Which versions of TLS the client offers.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
 pub enum TlsVersions {
     /// TLS 1.2 and 1.3: what this program can.
+    #[serde(rename = "1.2 and 1.3")]
     Any,
     /// TLS 1.2 only: what current firmware speaks (PROTOCOL.md section 2).
+    #[serde(rename = "1.2")]
     Device,
 }
 
 impl TlsClient {
     /// A client that has installed `anchor`.
     pub fn new(anchor: Certificate, versions: TlsVersions) -> Self {
+        Self::with_stack(anchor, Arc::new(TlsStack::any(versions)))
+    }
+
+    /// A client that has installed `anchor`, and does what `stack` does.
+    pub fn with_stack(anchor: Certificate, stack: Arc<TlsStack>) -> Self {
         Self {
             anchor,
-            versions,
-            provider: crypto_provider(),
+            provider: stack.provider(),
+            stack,
         }
     }
 
@@ -74,8 +84,37 @@ impl TlsClient {
         let peer = stream
             .peer_addr()
             .map_or_else(|_| name.to_string(), |peer| peer.to_string());
+        self.handshake_on(stream, peer, name, Arc::default(), deadline)
+            .await
+    }
+
+    /// Shakes hands through a device's own socket.
+    pub(super) async fn shake_hands(
+        &self,
+        socket: DeviceSocket,
+        peer: SocketAddr,
+        name: &HostName,
+        deadline: Instant,
+    ) -> Result<Session<DeviceSocket>, TlsError> {
+        let muted = socket.muted();
+        self.handshake_on(socket, peer.to_string(), name, muted, deadline)
+            .await
+    }
+
+    /// Sets `muted` where the stack says nothing of what it refuses.
+    async fn handshake_on<S>(
+        &self,
+        stream: S,
+        peer: String,
+        name: &HostName,
+        muted: Arc<AtomicBool>,
+        deadline: Instant,
+    ) -> Result<Session<S>, TlsError>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
         let peer_chain = Arc::new(OnceLock::new());
-        let connector = TlsConnector::from(self.config(Arc::clone(&peer_chain)));
+        let connector = TlsConnector::from(self.config(Arc::clone(&peer_chain), muted));
         let handshake = connector.connect(server_name(name), stream);
         let Ok(shaken) = timeout_at(deadline, handshake).await else {
             return Err(TlsError::Deadline { peer });
@@ -94,20 +133,26 @@ impl TlsClient {
         }
     }
 
-    pub(super) fn config(&self, peer_chain: Arc<OnceLock<PeerChain>>) -> Arc<ClientConfig> {
-        let versions: &[&SupportedProtocolVersion] = match self.versions {
+    pub(super) fn config(
+        &self,
+        peer_chain: Arc<OnceLock<PeerChain>>,
+        muted: Arc<AtomicBool>,
+    ) -> Arc<ClientConfig> {
+        let versions: &[&SupportedProtocolVersion] = match self.stack.versions {
             TlsVersions::Any => &[&version::TLS13, &version::TLS12],
             TlsVersions::Device => &[&version::TLS12],
         };
         let builder = ClientConfig::builder_with_provider(Arc::clone(&self.provider))
             .with_protocol_versions(versions);
         let Ok(builder) = builder else {
-            unreachable!("the provider has cipher suites for both versions");
+            unreachable!("a stack has a cipher suite for each version that it offers");
         };
         let verifier = DeviceVerifier {
             anchor: self.anchor.clone(),
+            stack: Arc::clone(&self.stack),
             provider: Arc::clone(&self.provider),
             peer_chain,
+            muted,
         };
         let mut config = builder
             .dangerous()
@@ -120,13 +165,13 @@ impl TlsClient {
 
 /// An open session.
 #[derive(Debug)]
-pub struct Session {
+pub struct Session<S = TcpStream> {
     /// For [`super::exchange`].
-    pub stream: TlsStream<TcpStream>,
+    pub stream: TlsStream<S>,
     peer_chain: PeerChain,
 }
 
-impl Session {
+impl<S> Session<S> {
     /// The certificates that the server presented, with the path to the trust anchor.
     pub fn peer_chain(&self) -> &PeerChain {
         &self.peer_chain

@@ -1,6 +1,7 @@
 //! A device's idea of trust: one certificate, and limits.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use jiff::Timestamp;
@@ -9,9 +10,9 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
-use rustls::{
-    CertificateError, DigitallySignedStruct, Error, OtherError, PeerMisbehaved, SignatureScheme,
-};
+use rustls::{CertificateError, DigitallySignedStruct, Error, PeerMisbehaved, SignatureScheme};
+
+use super::stack::{Alert, TlsStack};
 
 use engage_wire::clock::from_unix_seconds;
 use engage_wire::pki::device_profile::{DeviceProfile, Violation};
@@ -52,8 +53,11 @@ pub enum ChainRefusal {
 /// Verifies one connection's chain as a device would, and remembers what it saw.
 pub(super) struct DeviceVerifier {
     pub(super) anchor: Certificate,
+    pub(super) stack: Arc<TlsStack>,
     pub(super) provider: Arc<CryptoProvider>,
     pub(super) peer_chain: Arc<OnceLock<PeerChain>>,
+    /// Set where the stack says nothing of what it refuses.
+    pub(super) muted: Arc<AtomicBool>,
 }
 
 impl DeviceVerifier {
@@ -100,13 +104,17 @@ impl ServerCertVerifier for DeviceVerifier {
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         let now = from_unix_seconds(i64::try_from(now.as_secs()).unwrap_or(i64::MAX));
-        let peer_chain = PeerChain::judge(&self.anchor, end_entity, intermediates, now);
+        let peer_chain = PeerChain::judge(self, end_entity, intermediates, now);
         let path = peer_chain.path.clone();
         // One verifier sees one handshake, and a handshake one chain.
         let _ = self.peer_chain.set(peer_chain);
         match path {
             Ok(_) => Ok(ServerCertVerified::assertion()),
-            Err(refusal) => Err(CertificateError::Other(OtherError(Arc::new(refusal))).into()),
+            Err(refusal) => {
+                let alert = self.stack.alert(&refusal);
+                self.muted.store(alert == Alert::None, Ordering::Relaxed);
+                Err(alert.error(refusal))
+            }
         }
     }
 
@@ -157,7 +165,7 @@ impl fmt::Debug for DeviceVerifier {
 
 impl PeerChain {
     fn judge(
-        anchor: &Certificate,
+        verifier: &DeviceVerifier,
         leaf: &CertificateDer<'_>,
         others: &[CertificateDer<'_>],
         now: Timestamp,
@@ -178,18 +186,28 @@ impl PeerChain {
                 }
             }
         }
+        let DeviceVerifier { anchor, stack, .. } = verifier;
         let judgement = DeviceProfile::new(now).check_handshake(certificates.clone(), anchor);
         let refusal = judgement.refusal().cloned().map(ChainRefusal::Violation);
-        let no_path = || ChainRefusal::Violation(Violation::Chain(Box::new(ChainError::Empty)));
+        let no_path = || chain_refusal(ChainError::Empty);
+        let topmost = certificates.last();
+        let missed = topmost.filter(|topmost| stack.stops_at(topmost, anchor));
         Self {
-            certificates,
-            path: match refusal {
-                Some(refusal) => Err(refusal),
-                None => judgement.accepted.ok_or_else(no_path),
+            path: match (refusal, missed) {
+                (Some(refusal), _) => Err(refusal),
+                (None, Some(topmost)) => Err(chain_refusal(ChainError::not_anchored(
+                    topmost, anchor, None,
+                ))),
+                (None, None) => judgement.accepted.ok_or_else(no_path),
             },
+            certificates,
             violations: judgement.violations,
         }
     }
+}
+
+fn chain_refusal(error: ChainError) -> ChainRefusal {
+    ChainRefusal::Violation(Violation::Chain(Box::new(error)))
 }
 
 fn is_rsa_pkcs1(scheme: SignatureScheme) -> bool {

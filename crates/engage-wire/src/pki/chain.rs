@@ -50,12 +50,8 @@ impl ServerChain {
         root: Option<&Certificate>,
     ) -> Result<DevicePath, ChainError> {
         if !self.is_anchored_in(anchor) {
-            return Err(ChainError::NotAnchored {
-                anchor: anchor.subject().to_owned(),
-                topmost: self.topmost().subject().to_owned(),
-                topmost_issuer: self.topmost().issuer().to_owned(),
-                near: self.near_link(anchor),
-            });
+            let near = self.near_link(anchor);
+            return Err(ChainError::not_anchored(self.topmost(), anchor, near));
         }
         let mut certificates = self.0.clone();
         if !certificates.contains(anchor) {

@@ -82,6 +82,21 @@ pub enum ChainError {
 }
 
 impl ChainError {
+    /// A chain that ends at `topmost` does not lead to `anchor`; `near` says why a certificate that names it as its
+    /// issuer was not issued by it.
+    pub fn not_anchored(
+        topmost: &Certificate,
+        anchor: &Certificate,
+        near: Option<LinkError>,
+    ) -> Self {
+        Self::NotAnchored {
+            anchor: anchor.subject().to_owned(),
+            topmost: topmost.subject().to_owned(),
+            topmost_issuer: topmost.issuer().to_owned(),
+            near,
+        }
+    }
+
     pub(super) fn broken_link(certificates: &[Certificate], at: usize, source: LinkError) -> Self {
         let (own, next) = (&certificates[at], &certificates[at + 1]);
         if let Some(first) = certificates[..=at].iter().position(|other| other == next) {

@@ -10,6 +10,7 @@ mod init;
 mod output;
 mod reload;
 mod serve;
+mod simulate;
 
 use std::process::ExitCode;
 
@@ -42,6 +43,7 @@ enum Command {
     Adopt(adopt::Adopt),
     Hash(hash::Hash),
     Doctor(doctor::Doctor),
+    Simulate(Box<simulate::Simulate>),
     Devices(Box<devices::Devices>),
 }
 
@@ -71,6 +73,7 @@ impl Command {
             Self::Adopt(adopt) => adopt.json,
             Self::Hash(hash) => hash.json,
             Self::Doctor(doctor) => doctor.json,
+            Self::Simulate(simulate) => simulate.json,
             Self::Devices(devices) => devices.is_json(),
         }
     }
@@ -84,6 +87,7 @@ impl Command {
             Self::Adopt(adopt) => adopt.run(),
             Self::Hash(hash) => hash.run(),
             Self::Doctor(doctor) => doctor.run(),
+            Self::Simulate(simulate) => simulate.run(),
             Self::Devices(devices) => devices.run(),
         }
     }

@@ -1,8 +1,8 @@
 //! `engage-host doctor` against the real daemon, and against hosts that have one fault each.
 
 mod diagnosis;
-mod faulty_host;
-mod openssl;
+pub(crate) mod faulty_host;
+pub(crate) mod openssl;
 
 use engage_device::{TlsClient, TlsVersions};
 use engage_wire::pki::Certificate;

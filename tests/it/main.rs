@@ -60,6 +60,7 @@ mod reload;
 mod secrets;
 mod service;
 mod several_hosts;
+mod simulate;
 mod sites;
 mod stop;
 mod threats;

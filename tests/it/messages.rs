@@ -187,12 +187,12 @@ fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
         .collect()
 }
 
-const COMMANDS: [&str; 8] = [
-    "serve", "reload", "check", "init", "adopt", "hash", "doctor", "devices",
+const COMMANDS: [&str; 9] = [
+    "serve", "reload", "check", "init", "adopt", "hash", "doctor", "simulate", "devices",
 ];
 
 /// Codes that no snapshot shows, and why.
-const UNSEEN: [(&str, &str); 31] = [
+const UNSEEN: [(&str, &str); 32] = [
     (
         "backup-failed",
         "names a file of this process: held in the backup's tests",
@@ -207,6 +207,10 @@ const UNSEEN: [(&str, &str); 31] = [
     (
         "damaged-database",
         "needs a page that is damaged: held in the backup's tests",
+    ),
+    (
+        "database-answer",
+        "needs a host that answers call-ins wrong: held in the fleet's own tests",
     ),
     (
         "few-descriptors",

@@ -19,6 +19,7 @@ use engage_wire::{HostPort, HttpUrl};
 use run::DoctorRun;
 use step::{Outcome, Step};
 use target::Target;
+pub(super) use target::announcement_url;
 
 /// Behave as a device against a running daemon, ours or any other host.
 ///

@@ -55,7 +55,7 @@ impl Target {
 
 /// Why nobody is examined.
 #[derive(Debug, Diagnostic, thiserror::Error)]
-pub(super) enum TargetError {
+pub(in crate::cli) enum TargetError {
     #[error(
         "`{0}` cannot be examined: a device asks in clear text first; allowed: `http://HOST[:PORT]`"
     )]
@@ -92,7 +92,7 @@ pub(super) enum TargetError {
 }
 
 /// A device knows a host, not a path: only the announcement's own path may follow.
-fn announcement_url(url: &HttpUrl) -> Result<HttpUrl, TargetError> {
+pub(in crate::cli) fn announcement_url(url: &HttpUrl) -> Result<HttpUrl, TargetError> {
     if url.is_https() {
         return Err(TargetError::Https(url.clone()));
     }

@@ -20,7 +20,7 @@ use sha1::Sha1;
 use super::openssl::{Pki, SITE_KEY};
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Fault {
+pub(crate) enum Fault {
     None,
     Chunked,
     ClosedTls,
@@ -42,7 +42,7 @@ pub(super) enum Fault {
 }
 
 /// Answers on two ports until it is dropped.
-pub(super) struct Host {
+pub(crate) struct Host {
     http: SocketAddr,
     https: SocketAddr,
     stop: Arc<AtomicBool>,
@@ -50,7 +50,7 @@ pub(super) struct Host {
 }
 
 impl Host {
-    pub(super) fn start(pki: &Pki, fault: Fault) -> Self {
+    pub(crate) fn start(pki: &Pki, fault: Fault) -> Self {
         let plain = TcpListener::bind("127.0.0.1:0").unwrap();
         let secure = TcpListener::bind("127.0.0.1:0").unwrap();
         let (http, https) = (plain.local_addr().unwrap(), secure.local_addr().unwrap());
@@ -87,11 +87,11 @@ Content-Length: 0
         }
     }
 
-    pub(super) fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}", self.http)
     }
 
-    pub(super) fn https(&self) -> String {
+    pub(crate) fn https(&self) -> String {
         self.https.to_string()
     }
 }
@@ -110,7 +110,7 @@ impl Drop for Host {
 }
 
 /// An address at which nobody listens: its listener was closed a moment ago.
-pub(super) fn closed_port() -> SocketAddr {
+pub(crate) fn closed_port() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
@@ -225,7 +225,8 @@ impl Content {
 /// Reads the whole head: a connection closed with unread bytes would be reset.
 fn request_path(stream: &mut impl Read) -> Option<String> {
     let mut lines = BufReader::new(stream).lines().map_while(Result::ok);
-    let path = lines.next()?.split(' ').nth(1)?.to_owned();
+    let target = lines.next()?.split(' ').nth(1)?.to_owned();
+    let path = target.split('?').next()?.to_owned();
     lines.find(String::is_empty)?;
     Some(path)
 }

@@ -7,14 +7,14 @@ use std::process::{Command, Stdio};
 use tempfile::TempDir;
 
 /// The published example: bytes 1 to 32.
-pub(super) const SITE_KEY: &str = "AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=";
+pub(crate) const SITE_KEY: &str = "AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=";
 
 /// A folder with everything that the daemon needs.
-pub(super) struct Pki(TempDir);
+pub(crate) struct Pki(TempDir);
 
 impl Pki {
     /// Three certificates with the extensions that they should have.
-    pub(super) fn vendor_like() -> Self {
+    pub(crate) fn vendor_like() -> Self {
         Self::new(
             "basicConstraints=critical,CA:TRUE\nkeyUsage=keyCertSign\n",
             "basicConstraints=CA:FALSE\nkeyUsage=digitalSignature,keyEncipherment\n\
@@ -22,20 +22,34 @@ impl Pki {
         )
     }
 
+    /// A server certificate with names enough for a chain of more than 4096 bytes.
+    pub(crate) fn with_large_chain() -> Self {
+        let names: Vec<_> = (0..80)
+            .map(|number| format!("DNS:door-{number}.a-long-name-of-a-department.example.com"))
+            .collect();
+        Self::new(
+            "basicConstraints=critical,CA:TRUE\nkeyUsage=keyCertSign\n",
+            &format!(
+                "basicConstraints=CA:FALSE\nsubjectAltName=IP:127.0.0.1,{}\n",
+                names.join(",")
+            ),
+        )
+    }
+
     /// Version 1 certificates, as `openssl x509 -req` makes them without an extension file.
-    pub(super) fn without_extensions() -> Self {
+    pub(crate) fn without_extensions() -> Self {
         Self::new("", "")
     }
 
-    pub(super) fn path(&self, name: &str) -> String {
+    pub(crate) fn path(&self, name: &str) -> String {
         self.file(name).to_str().unwrap().to_owned()
     }
 
-    pub(super) fn read(&self, name: &str) -> Vec<u8> {
+    pub(crate) fn read(&self, name: &str) -> Vec<u8> {
         fs_err_read(&self.file(name))
     }
 
-    pub(super) fn config(&self) -> PathBuf {
+    pub(crate) fn config(&self) -> PathBuf {
         self.file("config.toml")
     }
 

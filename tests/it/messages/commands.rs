@@ -9,6 +9,8 @@ use fs_err as fs;
 
 use super::{failure, failure_text};
 use crate::adopt::Move;
+use crate::doctor::faulty_host::{Fault, Host as FaultyHost};
+use crate::doctor::openssl::Pki;
 use crate::harness::{Daemon, Installation, Key, SITE_KEY_HEX, program, run, shown, standard};
 
 fn command(arguments: &str) -> Command {
@@ -111,6 +113,59 @@ fn doctor() {
         &installation,
     ));
     insta::assert_snapshot!("doctor", shown(&installation, &told));
+}
+
+#[test]
+fn simulate() {
+    let pki = Pki::vendor_like();
+    let installation = Installation::new(standard());
+    installation.write("mine.toml", "attempts = 0\n");
+    installation.write(
+        "old.toml",
+        "cipher_suites = [\"TLS_RSA_WITH_AES_128_CBC_SHA\"]\n",
+    );
+    installation.write("new.toml", "cipher_suites = [\"TLS_AES_128_GCM_SHA256\"]\n");
+    let key = pki.path("site.key");
+    let with = |url: &str, arguments: &str| {
+        let mut simulate = command("simulate --window 10ms --timeout 5s");
+        simulate
+            .args([url, "--site-key-file", &key])
+            .args(arguments.split_whitespace());
+        simulate
+    };
+    let mut told = String::new();
+    for arguments in [
+        "--devices 1 --profile gnutls",
+        "--devices 3 --source 127.1.0.0/30 --shared-address 30",
+    ] {
+        told += &failure(&mut with("http://127.0.0.1:80", arguments));
+    }
+    for profile in ["mine", "old", "new"] {
+        let path = installation.path(&format!("{profile}.toml"));
+        let arguments = format!("--devices 1 --profile {}", path.display());
+        told += &failure(&mut with("http://127.0.0.1:80", &arguments));
+    }
+    told += &failure(&mut with("https://127.0.0.1", "--devices 1"));
+    for fault in [Fault::None, Fault::WrongHash] {
+        let host = FaultyHost::start(&pki, fault);
+        let https = host.https();
+        let found = run(&mut with(
+            &host.url(),
+            &format!("--devices 1 --https {https}"),
+        ));
+        assert_eq!(found.code, Some(1));
+        let text = found.stdout_text();
+        // Behind the table, whose times differ.
+        let (_, deviations) = text.split_once("\ndeviation ").unwrap();
+        told = format!("{told}deviation {deviations}");
+    }
+    let told = told.split_inclusive('`').map(|part| match part.len() {
+        // A hash: 28 characters of Base64.
+        29 if part.ends_with("=`") => "[hash]`",
+        _ => part,
+    });
+    let told: String = told.collect();
+    insta::assert_snapshot!("simulate", shown(&installation, &told));
 }
 
 #[test]

@@ -1,0 +1,123 @@
+//! What the devices met with, for people and for scripts.
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Display};
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::Simulate;
+use engage_device::fleet::{Deviation, Latency, Outcomes, Report, Step};
+use engage_wire::escape_for_terminal;
+
+/// Serialises as `simulate --json`.
+#[derive(Debug, Serialize)]
+pub(super) struct Summary {
+    pub(super) ok: bool,
+    url: String,
+    devices: u32,
+    profiles: Vec<String>,
+    seed: u64,
+    seconds: f64,
+    commissioning: Outcomes,
+    call_ins: Outcomes,
+    /// By step.
+    milliseconds: BTreeMap<Step, Latency>,
+    /// By kind.
+    failed_attempts: BTreeMap<String, u32>,
+    /// By kind.
+    deviations: BTreeMap<String, Deviation>,
+}
+
+impl Summary {
+    pub(super) fn new(
+        simulate: &Simulate,
+        profiles: Vec<String>,
+        took: Duration,
+        report: Report,
+    ) -> Self {
+        Self {
+            ok: report.is_good(),
+            url: simulate.url.origin(),
+            devices: simulate.devices,
+            profiles,
+            seed: simulate.seed,
+            seconds: (took.as_secs_f64() * 1e3).round() / 1e3,
+            commissioning: report.commissioning,
+            call_ins: report.call_ins,
+            milliseconds: report.latencies(),
+            failed_attempts: report.failed_attempts,
+            deviations: report.deviations,
+        }
+    }
+}
+
+impl Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let profiles = escape_for_terminal(&self.profiles.join(", ")).into_owned();
+        writeln!(
+            f,
+            "{} devices ({profiles}) at {} in {:.1} s, seed {}",
+            self.devices, self.url, self.seconds, self.seed
+        )?;
+        for (what, outcomes) in [
+            ("commissioned", self.commissioning),
+            ("called in", self.call_ins),
+        ] {
+            let Outcomes {
+                at_once,
+                retried,
+                failed,
+                power_lost,
+            } = outcomes;
+            writeln!(
+                f,
+                "{what:<13} {at_once} at once, {retried} at another attempt, {failed} not, {power_lost} lost power"
+            )?;
+        }
+        writeln!(
+            f,
+            "{:<13}{:>8}{:>9}{:>9}{:>9}{:>9}",
+            "milliseconds", "count", "p50", "p90", "p99", "max"
+        )?;
+        for (
+            step,
+            Latency {
+                count,
+                p50,
+                p90,
+                p99,
+                max,
+            },
+        ) in &self.milliseconds
+        {
+            writeln!(
+                f,
+                "{step:<13}{count:>8}{p50:>9.1}{p90:>9.1}{p99:>9.1}{max:>9.1}"
+            )?;
+        }
+        for (kind, count) in &self.failed_attempts {
+            writeln!(f, "{count} attempts failed of `{kind}`")?;
+        }
+        for (kind, deviation) in &self.deviations {
+            let Deviation {
+                count,
+                device,
+                step,
+                message,
+                hint,
+            } = deviation;
+            let message = escape_for_terminal(message);
+            writeln!(
+                f,
+                "deviation [{kind}], {count} times, first at the {step} of {device}: {message}"
+            )?;
+            writeln!(f, "  hint: {}", escape_for_terminal(hint))?;
+        }
+        f.write_str(if self.ok {
+            "ok: every device got what it needs"
+        } else {
+            "failed: devices would refuse this host"
+        })
+    }
+}

@@ -25,6 +25,7 @@
 //! - `adoption`: who fetched which certificate, and who asks again and again without TLS.
 //! - `config`, `tls`: configuration, what the server authenticates with.
 //! - `telemetry`, `platform`: logs; what differs by operating system.
+//! - `file_version`: whether a file is still what it was when it was read.
 //!
 //! Below it: `engage-wire` (what a device and a host agree on), `engage-device` (a device,
 //! simulated) and `engage-store` (what devices deliver).
@@ -37,6 +38,7 @@ mod cli;
 mod config;
 mod connection;
 mod daemon;
+mod file_version;
 mod platform;
 mod publication;
 mod requested_host;

@@ -1,13 +1,15 @@
 //! Why a configuration file cannot be used.
 
+use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use miette::Diagnostic;
 
 use super::syntax_hint::syntax_hint;
 use engage_wire::ReadError;
-use engage_wire::diagnostic::hint;
+use engage_wire::diagnostic::{hint, io_hint};
 
 /// Why a configuration file cannot be used.
 #[derive(Debug, Diagnostic, thiserror::Error)]
@@ -72,6 +74,10 @@ pub enum ConfigError {
         /// The file.
         path: PathBuf,
     },
+    /// Not one site whose file can be used; this is the first.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    NoUsableSite(Arc<ConfigError>),
     /// Two listeners on one port.
     #[error(
         "configuration file `{}` has {one} and {other} listen on one port, {address}; allowed: a port each",
@@ -116,6 +122,37 @@ pub enum ConfigError {
         /// Why.
         #[from]
         source: ReadError,
+    },
+    /// A site's file cannot be read.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    SiteFile {
+        /// Why.
+        source: ReadError,
+    },
+    /// The folder of sites cannot be listed.
+    #[error("failed to read the folder of sites `{}`", path.display())]
+    #[diagnostic(
+        code("unreadable-sites-dir"),
+        help(
+            "{}; `sites_dir` is the folder with a file for each site: `engage-host sites add` makes it",
+            io_hint(source)
+        )
+    )]
+    SitesDir {
+        /// The folder.
+        path: PathBuf,
+        /// The operating system's reason.
+        source: io::Error,
+    },
+    /// More files than any installation has sites.
+    #[error("the folder of sites `{}` has more than {allowed} entries", path.display())]
+    #[diagnostic(code("too-many-sites"), help("is `sites_dir` the right folder?"))]
+    TooManySites {
+        /// The folder.
+        path: PathBuf,
+        /// How many it may have.
+        allowed: usize,
     },
     /// Not TOML, an unknown key, or a value that is not allowed. The source shows line and column.
     #[error("configuration file `{}` cannot be used", path.display())]

@@ -9,19 +9,21 @@ mod limits;
 mod log;
 mod number;
 mod pki;
+mod site;
+mod site_files;
 mod source;
 mod syntax_hint;
 mod webhook;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, Error as _};
 
-use engage_store::{DatabaseUrl, SerialNumber};
-use engage_wire::site::{SiteKey, SiteName};
-use engage_wire::{HostName, read_regular_file};
+use engage_store::DatabaseUrl;
+use engage_wire::read_regular_file;
+use engage_wire::site::SiteKey;
 
 pub(crate) use access::Access;
 pub(crate) use admin::{AdminConfig, AdminListen};
@@ -31,6 +33,8 @@ pub(crate) use error::ConfigError;
 pub(crate) use limits::{Limits, PerAddress};
 pub(crate) use log::{LogConfig, LogFormat, LogLevel};
 pub(crate) use pki::PkiConfig;
+pub(crate) use site::SiteConfig;
+pub(crate) use site_files::{BrokenSite, SiteFiles, is_site_file};
 pub(crate) use source::{ConfigSource, ListenOverrides};
 pub(crate) use webhook::WebhookConfig;
 
@@ -54,9 +58,14 @@ pub struct Config {
     pub http: HttpConfig,
     /// The TLS listener.
     pub https: HttpsConfig,
-    /// At least one.
-    #[serde(default, rename = "site")]
-    pub sites: Vec<SiteConfig>,
+    /// At least one, once they are loaded: each `[[site]]`, then each of `sites_dir`.
+    #[serde(default, rename = "site", deserialize_with = "site::shared")]
+    pub sites: Vec<Arc<SiteConfig>>,
+    /// A folder with a file for each further site.
+    pub sites_dir: Option<PathBuf>,
+    /// Those of its files, as they were read last.
+    #[serde(skip)]
+    pub(crate) site_files: Arc<SiteFiles>,
     /// Deadlines and bounds.
     #[serde(default)]
     pub limits: Limits,
@@ -111,29 +120,32 @@ pub struct HttpsConfig {
     pub root: Option<PathBuf>,
 }
 
-/// One site.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SiteConfig {
-    /// Its label.
-    pub name: SiteName,
-    /// The file that holds its site key.
-    pub key_file: PathBuf,
-    /// The DER file that its devices are told to install.
-    pub certificate: PathBuf,
-    /// Host header values that select it; none makes it the default.
-    #[serde(default)]
-    pub hosts: Vec<HostName>,
-    /// Serial numbers of its devices, which select it before the Host header does.
-    #[serde(default, deserialize_with = "serials")]
-    pub serials: Vec<SerialNumber>,
-    /// A file with more of them.
-    pub serials_file: Option<PathBuf>,
-}
-
 impl Config {
-    /// Reads and checks a configuration file.
+    /// Reads and checks a configuration file and those of its sites.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        Self::load_after(path, &SiteFiles::default())
+    }
+
+    /// The same where these files of sites were read before: what has not changed is not read again,
+    /// and what cannot be used any more is known from then.
+    pub(crate) fn load_after(path: &Path, last: &SiteFiles) -> Result<Self, ConfigError> {
+        let mut config = Self::load_without_files(path)?;
+        if let Some(sites_dir) = &config.sites_dir {
+            let files = SiteFiles::read(sites_dir, folder(&config.path), last)?;
+            config.sites.extend(files.sites().cloned());
+            config.site_files = Arc::new(files);
+        }
+        if config.sites.is_empty() {
+            return Err(match config.site_files.broken().next() {
+                Some(broken) => ConfigError::NoUsableSite(Arc::clone(&broken.error)),
+                None => ConfigError::NoSite { path: config.path },
+            });
+        }
+        Ok(config)
+    }
+
+    /// Reads and checks a configuration file, without those of `sites_dir`.
+    pub(crate) fn load_without_files(path: &Path) -> Result<Self, ConfigError> {
         let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         let bytes = read_regular_file("configuration file", &path, MAX_FILE_BYTES)?;
         let text = str::from_utf8(&bytes).map_err(|_| ConfigError::not_text(&path, &bytes))?;
@@ -142,22 +154,11 @@ impl Config {
 
     /// Checks a configuration's text; `path` is where its relative paths start from.
     pub fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
-        // Before anything is quoted: a key in place of its file's path would stand in the message
-        // that there is no such file.
-        if text.contains("PRIVATE KEY-----") || SiteKey::is_written_in(text) {
-            return Err(ConfigError::HoldsKey {
-                path: path.to_owned(),
-            });
-        }
-        if DatabaseUrl::is_password_written_in(text) {
-            return Err(ConfigError::HoldsPassword {
-                path: path.to_owned(),
-            });
-        }
+        refuse_secrets(path, text)?;
         let mut config: Self =
             toml::from_str(text).map_err(|source| ConfigError::syntax(path, text, source))?;
         path.clone_into(&mut config.path);
-        if config.sites.is_empty() {
+        if config.sites.is_empty() && config.sites_dir.is_none() {
             return Err(ConfigError::NoSite { path: config.path });
         }
         config.make_paths_absolute()?;
@@ -196,15 +197,11 @@ impl Config {
     /// Relative ones start from the configuration's folder.
     fn make_paths_absolute(&mut self) -> Result<(), ConfigError> {
         let path = self.path.clone();
-        let folder = path.parent().unwrap_or(Path::new("/"));
+        for site in &mut self.sites {
+            Arc::make_mut(site).file.clone_from(&path);
+        }
         for value in self.paths_mut() {
-            if value.to_string_lossy().contains(char::is_control) {
-                return Err(ConfigError::ControlCharacter {
-                    path,
-                    value: value.clone(),
-                });
-            }
-            *value = folder.join(&*value);
+            make_absolute(&path, folder(&path), value)?;
         }
         Ok(())
     }
@@ -223,11 +220,8 @@ impl Config {
         [&mut self.static_dir, certificate, private_key]
             .into_iter()
             .chain(root)
-            .chain(sites.flat_map(|site| {
-                [&mut site.key_file, &mut site.certificate]
-                    .into_iter()
-                    .chain(&mut site.serials_file)
-            }))
+            .chain(&mut self.sites_dir)
+            .chain(sites.flat_map(|site| Arc::make_mut(site).paths_mut()))
             .chain(devices.paths_mut())
             .chain(webhook.flat_map(|it| [&mut it.secret_file].into_iter().chain(&mut it.ca_file)))
     }
@@ -241,17 +235,32 @@ fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
         && (is_any || one.ip() == other.ip())
 }
 
-fn serials<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<SerialNumber>, D::Error> {
-    let texts = Vec::<String>::deserialize(deserializer)?.into_iter();
-    let serials = texts.map(|text| {
-        let serial = SerialNumber::from_hex(text.as_bytes());
-        serial.ok_or_else(|| {
-            D::Error::custom(format!(
-                "`{text}` is no serial number; allowed: 16 or 32 hexadecimal digits"
-            ))
-        })
-    });
-    serials.collect()
+/// A key in place of its file's path would be quoted in the message that there is no such file.
+fn refuse_secrets(path: &Path, text: &str) -> Result<(), ConfigError> {
+    let path = path.to_owned();
+    if text.contains("PRIVATE KEY-----") || SiteKey::is_written_in(text) {
+        return Err(ConfigError::HoldsKey { path });
+    }
+    if DatabaseUrl::is_password_written_in(text) {
+        return Err(ConfigError::HoldsPassword { path });
+    }
+    Ok(())
+}
+
+/// Has a path that `file` names start from `folder` if it is relative.
+fn make_absolute(file: &Path, folder: &Path, value: &mut PathBuf) -> Result<(), ConfigError> {
+    if value.to_string_lossy().contains(char::is_control) {
+        return Err(ConfigError::ControlCharacter {
+            path: file.to_owned(),
+            value: value.clone(),
+        });
+    }
+    *value = folder.join(&*value);
+    Ok(())
+}
+
+fn folder(file: &Path) -> &Path {
+    file.parent().unwrap_or(Path::new("/"))
 }
 
 fn default_static_dir() -> PathBuf {

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use super::{Config, ConfigError};
+use super::{Config, ConfigError, SiteFiles};
 
 /// A configuration file and what the command line says instead: read at start and at every reload.
 #[derive(Clone, Debug)]
@@ -17,7 +17,12 @@ pub(crate) struct ConfigSource {
 impl ConfigSource {
     /// Reads the file and puts the overrides in the place of what it says.
     pub(crate) fn load(&self) -> Result<Config, ConfigError> {
-        let config = self.listen.apply(Config::load(&self.path)?);
+        self.load_after(&SiteFiles::default())
+    }
+
+    /// The same where these files of sites were read before ([`Config::load_after`]).
+    pub(crate) fn load_after(&self, last: &SiteFiles) -> Result<Config, ConfigError> {
+        let config = self.listen.apply(Config::load_after(&self.path, last)?);
         config.check_ports()?;
         Ok(config)
     }

@@ -17,11 +17,14 @@ pub(super) fn syntax_hint(text: &str, error: &toml::de::Error) -> String {
 /// For a key that is written wrong, or in the wrong section.
 fn unknown_key_hint(message: &str, table: &str) -> Option<String> {
     let (unknown, known) = unknown_key(message)?;
+    if unknown == "site" && known.contains(&"key_file") {
+        return Some("a file of `sites_dir` is one site: leave `[[site]]` out".to_owned());
+    }
     if let Some(nearest) = nearest(unknown, &known) {
         return Some(format!("did you mean `{nearest}`?"));
     }
     match sections_with(unknown).as_slice() {
-        [""] => Some(format!(
+        ["", ..] => Some(format!(
             "`{unknown}` is a key of the whole file: it belongs above the first `[section]`, not into `{table}`"
         )),
         [section] => Some(format!("`{unknown}` belongs into `{section}`")),

@@ -129,6 +129,7 @@ impl Running {
         running.warn_of_expiry();
         let reloader = Reloader {
             source,
+            site_files: Arc::clone(&config.site_files),
             config,
             http,
             base_url,

@@ -19,7 +19,7 @@ use super::reload_outcome::{ReloadOutcome, ReloadRefusal};
 use super::reload_requests::ReloadRequests;
 use super::watch::{FileFingerprint, FileWatcher};
 use super::{log_bad_sites, log_warnings};
-use crate::config::{Config, ConfigSource};
+use crate::config::{Config, ConfigSource, SiteFiles};
 use crate::platform::{ReloadSignals, service_manager};
 use crate::publication::{Publication, Validation, validate};
 use crate::routes::App;
@@ -34,6 +34,8 @@ pub(super) struct Reloader {
     /// Where the plain listener is bound: the base URL may depend on it.
     pub(super) http: SocketAddr,
     pub(super) base_url: ToldBaseUrl,
+    /// As they were when they were put in force.
+    pub(super) site_files: Arc<SiteFiles>,
     pub(super) app: Arc<App>,
     /// Notified after each reload, refused or not.
     pub(super) reloaded: Arc<Notify>,
@@ -50,7 +52,7 @@ impl Reloader {
         mut signals: ReloadSignals,
         mut requests: ReloadRequests,
     ) {
-        let mut sources = files.sources.clone();
+        let mut sources = Arc::clone(&files.sources);
         let mut watcher = FileWatcher::new(files);
         let mut ticks = interval(CONDITION_INTERVAL);
         loop {
@@ -69,7 +71,7 @@ impl Reloader {
             }
             // Of a refused configuration too: its files may be what is mended next.
             if let Some(files) = files.filter(|files| files.sources != sources) {
-                sources = files.sources.clone();
+                sources = Arc::clone(&files.sources);
                 watcher = FileWatcher::new(files);
             }
         }
@@ -114,11 +116,13 @@ impl Reloader {
     /// that does not answer must not take the next reload with it.
     async fn read(&self) -> Result<Candidate, ReloadRefusal> {
         let (source, http) = (self.source.clone(), self.http);
-        let told = self.base_url.clone();
+        let (told, site_files) = (self.base_url.clone(), Arc::clone(&self.site_files));
         let in_force = self.app.published.current_arc();
         let credentials_file = self.config.devices.credentials_file.clone();
         let reading = tokio::task::spawn_blocking(move || {
-            Candidate::read(&source, http, &told, &in_force, credentials_file.as_deref())
+            let config = source.load_after(&site_files);
+            let config = config.map_err(|error| ReloadRefusal::new(&error))?;
+            Candidate::read(config, http, &told, &in_force, credentials_file.as_deref())
         });
         timeout(READ_TIMEOUT, reading)
             .await
@@ -157,6 +161,7 @@ impl Reloader {
             let (old, new) = (&told.url, &self.base_url.url);
             info!("devices are told `{new}` instead of `{old}`");
         }
+        self.site_files = config.site_files;
         self.app.metrics.published(&publication);
         self.app.published.replace(publication);
         if let (Some(call_in), Some(credentials)) = (&self.app.call_in, credentials) {
@@ -214,13 +219,12 @@ struct Candidate {
 impl Candidate {
     /// Until a restart, the credentials are where they were at start.
     fn read(
-        source: &ConfigSource,
+        config: Config,
         http: SocketAddr,
         told: &ToldBaseUrl,
         in_force: &Publication,
         credentials_file: Option<&Path>,
     ) -> Result<Self, ReloadRefusal> {
-        let config = source.load().map_err(|error| ReloadRefusal::new(&error))?;
         let files = FileFingerprint::read(&config);
         let base_url = told.next(&config, http);
         let validation = validate(&config, &base_url.url, clock::now(), Some(in_force));

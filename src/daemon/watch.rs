@@ -4,7 +4,9 @@
 //! files themselves, so that symlink swaps (Kubernetes secrets), renames and network file systems
 //! that notify nobody are all noticed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
+use std::ffi::OsStr;
+use std::fs::DirEntry;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,7 +19,8 @@ use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use tracing::warn;
 
-use crate::config::Config;
+use crate::config::{Config, SiteConfig, is_site_file};
+use crate::file_version::FileVersion;
 use crate::platform;
 use engage_wire::paths::CERTIFICATES_FOLDER;
 
@@ -53,80 +56,92 @@ impl Drop for FileWatcher {
 
 /// What the files of a configuration look like at a moment: taken before they are read, so that a
 /// change while they are read is noticed.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug)]
 pub(crate) struct FileFingerprint {
-    pub(super) sources: Sources,
+    pub(super) sources: Arc<Sources>,
     hash: u64,
 }
 
 impl FileFingerprint {
-    /// Looks at the files that `config` names.
+    /// Looks at the files that `config` names; those of sites were looked at when they were read.
     pub(crate) fn read(config: &Config) -> Self {
         let sources = Sources::from_config(config);
+        let site_files = config.site_files.versions();
+        let site_files = site_files.map(|(name, version)| hash_file(name, Some(version)));
         Self {
-            hash: sources.hash(),
-            sources,
+            hash: combined(site_files.chain([sources.hash_without_site_files()])),
+            sources: Arc::new(sources),
         }
     }
 }
 
-/// The files and the folder that a publication is made from.
-#[derive(Clone, Debug, Eq, PartialEq)]
+/// The files and the folders that a publication is made from.
+#[derive(Debug, Eq, PartialEq)]
 pub(super) struct Sources {
     files: BTreeSet<PathBuf>,
+    sites: Vec<Arc<SiteConfig>>,
+    /// Of which every file counts.
     certificates: PathBuf,
+    sites_dir: Option<PathBuf>,
 }
 
 impl Sources {
     fn from_config(config: &Config) -> Self {
         let https = &config.https;
-        let mut files: BTreeSet<_> = [&config.path, &https.certificate, &https.private_key]
+        let files = [&config.path, &https.certificate, &https.private_key]
             .into_iter()
             .chain(&https.root)
-            .chain(&config.devices.credentials_file)
-            .cloned()
-            .collect();
-        for site in &config.sites {
-            files.insert(site.key_file.clone());
-            files.insert(site.certificate.clone());
-            files.extend(site.serials_file.clone());
-        }
+            .chain(&config.devices.credentials_file);
         Self {
-            files,
+            files: files.cloned().collect(),
+            sites: config.sites.clone(),
             certificates: config.static_dir.join(CERTIFICATES_FOLDER),
+            sites_dir: config.sites_dir.clone(),
         }
+    }
+
+    /// Those that are named, each once.
+    fn named_files(&self) -> HashSet<&Path> {
+        let of_sites = self.sites.iter().flat_map(|site| {
+            [&site.key_file, &site.certificate]
+                .into_iter()
+                .chain(&site.serials_file)
+        });
+        let files = self.files.iter().chain(of_sites);
+        files.map(PathBuf::as_path).collect()
     }
 
     /// A number that differs when a file, or what a link points to, is another than before.
     fn hash(&self) -> u64 {
-        let mut hasher = DefaultHasher::new();
-        for file in &self.files {
-            hash_file(file, &mut hasher);
-        }
-        let mut entries: Vec<_> = std::fs::read_dir(&self.certificates)
-            .into_iter()
-            .flatten()
-            .flatten()
-            .map(|entry| entry.path())
-            .collect();
-        entries.sort();
-        for file in &entries {
-            hash_file(file, &mut hasher);
-        }
-        hasher.finish()
+        let site_files = self.sites_dir.iter().flat_map(|folder| entries(folder));
+        let site_files = site_files.filter(|entry| is_site_file(&entry.file_name()));
+        let site_files = site_files
+            .map(|entry| hash_file(&entry.file_name(), FileVersion::of_entry(&entry).ok()));
+        combined(site_files.chain([self.hash_without_site_files()]))
+    }
+
+    fn hash_without_site_files(&self) -> u64 {
+        let named = self.named_files().into_iter();
+        let named = named.map(|file| hash_file(file.as_os_str(), FileVersion::of(file).ok()));
+        let certificates = entries(&self.certificates)
+            .map(|entry| hash_file(entry.path().as_os_str(), FileVersion::of_entry(&entry).ok()));
+        combined(named.chain(certificates))
     }
 
     /// The folders in which something must happen when a file changes.
     fn folders(&self) -> BTreeSet<PathBuf> {
-        let parents = self.files.iter().filter_map(|file| file.parent());
-        let targets = self.files.iter().filter_map(|file| {
-            let target = file.canonicalize().ok()?;
-            target.parent().map(Path::to_owned)
-        });
-        parents
-            .map(Path::to_owned)
+        let files = self.named_files();
+        let parents: HashSet<_> = files.iter().filter_map(|file| file.parent()).collect();
+        let canonical = parents
+            .iter()
+            .filter_map(|folder| folder.canonicalize().ok());
+        let links = files.iter().filter(|file| file.is_symlink());
+        let targets = links.filter_map(|file| Some(file.canonicalize().ok()?.parent()?.to_owned()));
+        let whole = [&self.certificates].into_iter().chain(&self.sites_dir);
+        canonical
             .chain(targets)
-            .chain([self.certificates.clone()])
+            .chain(parents.iter().map(PathBuf::from))
+            .chain(whole.cloned())
             .collect()
     }
 
@@ -142,15 +157,20 @@ impl Sources {
     }
 }
 
-fn hash_file(file: &Path, hasher: &mut DefaultHasher) {
-    file.hash(hasher);
-    file.canonicalize().ok().hash(hasher);
-    let Ok(metadata) = std::fs::metadata(file) else {
-        return;
-    };
-    metadata.len().hash(hasher);
-    metadata.modified().ok().hash(hasher);
-    platform::file_version(&metadata).hash(hasher);
+fn entries(folder: &Path) -> impl Iterator<Item = DirEntry> {
+    std::fs::read_dir(folder).into_iter().flatten().flatten()
+}
+
+/// In any order. A sum, because a file may be named and lie in a folder too.
+fn combined(hashes: impl Iterator<Item = u64>) -> u64 {
+    hashes.fold(0, u64::wrapping_add)
+}
+
+fn hash_file(name: &OsStr, version: Option<FileVersion>) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    name.hash(&mut hasher);
+    version.map(FileVersion::number).hash(&mut hasher);
+    hasher.finish()
 }
 
 async fn watch(known: FileFingerprint, changed: mpsc::Sender<()>) {
@@ -180,7 +200,7 @@ async fn watch(known: FileFingerprint, changed: mpsc::Sender<()>) {
 
 /// Waits until nothing has changed for a moment: a certificate and its key are written one after
 /// the other.
-async fn settle(sources: &Sources, mut hash: u64) -> u64 {
+async fn settle(sources: &Arc<Sources>, mut hash: u64) -> u64 {
     for _ in 0..MAX_DEBOUNCES {
         sleep(DEBOUNCE).await;
         let now = read_hash(sources).await;
@@ -192,8 +212,8 @@ async fn settle(sources: &Sources, mut hash: u64) -> u64 {
     hash
 }
 
-async fn read_hash(sources: &Sources) -> u64 {
-    let sources = sources.clone();
+async fn read_hash(sources: &Arc<Sources>) -> u64 {
+    let sources = Arc::clone(sources);
     blocking(move || sources.hash()).await.unwrap_or_default()
 }
 
@@ -222,8 +242,8 @@ struct OsWatcher {
 type NumberedFolders = BTreeSet<(PathBuf, Option<u64>)>;
 
 impl OsWatcher {
-    async fn new(sources: &Sources, notices: &Arc<Notices>) -> Self {
-        let (sources, for_handler) = (sources.clone(), Arc::clone(notices));
+    async fn new(sources: &Arc<Sources>, notices: &Arc<Notices>) -> Self {
+        let (sources, for_handler) = (Arc::clone(sources), Arc::clone(notices));
         let watcher = blocking(move || Self {
             folders: sources.numbered_folders(),
             _watcher: recommended_watcher(&sources.folders(), &for_handler),
@@ -235,9 +255,9 @@ impl OsWatcher {
     }
 
     /// Watches anew when a folder is there, gone, renamed, or another one of the same name.
-    async fn follow(&mut self, sources: &Sources, notices: &Arc<Notices>) {
+    async fn follow(&mut self, sources: &Arc<Sources>, notices: &Arc<Notices>) {
         let is_moved = notices.folder_moved.swap(false, Ordering::Relaxed);
-        let now = sources.clone();
+        let now = Arc::clone(sources);
         let folders = blocking(move || now.numbered_folders()).await;
         if is_moved || folders.is_some_and(|folders| folders != self.folders) {
             *self = Self::new(sources, notices).await;

@@ -20,9 +20,9 @@ pub(crate) use reload_socket::{
 pub(crate) use run_as::run_as;
 #[cfg(unix)]
 pub(crate) use unix::{
-    FileAccess, ReloadSignals, accept_ipv4_too, accepts_ipv4, create_dir, create_private_file,
-    file_number, file_system_bytes, file_version, ignore_new_connections, inherit_access,
-    is_listening, is_writable_dir, mode_readable_by_others, raise_descriptor_limit,
+    FileAccess, ReloadSignals, accept_ipv4_too, accepts_ipv4, changed_at, create_dir,
+    create_private_file, file_number, file_system_bytes, file_version, ignore_new_connections,
+    inherit_access, is_listening, is_writable_dir, mode_readable_by_others, raise_descriptor_limit,
     read_hidden_line, rename_new, send_more, shutdown_requested, survive_file_size_limit,
 };
 
@@ -32,9 +32,9 @@ mod portable;
 pub use portable::service_manager;
 #[cfg(not(unix))]
 pub use portable::{
-    FileAccess, ReloadListener, ReloadSignals, accept_ipv4_too, accepts_ipv4, create_dir,
-    create_private_file, default_reload_socket_path, file_number, file_system_bytes, file_version,
-    ignore_new_connections, inherit_access, is_listening, is_writable_dir, mode_readable_by_others,
-    raise_descriptor_limit, read_hidden_line, reload_socket_path, rename_new, request_reload,
-    run_as, send_more, shutdown_requested, survive_file_size_limit,
+    FileAccess, ReloadListener, ReloadSignals, accept_ipv4_too, accepts_ipv4, changed_at,
+    create_dir, create_private_file, default_reload_socket_path, file_number, file_system_bytes,
+    file_version, ignore_new_connections, inherit_access, is_listening, is_writable_dir,
+    mode_readable_by_others, raise_descriptor_limit, read_hidden_line, reload_socket_path,
+    rename_new, request_reload, run_as, send_more, shutdown_requested, survive_file_size_limit,
 };

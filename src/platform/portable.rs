@@ -3,7 +3,7 @@
 use std::fs::Metadata;
 use std::io::{self, BufRead, Read};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use fs_err::{File, OpenOptions};
 use socket2::SockRef;
@@ -112,6 +112,11 @@ pub fn send_more(socket: &tokio::net::TcpStream, bytes: &[u8]) -> io::Result<usi
 
 /// Nothing more than size and time is known here.
 pub fn file_version(_metadata: &Metadata) {}
+
+/// There are no times but that of the contents.
+pub fn changed_at(_metadata: &Metadata) -> Option<SystemTime> {
+    None
+}
 
 /// Files have no number here.
 pub fn file_number(_metadata: &Metadata) -> u64 {

@@ -2,6 +2,9 @@
 
 use serde::Serialize;
 
+use engage_wire::HostName;
+use engage_wire::site::SiteName;
+
 /// What a validation found, whether or not it was refused.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Inventory {
@@ -51,4 +54,19 @@ pub struct SiteEntry {
     pub fingerprint_sha256: Option<String>,
     /// DER total that a device of this site counts.
     pub chain_bytes: Option<usize>,
+}
+
+impl SiteEntry {
+    /// Of a site of which little is known.
+    pub(super) fn refused(name: &SiteName, hosts: &[HostName]) -> Self {
+        Self {
+            name: name.to_string(),
+            ok: false,
+            hosts: hosts.iter().map(HostName::to_string).collect(),
+            cert_url: None,
+            hash: None,
+            fingerprint_sha256: None,
+            chain_bytes: None,
+        }
+    }
 }

@@ -224,6 +224,13 @@ impl Publication {
         self.sites.extend(by_host);
     }
 
+    /// Whether some site, good or bad, is at `host`, or the default.
+    fn answers(&self, host: Option<&HostName>) -> bool {
+        host.map_or(self.default_site.is_some(), |host| {
+            self.sites.contains_key(host)
+        })
+    }
+
     /// Answers nobody at `host` unless some site does.
     fn withhold(&mut self, host: Option<&HostName>) {
         match host {

@@ -4,10 +4,12 @@ use std::collections::HashSet;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use miette::Diagnostic;
 
 use super::serials::SerialsError;
+use crate::config::ConfigError;
 use crate::tls::KeyMismatch;
 use engage_store::SerialNumber;
 use engage_wire::HostName;
@@ -22,20 +24,36 @@ use jiff::Timestamp;
 pub enum Refusal {
     /// A Host header value would select two sites.
     #[error(
-        "configuration file `{}` gives {} to two sites, `{one}` and `{other}`; allowed: one site each",
-        path.display(),
+        "{} {} to two sites, `{one}` and `{other}`; allowed: one site each",
+        giving(files),
         host.as_ref().map_or_else(|| "no `hosts`".to_owned(), |host| format!("host `{host}`"))
     )]
     #[diagnostic(code("ambiguous-host"), help("{}", ambiguous_host_hint(host.as_ref())))]
     AmbiguousHost {
-        /// The configuration file.
-        path: PathBuf,
+        /// Where the sites stand, in the same order.
+        files: [PathBuf; 2],
         /// The host; `None` when both sites have no `hosts`.
         host: Option<HostName>,
         /// The site named first.
         one: SiteName,
         /// The site named later.
         other: SiteName,
+    },
+    /// Two sites of one name.
+    #[error(
+        "two sites are named `{name}`, in `{}` and in `{}`; allowed: one of each name",
+        files[0].display(),
+        files[1].display()
+    )]
+    #[diagnostic(
+        code("ambiguous-site"),
+        help("rename one of them; `engage-host sites list` shows every name")
+    )]
+    AmbiguousName {
+        /// The name.
+        name: SiteName,
+        /// Where they stand.
+        files: [PathBuf; 2],
     },
     /// A device would be of two sites.
     #[error(
@@ -125,6 +143,15 @@ pub enum Refusal {
         /// Why.
         source: SerialsError,
     },
+    /// A site's own file cannot be used.
+    #[error("site `{site}`")]
+    #[diagnostic(forward(source))]
+    SiteFile {
+        /// The site, as far as its name is known.
+        site: SiteName,
+        /// Why.
+        source: Arc<ConfigError>,
+    },
     /// A site key cannot be used.
     #[error("site `{site}`")]
     #[diagnostic(forward(source))]
@@ -155,7 +182,7 @@ pub enum Refusal {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Listing {
     pub(super) site: SiteName,
-    /// The serials file, or the configuration file.
+    /// The serials file, or the file in which the site stands.
     pub(super) path: PathBuf,
     /// Of a serials file, counted from 1.
     pub(super) line: Option<usize>,
@@ -197,6 +224,7 @@ impl Refusal {
                 format!("the name of `{}` does not end in `.der`", path.display())
             }
             Self::Serials { source, .. } => causes(source),
+            Self::SiteFile { source, .. } => causes(&**source),
             Self::SiteKey { source, .. } => causes(source),
             other => causes(other),
         }
@@ -257,6 +285,15 @@ impl fmt::Display for Refusals {
 }
 
 impl std::error::Error for Refusals {}
+
+fn giving([one, other]: &[PathBuf; 2]) -> String {
+    let (one_file, other_file) = (one.display(), other.display());
+    if one == other {
+        format!("configuration file `{one_file}` gives")
+    } else {
+        format!("configuration files `{one_file}` and `{other_file}` give")
+    }
+}
 
 fn ambiguous_host_hint(host: Option<&HostName>) -> &'static str {
     match host {

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::Refusals;
 use super::static_files::FileName;
+use super::{Refusal, Refusals};
 use engage_wire::pki::{Certificate, Fingerprint};
 use engage_wire::site::{Announcement, SiteName};
 
@@ -53,6 +53,17 @@ pub struct BadSite {
     pub is_kept: bool,
     /// Whether any device that no site lists may be one of its own.
     pub is_list_unknown: bool,
+}
+
+impl BadSite {
+    pub(super) fn new(name: &SiteName, refusals: impl Iterator<Item = Refusal>) -> Self {
+        Self {
+            name: name.clone(),
+            refusals: refusals.collect(),
+            is_kept: false,
+            is_list_unknown: false,
+        }
+    }
 }
 
 /// What becomes of its devices.

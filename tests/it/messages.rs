@@ -192,7 +192,7 @@ const COMMANDS: [&str; 9] = [
 ];
 
 /// Codes that no snapshot shows, and why.
-const UNSEEN: [(&str, &str); 32] = [
+const UNSEEN: [(&str, &str); 33] = [
     (
         "backup-failed",
         "names a file of this process: held in the backup's tests",
@@ -276,4 +276,5 @@ const UNSEEN: [(&str, &str); 32] = [
         "webhook-no-authority",
         "needs a system without certificates",
     ),
+    ("too-many-sites", "needs 200,000 files"),
 ];

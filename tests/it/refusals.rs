@@ -258,6 +258,10 @@ fn sites_that_contradict_each_other() {
             &format!("{annex}\nhosts = [\"A.example.com.\"]"),
         );
     });
+    assert_refused("two_sites_of_one_name", &["ambiguous-site"], |it| {
+        let annex = site("Main Office", "hosts = [\"a.example.com\"]");
+        it.edit("[[site]]", &annex);
+    });
     assert_refused("two_sites_of_one_device", &["ambiguous-serial"], |it| {
         let annex = site("Annex", "hosts = [\"a\"]\nserials = [\"0123456789abcdef\"]");
         let main = "serials = [\"0123456789ABCDEF\"]";

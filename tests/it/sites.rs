@@ -1,6 +1,7 @@
 //! Sites by Host header.
 
 mod bad;
+mod files;
 mod serials;
 
 use crate::harness::{Daemon, Installation, Response, exchange, standard};
@@ -30,6 +31,13 @@ fn two_sites(main_hosts: &str) -> Installation {
 fn announced(daemon: &Daemon, host_line: &str) -> Response {
     let request = format!("GET {ANNOUNCEMENT} HTTP/1.1\r\n{host_line}Connection: close\r\n\r\n");
     Response::parse(&exchange(daemon.http, request))
+}
+
+/// Asks for a reload and waits until it is `said` what became of it.
+fn reload(daemon: &mut Daemon, said: &str) {
+    let before = daemon.seen(said).count();
+    daemon.hang_up();
+    daemon.wait_for_count(said, before + 1);
 }
 
 #[test]

@@ -132,7 +132,7 @@ fn select_site<'a>(
             .find(|site| site.hosts.contains(url.host()))
             .or_else(|| config.sites.iter().find(|site| site.hosts.is_empty())),
     };
-    found.ok_or_else(|| {
+    found.map(|site| &**site).ok_or_else(|| {
         let names: Vec<_> = config
             .sites
             .iter()

@@ -31,7 +31,7 @@ impl Validator<'_> {
     pub(super) fn check_sites(&mut self) {
         let host = self.base_url.host();
         let answers = |site: &SiteConfig| site.hosts.is_empty() || site.hosts.contains(host);
-        if !self.config.sites.iter().any(answers) {
+        if !self.config.sites.iter().any(|site| answers(site)) {
             self.report
                 .warn(Warning::NoSiteAtBaseUrl { host: host.clone() });
         }
@@ -40,7 +40,8 @@ impl Validator<'_> {
     /// Devices that are told a site's host find it in the server certificate, or may refuse it.
     pub(super) fn check_site_hosts(&mut self, leaf: &Certificate) {
         let names = leaf.alt_names();
-        for SiteConfig { name, hosts, .. } in &self.config.sites {
+        for site in &self.config.sites {
+            let SiteConfig { name, hosts, .. } = &**site;
             let missing: Vec<_> = hosts
                 .iter()
                 .filter(|host| *host != self.base_url.host())

@@ -22,11 +22,13 @@ impl Validator<'_> {
         root: Option<&Certificate>,
     ) {
         for refused in bad {
-            let hosts = &refused.config.hosts;
-            let default_site = hosts.is_empty().then_some(None);
-            refused.site.is_kept = true;
+            let claimed = std::mem::take(&mut refused.hosts);
+            refused.site.is_kept = !claimed.is_empty();
             let mut slot = SiteSlot::Withheld;
-            for host in hosts.iter().map(Some).chain(default_site) {
+            for host in claimed {
+                if refused.is_broken && publication.answers(host) {
+                    continue;
+                }
                 let hosts = host.map(std::slice::from_ref).unwrap_or_default();
                 if let Some((site, path)) = self.kept(refused, host, chain, root) {
                     slot = SiteSlot::Published(Arc::new(site));
@@ -41,10 +43,13 @@ impl Validator<'_> {
             if refused.is_list_unread {
                 let last = self
                     .in_force
-                    .and_then(|it| it.listed_for(&refused.config.name));
+                    .and_then(|it| it.listed_for(&refused.site.name));
                 refused.site.is_list_unknown = last.is_none();
                 publication.is_list_unknown |= last.is_none();
                 serials.extend(last.unwrap_or_default());
+            }
+            if refused.is_broken {
+                serials = publication.unlisted(serials);
             }
             publication.list_refused(serials, &slot);
         }
@@ -61,7 +66,7 @@ impl Validator<'_> {
         chain: &ServerChain,
         root: Option<&Certificate>,
     ) -> Option<(PublishedSite, DevicePath)> {
-        let name = &refused.config.name;
+        let name = &refused.site.name;
         let last = self.in_force?.announced(host, name)?;
         let Judgement {
             accepted: path,
@@ -85,9 +90,9 @@ impl Validator<'_> {
         if is_other && self.announced.contains(file_name) {
             return None;
         }
-        let url = self.cert_url(file_name).ok()?;
+        let url = self.cert_url(refused.base_url, file_name).ok()?;
         let announcement = Announcement::new(url, last.announcement.hash());
-        self.serve(file_name, &refused.config.certificate, &last.anchor);
+        self.serve(file_name, refused.certificate, &last.anchor);
         let site = PublishedSite {
             announcement,
             ..last.clone()

@@ -1,5 +1,6 @@
 //! The validation: everything that a device would check, checked first.
 
+mod ambiguous;
 mod checks;
 mod kept;
 mod report;

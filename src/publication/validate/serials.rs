@@ -2,9 +2,10 @@
 
 use std::collections::HashSet;
 use std::collections::hash_map::{Entry, HashMap};
+use std::path::Path;
 
 use super::Validator;
-use crate::config::{Config, SiteConfig};
+use crate::config::{BrokenSite, SiteConfig};
 use crate::publication::refusal::Listing;
 use crate::publication::serials::{self, SerialsError, SerialsFile};
 use crate::publication::site::SiteSlot;
@@ -14,24 +15,40 @@ use engage_wire::site::SiteName;
 
 /// Of one site.
 pub(super) struct Listed<'a> {
-    site: &'a SiteConfig,
+    site: &'a SiteName,
+    /// In which the site stands.
+    path: &'a Path,
+    serials: &'a [SerialNumber],
+    serials_file: Option<&'a Path>,
     file: Option<Result<SerialsFile, SerialsError>>,
 }
 
-/// Of each site, in the order of the configuration.
-pub(super) fn listed(config: &Config) -> Vec<Listed<'_>> {
-    let sites = config.sites.iter();
-    let listed = sites.map(|site| Listed {
-        site,
-        file: site.serials_file.as_deref().map(serials::load),
-    });
-    listed.collect()
-}
+impl<'a> Listed<'a> {
+    pub(super) fn of(site: &'a SiteConfig) -> Self {
+        let serials_file = site.serials_file.as_deref();
+        Self {
+            site: &site.name,
+            path: &site.file,
+            serials: &site.serials,
+            serials_file,
+            file: serials_file.map(serials::load),
+        }
+    }
 
-impl Listed<'_> {
+    pub(super) fn of_broken(site: &'a BrokenSite) -> Self {
+        let serials_file = site.serials_file.as_deref();
+        Self {
+            site: &site.name,
+            path: &site.file,
+            serials: &site.serials,
+            serials_file,
+            file: serials_file.map(serials::load),
+        }
+    }
+
     /// With their lines in the file; those without stand in the configuration.
     fn each(&self) -> impl Iterator<Item = (Option<usize>, SerialNumber)> {
-        let configured = self.site.serials.iter().map(|serial| (None, *serial));
+        let configured = self.serials.iter().map(|serial| (None, *serial));
         let file = self.file.iter().flatten().flat_map(|file| &file.serials);
         configured.chain(file.map(|(line, serial)| (Some(*line), *serial)))
     }
@@ -47,11 +64,10 @@ impl Listed<'_> {
         (known, self.file.and_then(Result::err))
     }
 
-    fn listing(&self, config: &Config, line: Option<usize>) -> Listing {
-        let file = self.site.serials_file.as_ref();
+    fn listing(&self, line: Option<usize>) -> Listing {
         Listing {
-            site: self.site.name.clone(),
-            path: line.and(file).unwrap_or(&config.path).clone(),
+            site: self.site.clone(),
+            path: line.and(self.serials_file).unwrap_or(self.path).to_owned(),
             line,
         }
     }
@@ -59,7 +75,7 @@ impl Listed<'_> {
 
 /// What is held against sites, by their number, that list a device of another, one each: it cannot be
 /// told whose key the device has.
-pub(super) fn ambiguous(config: &Config, lists: &[Listed<'_>]) -> HashMap<usize, Refusal> {
+pub(super) fn ambiguous(lists: &[Listed<'_>]) -> HashMap<usize, Refusal> {
     let (mut owners, mut refusals) = (HashMap::new(), HashMap::new());
     for (at, listed) in lists.iter().enumerate() {
         for (line, serial) in listed.each() {
@@ -72,8 +88,8 @@ pub(super) fn ambiguous(config: &Config, lists: &[Listed<'_>]) -> HashMap<usize,
                     .entry(refused)
                     .or_insert_with(|| Refusal::AmbiguousSerial {
                         serial,
-                        one: lists[owner].listing(config, first),
-                        other: listed.listing(config, line),
+                        one: lists[owner].listing(first),
+                        other: listed.listing(line),
                     });
             }
         }
@@ -105,6 +121,12 @@ impl Publication {
     pub(super) fn list(&mut self, serials: HashSet<SerialNumber>, slot: &SiteSlot) {
         let by_serial = serials.into_iter().map(|serial| (serial, slot.clone()));
         self.sites_by_serial.extend(by_serial);
+    }
+
+    /// Those that no site lists yet.
+    pub(super) fn unlisted(&self, serials: HashSet<SerialNumber>) -> HashSet<SerialNumber> {
+        let serials = serials.into_iter();
+        serials.filter(|serial| !self.lists(*serial)).collect()
     }
 
     /// The same for a bad site. Who is listed for two of them is told nothing.

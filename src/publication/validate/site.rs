@@ -1,11 +1,12 @@
 //! What one site announces, and whether its devices can build a path to it.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{Validator, serials};
-use crate::config::{Config, SiteConfig};
+use super::serials::{self, Listed};
+use super::{Validator, ambiguous};
+use crate::config::{BaseUrl, BrokenSite, SiteConfig};
 use crate::publication::inventory::{CertificateEntry, SiteEntry};
 use crate::publication::static_files::FileName;
 use crate::publication::{BadSite, PublishedSite, Refusal, Warning};
@@ -13,7 +14,7 @@ use engage_store::SerialNumber;
 use engage_wire::HostName;
 use engage_wire::pki::device_profile::{DeviceProfile, Judgement};
 use engage_wire::pki::{Certificate, DevicePath, ServerChain, load_certificate_der};
-use engage_wire::site::{Announcement, CertUrl, CertUrlError, SiteKey};
+use engage_wire::site::{Announcement, CertUrl, CertUrlError, SiteKey, SiteName};
 
 /// An announced certificate, and the path that a device builds to it.
 pub(super) struct Anchor {
@@ -32,7 +33,13 @@ pub(super) struct GoodSite {
 
 /// What a site's devices would reject.
 pub(super) struct RefusedSite<'a> {
-    pub(super) config: &'a SiteConfig,
+    /// What it claims: hosts, or without one the place of the default site.
+    pub(super) hosts: Vec<Option<&'a HostName>>,
+    pub(super) base_url: Option<&'a BaseUrl>,
+    /// Where its announced certificate comes from, for messages.
+    pub(super) certificate: &'a Path,
+    /// Whether its own file is what is wrong: then what it says does not count beside what others say.
+    pub(super) is_broken: bool,
     /// Those that are known.
     pub(super) serials: HashSet<SerialNumber>,
     /// Whether its file lists others that are not.
@@ -51,40 +58,76 @@ impl<'a> Validator<'a> {
     ) -> (Vec<GoodSite>, Vec<RefusedSite<'a>>) {
         let for_all = std::mem::take(&mut self.report.refusals);
         let (mut good, mut bad) = (Vec::new(), Vec::new());
-        let mut ambiguous = ambiguous_hosts(self.config);
-        let listed = serials::listed(self.config);
+        let mut ambiguous = ambiguous::names_and_hosts(&self.config.sites);
+        let listed: Vec<_> = self.config.sites.iter().map(|it| Listed::of(it)).collect();
         self.check_listed(&listed);
-        let mut ambiguous_serials = serials::ambiguous(self.config, &listed);
+        let mut ambiguous_serials = serials::ambiguous(&listed);
         for (at, (config, listed)) in self.config.sites.iter().zip(listed).enumerate() {
             self.report.refusals = ambiguous.remove(&at).unwrap_or_default();
             self.report.refusals.extend(ambiguous_serials.remove(&at));
-            let (serials, unread) = listed.into_known();
-            let is_list_unread = unread.is_some();
-            let unread = unread.map(|source| Refusal::Serials {
-                site: config.name.clone(),
-                source,
-            });
-            self.report.refusals.extend(unread);
+            let (serials, is_list_unread) = self.known_serials(&config.name, listed);
             let site = self.site(config, chain, root);
             if self.report.refusals.is_empty() {
                 good.extend(site.map(|site| GoodSite { serials, ..site }));
             } else {
                 bad.push(RefusedSite {
-                    config,
+                    hosts: claimed(&config.hosts, config.hosts.is_empty()),
+                    base_url: config.base_url.as_ref(),
+                    certificate: &config.certificate,
+                    is_broken: false,
                     serials,
                     is_list_unread,
                     is_anchored: self.anchors.contains_key(&config.certificate),
-                    site: BadSite {
-                        name: config.name.clone(),
-                        refusals: self.report.refusals.drain(..).collect(),
-                        is_kept: false,
-                        is_list_unknown: false,
-                    },
+                    site: BadSite::new(&config.name, self.report.refusals.drain(..)),
                 });
             }
         }
+        bad.extend(
+            self.config
+                .site_files
+                .broken()
+                .map(|it| self.broken_site(it)),
+        );
         self.report.refusals = for_all;
         (good, bad)
+    }
+
+    /// A site whose own file cannot be used.
+    fn broken_site(&mut self, broken: &'a BrokenSite) -> RefusedSite<'a> {
+        let BrokenSite { name, hosts, .. } = broken;
+        self.report.refuse(Refusal::SiteFile {
+            site: name.clone(),
+            source: Arc::clone(&broken.error),
+        });
+        let (serials, is_list_unread) = self.known_serials(name, Listed::of_broken(broken));
+        self.inventory.sites.push(SiteEntry::refused(name, hosts));
+        RefusedSite {
+            hosts: claimed(hosts, broken.is_default),
+            base_url: broken.base_url.as_ref(),
+            certificate: &broken.file,
+            is_broken: true,
+            serials,
+            is_list_unread,
+            // Of what it is to announce nothing is known.
+            is_anchored: true,
+            site: BadSite::new(name, self.report.refusals.drain(..)),
+        }
+    }
+
+    /// The devices of a site, and whether there may be others.
+    fn known_serials(
+        &mut self,
+        site: &SiteName,
+        listed: Listed<'_>,
+    ) -> (HashSet<SerialNumber>, bool) {
+        let (serials, unread) = listed.into_known();
+        let is_list_unread = unread.is_some();
+        let unread = unread.map(|source| Refusal::Serials {
+            site: site.clone(),
+            source,
+        });
+        self.report.refusals.extend(unread);
+        (serials, is_list_unread)
     }
 
     fn site(
@@ -183,7 +226,7 @@ impl<'a> Validator<'a> {
             self.report.refuse(same_name);
         }
         let url = self
-            .cert_url(&file_name)
+            .cert_url(site.base_url.as_ref(), &file_name)
             .map_err(|source| Refusal::CertUrl {
                 site: name.clone(),
                 source,
@@ -191,8 +234,14 @@ impl<'a> Validator<'a> {
         Some((file_name, self.report.accept(url)?))
     }
 
-    pub(super) fn cert_url(&self, file_name: &FileName) -> Result<CertUrl, CertUrlError> {
-        CertUrl::new(format!("{}{}", self.base_url, file_name.request_path()))
+    /// Where the devices of a site that may have a base URL of its own fetch a file.
+    pub(super) fn cert_url(
+        &self,
+        base_url: Option<&BaseUrl>,
+        file_name: &FileName,
+    ) -> Result<CertUrl, CertUrlError> {
+        let base_url = base_url.unwrap_or(self.base_url);
+        CertUrl::new(format!("{base_url}{}", file_name.request_path()))
     }
 
     /// Serves an announced certificate by its file name, from the bytes that are hashed.
@@ -279,29 +328,7 @@ impl<'a> Validator<'a> {
     }
 }
 
-/// What is held against sites, by their number, that claim a host of another: a device there cannot
-/// be told whose key it has.
-fn ambiguous_hosts(config: &Config) -> HashMap<usize, Vec<Refusal>> {
-    let mut owners = HashMap::new();
-    let mut refusals: HashMap<_, Vec<_>> = HashMap::new();
-    for (at, site) in config.sites.iter().enumerate() {
-        let default_site = site.hosts.is_empty().then_some(None);
-        for host in site.hosts.iter().map(Some).chain(default_site) {
-            let Some((owner, other)) = owners.insert(host, (at, site)) else {
-                continue;
-            };
-            for refused in BTreeSet::from([owner, at]) {
-                refusals
-                    .entry(refused)
-                    .or_default()
-                    .push(Refusal::AmbiguousHost {
-                        path: config.path.clone(),
-                        host: host.cloned(),
-                        one: other.name.clone(),
-                        other: site.name.clone(),
-                    });
-            }
-        }
-    }
-    refusals
+fn claimed(hosts: &[HostName], is_default: bool) -> Vec<Option<&HostName>> {
+    let default_site = is_default.then_some(None);
+    hosts.iter().map(Some).chain(default_site).collect()
 }

@@ -1,6 +1,6 @@
 //! A bad site is its own trouble: every other one is announced, at start and by a reload.
 
-use super::{announced, two_sites};
+use super::{announced, reload, two_sites};
 use crate::harness::{
     Chain, Daemon, Installation, Key, Response, get, shown, standard, tls_get, trusting, wire_text,
 };
@@ -22,12 +22,6 @@ fn installation() -> Installation {
 fn stranger() -> Vec<u8> {
     let chain = Chain::issue(|[.., root]| root.key = Key::Foreign);
     chain.root.der
-}
-
-fn reload(daemon: &mut Daemon, said: &str) {
-    let before = daemon.seen(said).count();
-    daemon.hang_up();
-    daemon.wait_for_count(said, before + 1);
 }
 
 fn sites(daemon: &mut Daemon) -> [u64; 3] {

@@ -14,6 +14,13 @@ impl SiteName {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The name that is nearest to `text`, such as a file's name.
+    pub fn from_lossy(text: &str) -> Self {
+        let printable = text.chars().filter(|it| !it.is_control());
+        let name: String = printable.take(MAX_CHARS).collect();
+        Self(if name.is_empty() { "?".into() } else { name })
+    }
 }
 
 impl TryFrom<String> for SiteName {

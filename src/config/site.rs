@@ -1,0 +1,80 @@
+//! One site, as a `[[site]]` or a file of `sites_dir` says it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, Error as _};
+
+use super::{BaseUrl, ConfigError, make_absolute, refuse_secrets};
+use engage_store::SerialNumber;
+use engage_wire::HostName;
+use engage_wire::site::SiteName;
+
+/// One site.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct SiteConfig {
+    /// Its label.
+    pub name: SiteName,
+    /// The file that holds its site key.
+    pub key_file: PathBuf,
+    /// The DER file that its devices are told to install.
+    pub certificate: PathBuf,
+    /// Host header values that select it; none makes it the default.
+    #[serde(default)]
+    pub hosts: Vec<HostName>,
+    /// Serial numbers of its devices, which select it before the Host header does.
+    #[serde(default, deserialize_with = "serials")]
+    pub serials: Vec<SerialNumber>,
+    /// A file with more of them.
+    pub serials_file: Option<PathBuf>,
+    /// How its devices reach the plain listener, if not as those of other sites do.
+    pub base_url: Option<BaseUrl>,
+    /// The file in which it stands.
+    #[serde(skip)]
+    pub file: PathBuf,
+}
+
+impl SiteConfig {
+    /// Checks the text of a file of `sites_dir`. Relative paths start from `folder`, the configuration
+    /// file's, so that a site reads the same here and there.
+    pub fn parse(file: &Path, folder: &Path, text: &str) -> Result<Self, ConfigError> {
+        refuse_secrets(file, text)?;
+        let mut site: Self =
+            toml::from_str(text).map_err(|source| ConfigError::syntax(file, text, source))?;
+        file.clone_into(&mut site.file);
+        for path in site.paths_mut() {
+            make_absolute(file, folder, path)?;
+        }
+        Ok(site)
+    }
+
+    /// Every path that it names.
+    pub(super) fn paths_mut(&mut self) -> impl Iterator<Item = &mut PathBuf> {
+        [&mut self.key_file, &mut self.certificate]
+            .into_iter()
+            .chain(&mut self.serials_file)
+    }
+}
+
+/// Shared, because a reload keeps those that have not changed.
+pub(super) fn shared<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<Arc<SiteConfig>>, D::Error> {
+    let sites = Vec::<SiteConfig>::deserialize(deserializer)?;
+    Ok(sites.into_iter().map(Arc::new).collect())
+}
+
+fn serials<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<SerialNumber>, D::Error> {
+    let texts = Vec::<String>::deserialize(deserializer)?.into_iter();
+    let serials = texts.map(|text| {
+        let serial = SerialNumber::from_hex(text.as_bytes());
+        serial.ok_or_else(|| {
+            D::Error::custom(format!(
+                "`{text}` is no serial number; allowed: 16 or 32 hexadecimal digits"
+            ))
+        })
+    });
+    serials.collect()
+}

@@ -1,0 +1,193 @@
+//! The files of `sites_dir`: each is one site, and its faults concern that one only.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::{BaseUrl, ConfigError, SiteConfig};
+use crate::file_version::FileVersion;
+use engage_store::SerialNumber;
+use engage_wire::site::SiteName;
+use engage_wire::{HostName, read_regular_file};
+
+/// The files of a folder, as they were read last, by name.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SiteFiles(BTreeMap<OsString, SiteFile>);
+
+#[derive(Clone, Debug)]
+struct SiteFile {
+    version: FileVersion,
+    /// As it was read when that could be done last.
+    usable: Option<Arc<SiteConfig>>,
+    /// Why that is not now.
+    broken: Option<Arc<BrokenSite>>,
+}
+
+/// A file that cannot be used, and what is known of its site: as it was when it could, else as far as
+/// the text says.
+#[derive(Debug)]
+pub(crate) struct BrokenSite {
+    /// Its label; the file's name where that is not known.
+    pub name: SiteName,
+    /// Where to look.
+    pub file: PathBuf,
+    /// As [`SiteConfig`] has them.
+    pub hosts: Vec<HostName>,
+    /// Whether it is the default site, as far as is known.
+    pub is_default: bool,
+    /// As [`SiteConfig`] has them.
+    pub serials: Vec<SerialNumber>,
+    /// As [`SiteConfig`] has it.
+    pub serials_file: Option<PathBuf>,
+    /// As [`SiteConfig`] has it.
+    pub base_url: Option<BaseUrl>,
+    /// What is wrong with it.
+    pub error: Arc<ConfigError>,
+}
+
+impl SiteFiles {
+    /// Reads what has changed since `last`. Relative paths in files start from `folder`.
+    pub(crate) fn read(sites_dir: &Path, folder: &Path, last: &Self) -> Result<Self, ConfigError> {
+        let unreadable = |source| ConfigError::SitesDir {
+            path: sites_dir.to_owned(),
+            source,
+        };
+        let mut files = BTreeMap::new();
+        // `fs_err` would name the path again, which the message has said.
+        let entries = std::fs::read_dir(sites_dir).map_err(unreadable)?;
+        for (number, entry) in entries.enumerate() {
+            if number == MAX_ENTRIES {
+                return Err(ConfigError::TooManySites {
+                    path: sites_dir.to_owned(),
+                    allowed: MAX_ENTRIES,
+                });
+            }
+            let entry = entry.map_err(unreadable)?;
+            let name = entry.file_name();
+            if !is_site_file(&name) {
+                continue;
+            }
+            let last = last.0.get(&name);
+            // One that has gone since the folder was listed is no site any more.
+            if let Some(file) = SiteFile::read(&entry, folder, last) {
+                files.insert(name, file);
+            }
+        }
+        Ok(Self(files))
+    }
+
+    /// Those that can be used.
+    pub(crate) fn sites(&self) -> impl Iterator<Item = &Arc<SiteConfig>> {
+        let files = self.0.values().filter(|file| file.broken.is_none());
+        files.filter_map(|file| file.usable.as_ref())
+    }
+
+    /// Those that cannot.
+    pub(crate) fn broken(&self) -> impl Iterator<Item = &BrokenSite> {
+        self.0.values().filter_map(|file| file.broken.as_deref())
+    }
+
+    /// What tells them from others.
+    pub(crate) fn versions(&self) -> impl Iterator<Item = (&OsString, FileVersion)> {
+        self.0.iter().map(|(name, file)| (name, file.version))
+    }
+}
+
+impl SiteFile {
+    fn read(entry: &std::fs::DirEntry, folder: &Path, last: Option<&Self>) -> Option<Self> {
+        let path = entry.path();
+        let version = match FileVersion::of_entry(entry) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+            version => version.ok(),
+        };
+        let version = version.unwrap_or(FileVersion::UNKNOWN);
+        if let Some(last) = last.filter(|last| version.is_as(last.version)) {
+            return Some(last.clone());
+        }
+        let (usable, broken) = match parse(&path, folder) {
+            Ok(site) => (Some(Arc::new(site)), None),
+            Err((error, text)) => {
+                let usable = last.and_then(|last| last.usable.clone());
+                let broken = match &usable {
+                    Some(site) => BrokenSite::from_last(site, error),
+                    None => BrokenSite::from_text(path, folder, error, &text),
+                };
+                (usable, Some(Arc::new(broken)))
+            }
+        };
+        Some(Self {
+            version,
+            usable,
+            broken,
+        })
+    }
+}
+
+/// The site, or why not and the text as far as there is any.
+fn parse(path: &Path, folder: &Path) -> Result<SiteConfig, (ConfigError, String)> {
+    let bytes = read_regular_file("site file", path, MAX_FILE_BYTES)
+        .map_err(|source| (ConfigError::SiteFile { source }, String::new()))?;
+    let text =
+        str::from_utf8(&bytes).map_err(|_| (ConfigError::not_text(path, &bytes), String::new()))?;
+    SiteConfig::parse(path, folder, text).map_err(|error| (error, text.to_owned()))
+}
+
+impl BrokenSite {
+    fn from_last(site: &SiteConfig, error: ConfigError) -> Self {
+        let site = site.clone();
+        Self {
+            name: site.name,
+            file: site.file,
+            is_default: site.hosts.is_empty(),
+            hosts: site.hosts,
+            serials: site.serials,
+            serials_file: site.serials_file,
+            base_url: site.base_url,
+            error: Arc::new(error),
+        }
+    }
+
+    /// What can still be read in it. A name may be a key in the wrong place.
+    fn from_text(file: PathBuf, folder: &Path, error: ConfigError, text: &str) -> Self {
+        let stem = file.file_stem().unwrap_or_default().to_string_lossy();
+        let (table, errors) = DeTable::parse_recoverable(text);
+        let is_whole = errors.is_empty() && !table.get_ref().is_empty();
+        let value = |key: &str| table.get_ref().get(key).map(Spanned::get_ref);
+        let text = |key: &str| value(key).and_then(DeValue::as_str);
+        let list = |key: &str| {
+            let values = value(key).and_then(DeValue::as_array).into_iter().flatten();
+            values.filter_map(|it| it.get_ref().as_str())
+        };
+        let name = text("name").filter(|_| !matches!(error, ConfigError::HoldsKey { .. }));
+        let name = name.and_then(|name| SiteName::try_from(name.to_owned()).ok());
+        Self {
+            name: name.unwrap_or_else(|| SiteName::from_lossy(&stem)),
+            hosts: list("hosts").filter_map(|it| it.parse().ok()).collect(),
+            serials: list("serials")
+                .filter_map(|it| SerialNumber::from_hex(it.as_bytes()))
+                .collect(),
+            serials_file: text("serials_file").map(|path| folder.join(path)),
+            is_default: is_whole && value("hosts").is_none(),
+            base_url: None,
+            error: Arc::new(error),
+            file,
+        }
+    }
+}
+
+/// Editors and our own commands write hidden files beside it.
+pub(crate) fn is_site_file(name: &std::ffi::OsStr) -> bool {
+    let name = name.as_encoded_bytes();
+    name.ends_with(b".toml") && !name.starts_with(b".")
+}
+
+/// Far more than any installation has sites; a bound against a wrong folder.
+const MAX_ENTRIES: usize = 200_000;
+
+/// Room for 20,000 serial numbers.
+const MAX_FILE_BYTES: usize = 1024 * 1024;

@@ -37,6 +37,7 @@ mod doctor;
 mod evictions;
 mod expiry;
 mod extremes;
+mod fleet;
 mod handshakes;
 mod harness;
 mod hash;

@@ -1,6 +1,6 @@
 //! A device's end of a connection: a receive buffer of 4096 bytes, and a battery that may be taken out.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -27,6 +27,10 @@ impl DeviceSocket {
             power,
             muted: Arc::default(),
         }
+    }
+
+    fn is_silent(&self) -> bool {
+        self.power.is_lost() || self.muted.load(Ordering::Relaxed)
     }
 
     pub(super) fn muted(&self) -> Arc<AtomicBool> {
@@ -89,10 +93,26 @@ impl AsyncWrite for DeviceSocket {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        if self.power.is_lost() || self.muted.load(Ordering::Relaxed) {
+        if self.is_silent() {
             return Poll::Ready(Ok(bytes.len()));
         }
         Pin::new(self.stream.get_mut()).poll_write(context, bytes)
+    }
+
+    /// All pieces at once: an alert has to leave with what was queued before it.
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        if self.is_silent() {
+            return Poll::Ready(Ok(pieces.iter().map(|piece| piece.len()).sum()));
+        }
+        Pin::new(self.stream.get_mut()).poll_write_vectored(context, pieces)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -133,6 +133,12 @@ impl Fleet {
         }
     }
 
+    /// From now on the devices visit these: a host may move, or another take its place.
+    pub fn set_hosts(&mut self, hosts: Vec<Host>) {
+        let settings = Settings::clone(&self.settings);
+        self.settings = Arc::new(Settings { hosts, ..settings });
+    }
+
     /// The devices, in the order in which they were given.
     pub fn devices(&self) -> &[Device] {
         &self.devices

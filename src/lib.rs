@@ -21,6 +21,7 @@
 //! - `server`: sockets, TLS, the one HTTP/1 profile.
 //! - `routes`: the router of devices, the layers around it, the handlers.
 //! - `publication`: everything that the certificate routes serve, and its validation.
+//! - `renewal`: a new server certificate, made and proven before it takes the old one's place.
 //! - `webhook`: the delivery of what devices sent to the access-control system.
 //! - `adoption`: who fetched which certificate, and who asks again and again without TLS.
 //! - `config`, `tls`: configuration, what the server authenticates with.
@@ -41,6 +42,7 @@ mod daemon;
 mod file_version;
 mod platform;
 mod publication;
+mod renewal;
 mod requested_host;
 mod routes;
 mod server;

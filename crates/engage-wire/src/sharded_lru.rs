@@ -20,6 +20,15 @@ pub struct ShardedLru<K, V> {
 }
 
 impl<K: Eq + Hash, V> ShardedLru<K, V> {
+    /// With room for so many entries, if they are spread evenly.
+    pub fn with_capacity(max_entries: usize) -> Self {
+        let shard = || Mutex::new(LruCache::new(max_entries / SHARDS));
+        Self {
+            shards: std::iter::repeat_with(shard).take(SHARDS).collect(),
+            hasher: RandomState::new(),
+        }
+    }
+
     /// The part of the map that knows about `caller`. Nothing slow may be done while it is held.
     pub fn shard(&self, caller: IpAddr) -> MutexGuard<'_, LruCache<K, V>> {
         self.shard_by(&CallerNetwork::from(caller))
@@ -51,11 +60,7 @@ impl<K: Eq + Hash, V> ShardedLru<K, V> {
 
 impl<K: Eq + Hash, V> Default for ShardedLru<K, V> {
     fn default() -> Self {
-        let shard = || Mutex::new(LruCache::new(MAX_ENTRIES_EACH));
-        Self {
-            shards: std::iter::repeat_with(shard).take(SHARDS).collect(),
-            hasher: RandomState::new(),
-        }
+        Self::with_capacity(SHARDS * MAX_ENTRIES_EACH)
     }
 }
 

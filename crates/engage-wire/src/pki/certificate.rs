@@ -250,6 +250,14 @@ pub enum LinkError {
 #[serde(try_from = "String", into = "String")]
 pub struct Fingerprint([u8; 32]);
 
+impl Fingerprint {
+    /// The first 8 bytes, to tell a few certificates apart in little memory.
+    pub fn prefix(self) -> u64 {
+        let (prefix, _) = self.0.as_chunks();
+        u64::from_be_bytes(prefix[0])
+    }
+}
+
 impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let pairs = self.0.map(|byte| HEXUPPER.encode(&[byte]));

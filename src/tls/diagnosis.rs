@@ -68,8 +68,8 @@ pub(crate) fn diagnose(
 /// The kinds of failure, few and stable: they label a metric.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub(crate) enum FailureReason {
-    /// Alert `bad_certificate`, `unsupported_certificate`, `certificate_unknown` or
-    /// `certificate_revoked`.
+    /// Alert `bad_certificate`, `unsupported_certificate`, `certificate_unknown`,
+    /// `certificate_revoked` or `decrypt_error`.
     BadCertificate,
     /// Alert `certificate_expired`: the client's clock counts.
     CertificateExpired,
@@ -136,6 +136,15 @@ impl FailureReason {
         Self::LABELS[self as usize].1
     }
 
+    /// Whether a client that trusts another chain fails so. It may mean something else too: only some
+    /// stacks say.
+    pub(crate) fn is_distrust(self) -> bool {
+        matches!(
+            self,
+            Self::BadCertificate | Self::ClosedAfterCertificate | Self::UnknownCa
+        )
+    }
+
     pub(super) fn because(self, sentence: impl Into<String>) -> Diagnosis {
         Diagnosis {
             reason: self,
@@ -184,6 +193,8 @@ fn from_alert(alert: AlertDescription) -> Diagnosis {
         AlertDescription::BadCertificate
         | AlertDescription::UnsupportedCertificate
         | AlertDescription::CertificateRevoked
+        // What OpenSSL says of a chain whose root has the name, not the key, of one that it trusts.
+        | AlertDescription::DecryptError
         | AlertDescription::CertificateUnknown => FailureReason::BadCertificate
             .because(format!("does not accept the served chain: alert {name}")),
         _ => FailureReason::OtherAlert.because(format!("broke off the handshake: alert {name}")),

@@ -115,7 +115,7 @@ fn config(folder: &Path) -> Config {
 
 fn publish(config: &Config) -> Publication {
     let base_url = config.base_url_at(config.http.listen);
-    validate(config, &base_url, clock::now(), None)
+    validate(config, &base_url, clock::now(), None, None)
         .outcome
         .unwrap()
 }

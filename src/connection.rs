@@ -6,7 +6,7 @@ use std::ops::Index;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use crate::adoption::PendingDownload;
+use crate::adoption::{PendingDownload, VerifiedChain};
 use crate::server::ConnectionGuard;
 use engage_wire::FramingError;
 
@@ -100,6 +100,9 @@ impl<T> Index<ListenerKind> for PerListener<T> {
 pub struct TlsSession {
     /// "1.2" or "1.3".
     pub version: &'static str,
+    /// The chain that the client has verified, where the session is not an earlier one that was
+    /// resumed.
+    pub verified: Option<VerifiedChain>,
 }
 
 /// What a connection is waiting for: shared between its socket, which keeps the deadlines, and the
@@ -120,6 +123,8 @@ pub struct ConnectionState {
     requests: AtomicU64,
     /// What is wrong with the framing of a request, and the number of that, counted from 1.
     framing_error: OnceLock<(u64, FramingError)>,
+    /// Whether a device has called in.
+    has_called_in: AtomicBool,
     /// The certificate that the client is being sent.
     pub download: PendingDownload,
 }
@@ -134,6 +139,7 @@ impl ConnectionState {
             is_refused: AtomicBool::new(false),
             requests: AtomicU64::new(0),
             framing_error: OnceLock::new(),
+            has_called_in: AtomicBool::new(false),
             download: PendingDownload::default(),
         }
     }
@@ -170,6 +176,11 @@ impl ConnectionState {
     /// The connection ends with the answer to a malformed request, whatever follows it.
     pub(crate) fn refused(&self) {
         self.is_refused.store(true, Ordering::Relaxed);
+    }
+
+    /// A device calls in. Whether it is the first time.
+    pub(crate) fn called_in(&self) -> bool {
+        !self.has_called_in.swap(true, Ordering::Relaxed)
     }
 
     /// Nothing behind the request of this number can be told apart from it.

@@ -9,8 +9,9 @@ use http::StatusCode;
 use super::Admin;
 use crate::publication::{Expiry, Publication, Warning};
 use crate::routes::App;
-use engage_store::{Health, Store, StoreSize};
+use engage_store::{Health, RotationStep, Store, StoreSize};
 use engage_wire::clock;
+use engage_wire::diagnostic::causes;
 use jiff::Timestamp;
 
 /// 200 while devices would accept what is served and what they deliver can be stored; 503 with a
@@ -40,6 +41,7 @@ fn warnings(app: &App, now: Timestamp) -> Vec<String> {
         let refusals = site.refusals.iter();
         refusals.map(move |refusal| format!("{site}: {}", refusal.causes_without_site()))
     });
+    let rotation = rotation_refusals(&publication).filter(|_| !is_behind(&publication));
     let malformed_serials = publication.malformed_serials().iter();
     let credentials = app.call_in.iter();
     let credentials = credentials.flat_map(|it| it.authenticator.credential_problems());
@@ -53,6 +55,7 @@ fn warnings(app: &App, now: Timestamp) -> Vec<String> {
         delivery.map(|why| format!("audits and alerts are stored but not delivered: {why}"));
     expired
         .chain(bad_sites)
+        .chain(rotation)
         .chain(malformed_serials.map(ToString::to_string))
         .chain(credentials)
         .chain(nobody_known)
@@ -72,6 +75,9 @@ fn reasons(app: &App, now: Timestamp) -> Vec<String> {
         let withheld = refusals.iter();
         reasons.extend(withheld.map(|it| format!("the TLS listener refuses everybody: {it}")));
     }
+    if is_behind(&publication) {
+        reasons.extend(rotation_refusals(&publication));
+    }
     let call_in = app.call_in.as_ref();
     if call_in.is_some_and(|it| it.authenticator.lacks_credentials()) {
         reasons.push("call-ins are not answered: the credentials file cannot be used".into());
@@ -90,6 +96,18 @@ fn reasons(app: &App, now: Timestamp) -> Vec<String> {
     reasons
 }
 
+/// What keeps this host from following the root rotation.
+fn rotation_refusals(publication: &Publication) -> impl Iterator<Item = String> {
+    let refusals = publication.rotation_refusals();
+    refusals.map(|it| format!("the root rotation is not followed here: {}", causes(it)))
+}
+
+/// Whether devices that have the new trust anchor already are not served.
+fn is_behind(publication: &Publication) -> bool {
+    let rotation = publication.rotation();
+    rotation.is_some_and(|it| it.is_refused() && it.rotation().step != RotationStep::Prepared)
+}
+
 /// Whether only registered devices find room, and none is registered.
 fn is_full_for_all(app: &App) -> bool {
     app.call_in.as_ref().is_some_and(|call_in| {
@@ -105,8 +123,8 @@ fn expired(
     for_all: bool,
 ) -> impl Iterator<Item = String> {
     let has_valid_anchor = publication.has_valid_anchor_at(now);
-    let expiries = publication.expiries().iter();
-    expiries
+    publication
+        .expiries()
         .filter(move |it| it.validity.is_over(now))
         .filter(move |it| (it.is_sent || !has_valid_anchor) == for_all)
         .map(expired_certificate)

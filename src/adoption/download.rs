@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use parking_lot::Mutex;
 
-use engage_store::{CertificateFetch, Store};
+use super::Sightings;
+use engage_store::CertificateFetch;
 
 /// The answer that is on its way on a connection, if it is a certificate.
 ///
@@ -24,7 +25,7 @@ pub struct PendingDownload {
 /// Which certificate is fetched, by whom.
 pub struct Download {
     /// Where it is recorded.
-    pub store: Arc<dyn Store>,
+    pub sightings: Arc<Sightings>,
     /// What is fetched.
     pub fetch: CertificateFetch,
 }
@@ -59,7 +60,7 @@ impl PendingDownload {
         if self.is_sent()
             && let Some(download) = self.take()
         {
-            download.store.fetched(download.fetch);
+            download.sightings.fetched(download.fetch);
         }
     }
 

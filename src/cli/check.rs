@@ -59,7 +59,7 @@ impl Check {
         let report = match source.load() {
             Ok(config) => {
                 let base_url = config.base_url_at(config.http.listen);
-                let validation = validate(&config, &base_url, clock::now(), None);
+                let validation = validate(&config, &base_url, clock::now(), None, None);
                 Report::from_validation(&config, &base_url, validation, ports, self.strict)
             }
             Err(error) if self.json => Report::from_error(&error),

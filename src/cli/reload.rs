@@ -32,7 +32,13 @@ pub(super) struct Reload {
 impl Reload {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
         let socket = self.socket.unwrap_or_else(default_reload_socket_path);
-        whole(request(&socket)?)?;
+        let ReloadOutcome {
+            refusals,
+            bad_sites,
+        } = request(&socket)?;
+        if !(refusals.is_empty() && bad_sites.is_empty()) {
+            return Err(Failure::from_errors(refusals.into_iter().chain(bad_sites)));
+        }
         if self.json {
             print_json(&ReloadReport { ok: true })?;
         } else {
@@ -42,25 +48,13 @@ impl Reload {
     }
 }
 
-/// Fails of what the daemon did not take up.
-pub(super) fn whole(outcome: ReloadOutcome) -> Result<(), Failure> {
-    let ReloadOutcome {
-        refusals,
-        bad_sites,
-    } = outcome;
-    if refusals.is_empty() && bad_sites.is_empty() {
-        return Ok(());
-    }
-    Err(Failure::from_errors(refusals.into_iter().chain(bad_sites)))
-}
-
 /// Serialises as `reload --json`.
 #[derive(Serialize)]
 struct ReloadReport {
     ok: bool,
 }
 
-pub(super) fn request(socket: &Path) -> Result<ReloadOutcome, ReloadError> {
+fn request(socket: &Path) -> Result<ReloadOutcome, ReloadError> {
     let answer = request_reload(socket, OUTCOME_TIMEOUT).map_err(|source| {
         let socket = socket.to_owned();
         match source.kind() {
@@ -78,7 +72,7 @@ pub(super) fn request(socket: &Path) -> Result<ReloadOutcome, ReloadError> {
 
 /// Why nothing is known of a reload.
 #[derive(Debug, Diagnostic, thiserror::Error)]
-pub(super) enum ReloadError {
+enum ReloadError {
     #[error("failed to reach the daemon at `{}`", socket.display())]
     #[diagnostic(
         code("no-daemon"),

@@ -43,7 +43,6 @@ impl ExpiryWatch {
         }
         let current: Vec<_> = publication
             .expiries()
-            .iter()
             .map(|expiry| &expiry.fingerprint)
             .collect();
         self.passed

@@ -28,13 +28,14 @@ use crate::platform::{self, ReloadSignals};
 use crate::publication::{
     CurrentPublication, Publication, Refusals, Validation, Warning, validate,
 };
+use crate::rotation::{self, RotationFollower};
 use crate::routes::App;
 use crate::server::{Rules, Servers, Sockets};
 use base_url::ToldBaseUrl;
-use engage_store::OpenError;
+use engage_store::{OpenError, Rotation, StoredRotation};
 use engage_wire::clock;
 use engage_wire::diagnostic::{code, one_line};
-use reload::Reloader;
+use reload::{FollowedRotation, Reloader};
 use reload_requests::ReloadRequests;
 use store::{Delivery, Recording};
 use watch::FileFingerprint;
@@ -101,11 +102,15 @@ impl Running {
         let signals = ReloadSignals::new()?;
         let requests = ReloadRequests::listen();
         let http = sockets.http_address()?;
-        let files = FileFingerprint::read(&config);
+        let directory = config.devices.directory.path();
+        let row = directory.map(rotation::copied).unwrap_or_default();
+        let files = FileFingerprint::read(&config, row.rotation.is_some());
         let base_url = ToldBaseUrl::new(&config, http);
-        let published = CurrentPublication::new(publication(&config, &base_url.url, strict)?);
+        let first = publication(&config, &base_url.url, strict, row.rotation.as_ref())?;
+        let published = CurrentPublication::new(first);
         let Recording { call_in, delivery } = store::open(&config, &published)?;
         let app = Arc::new(App::new(published, call_in));
+        let follower = follower(&app, &config, row);
         let probe = WatchdogProbe::default();
         let rules = Rules {
             access: config.access.clone(),
@@ -127,6 +132,9 @@ impl Running {
         running.warm_up();
         running.feed_watchdog(http);
         running.warn_of_expiry();
+        if let Some(follower) = &follower {
+            running.spawn(Arc::clone(follower).run());
+        }
         let reloader = Reloader {
             source,
             site_files: Arc::clone(&config.site_files),
@@ -134,6 +142,7 @@ impl Running {
             http,
             base_url,
             is_time_spent: false,
+            rotation: follower.map(FollowedRotation::new),
             app: Arc::clone(&running.app),
             reloaded: Arc::clone(&running.reloaded),
         };
@@ -188,6 +197,15 @@ impl Running {
     }
 }
 
+/// Who follows rotations, where there is a store that knows of them.
+fn follower(app: &App, config: &Config, copied: StoredRotation) -> Option<Arc<RotationFollower>> {
+    let (call_in, directory) = (app.call_in.as_ref()?, config.devices.directory.path()?);
+    let (store, sightings) = (&call_in.store, &call_in.sightings);
+    let (store, sightings) = (Arc::clone(store), Arc::clone(sightings));
+    let follower = RotationFollower::new(store, sightings, directory, copied);
+    Some(Arc::new(follower))
+}
+
 /// What devices accept but somebody should look at.
 fn log_warnings(warnings: &[Warning]) {
     for warning in warnings {
@@ -213,16 +231,22 @@ fn log_bad_sites(publication: &Publication) {
 ///
 /// Where only the time of the server's chain stands against it, devices are at least told in clear
 /// text which certificate to install: a restart must not take that from them.
-fn publication(config: &Config, base_url: &BaseUrl, strict: bool) -> Result<Publication, Refusals> {
+fn publication(
+    config: &Config,
+    base_url: &BaseUrl,
+    strict: bool,
+    rotation: Option<&Rotation>,
+) -> Result<Publication, Refusals> {
     let Validation {
         warnings, outcome, ..
-    } = validate(config, base_url, clock::now(), None);
+    } = validate(config, base_url, clock::now(), None, rotation);
     log_warnings(&warnings);
     let mut publication = outcome?;
     if strict {
         publication = publication.whole()?;
     }
     log_bad_sites(&publication);
+    rotation::log(None, &publication);
     for refusal in publication
         .identity()
         .err()

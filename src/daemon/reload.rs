@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use miette::Diagnostic;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinError;
 use tokio::time::{interval, timeout};
 use tracing::{info, warn};
@@ -21,10 +21,12 @@ use super::watch::{FileFingerprint, FileWatcher};
 use super::{log_bad_sites, log_warnings};
 use crate::config::{Config, ConfigSource, SiteFiles};
 use crate::platform::{ReloadSignals, service_manager};
-use crate::publication::{Publication, Validation, validate};
+use crate::publication::{Publication, PublishedRotation, Validation, validate};
+use crate::rotation::{self, RotationFollower};
 use crate::routes::App;
-use engage_store::Credentials;
+use engage_store::{Credentials, RotationReport, StoredRotation};
 use engage_wire::clock;
+use engage_wire::diagnostic::one_line;
 
 /// Replaces the publication when its sources change.
 pub(super) struct Reloader {
@@ -41,6 +43,8 @@ pub(super) struct Reloader {
     pub(super) reloaded: Arc<Notify>,
     /// Whether a reload was tried because a certificate has become valid.
     pub(super) is_time_spent: bool,
+    /// Where a rotation stands, if there is a store that knows.
+    pub(super) rotation: Option<FollowedRotation>,
 }
 
 impl Reloader {
@@ -55,6 +59,8 @@ impl Reloader {
         let mut sources = Arc::clone(&files.sources);
         let mut watcher = FileWatcher::new(files);
         let mut ticks = interval(CONDITION_INTERVAL);
+        let publication = self.app.published.current_arc();
+        self.report_rotation(&publication, None);
         loop {
             let (trigger, request) = tokio::select! {
                 _ = ticks.tick() => match self.due() {
@@ -63,6 +69,7 @@ impl Reloader {
                 },
                 () = signals.recv() => ("SIGHUP", None),
                 () = watcher.changed() => ("files changed", None),
+                () = rotation_changed(&mut self.rotation) => ("the root rotation has moved on", None),
                 request = requests.next() => ("asked by `engage-host reload`", Some(request)),
             };
             let (files, outcome) = self.reload(trigger).await;
@@ -104,6 +111,8 @@ impl Reloader {
         if outcome.is_ok() {
             log_bad_sites(&publication);
         }
+        let refusal = outcome.refusals.first().map(|it| one_line(it));
+        self.report_rotation(&publication, refusal);
         let now = clock::now().as_second();
         let metrics = &self.app.metrics;
         metrics.reloaded(outcome.is_ok(), started.elapsed(), now);
@@ -114,7 +123,11 @@ impl Reloader {
 
     /// Reads and checks everything on a thread that may block, but not for ever: a file server
     /// that does not answer must not take the next reload with it.
-    async fn read(&self) -> Result<Candidate, ReloadRefusal> {
+    async fn read(&mut self) -> Result<Candidate, ReloadRefusal> {
+        let row = match &mut self.rotation {
+            Some(rotation) => rotation.now().await,
+            None => StoredRotation::default(),
+        };
         let (source, http) = (self.source.clone(), self.http);
         let (told, site_files) = (self.base_url.clone(), Arc::clone(&self.site_files));
         let in_force = self.app.published.current_arc();
@@ -122,7 +135,8 @@ impl Reloader {
         let reading = tokio::task::spawn_blocking(move || {
             let config = source.load_after(&site_files);
             let config = config.map_err(|error| ReloadRefusal::new(&error))?;
-            Candidate::read(config, http, &told, &in_force, credentials_file.as_deref())
+            let credentials_file = credentials_file.as_deref();
+            Candidate::read(config, http, &told, &in_force, credentials_file, row)
         });
         timeout(READ_TIMEOUT, reading)
             .await
@@ -138,6 +152,7 @@ impl Reloader {
             base_url,
             validation,
             credentials,
+            revision,
         } = candidate;
         // Also if it is refused: else this would be tried every few seconds.
         let told = std::mem::replace(&mut self.base_url, base_url);
@@ -163,11 +178,31 @@ impl Reloader {
         }
         self.site_files = config.site_files;
         self.app.metrics.published(&publication);
+        let before = self.app.published.current_arc();
         self.app.published.replace(publication);
+        rotation::log(Some(&before), &self.app.published.current());
+        if let Some(rotation) = &mut self.rotation {
+            rotation.revision = revision;
+        }
         if let (Some(call_in), Some(credentials)) = (&self.app.call_in, credentials) {
             call_in.authenticator.replace_credentials(credentials);
         }
         Ok(())
+    }
+
+    /// Tells the store what is served of its rotation, and why not what it says.
+    fn report_rotation(&self, publication: &Publication, refusal: Option<String>) {
+        let Some(rotation) = &self.rotation else {
+            return;
+        };
+        let mut refusals = publication.rotation_refusals();
+        rotation.follower.report(RotationReport {
+            revision: rotation.revision,
+            is_swapped: publication
+                .rotation()
+                .is_some_and(PublishedRotation::is_swapped),
+            refusal: refusal.or_else(|| refusals.next().map(|it| one_line(it))),
+        });
     }
 
     /// Names what has changed and is only read at start.
@@ -188,6 +223,43 @@ impl Reloader {
             }
         }
     }
+}
+
+/// The row that says where a rotation stands.
+pub(super) struct FollowedRotation {
+    follower: Arc<RotationFollower>,
+    row: watch::Receiver<StoredRotation>,
+    /// Of the publication in force.
+    revision: i64,
+}
+
+impl FollowedRotation {
+    /// What is published now was made from what the follower knows.
+    pub(super) fn new(follower: Arc<RotationFollower>) -> Self {
+        let mut row = follower.subscribe();
+        let revision = row.borrow_and_update().revision;
+        Self {
+            follower,
+            row,
+            revision,
+        }
+    }
+
+    /// As the store says now, if it does so in time.
+    async fn now(&mut self) -> StoredRotation {
+        let _ = timeout(ROW_TIMEOUT, self.follower.refresh()).await;
+        self.row.borrow_and_update().clone()
+    }
+}
+
+/// Completes when the row has changed. Cancel safe.
+async fn rotation_changed(rotation: &mut Option<FollowedRotation>) {
+    if let Some(FollowedRotation { row, .. }) = rotation
+        && row.changed().await.is_ok()
+    {
+        return;
+    }
+    std::future::pending::<()>().await;
 }
 
 /// Why nothing could be read at all.
@@ -214,6 +286,8 @@ struct Candidate {
     base_url: ToldBaseUrl,
     validation: Validation,
     credentials: Option<Credentials>,
+    /// Of the row with the rotation.
+    revision: i64,
 }
 
 impl Candidate {
@@ -224,10 +298,14 @@ impl Candidate {
         told: &ToldBaseUrl,
         in_force: &Publication,
         credentials_file: Option<&Path>,
+        row: StoredRotation,
     ) -> Result<Self, ReloadRefusal> {
-        let files = FileFingerprint::read(&config);
+        let StoredRotation { revision, rotation } = row;
+        let files = FileFingerprint::read(&config, rotation.is_some());
         let base_url = told.next(&config, http);
-        let validation = validate(&config, &base_url.url, clock::now(), Some(in_force));
+        let now = clock::now();
+        let rotation = rotation.as_ref();
+        let validation = validate(&config, &base_url.url, now, Some(in_force), rotation);
         let credentials = credentials_file.map(Credentials::load).transpose();
         Ok(Self {
             credentials: credentials.map_err(|error| ReloadRefusal::new(&error))?,
@@ -235,12 +313,16 @@ impl Candidate {
             base_url,
             files,
             config,
+            revision,
         })
     }
 }
 
 /// How often the clock and the network are looked at.
 const CONDITION_INTERVAL: Duration = Duration::from_secs(5);
+
+/// A reload does not wait long for the store.
+const ROW_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Far longer than any disk takes.
 const READ_TIMEOUT: Duration = Duration::from_mins(1);

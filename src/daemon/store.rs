@@ -11,6 +11,7 @@ use tokio::time::sleep;
 use tracing::{error, warn};
 
 use super::open_store::open_in_background;
+use crate::adoption::Sightings;
 use crate::config::{Config, DevicesConfig, WebhookConfig};
 use crate::platform::{file_system_bytes, is_writable_dir, mode_readable_by_others};
 use crate::publication::CurrentPublication;
@@ -137,6 +138,7 @@ pub(super) fn open(
     let problem = DeliveryProblem::default();
     let call_in = CallIn {
         store: Arc::new(store.clone()),
+        sightings: Arc::new(Sightings::new(Arc::new(store.clone()))),
         window: config.devices.call_in_window(),
         authenticator: Authenticator::new(
             *plain_http,

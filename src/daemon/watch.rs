@@ -22,6 +22,7 @@ use tracing::warn;
 use crate::config::{Config, SiteConfig, is_site_file};
 use crate::file_version::FileVersion;
 use crate::platform;
+use crate::publication::NextFiles;
 use engage_wire::paths::CERTIFICATES_FOLDER;
 
 /// Watches the files of one configuration until dropped.
@@ -63,9 +64,10 @@ pub(crate) struct FileFingerprint {
 }
 
 impl FileFingerprint {
-    /// Looks at the files that `config` names; those of sites were looked at when they were read.
-    pub(crate) fn read(config: &Config) -> Self {
-        let sources = Sources::from_config(config);
+    /// Looks at the files that `config` names, and at those that a rotation replaces them with; those of
+    /// sites were looked at when they were read.
+    pub(crate) fn read(config: &Config, is_rotation: bool) -> Self {
+        let sources = Sources::from_config(config, is_rotation);
         let site_files = config.site_files.versions();
         let site_files = site_files.map(|(name, version)| hash_file(name, Some(version)));
         Self {
@@ -86,14 +88,18 @@ pub(super) struct Sources {
 }
 
 impl Sources {
-    fn from_config(config: &Config) -> Self {
+    fn from_config(config: &Config, is_rotation: bool) -> Self {
         let https = &config.https;
         let files = [&config.path, &https.certificate, &https.private_key]
             .into_iter()
             .chain(&https.root)
             .chain(&config.devices.credentials_file);
+        let mut files: BTreeSet<_> = files.cloned().collect();
+        if is_rotation {
+            files.extend(NextFiles::new(config).all());
+        }
         Self {
-            files: files.cloned().collect(),
+            files,
             sites: config.sites.clone(),
             certificates: config.static_dir.join(CERTIFICATES_FOLDER),
             sites_dir: config.sites_dir.clone(),

@@ -5,6 +5,7 @@
 
 mod inventory;
 mod refusal;
+mod rotation;
 mod serials;
 mod site;
 mod static_files;
@@ -12,12 +13,10 @@ mod validate;
 mod warning;
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Guard};
 use bytes::Bytes;
-use rustls::server::ClientHello;
 
 use crate::tls::TlsIdentity;
 use engage_store::SerialNumber;
@@ -28,9 +27,10 @@ use jiff::Timestamp;
 
 pub(crate) use inventory::{Inventory, SiteEntry};
 pub(crate) use refusal::{Refusal, Refusals};
+pub(crate) use rotation::{ChainGeneration, PublishedRotation, ShownIdentity};
 pub(crate) use site::{BadSite, NoAnnouncement, PublishedSite};
-pub(crate) use validate::Validation;
 pub use validate::validate;
+pub(crate) use validate::{NextFiles, Validation};
 pub(crate) use warning::Warning;
 
 use serials::MalformedLine;
@@ -50,15 +50,6 @@ impl CurrentPublication {
     /// the session they have.
     pub fn replace(&self, publication: Publication) {
         self.0.store(Arc::new(publication));
-    }
-
-    /// What a client of the TLS listener is shown: the same for every one of them.
-    pub fn select_identity(
-        &self,
-        _peer: SocketAddr,
-        _hello: &ClientHello<'_>,
-    ) -> Option<TlsIdentity> {
-        self.current().identity().ok().cloned()
     }
 
     /// The publication in force at this moment, to be looked at for long.
@@ -90,6 +81,11 @@ pub struct Publication {
     malformed_serials: Vec<MalformedLine>,
     /// What the TLS listener authenticates with, or why devices would refuse it now.
     identity: Result<TlsIdentity, Refusals>,
+    chain: ServerChain,
+    /// What the first good site announces: stands for all that the chain leads to.
+    anchor: Fingerprint,
+    /// What is served beside it, or in its place, while the root is being changed.
+    rotation: Option<Box<PublishedRotation>>,
     expiries: Vec<Expiry>,
     chain_bytes: usize,
 }
@@ -121,7 +117,9 @@ pub struct Expiry {
 impl Publication {
     /// The DER file whose path is exactly `path`, undecoded.
     pub fn certificate(&self, path: &str) -> Option<ServedCertificate> {
-        self.certificates.get(path).cloned()
+        let next = || self.rotation()?.served(path);
+        let served = self.certificates.get(path).or_else(next);
+        served.cloned()
     }
 
     /// Whether a device is listed for a site.
@@ -139,10 +137,22 @@ impl Publication {
         self.is_list_unknown || self.lists_devices()
     }
 
+    /// What is told to the devices of the site that is selected: for its new anchor, once a rotation
+    /// has come so far.
+    pub fn site(
+        &self,
+        serial: Option<SerialNumber>,
+        host: Option<&str>,
+    ) -> Result<&PublishedSite, NoAnnouncement> {
+        let site = self.select(serial, host)?;
+        let announced = self.rotation().and_then(|it| it.announced(&site.name));
+        Ok(announced.unwrap_or(site))
+    }
+
     /// The site for which a device is listed, else the one that the host which is asked selects, else,
     /// where none is asked, the only one. The default site does not answer for a bad one: its devices
     /// have another key. Nor does any for a device that may be listed in a file that cannot be read.
-    pub fn site(
+    fn select(
         &self,
         serial: Option<SerialNumber>,
         host: Option<&str>,
@@ -262,9 +272,12 @@ impl Publication {
         }
     }
 
-    /// When each certificate of the chain and above ends, the server's first.
-    pub fn expiries(&self) -> &[Expiry] {
-        &self.expiries
+    /// When each certificate of the chain and above ends, the server's first; and of the chain that is
+    /// served beside it.
+    pub fn expiries(&self) -> impl Iterator<Item = &Expiry> {
+        let next = self.rotation().and_then(PublishedRotation::next);
+        let of_next = next.into_iter().flat_map(|next| &next.expiries);
+        self.expiries.iter().chain(of_next)
     }
 
     /// Largest DER total that a device counts, in bytes.

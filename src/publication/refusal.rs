@@ -14,8 +14,8 @@ use crate::tls::KeyMismatch;
 use engage_store::SerialNumber;
 use engage_wire::HostName;
 use engage_wire::diagnostic::{causes, explained, io_hint};
-use engage_wire::pki::LoadError;
 use engage_wire::pki::device_profile::Violation;
+use engage_wire::pki::{Fingerprint, LoadError};
 use engage_wire::site::{CertUrlError, KeyFileError, SiteName};
 use jiff::Timestamp;
 
@@ -94,6 +94,23 @@ pub enum Refusal {
         site: Option<SiteName>,
         /// What is wrong.
         source: Violation,
+    },
+    /// The files beside the present ones are those of another rotation.
+    #[error(
+        "server certificate `{}` has the fingerprint {found}; expected by the rotation that is under way: {expected}",
+        path.display()
+    )]
+    #[diagnostic(
+        code("foreign-next"),
+        help("copy the folder `next` from the host on which the rotation was prepared")
+    )]
+    ForeignNext {
+        /// The new chain of this host.
+        path: PathBuf,
+        /// Of its server certificate.
+        found: Fingerprint,
+        /// As the store says.
+        expected: Fingerprint,
     },
     /// The private key does not fit.
     #[error("private key `{}` cannot be used", path.display())]
@@ -240,7 +257,7 @@ impl Refusal {
 }
 
 /// What is refused, in the order in which it was found.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Refusals(Vec<Refusal>);
 
 impl Refusals {

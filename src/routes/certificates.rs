@@ -17,7 +17,7 @@ use crate::adoption::{Download, Suspicion};
 use crate::connection::{Connection, ListenerKind};
 use crate::publication::{NoAnnouncement, Publication, ServedCertificate};
 use crate::requested_host::requested_host;
-use engage_store::{CertificateFetch, DeviceId, SerialNumber};
+use engage_store::{CertificateFetch, DeviceId};
 
 /// `GET /swordfish/lock/certificates/current`: what the devices of a site are to install.
 pub(super) async fn announcement(
@@ -26,13 +26,12 @@ pub(super) async fn announcement(
     request: Request,
 ) -> Response {
     let publication = app.published.current();
-    let is_selective = publication.selects_by_serial();
-    let device = is_selective.then(|| fetcher(&request, connection.peer.ip()));
-    let serial = device.and_then(DeviceId::serial);
-    let announced = announced(&app, &publication, &connection, &request, serial);
+    let device = fetcher(&request, connection.peer.ip());
+    let announced = announced(&app, &publication, &connection, &request, device);
     let mut response = announced.into_response();
     // The access log names the serial number that decided.
-    let device = serial.map(DeviceId::Serial);
+    let is_selective = publication.selects_by_serial() && device.serial().is_some();
+    let device = is_selective.then_some(device);
     device.map(|device| response.extensions_mut().insert(device));
     response
 }
@@ -42,21 +41,29 @@ fn announced(
     publication: &Publication,
     connection: &Connection,
     request: &Request,
-    serial: Option<SerialNumber>,
+    device: DeviceId,
 ) -> Result<Response, ApiError> {
     let host = requested_host(request.uri(), request.headers());
     let peer = connection.peer.ip();
-    let site = publication.site(serial, host).map_err(|why| match why {
-        NoAnnouncement::NoHost => app.refuse(connection, &Malformed::NoHostAmongSites),
-        NoAnnouncement::NoSite => ApiError::NotFound,
-        NoAnnouncement::Withheld => ApiError::SiteWithheld,
-    })?;
+    let site = publication
+        .site(device.serial(), host)
+        .map_err(|why| match why {
+            NoAnnouncement::NoHost => app.refuse(connection, &Malformed::NoHostAmongSites),
+            NoAnnouncement::NoSite => ApiError::NotFound,
+            NoAnnouncement::Withheld => ApiError::SiteWithheld,
+        })?;
     if connection.listener == ListenerKind::Http
         && let Some(suspicion) = app.announcement_fetches.fetched_in_clear(peer)
     {
         tokio::spawn(report(Arc::clone(app), suspicion));
     }
     app.metrics.announced(connection.listener);
+    if let Some(call_in) = &app.call_in
+        && request.method() == Method::GET
+    {
+        let (name, anchor) = (&site.name, site.fingerprint);
+        call_in.sightings.told(device, peer, name, anchor);
+    }
     Ok(with_type(&JSON, site.announcement.body().into()))
 }
 
@@ -82,7 +89,7 @@ pub(super) async fn certificate(
     {
         let peer = connection.peer.ip();
         connection.state.download.begin(Download {
-            store: Arc::clone(&call_in.store),
+            sightings: Arc::clone(&call_in.sightings),
             fetch: CertificateFetch {
                 fetcher: fetcher(&request, peer),
                 peer,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum_server::accept::Accept;
-use rustls::{ProtocolVersion, ServerConnection};
+use rustls::{HandshakeKind, ProtocolVersion, ServerConnection};
 use tokio::io::AsyncWriteExt;
 use tokio_rustls::server::TlsStream;
 use tower_http::add_extension::AddExtension;
@@ -20,6 +20,8 @@ use super::stream::{
     Timeouts, client_stream,
 };
 use crate::connection::{Connection, ConnectionState, ListenerKind, Phase, TlsSession};
+use crate::publication::{ChainGeneration, ShownIdentity};
+use crate::rotation::Identities;
 use crate::routes::App;
 use crate::telemetry::CallerThrottle;
 use crate::tls::hello::ClientHello;
@@ -34,6 +36,7 @@ pub(super) struct TlsAcceptor {
     pub(super) timeouts: Arc<Timeouts>,
     pub(super) refused_heads: Arc<RefusedHeads>,
     pub(super) app: Arc<App>,
+    pub(super) identities: Arc<Identities>,
     /// Failed handshakes that have been logged.
     pub(super) failures: Arc<CallerThrottle>,
     /// Who may sign, as many as there are cores: a signature is nearly all that a handshake costs.
@@ -70,8 +73,7 @@ impl TlsAcceptor {
         admitted: Admitted,
     ) -> io::Result<(TlsStream<CapturedStream>, Connection)> {
         let started = Instant::now();
-        let published = &self.app.published;
-        if published.current().identity().is_err() {
+        if !self.identities.has_any() {
             let peer = admitted.peer;
             self.admission
                 .report(LISTENER, peer, &Rejection::NoCertificate);
@@ -97,20 +99,26 @@ impl TlsAcceptor {
         };
         let stream = Intercepted::new(stream, HandshakeCapture::start());
         let permit = self.signatures.acquire(peer.ip());
-        let stream = tls::accept(stream, permit, |hello| {
-            published.select_identity(peer, hello)
+        let mut shown = None;
+        let stream = tls::accept(stream, permit, |_| {
+            shown = self.identities.select(peer.ip());
+            shown.as_ref().map(|shown| shown.identity.clone())
         });
         let mut stream = match stream.await {
             Ok(stream) => stream,
             Err((error, stream)) => {
-                self.fail(&connection, &error, stream).await;
+                self.fail(&connection, &error, stream, shown).await;
                 return Err(refused());
             }
         };
         let (capturing, session) = stream.get_mut();
         drop(capturing.by.finish());
         let version = version_name(session);
-        connection.tls = Some(TlsSession { version });
+        // An earlier session that is resumed verifies nothing.
+        let is_full = session.handshake_kind() != Some(HandshakeKind::Resumed);
+        let verified = shown.filter(|_| is_full);
+        let verified = verified.and_then(|shown| self.identities.verified(peer.ip(), &shown));
+        connection.tls = Some(TlsSession { version, verified });
         connection.state.enter(Phase::ReadingHead);
         let metrics = self.admission.metrics();
         metrics.handshake_completed(version, cipher_name(session), started.elapsed());
@@ -123,34 +131,39 @@ impl TlsAcceptor {
         connection: &Connection,
         error: &io::Error,
         stream: Option<CapturedStream>,
+        shown: Option<ShownIdentity>,
     ) {
-        let Ok(identity) = self.app.published.current().identity().cloned() else {
+        let is_shown = shown.is_some();
+        // A hello that cannot be read has not come so far.
+        let any = || self.app.published.current().shown(ChainGeneration::Old);
+        let Some(shown) = shown.or_else(any) else {
             return;
         };
+        let identity = &shown.identity;
         let Some(mut stream) = stream else {
-            return self.explain(
-                connection,
-                identity.capabilities(),
-                error,
-                &Capture::default(),
-            );
+            let capabilities = identity.capabilities();
+            self.explain(connection, capabilities, error, &Capture::default());
+            return;
         };
         let capture = stream.by.finish();
-        self.explain(connection, identity.capabilities(), error, &capture);
+        let reason = self.explain(connection, identity.capabilities(), error, &capture);
+        if is_shown {
+            self.identities.failed(connection.peer.ip(), &shown, reason);
+        }
         if capture.sent == 0 && error.kind() == io::ErrorKind::InvalidData {
             // The client may be gone, and learns nothing then.
             let _ = stream.write_all(&identity.alert(&capture.received)).await;
         }
     }
 
-    /// Logs one event that says why the handshake failed, and counts it.
+    /// Logs one event that says why the handshake failed, and counts it. Returns why.
     fn explain(
         &self,
         connection: &Connection,
         capabilities: &TlsCapabilities,
         error: &io::Error,
         capture: &Capture,
-    ) {
+    ) -> FailureReason {
         let Connection { listener, peer, .. } = connection;
         let hello = ClientHello::parse(&capture.received);
         let Diagnosis { reason, sentence } =
@@ -159,10 +172,10 @@ impl TlsAcceptor {
         // Port scans and a balancer's health checks: nobody tried to speak TLS.
         if capture.received.is_empty() && reason == FailureReason::ClosedBeforeHello {
             debug!(%listener, %peer, reason = reason.label(), "{peer} closed before it sent anything");
-            return;
+            return reason;
         }
         let Some(others) = self.failures.check(peer.ip()) else {
-            return;
+            return reason;
         };
         let hello = hello.as_ref().ok();
         warn!(
@@ -178,6 +191,7 @@ impl TlsAcceptor {
             error = %error,
             "TLS handshake with {peer} failed: it {sentence}{others}",
         );
+        reason
     }
 }
 

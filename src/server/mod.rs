@@ -27,6 +27,7 @@ use tracing::{info, warn};
 use crate::config::{Access, Limits};
 use crate::connection::ListenerKind;
 use crate::platform::service_manager::WatchdogProbe;
+use crate::rotation::Identities;
 use crate::routes::{App, device_service};
 use crate::telemetry::LogThrottle;
 use acceptor::PlainAcceptor;
@@ -85,6 +86,7 @@ impl Servers {
             timeouts: timeouts(limits, ListenerKind::Https, app),
             refused_heads: refused_heads(limits, ListenerKind::Https, app),
             app: Arc::clone(app),
+            identities: Arc::new(Identities::new(app)),
             failures: Arc::default(),
             signatures: FairSemaphore::new(
                 tokio::runtime::Handle::current().metrics().num_workers(),

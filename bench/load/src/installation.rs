@@ -131,6 +131,7 @@ fn announcement(config: &Config) -> Outcome<Vec<u8>> {
         &config.base_url_at(config.http.listen),
         clock::now(),
         None,
+        None,
     );
     let publication = validation
         .outcome

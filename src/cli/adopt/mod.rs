@@ -138,7 +138,7 @@ impl Adoption {
     fn into_report(self, written: Written) -> Report {
         let config = &self.target.config;
         let base_url = config.base_url_at(config.http.listen);
-        let validation = validate(config, &base_url, clock::now(), None);
+        let validation = validate(config, &base_url, clock::now(), None, None);
         let refusals = match &validation.outcome.and_then(Publication::whole) {
             Ok(_) => Vec::new(),
             Err(refusals) => ErrorEntry::all(refusals.iter()),

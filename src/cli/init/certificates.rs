@@ -29,14 +29,14 @@ pub(super) struct Issuance {
 
 /// A server certificate that was issued now.
 #[derive(Debug, Serialize)]
-pub(in crate::cli) struct NewServer {
-    pub(in crate::cli) hosts: Vec<String>,
+pub(super) struct NewServer {
+    pub(super) hosts: Vec<String>,
     /// The certificate that it replaces, if its names were taken over.
     #[serde(skip)]
-    pub(in crate::cli) names_from: Option<PathBuf>,
-    pub(in crate::cli) not_after: Timestamp,
+    pub(super) names_from: Option<PathBuf>,
+    pub(super) not_after: Timestamp,
     /// Of server certificate, intermediate and root.
-    pub(in crate::cli) chain_bytes: usize,
+    pub(super) chain_bytes: usize,
 }
 
 /// Issues what the configuration needs and does not find, from the authorities that exist.
@@ -264,18 +264,20 @@ fn validate(
 
 fn existing_issuer(certificate: &Path, key: &Path) -> Result<CertifiedIssuer, Failure> {
     let issuer = load_certificate_der("issuer certificate", certificate)?;
-    let key_of = PrivateKey::load_for(key, &issuer)?;
-    let issuer = CertifiedIssuer::from_existing(issuer, key_of).map_err(|source| match source {
-        IssueError::ForeignKey { .. } | IssueError::UnusableKey => InitError::IssuerKey {
-            key: key.to_owned(),
-            certificate: certificate.to_owned(),
-            source,
-        },
-        source => InitError::Issue {
-            what: "from an existing authority",
-            source,
-        },
-    })?;
+    let issuer =
+        CertifiedIssuer::from_existing(issuer, PrivateKey::load(key)?).map_err(|source| {
+            match source {
+                IssueError::ForeignKey { .. } | IssueError::UnusableKey => InitError::IssuerKey {
+                    key: key.to_owned(),
+                    certificate: certificate.to_owned(),
+                    source,
+                },
+                source => InitError::Issue {
+                    what: "from an existing authority",
+                    source,
+                },
+            }
+        })?;
     Ok(issuer)
 }
 

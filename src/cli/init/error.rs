@@ -27,6 +27,9 @@ pub(in crate::cli) enum InitError {
         )
     )]
     AnchorLost { anchor: PathBuf, below: PathBuf },
+    #[error("another `engage-host init` is at work in `{}`", folder.display())]
+    #[diagnostic(code("busy"), help("wait for it, then run this again"))]
+    Busy { folder: PathBuf },
     #[error("this computer's clock says {now}, which cannot be: {reason}")]
     #[diagnostic(
         code("clock"),
@@ -112,10 +115,7 @@ pub(in crate::cli) enum InitError {
     )]
     #[diagnostic(
         code("root-key-away"),
-        help(
-            "bring `{}` back for this one command, or name its folder with `--root-key-out DIR`, then take it offline again",
-            key.display()
-        )
+        help("bring `{}` back for this one command, then take it offline again", key.display())
     )]
     RootKeyAway { root: PathBuf, key: PathBuf },
     #[error(

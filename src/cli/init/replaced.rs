@@ -39,11 +39,7 @@ impl Replaced {
             return None;
         }
         Some(Self {
-            hosts: leaf
-                .alt_names()
-                .iter()
-                .filter_map(SubjectAltName::host)
-                .collect(),
+            hosts: leaf.alt_names().iter().filter_map(host).collect(),
             not_before: leaf.validity().not_before,
             certificate_access: FileAccess::from_path(&path).ok(),
             key_access: key_beside(&path, server).and_then(|key| FileAccess::from_path(&key).ok()),
@@ -60,6 +56,14 @@ fn key_beside(certificate: &Path, server: &PairPaths) -> Option<PathBuf> {
             .and_then(|name| name.to_str())
             .is_some_and(|found| found.starts_with(name))
     })
+}
+
+fn host(name: &SubjectAltName) -> Option<HostName> {
+    match name {
+        SubjectAltName::Dns(name) => name.parse().ok(),
+        SubjectAltName::Ip(address) => Some(HostName::Ip(*address)),
+        SubjectAltName::Directory(_) | SubjectAltName::Other(_) => None,
+    }
 }
 
 fn entries(folder: &Path) -> Vec<PathBuf> {

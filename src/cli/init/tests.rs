@@ -17,7 +17,6 @@ fn request(config_path: &Path) -> InitRequest<'_> {
         hosts: &[],
         listen: &LISTEN,
         site_key_file: None,
-        root_key_out: None,
         server_days: None,
         only_unused: true,
         now: engage_wire::clock::now(),
@@ -27,7 +26,7 @@ fn request(config_path: &Path) -> InitRequest<'_> {
 fn planned(request: &InitRequest<'_>) -> (Layout, Plan) {
     let path = request.config_path.to_owned();
     let (config, new_config) = request.load_or_new_config(path).unwrap();
-    let layout = Layout::new(&config, None);
+    let layout = Layout::new(&config);
     let plan = request.plan(&layout, &config, new_config).unwrap();
     (layout, plan)
 }

@@ -3,6 +3,7 @@
 mod ambiguous;
 mod checks;
 mod kept;
+mod next;
 mod report;
 mod serials;
 mod site;
@@ -21,6 +22,7 @@ use super::static_files::{FileName, StaticCertificates};
 use super::{Publication, ServedCertificate, Warning};
 use crate::config::{BaseUrl, Config};
 use crate::tls::TlsIdentity;
+use engage_store::Rotation;
 use engage_wire::pki::device_profile::{DeviceProfile, Judgement};
 use engage_wire::pki::{
     Certificate, PrivateKey, Role, ServerChain, load_certificate_chain, load_der_or_pem,
@@ -28,6 +30,8 @@ use engage_wire::pki::{
 use jiff::Timestamp;
 use report::Report;
 use site::{Anchor, GoodSite};
+
+pub(crate) use next::NextFiles;
 
 /// What a validation found.
 #[derive(Debug)]
@@ -44,7 +48,8 @@ pub struct Validation {
 }
 
 /// Reads every file that `config` names and checks that a device would accept what they say. A bad
-/// site keeps what is announced for it `in_force`.
+/// site keeps what is announced for it `in_force`. While a rotation is under way, the files that
+/// replace them are checked too.
 ///
 /// Finds as much as it can before it gives up: whoever repairs a configuration at night wants
 /// all of its faults at once.
@@ -53,23 +58,49 @@ pub fn validate(
     base_url: &BaseUrl,
     now: Timestamp,
     in_force: Option<&Publication>,
+    rotation: Option<&Rotation>,
 ) -> Validation {
-    let mut validator = Validator {
+    let sources = Sources {
         config,
         base_url,
+        now,
         in_force,
-        report: Report::new(now),
-        inventory: Inventory::default(),
-        anchors: HashMap::new(),
-        served: BTreeMap::new(),
-        announced: HashSet::new(),
-        malformed_serials: Vec::new(),
     };
-    let outcome = validator.outcome();
-    Validation {
-        inventory: validator.inventory,
-        warnings: validator.report.warnings,
-        outcome,
+    let present = sources.judge();
+    match rotation {
+        Some(rotation) => sources.in_rotation(present, rotation),
+        None => present,
+    }
+}
+
+/// What a validation starts from.
+#[derive(Clone, Copy)]
+struct Sources<'a> {
+    config: &'a Config,
+    base_url: &'a BaseUrl,
+    now: Timestamp,
+    in_force: Option<&'a Publication>,
+}
+
+impl Sources<'_> {
+    fn judge(self) -> Validation {
+        let mut validator = Validator {
+            config: self.config,
+            base_url: self.base_url,
+            in_force: self.in_force,
+            report: Report::new(self.now),
+            inventory: Inventory::default(),
+            anchors: HashMap::new(),
+            served: BTreeMap::new(),
+            announced: HashSet::new(),
+            malformed_serials: Vec::new(),
+        };
+        let outcome = validator.outcome();
+        Validation {
+            inventory: validator.inventory,
+            warnings: validator.report.warnings,
+            outcome,
+        }
     }
 }
 
@@ -169,9 +200,7 @@ impl Validator<'_> {
 
     fn identity(&mut self, chain: &ServerChain) -> Option<TlsIdentity> {
         let path = &self.config.https.private_key;
-        let key = self
-            .report
-            .accept(PrivateKey::load_for(path, chain.leaf()))?;
+        let key = self.report.accept(PrivateKey::load(path))?;
         self.report.check_secrecy(path);
         let identity = TlsIdentity::new(chain, key).map_err(|source| Refusal::Key {
             path: path.clone(),
@@ -213,7 +242,11 @@ impl Validator<'_> {
 
 /// Announces the sites that are good.
 fn publish(identity: TlsIdentity, good: Vec<GoodSite>, chain: &ServerChain) -> Publication {
+    let anchor = good.first().map(|first| first.site.fingerprint);
     let mut publication = Publication {
+        chain: chain.clone(),
+        anchor: anchor.unwrap_or_else(|| chain.leaf().fingerprint()),
+        rotation: None,
         certificates: HashMap::new(),
         sites: HashMap::new(),
         sites_by_serial: HashMap::new(),

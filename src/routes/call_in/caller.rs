@@ -137,6 +137,11 @@ impl CallIn {
             .site(device.serial(), host)
             .ok()
             .map(|site| site.name.to_string());
+        if let Some(verified) = connection.tls.and_then(|tls| tls.verified)
+            && connection.state.called_in()
+        {
+            self.sightings.called_in(call, site.as_deref(), verified);
+        }
         let seen = DeviceObservation::Seen {
             address,
             site,

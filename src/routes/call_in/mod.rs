@@ -25,6 +25,7 @@ use tracing::{error, warn};
 
 use super::JSON;
 use super::error::{ApiError, BODY_MEMORY, DEVICE_DAY, with_type};
+use crate::adoption::Sightings;
 use crate::publication::CurrentPublication;
 use crate::telemetry::{CallerThrottle, LogThrottle};
 use caller::Caller;
@@ -48,6 +49,8 @@ pub(crate) use day_budget::DayBudget;
 pub struct CallIn {
     /// Where it is recorded.
     pub store: Arc<dyn Store>,
+    /// Which trust anchors devices are seen to have.
+    pub sightings: Arc<Sightings>,
     /// When devices are told to call next.
     pub window: CallInWindow,
     /// Who may call, and on which listener.

@@ -53,6 +53,22 @@ pub(super) struct CertificateLabels {
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+pub(super) struct ChainLabels {
+    pub(super) chain: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+pub(super) struct SelectionLabels {
+    pub(super) chain: &'static str,
+    pub(super) reason: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+pub(super) struct StepLabels {
+    pub(super) step: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 pub(super) struct SiteLabels {
     pub(super) state: &'static str,
 }

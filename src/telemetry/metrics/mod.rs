@@ -5,6 +5,7 @@ mod handshake;
 mod labels;
 mod listener;
 mod publication;
+mod rotation;
 
 use std::sync::OnceLock;
 use std::sync::atomic::Ordering;
@@ -22,12 +23,14 @@ use prometheus_client::registry::{Metric, Registry, Unit};
 use super::AccessEvent;
 use super::stderr::dropped_lines;
 use crate::connection::{Connection, ListenerKind, PerListener};
-use crate::publication::Publication;
+use crate::publication::{ChainGeneration, Publication};
+use crate::rotation::SelectionReason;
 use engage_store::StoreSize;
 use handshake::HandshakeMetrics;
 use labels::{ListenerLabels, RefusalLabels, RequestLabels};
 use listener::ListenerMetrics;
 use publication::PublicationMetrics;
+use rotation::RotationMetrics;
 
 pub(crate) use delivery::DeliveryMetrics;
 
@@ -41,6 +44,7 @@ pub struct Metrics {
     accept_errors: Family<ListenerLabels, Counter>,
     handshakes: HandshakeMetrics,
     publication: PublicationMetrics,
+    rotation: RotationMetrics,
     deliveries: DeliveryMetrics,
     evicted: Counter,
     store_size: Gauge,
@@ -82,6 +86,7 @@ impl Metrics {
             ),
             handshakes: HandshakeMetrics::register(&mut registry),
             publication: PublicationMetrics::register(&mut registry),
+            rotation: RotationMetrics::register(&mut registry),
             deliveries: DeliveryMetrics::register(&mut registry),
             evicted: register(
                 &mut registry,
@@ -181,6 +186,16 @@ impl Metrics {
         self.handshakes.failed(reason);
     }
 
+    /// One of two chains was shown.
+    pub(crate) fn chain_selected(&self, chain: ChainGeneration, reason: SelectionReason) {
+        self.rotation.selected(chain, reason);
+    }
+
+    /// A chain was not trusted, while the root is being changed.
+    pub(crate) fn chain_distrusted(&self, chain: ChainGeneration) {
+        self.rotation.distrusted(chain);
+    }
+
     /// A reload ended at `unix_seconds`.
     pub fn reloaded(&self, succeeded: bool, duration: Duration, unix_seconds: i64) {
         self.publication.reloaded(succeeded, duration, unix_seconds);
@@ -189,6 +204,7 @@ impl Metrics {
     /// Shows the publication that is now in force.
     pub fn published(&self, publication: &Publication) {
         self.publication.show(publication);
+        self.rotation.show(publication);
     }
 
     /// So many devices have made room for others since the start.

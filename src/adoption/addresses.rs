@@ -1,0 +1,162 @@
+//! What was seen of the trust anchors of addresses, by this host and by the others.
+
+use std::net::IpAddr;
+
+use engage_store::{AddressEvidence, Evidence, SerialNumber};
+use engage_wire::ShardedLru;
+use engage_wire::pki::Fingerprint;
+use jiff::{SignedDuration, Timestamp};
+
+/// Of each address the newest of each kind.
+#[derive(Debug)]
+pub(crate) struct Addresses(ShardedLru<IpAddr, AddressRecord>);
+
+/// What was seen of one.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct AddressRecord {
+    pub(crate) told: AnchorSeen,
+    /// Completely.
+    pub(crate) fetched: AnchorSeen,
+    /// In a handshake that was completed.
+    pub(crate) verified: AnchorSeen,
+    /// In a handshake that ended as if the chain were not trusted.
+    pub(crate) failed: AnchorSeen,
+    /// Who called in from there last.
+    caller: Option<SerialNumber>,
+    shared: Moment,
+}
+
+/// A certificate, and when it was seen.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct AnchorSeen {
+    /// [`Fingerprint::prefix`].
+    pub(crate) anchor: u64,
+    pub(crate) at: Moment,
+}
+
+/// Microseconds since 1970; the default is never.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) struct Moment(i64);
+
+impl Addresses {
+    /// What is known of an address, if anything is.
+    pub(crate) fn get(&self, address: IpAddr) -> AddressRecord {
+        let mut shard = self.0.shard(address);
+        shard
+            .get(&address.to_canonical())
+            .copied()
+            .unwrap_or_default()
+    }
+
+    /// Changes what is known of an address.
+    pub(super) fn update<T>(
+        &self,
+        address: IpAddr,
+        change: impl FnOnce(&mut AddressRecord) -> T,
+    ) -> T {
+        let mut shard = self.0.shard(address);
+        let record = shard.entry(address.to_canonical());
+        change(record.or_insert_with(AddressRecord::default))
+    }
+
+    /// Takes over what any host has stored.
+    pub(crate) fn merge(&self, stored: &[AddressEvidence]) {
+        for evidence in stored {
+            self.update(evidence.address, |record| record.merge(evidence));
+        }
+    }
+}
+
+impl Default for Addresses {
+    fn default() -> Self {
+        Self(ShardedLru::with_capacity(MAX_ADDRESSES))
+    }
+}
+
+impl AddressRecord {
+    /// Whether several devices call in from there, or another one than before.
+    pub(crate) fn is_shared(&self, now: Timestamp) -> bool {
+        self.shared.is_within(SHARED_FOR, now)
+    }
+
+    /// Several devices call in from there.
+    pub(crate) fn set_shared(&mut self, now: Timestamp) {
+        self.shared = now.into();
+    }
+
+    /// A device with this serial number calls in from there.
+    pub(super) fn called_in(&mut self, serial: SerialNumber, now: Timestamp) {
+        if self
+            .caller
+            .replace(serial)
+            .is_some_and(|last| last != serial)
+        {
+            self.set_shared(now);
+        }
+    }
+
+    fn merge(&mut self, evidence: &AddressEvidence) {
+        for (own, stored) in [
+            (&mut self.told, evidence.told),
+            (&mut self.fetched, evidence.fetched),
+            (&mut self.verified, evidence.verified),
+            (&mut self.failed, evidence.failed),
+        ] {
+            if let Some(stored) = stored {
+                own.replace_older(stored.into());
+            }
+        }
+        if evidence.devices > 1 {
+            self.shared = self.shared.max(evidence.stored_at.into());
+        }
+    }
+}
+
+impl AnchorSeen {
+    pub(super) fn new(anchor: Fingerprint, at: Timestamp) -> Self {
+        Self {
+            anchor: anchor.prefix(),
+            at: at.into(),
+        }
+    }
+
+    /// Keeps the newer one.
+    pub(super) fn replace_older(&mut self, other: Self) {
+        if self.at <= other.at {
+            *self = other;
+        }
+    }
+}
+
+impl From<Evidence> for AnchorSeen {
+    fn from(Evidence { fingerprint, at }: Evidence) -> Self {
+        Self::new(fingerprint, at)
+    }
+}
+
+impl Moment {
+    const NEVER: Self = Self(i64::MIN);
+
+    /// Whether it is not longer ago than `age`.
+    pub(crate) fn is_within(self, age: SignedDuration, now: Timestamp) -> bool {
+        let ago = now.as_microsecond().saturating_sub(self.0);
+        i128::from(ago) <= age.as_micros()
+    }
+}
+
+impl Default for Moment {
+    fn default() -> Self {
+        Self::NEVER
+    }
+}
+
+impl From<Timestamp> for Moment {
+    fn from(timestamp: Timestamp) -> Self {
+        Self(timestamp.as_microsecond())
+    }
+}
+
+/// Of a whole fleet. An address takes about 200 bytes.
+const MAX_ADDRESSES: usize = 131_072;
+/// Addresses are leased to others, mostly after a day.
+const SHARED_FOR: SignedDuration = SignedDuration::from_hours(24);

@@ -1,0 +1,122 @@
+//! The server's identity for each handshake, and what the handshake says of the client.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tracing::info;
+
+use super::selection::{Selection, SelectionReason, select};
+use crate::adoption::{Sightings, VerifiedChain};
+use crate::publication::{ChainGeneration, CurrentPublication, Publication, ShownIdentity};
+use crate::routes::App;
+use crate::telemetry::{CallerThrottle, Metrics};
+use crate::tls::FailureReason;
+use engage_store::Overlap;
+use engage_wire::pki::Fingerprint;
+
+/// Shows each address the chain that it can verify, as far as that is known.
+pub(crate) struct Identities {
+    published: CurrentPublication,
+    /// Absent where nothing is stored: then there are no rotations.
+    sightings: Option<Arc<Sightings>>,
+    metrics: Arc<Metrics>,
+    /// Addresses that were shown the other chain, as far as that has been logged.
+    log: CallerThrottle,
+}
+
+impl Identities {
+    /// Those of `app`.
+    pub(crate) fn new(app: &App) -> Self {
+        let call_in = app.call_in.as_ref();
+        Self {
+            published: app.published.clone(),
+            sightings: call_in.map(|it| Arc::clone(&it.sightings)),
+            metrics: Arc::clone(&app.metrics),
+            log: CallerThrottle::default(),
+        }
+    }
+
+    /// Whether there is one that devices would accept now.
+    pub(crate) fn has_any(&self) -> bool {
+        self.published
+            .current()
+            .shown(ChainGeneration::Old)
+            .is_some()
+    }
+
+    /// What `peer` is shown.
+    pub(crate) fn select(&self, peer: IpAddr) -> Option<ShownIdentity> {
+        let publication = self.published.current();
+        let generation = match self.choose(&publication, peer) {
+            Some(Selection { generation, reason }) => {
+                self.metrics.chain_selected(generation, reason);
+                if reason == SelectionReason::Failed {
+                    self.note_other(peer, generation);
+                }
+                generation
+            }
+            None => ChainGeneration::Old,
+        };
+        publication.shown(generation)
+    }
+
+    /// `None` where there is no choice.
+    fn choose(&self, publication: &Publication, peer: IpAddr) -> Option<Selection> {
+        let rotation = publication.rotation()?;
+        let sightings = self.sightings.as_ref()?;
+        rotation.next()?;
+        let record = sightings.addresses().get(peer);
+        Some(select(rotation, &record, Timestamp::now()))
+    }
+
+    /// The handshake was completed, with the chain verified.
+    pub(crate) fn verified(&self, peer: IpAddr, shown: &ShownIdentity) -> Option<VerifiedChain> {
+        let sightings = self.sightings.as_ref()?;
+        Some(sightings.verified(peer, self.proven_anchor(sightings, peer, shown)))
+    }
+
+    /// With one chain for all, a handshake does not say which anchor the device has: that is the new
+    /// one if it has fetched that.
+    fn proven_anchor(
+        &self,
+        sightings: &Sightings,
+        peer: IpAddr,
+        shown: &ShownIdentity,
+    ) -> Fingerprint {
+        let publication = self.published.current();
+        let is_cross = publication.rotation().is_some_and(|rotation| {
+            let fetched = sightings.addresses().get(peer).fetched.anchor;
+            rotation.next().is_some()
+                && rotation.rotation().overlap == Overlap::Cross
+                && rotation.generation(fetched) != Some(ChainGeneration::New)
+        });
+        match (is_cross, publication.shown(ChainGeneration::Old)) {
+            (true, Some(old)) => old.anchor,
+            _ => shown.anchor,
+        }
+    }
+
+    /// The handshake failed; counts only if as of a client that does not trust the chain.
+    pub(crate) fn failed(&self, peer: IpAddr, shown: &ShownIdentity, reason: FailureReason) {
+        let Some(sightings) = &self.sightings else {
+            return;
+        };
+        if reason.is_distrust() {
+            sightings.failed(peer, shown.anchor, reason.label());
+            if self.published.current().rotation().is_some() {
+                self.metrics.chain_distrusted(shown.generation);
+            }
+        }
+    }
+
+    fn note_other(&self, peer: IpAddr, generation: ChainGeneration) {
+        if let Some(others) = self.log.check(peer) {
+            let (shown, failed) = (generation.name(), generation.other().name());
+            info!(
+                %peer, chain = shown, others = others.count(),
+                "{peer} is shown the {shown} chain: it did not accept the {failed} one in its last handshake{others}"
+            );
+        }
+    }
+}

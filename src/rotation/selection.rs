@@ -1,0 +1,131 @@
+//! Which chain an address is shown while the root is being changed.
+//!
+//! No chain is accepted by all devices, so each is to get the one that it can verify. What it trusts
+//! is not known before it has shaken hands: only what was seen of its address is.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::adoption::{AddressRecord, AnchorSeen};
+use crate::publication::{ChainGeneration, PublishedRotation};
+use engage_store::{Overlap, Rotation, RotationStep};
+
+/// What an address is shown, and why.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Selection {
+    pub(crate) generation: ChainGeneration,
+    pub(crate) reason: SelectionReason,
+}
+
+/// What decided.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub(crate) enum SelectionReason {
+    /// The last handshake failed under the other chain.
+    Failed,
+    /// A trust anchor was fetched completely since the last handshake.
+    Fetched,
+    /// The step of the rotation.
+    Step,
+    /// The last handshake was completed under this chain.
+    Verified,
+}
+
+impl SelectionReason {
+    /// Every reason with its label, in the order of their declaration.
+    pub(crate) const LABELS: [(Self, &'static str); 4] = [
+        (Self::Failed, "failed"),
+        (Self::Fetched, "fetched"),
+        (Self::Step, "step"),
+        (Self::Verified, "verified"),
+    ];
+
+    /// Its name in metrics.
+    pub(crate) fn label(self) -> &'static str {
+        Self::LABELS[self as usize].1
+    }
+}
+
+/// Chooses for an address of which `record` is known.
+pub(crate) fn select(
+    rotation: &PublishedRotation,
+    record: &AddressRecord,
+    now: Timestamp,
+) -> Selection {
+    let by_step = Selection {
+        generation: by_step(rotation),
+        reason: SelectionReason::Step,
+    };
+    let Rotation { step, overlap, .. } = rotation.rotation();
+    let is_for_all = matches!(step, RotationStep::Prepared | RotationStep::Retiring);
+    if is_for_all || *overlap == Overlap::Cross {
+        return by_step;
+    }
+    by_evidence(|anchor| rotation.generation(anchor), record, now).unwrap_or(by_step)
+}
+
+/// For addresses of which nothing is known.
+fn by_step(rotation: &PublishedRotation) -> ChainGeneration {
+    let rotation = rotation.rotation();
+    match (rotation.step, rotation.overlap) {
+        (RotationStep::Prepared, _)
+        | (RotationStep::Published | RotationStep::Undoing, Overlap::Select) => {
+            ChainGeneration::Old
+        }
+        _ => ChainGeneration::New,
+    }
+}
+
+/// The newest evidence decides. A device that was refused asks for the announcement and fetches what
+/// is announced, so a fetch outweighs a failure before it; one of an anchor that the device did not
+/// store, for want of power or of the right site key, is followed by a failure.
+fn by_evidence(
+    generation: impl Fn(u64) -> Option<ChainGeneration>,
+    record: &AddressRecord,
+    now: Timestamp,
+) -> Option<Selection> {
+    let is_shared = record.is_shared(now);
+    let AddressRecord {
+        fetched,
+        verified,
+        failed,
+        ..
+    } = record;
+    let of = |seen: &AnchorSeen, reason| {
+        let generation = generation(seen.anchor)?;
+        Some(Selection { generation, reason })
+    };
+    let other = |selection: Selection| Selection {
+        generation: selection.generation.other(),
+        ..selection
+    };
+    // Where several devices are behind one address, one of them has fetched, and is about to shake
+    // hands: what became of the others meanwhile says nothing of it.
+    let is_fetch_newest = if is_shared {
+        fetched.at.is_within(SHARED_FETCH_FOR, now)
+    } else {
+        fetched.at >= verified.at && fetched.at >= failed.at
+    };
+    let failed_for = if is_shared {
+        SHARED_FAILED_FOR
+    } else {
+        FAILED_FOR
+    };
+    let is_failure_newest = failed.at > verified.at && failed.at.is_within(failed_for, now);
+    let by_fetch = || of(fetched, SelectionReason::Fetched);
+    let by_failure = || of(failed, SelectionReason::Failed).map(other);
+    let by_handshake = || of(verified, SelectionReason::Verified);
+    is_fetch_newest
+        .then(by_fetch)
+        .flatten()
+        .or_else(|| is_failure_newest.then(by_failure).flatten())
+        .or_else(by_handshake)
+}
+
+/// A device comes again sooner.
+const FAILED_FOR: SignedDuration = SignedDuration::from_hours(1);
+/// The next from there is probably another.
+const SHARED_FAILED_FOR: SignedDuration = SignedDuration::from_mins(1);
+/// From the last byte of a certificate to the handshake that it was fetched for.
+const SHARED_FETCH_FOR: SignedDuration = SignedDuration::from_secs(20);
+
+#[cfg(test)]
+mod tests;

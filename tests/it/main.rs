@@ -58,7 +58,7 @@ mod passed_sockets;
 mod paths;
 mod refusals;
 mod reload;
-mod renew;
+mod rotation;
 mod secrets;
 mod service;
 mod several_hosts;

@@ -1,0 +1,91 @@
+//! Who else knows: the next start, without its store too, the other host, and who shares an address.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use engage_store::RotationStep::{Activated, Published};
+use engage_store::SqlOptions;
+
+use super::fixture::Trusted::{NewRoot, OldRoot};
+use super::fixture::{Clients, Rotating, Row, fetch_new, new_anchor_path, write_next};
+use crate::database::postgres::postgres;
+use crate::harness::{
+    Daemon, Host, connect_from, get, read_answer, request, standard, tls_get, trusting,
+};
+
+#[test]
+fn a_start_without_its_store_serves_the_step_that_was_reached() {
+    let mut rotating = Rotating::start();
+    rotating.step(Activated);
+    let Rotating { host, .. } = rotating;
+    let (installation, _) = host.stop();
+    installation.write("Engage_Data/engage-host.db", "no database");
+    let rotating = Rotating::start_on(installation);
+    assert_eq!(rotating.announced().0, new_anchor_path());
+    assert!(rotating.accepts("127.0.1.1", NewRoot));
+}
+
+#[test]
+fn behind_a_shared_address_a_fetch_decides_whatever_the_neighbours_do() {
+    let mut rotating = Rotating::start();
+    let address = [127, 0, 1, 1];
+    for serial in ["0123456789ABCDEF", "FEDCBA9876543210"] {
+        let mut stream = tls_from(&rotating, address);
+        let target = format!("/swordfish/lock/db/0?sn={serial}");
+        stream.write_all(&request("GET", &target, "", b"")).unwrap();
+        assert_eq!(read_answer(&mut stream).status(), 200);
+    }
+    rotating.step(Published);
+    assert!(rotating.accepts("127.0.1.1", OldRoot));
+    rotating.fetch_new("127.0.1.1");
+    assert!(!rotating.accepts("127.0.1.1", OldRoot));
+    assert!(rotating.accepts("127.0.1.1", NewRoot));
+}
+
+fn tls_from(
+    rotating: &Rotating,
+    from: [u8; 4],
+) -> rustls::StreamOwned<rustls::ClientConnection, std::net::TcpStream> {
+    let https = rotating.host.daemon.https;
+    let name = rustls::pki_types::ServerName::from(https.ip());
+    let session = rustls::ClientConnection::new(trusting(&standard().root.der), name).unwrap();
+    rustls::StreamOwned::new(session, connect_from(from, https))
+}
+
+#[test]
+fn two_daemons_on_one_postgresql_follow_and_share_what_they_saw() {
+    let Some(server) = postgres() else {
+        return;
+    };
+    let database = server.create_database();
+    let mut daemons = [(); 2].map(|()| {
+        let installation = Host::installation(&format!("database_url = \"{}\"\n", database.url()));
+        write_next(&installation);
+        let daemon = Daemon::start(&installation);
+        Host {
+            installation,
+            daemon,
+        }
+    });
+    let mut options = SqlOptions::sqlite(PathBuf::new());
+    options.url = database.url().parse().unwrap();
+    let mut row = Row::new(options);
+    row.set(Published);
+    // Nobody asks for it.
+    for host in &mut daemons {
+        host.daemon.wait_for("is published: ");
+    }
+    let [one, other] = &daemons;
+    let clients = Clients::new();
+    let addresses = || (0..1000).map(|n| format!("127.0.{}.{}", 1 + n / 250, 1 + n % 250));
+    for address in addresses() {
+        fetch_new(&one.daemon, &address);
+    }
+    // The first attempt from each address, which the old chain would fail.
+    let is_known = |address: &String| clients.accepts(&other.daemon, address, NewRoot);
+    assert!(addresses().any(|address| is_known(&address)));
+    let announced = get(one.daemon.http, super::fixture::ANNOUNCEMENT);
+    let config = trusting(&standard().root.der);
+    let over_tls = tls_get(other.daemon.https, &config, super::fixture::ANNOUNCEMENT);
+    assert_eq!(announced.json("hash"), over_tls.json("hash"));
+}

@@ -60,6 +60,14 @@ impl OwnerLock {
     }
 }
 
+/// Whether a process owns the directory.
+pub(crate) fn is_owned(path: &Path) -> bool {
+    let files = [File::open(path), File::open(path.join(FILE_NAME))];
+    // Shared, so that those who look do not take each other for an owner.
+    let mut attempts = files.iter().flatten().map(|it| it.file().try_lock_shared());
+    attempts.any(|it| matches!(it, Err(TryLockError::WouldBlock)))
+}
+
 /// Windows opens no directories, and some network file systems lock none: there the file must do.
 fn lock_directory(path: &Path) -> Result<Option<File>, OpenError> {
     // What is no directory is not opened: a pipe would wait for its writer.

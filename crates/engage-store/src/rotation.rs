@@ -203,17 +203,11 @@ pub trait RotationStore: Send + Sync {
     ) -> Result<Replaced, StoreError>;
 
     /// Says what this host serves. To be called again every few seconds while a rotation is under
-    /// way: a report that is older than [`RotationReport::VALID`] counts for nothing where the hosts
-    /// have no table.
+    /// way: a host that was counted dead for a moment is another one for the others.
     async fn report_rotation(&self, report: RotationReport) -> Result<(), StoreError>;
 
     /// What the hosts that live serve.
     async fn rotation_reports(&self) -> Result<Vec<HostRotation>, StoreError>;
-}
-
-impl RotationReport {
-    /// For how long it counts.
-    pub const VALID: std::time::Duration = std::time::Duration::from_secs(15);
 }
 
 #[cfg(test)]

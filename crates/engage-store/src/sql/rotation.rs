@@ -1,15 +1,16 @@
 //! Where a rotation stands, and what each host makes of it.
 
 use async_trait::async_trait;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use sqlx::any::AnyRow;
-use sqlx::{AnyConnection, Row};
+use sqlx::{AnyConnection, AnyPool, Row};
 
-use super::connect::{Engine, now};
+use super::connect::{Engine, directory_of, now};
 use super::reader::StoreReader;
 use super::store::SqlStore;
 use super::store_writer::StoreWriter;
 use super::{adoption, error};
+use crate::owner_lock::is_owned;
 use crate::{
     AddressEvidence, AdoptionLedger, AdoptionPage, AdoptionQuery, HostRotation, OpenError,
     Replaced, Rotation, RotationReport, RotationStore, Sighting, StoreError, StoredRotation,
@@ -163,6 +164,14 @@ async fn replace(
     }
 }
 
+/// What an earlier process said that had the same file.
+pub(super) async fn forget_reports(pool: &AnyPool) {
+    // Else they count until this one says something.
+    let _ = sqlx::query("DELETE FROM rotation_reports")
+        .execute(pool)
+        .await;
+}
+
 async fn save_report(
     connection: &mut AnyConnection,
     host: &str,
@@ -190,7 +199,7 @@ async fn save_report(
     .map(drop)
 }
 
-/// Of hosts that share a server the living are known; a SQLite file has one, on this computer.
+/// Of hosts that share a server the living are known; a SQLite file has at most one.
 async fn reports(
     connection: &mut AnyConnection,
     engine: &Engine,
@@ -206,15 +215,14 @@ async fn reports(
             ));
             living.fetch_all(connection).await?
         }
-        Engine::Sqlite { .. } => {
-            let valid = SignedDuration::try_from(RotationReport::VALID).unwrap_or_default();
-            let newest = sqlx::query(
-                "SELECT host, name, revision, is_swapped, refusal FROM rotation_reports \
-                 WHERE reported_at > $1",
+        Engine::Sqlite { file } if is_owned(directory_of(file)) => {
+            let only = sqlx::query(
+                "SELECT host, name, revision, is_swapped, refusal FROM (SELECT 1 AS one) AS this \
+                 LEFT JOIN rotation_reports ON one = 1",
             );
-            let since = (Timestamp::now() - valid).as_microsecond();
-            newest.bind(since).fetch_all(connection).await?
+            only.fetch_all(connection).await?
         }
+        Engine::Sqlite { .. } => return Ok(Vec::new()),
     };
     rows.iter().map(host_rotation).collect()
 }
@@ -232,7 +240,9 @@ fn host_rotation(row: &AnyRow) -> Result<HostRotation, sqlx::Error> {
     Ok(HostRotation {
         name: match name {
             Some(name) => name,
-            None => row.try_get("host")?,
+            None => row
+                .try_get::<Option<String>, _>("host")?
+                .unwrap_or_else(|| "this host".to_owned()),
         },
         report: report.transpose()?,
     })

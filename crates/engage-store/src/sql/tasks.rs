@@ -16,6 +16,7 @@ use super::json_files::JsonFiles;
 use super::observations::{Observations, Observed};
 use super::options::SqlOptions;
 use super::retention::Retention;
+use super::rotation::forget_reports;
 use super::shared::Shared;
 use super::writer::{Waiting, Writer};
 use crate::owner_lock::OwnerLock;
@@ -43,6 +44,9 @@ pub(super) async fn run(
             return;
         }
     };
+    if shared.is_only_host() {
+        forget_reports(&shared.pools().writes).await;
+    }
     let (uploads, uploaded) = mpsc::channel(MAX_WAITING);
     let (observed, observations) = mpsc::channel(MAX_OBSERVATIONS);
     let handed_over = opened(Ok(Opened {
@@ -78,7 +82,7 @@ async fn work(
     looking.abort();
     renewals.abort();
     let _ = renewals.await;
-    if let Err(error) = leave(shared).await {
+    if let Err(error) = shared.hosts.leave(&shared.pools().renewals).await {
         let error = causes(&shared.unavailable(error));
         warn!(
             error,
@@ -88,17 +92,6 @@ async fn work(
     if let Some(json_files) = json_files {
         json_files.finish().await;
     }
-}
-
-async fn leave(shared: &Shared) -> Result<(), sqlx::Error> {
-    let pools = shared.pools();
-    if shared.is_only_host() {
-        let reported = sqlx::query("DELETE FROM rotation_reports");
-        // Else it is counted for some seconds more.
-        let _ = reported.execute(&pools.writes).await;
-        return Ok(());
-    }
-    shared.hosts.leave(&pools.renewals).await
 }
 
 /// Beside the writer: to remove a year of events takes a while.

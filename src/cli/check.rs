@@ -10,11 +10,13 @@ use miette::Diagnostic;
 use serde::Serialize;
 
 use super::check_ports::Ports;
+use super::devices::store_args::StoreLocation;
 use super::output::{ErrorEntry, Failure, print_result};
 use crate::config::{BaseUrl, Config, ConfigSource, ListenOverrides};
 use crate::daemon::{recording_refusals, recording_warnings};
 use crate::platform::run_as;
 use crate::publication::{Inventory, Publication, SiteEntry, Validation, validate};
+use engage_store::{Rotation, RotationId, RotationStep, StoreReader};
 use engage_wire::clock;
 use engage_wire::limits::MAX_CHAIN_BYTES;
 
@@ -59,7 +61,9 @@ impl Check {
         let report = match source.load() {
             Ok(config) => {
                 let base_url = config.base_url_at(config.http.listen);
-                let validation = validate(&config, &base_url, clock::now(), None, None);
+                let rotation = rotation(&config);
+                let validation =
+                    validate(&config, &base_url, clock::now(), None, rotation.as_ref());
                 Report::from_validation(&config, &base_url, validation, ports, self.strict)
             }
             Err(error) if self.json => Report::from_error(&error),
@@ -93,9 +97,31 @@ struct Report {
     chain_limit_bytes: usize,
     warnings: Vec<ErrorEntry>,
     refusals: Vec<ErrorEntry>,
+    /// That the root is being changed; the new files were tried too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rotation: Option<RotationEntry>,
     /// Whether certificates are served, if not of every site.
     #[serde(skip)]
     is_served: bool,
+}
+
+#[derive(Serialize)]
+struct RotationEntry {
+    id: RotationId,
+    step: RotationStep,
+}
+
+/// As the store says; what keeps it from saying anything is told with its other troubles.
+fn rotation(config: &Config) -> Option<Rotation> {
+    let location = StoreLocation::of(config)
+        .ok()?
+        .existing(&config.path)
+        .ok()?;
+    StoreReader::open(&location.options)
+        .ok()?
+        .rotation()
+        .ok()?
+        .rotation
 }
 
 impl Report {
@@ -114,10 +140,18 @@ impl Report {
         let mut warnings = ErrorEntry::all(&warnings);
         warnings.extend(ErrorEntry::all(&recording_warnings(config)));
         let is_served = outcome.is_ok();
+        let in_rotation = outcome.as_ref().ok();
+        let of_rotation = in_rotation.map(|it| ErrorEntry::all(it.rotation_refusals()));
+        let rotation = in_rotation.and_then(Publication::rotation);
+        let rotation = rotation.map(|it| RotationEntry {
+            id: it.rotation().id,
+            step: it.rotation().step,
+        });
         let mut refusals = match &outcome.and_then(Publication::whole) {
             Ok(_) => Vec::new(),
             Err(refusals) => ErrorEntry::all(refusals.iter()),
         };
+        refusals.extend(of_rotation.unwrap_or_default());
         refusals.extend(ErrorEntry::all(&recording_refusals(config)));
         match ports {
             Ports::Usable => {}
@@ -132,6 +166,7 @@ impl Report {
             chain_limit_bytes: MAX_CHAIN_BYTES,
             warnings,
             refusals,
+            rotation,
             is_served,
         }
     }
@@ -145,6 +180,7 @@ impl Report {
             chain_limit_bytes: MAX_CHAIN_BYTES,
             warnings: Vec::new(),
             refusals: vec![ErrorEntry::new(error)],
+            rotation: None,
             is_served: false,
         }
     }
@@ -158,6 +194,12 @@ impl Display for Report {
         }
         for site in &self.inventory.sites {
             fmt_site(f, site)?;
+        }
+        if let Some(RotationEntry { id, step }) = &self.rotation {
+            writeln!(
+                f,
+                "rotation {id} is {step}: `engage-host rotate status` says what comes next\n"
+            )?;
         }
         for warning in &self.warnings {
             writeln!(f, "warning{warning}")?;

@@ -9,6 +9,7 @@ mod hash;
 mod init;
 mod output;
 mod reload;
+mod rotate;
 mod serve;
 mod simulate;
 
@@ -45,6 +46,7 @@ enum Command {
     Doctor(doctor::Doctor),
     Simulate(Box<simulate::Simulate>),
     Devices(Box<devices::Devices>),
+    Rotate(Box<rotate::Rotate>),
 }
 
 /// Runs the command that the arguments name. Exit codes: 0 done, 1 refused or failed, 2 usage.
@@ -75,6 +77,7 @@ impl Command {
             Self::Doctor(doctor) => doctor.json,
             Self::Simulate(simulate) => simulate.json,
             Self::Devices(devices) => devices.is_json(),
+            Self::Rotate(rotate) => rotate.is_json(),
         }
     }
 
@@ -89,6 +92,7 @@ impl Command {
             Self::Doctor(doctor) => doctor.run(),
             Self::Simulate(simulate) => simulate.run(),
             Self::Devices(devices) => devices.run(),
+            Self::Rotate(rotate) => rotate.run(),
         }
     }
 }

@@ -54,6 +54,11 @@ struct ReloadReport {
     ok: bool,
 }
 
+/// Has the daemon that runs here read its files again, if it can be asked.
+pub(super) fn request_if_running() -> Option<ReloadOutcome> {
+    request(&default_reload_socket_path()).ok()
+}
+
 fn request(socket: &Path) -> Result<ReloadOutcome, ReloadError> {
     let answer = request_reload(socket, OUTCOME_TIMEOUT).map_err(|source| {
         let socket = socket.to_owned();

@@ -40,7 +40,7 @@ use reload_requests::ReloadRequests;
 use store::{Delivery, Recording};
 use watch::FileFingerprint;
 
-pub(crate) use reload_outcome::ReloadOutcome;
+pub(crate) use reload_outcome::{ReloadOutcome, ReloadRefusal};
 pub(crate) use store::{database, refusals as recording_refusals, warnings as recording_warnings};
 
 /// Serves `config` on `sockets` until `shutdown` completes with the reason, then drains. With

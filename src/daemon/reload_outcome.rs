@@ -86,7 +86,7 @@ pub(crate) struct ReloadRefusal {
 }
 
 impl ReloadRefusal {
-    pub(super) fn new(error: &dyn Diagnostic) -> Self {
+    pub(crate) fn new(error: &dyn Diagnostic) -> Self {
         Self {
             code: code(error),
             message: causes(error),

@@ -4,6 +4,7 @@
 mod commands;
 mod devices_view;
 mod installations;
+mod rotate;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -187,12 +188,12 @@ fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
         .collect()
 }
 
-const COMMANDS: [&str; 9] = [
-    "serve", "reload", "check", "init", "adopt", "hash", "doctor", "simulate", "devices",
+const COMMANDS: [&str; 10] = [
+    "serve", "reload", "check", "init", "adopt", "hash", "doctor", "simulate", "devices", "rotate",
 ];
 
 /// Codes that no snapshot shows, and why.
-const UNSEEN: [(&str, &str); 33] = [
+const UNSEEN: [(&str, &str); 39] = [
     (
         "backup-failed",
         "names a file of this process: held in the backup's tests",
@@ -213,8 +214,16 @@ const UNSEEN: [(&str, &str); 33] = [
         "needs a host that answers call-ins wrong: held in the fleet's own tests",
     ),
     (
+        "devices-not-ready",
+        "needs a device: held in the tests of rotations",
+    ),
+    (
         "few-descriptors",
         "needs a limit: held in the tests of the service",
+    ),
+    (
+        "hosts-not-ready",
+        "needs a daemon: held in the tests of rotations",
     ),
     ("lease-lost", "needs two hosts: held in the store's tests"),
     ("name-timeout", "needs a name server that is silent"),
@@ -223,8 +232,16 @@ const UNSEEN: [(&str, &str); 33] = [
         "malformed-row",
         "needs a row that somebody changed: held in the store's tests",
     ),
+    (
+        "missing-anchor",
+        "needs a file that is removed between two looks at it",
+    ),
     ("no-randomness", "needs a kernel without randomness"),
     ("not-issued", "needs a library that fails"),
+    (
+        "older-schema",
+        "needs a database of an older version: held in the store's tests",
+    ),
     ("panicked", "needs a fault of this program"),
     (
         "passed-sockets",
@@ -244,6 +261,7 @@ const UNSEEN: [(&str, &str); 33] = [
         "store-full",
         "only in the log and in `/readyz`: tests/it/call_in/amplification.rs",
     ),
+    ("rotation-changed", "needs two commands at the same moment"),
     (
         "rows-left-out",
         "needs a row that somebody changed: held in the tests of the databases",
@@ -255,6 +273,7 @@ const UNSEEN: [(&str, &str); 33] = [
         "needs a disk that fails: held in the store's tests",
     ),
     ("system", "needs a system without threads"),
+    ("too-late", "names the day: held in the tests of rotations"),
     (
         "too-many-devices",
         "needs 200,000 devices: held in the store's tests",

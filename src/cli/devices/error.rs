@@ -11,7 +11,7 @@ use engage_wire::diagnostic::hint;
 
 /// Why a subcommand of `devices` fails.
 #[derive(Debug, Diagnostic, thiserror::Error)]
-pub(super) enum DevicesError {
+pub(in crate::cli) enum DevicesError {
     #[error("device {device} has never called: nothing of it is in `{place}`")]
     #[diagnostic(
         code("unknown-device"),

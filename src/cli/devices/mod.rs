@@ -16,8 +16,8 @@ mod pretty_json;
 mod quarantine;
 mod show;
 mod since;
-mod store_args;
-mod table;
+pub(super) mod store_args;
+pub(super) mod table;
 mod undelivered;
 
 use std::process::ExitCode;

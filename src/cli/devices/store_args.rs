@@ -1,6 +1,6 @@
 //! Which store the commands read.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
@@ -28,39 +28,47 @@ pub(super) struct OpenedStore {
 }
 
 /// Where a store is, and what it takes to be let in.
-pub(super) struct StoreLocation {
-    pub(super) options: SqlOptions,
+pub(in crate::cli) struct StoreLocation {
+    pub(in crate::cli) options: SqlOptions,
     /// Where `db.json` files are dropped.
     pub(super) directory: PathBuf,
+}
+
+impl StoreLocation {
+    /// As a configuration has it.
+    pub(in crate::cli) fn of(config: &Config) -> Result<Self, DevicesError> {
+        let Some(directory) = config.devices.directory.path() else {
+            return Err(DevicesError::NotRecorded {
+                config: config.path.clone(),
+            });
+        };
+        Ok(Self {
+            options: database(&config.devices, directory),
+            directory: directory.to_owned(),
+        })
+    }
+
+    /// Fails where a SQLite file is not there.
+    pub(in crate::cli) fn existing(self, config: &Path) -> Result<Self, DevicesError> {
+        match &self.options.url {
+            DatabaseUrl::Sqlite(file) if !file.exists() => Err(DevicesError::NoStore {
+                file: file.clone(),
+                config: config.to_owned(),
+            }),
+            _ => Ok(self),
+        }
+    }
 }
 
 impl StoreArgs {
     /// Where the store is; a SQLite file is there.
     pub(super) fn locate(&self) -> Result<StoreLocation, Failure> {
-        let location = self.locate_or_create()?;
-        match &location.options.url {
-            DatabaseUrl::Sqlite(file) if !file.exists() => Err(DevicesError::NoStore {
-                file: file.clone(),
-                config: self.config.clone(),
-            }
-            .into()),
-            _ => Ok(location),
-        }
+        Ok(self.locate_or_create()?.existing(&self.config)?)
     }
 
     /// Where the store is, or is to be.
     pub(super) fn locate_or_create(&self) -> Result<StoreLocation, Failure> {
-        let config = Config::load(&self.config)?;
-        let Some(directory) = config.devices.directory.path() else {
-            return Err(DevicesError::NotRecorded {
-                config: config.path,
-            }
-            .into());
-        };
-        Ok(StoreLocation {
-            options: database(&config.devices, directory),
-            directory: directory.to_owned(),
-        })
+        Ok(StoreLocation::of(&Config::load(&self.config)?)?)
     }
 
     /// The store, which exists.

@@ -9,7 +9,7 @@ use engage_store::Timestamped;
 use engage_wire::escape_for_terminal;
 
 /// Rows under headings, each column as wide as its widest text.
-pub(super) fn table<const N: usize>(headings: [&str; N], rows: &[[String; N]]) -> String {
+pub(in crate::cli) fn table<const N: usize>(headings: [&str; N], rows: &[[String; N]]) -> String {
     let columns = Columns::of(headings, rows);
     let headings = headings.map(str::to_owned);
     let lines = iter::once(&headings).chain(rows);
@@ -18,11 +18,11 @@ pub(super) fn table<const N: usize>(headings: [&str; N], rows: &[[String; N]]) -
 }
 
 /// How wide each column is, in characters.
-pub(super) struct Columns<const N: usize>([usize; N]);
+pub(in crate::cli) struct Columns<const N: usize>([usize; N]);
 
 impl<const N: usize> Columns<N> {
     /// As wide as the widest text of these rows.
-    pub(super) fn of(headings: [&str; N], rows: &[[String; N]]) -> Self {
+    pub(in crate::cli) fn of(headings: [&str; N], rows: &[[String; N]]) -> Self {
         Self(std::array::from_fn(|column| {
             let cells = rows.iter().map(|row| row[column].chars().count());
             cells.max().unwrap_or(0).max(headings[column].len())
@@ -30,7 +30,7 @@ impl<const N: usize> Columns<N> {
     }
 
     /// Without the end of the line. What is wider than its column moves those behind it.
-    pub(super) fn line(&self, row: &[String; N]) -> String {
+    pub(in crate::cli) fn line(&self, row: &[String; N]) -> String {
         let mut line = String::new();
         for (cell, width) in row.iter().zip(self.0) {
             let _ = write!(line, "{cell:<width$}  ");
@@ -41,7 +41,7 @@ impl<const N: usize> Columns<N> {
 }
 
 /// Text of a device, or what stands for its absence.
-pub(super) fn or_dash(text: Option<&str>) -> String {
+pub(in crate::cli) fn or_dash(text: Option<&str>) -> String {
     match text {
         Some(text) if !text.is_empty() => escape_for_terminal(text).into_owned(),
         _ => "-".to_owned(),
@@ -49,12 +49,12 @@ pub(super) fn or_dash(text: Option<&str>) -> String {
 }
 
 /// A moment to the second, in UTC.
-pub(super) fn moment(at: Timestamp) -> String {
+pub(in crate::cli) fn moment(at: Timestamp) -> String {
     at.round(Unit::Second).unwrap_or(at).to_string()
 }
 
 /// A moment, and the value that belongs to it.
-pub(super) fn dated(dated: &Timestamped, label: &str) -> String {
+pub(in crate::cli) fn dated(dated: &Timestamped, label: &str) -> String {
     let value = escape_for_terminal(&dated.value);
     format!("{} ({label} {value})", moment(dated.at))
 }

@@ -262,7 +262,10 @@ fn validate(
     Ok(largest)
 }
 
-fn existing_issuer(certificate: &Path, key: &Path) -> Result<CertifiedIssuer, Failure> {
+pub(in crate::cli) fn existing_issuer(
+    certificate: &Path,
+    key: &Path,
+) -> Result<CertifiedIssuer, Failure> {
     let issuer = load_certificate_der("issuer certificate", certificate)?;
     let issuer =
         CertifiedIssuer::from_existing(issuer, PrivateKey::load(key)?).map_err(|source| {
@@ -285,7 +288,7 @@ fn key_file(path: &Path, issued: &CertifiedIssuer, what: &'static str) -> NewFil
     NewFile::new(path.to_owned(), key_pem(issued), what, Readers::Owner)
 }
 
-fn key_pem(issued: &CertifiedIssuer) -> Zeroizing<Vec<u8>> {
+pub(in crate::cli) fn key_pem(issued: &CertifiedIssuer) -> Zeroizing<Vec<u8>> {
     Zeroizing::new(issued.key_pem().as_bytes().to_vec())
 }
 

@@ -4,7 +4,7 @@ use super::error::InitError;
 use jiff::Timestamp;
 
 /// Refuses a clock that is behind this program, or behind something that exists already.
-pub(super) fn refuse_implausible(
+pub(in crate::cli) fn refuse_implausible(
     now: Timestamp,
     existing: impl IntoIterator<Item = (String, Timestamp)>,
 ) -> Result<(), InitError> {

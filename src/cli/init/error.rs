@@ -27,7 +27,7 @@ pub(in crate::cli) enum InitError {
         )
     )]
     AnchorLost { anchor: PathBuf, below: PathBuf },
-    #[error("another `engage-host init` is at work in `{}`", folder.display())]
+    #[error("another `engage-host` command is at work in `{}`", folder.display())]
     #[diagnostic(code("busy"), help("wait for it, then run this again"))]
     Busy { folder: PathBuf },
     #[error("this computer's clock says {now}, which cannot be: {reason}")]
@@ -163,7 +163,10 @@ impl InitError {
         }
     }
 
-    pub(super) fn file(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+    pub(in crate::cli) fn file(
+        action: &'static str,
+        path: &Path,
+    ) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::File {
             action,
             path: path.to_owned(),
@@ -171,7 +174,7 @@ impl InitError {
         }
     }
 
-    pub(super) fn issuing(what: &'static str) -> impl Fn(IssueError) -> Self {
+    pub(in crate::cli) fn issuing(what: &'static str) -> impl Fn(IssueError) -> Self {
         move |source| Self::Issue { what, source }
     }
 }

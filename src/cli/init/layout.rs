@@ -7,41 +7,41 @@ use crate::config::Config;
 
 /// The files that `init` looks after; all paths absolute.
 #[derive(Debug)]
-pub(super) struct Layout {
-    pub(super) config: PathBuf,
+pub(in crate::cli) struct Layout {
+    pub(in crate::cli) config: PathBuf,
     /// Each distinct one; several sites may share a key.
-    pub(super) site_keys: Vec<PathBuf>,
-    pub(super) root: RootPaths,
-    pub(super) intermediate: IntermediatePaths,
-    pub(super) server: PairPaths,
+    pub(in crate::cli) site_keys: Vec<PathBuf>,
+    pub(in crate::cli) root: RootPaths,
+    pub(in crate::cli) intermediate: IntermediatePaths,
+    pub(in crate::cli) server: PairPaths,
 }
 
 /// A certificate and its private key.
 #[derive(Clone, Debug)]
-pub(super) struct PairPaths {
-    pub(super) certificate: PathBuf,
-    pub(super) key: PathBuf,
+pub(in crate::cli) struct PairPaths {
+    pub(in crate::cli) certificate: PathBuf,
+    pub(in crate::cli) key: PathBuf,
 }
 
 #[derive(Debug)]
-pub(super) struct RootPaths {
+pub(in crate::cli) struct RootPaths {
     /// Not empty. Several sites may announce the root from several files.
-    pub(super) certificates: Vec<PathBuf>,
-    pub(super) key: PathBuf,
+    pub(in crate::cli) certificates: Vec<PathBuf>,
+    pub(in crate::cli) key: PathBuf,
     /// Whether a site announces it: it is needed even after everything is issued.
-    pub(super) is_announced: bool,
+    pub(in crate::cli) is_announced: bool,
 }
 
 #[derive(Debug)]
-pub(super) struct IntermediatePaths {
-    pub(super) pair: PairPaths,
-    pub(super) is_announced: bool,
+pub(in crate::cli) struct IntermediatePaths {
+    pub(in crate::cli) pair: PairPaths,
+    pub(in crate::cli) is_announced: bool,
 }
 
 impl Layout {
     /// The keys of the authorities lie beside the server's, the intermediate beside the first
     /// announced certificate.
-    pub(super) fn new(config: &Config) -> Self {
+    pub(in crate::cli) fn new(config: &Config) -> Self {
         let announced = distinct(config.sites.iter().map(|site| site.certificate.clone()));
         // A configuration without a site does not exist.
         let certificates_dir = folder(&announced[0]).to_owned();
@@ -76,7 +76,7 @@ impl Layout {
     }
 
     /// Every file.
-    pub(super) fn files(&self) -> impl Iterator<Item = &Path> {
+    pub(in crate::cli) fn files(&self) -> impl Iterator<Item = &Path> {
         let config_and_keys = [&self.config].into_iter().chain(&self.site_keys);
         config_and_keys
             .map(PathBuf::as_path)
@@ -84,7 +84,7 @@ impl Layout {
     }
 
     /// Keys and certificates of the public key infrastructure, without the site keys.
-    pub(super) fn pki_files(&self) -> impl Iterator<Item = &Path> {
+    pub(in crate::cli) fn pki_files(&self) -> impl Iterator<Item = &Path> {
         let pairs = [&self.intermediate.pair, &self.server];
         [&self.root.key]
             .into_iter()
@@ -96,7 +96,7 @@ impl Layout {
 
 impl RootPaths {
     /// A file that holds the root, if there is one.
-    pub(super) fn existing(&self) -> Result<Option<&Path>, InitError> {
+    pub(in crate::cli) fn existing(&self) -> Result<Option<&Path>, InitError> {
         for path in &self.certificates {
             if exists(path)? {
                 return Ok(Some(path));
@@ -108,7 +108,7 @@ impl RootPaths {
 
 impl PairPaths {
     /// Whether both exist; refuses one without the other.
-    pub(super) fn exist(&self) -> Result<bool, InitError> {
+    pub(in crate::cli) fn exist(&self) -> Result<bool, InitError> {
         let (exists, missing) = match (exists(&self.certificate)?, exists(&self.key)?) {
             (true, true) => return Ok(true),
             (false, false) => return Ok(false),
@@ -123,7 +123,7 @@ impl PairPaths {
 }
 
 /// Those of `files` that exist.
-pub(super) fn existing<'a>(
+pub(in crate::cli) fn existing<'a>(
     files: impl Iterator<Item = &'a Path>,
 ) -> Result<Vec<PathBuf>, InitError> {
     let mut found = Vec::new();
@@ -136,7 +136,7 @@ pub(super) fn existing<'a>(
 }
 
 /// Whether `path` exists. A folder that may not be looked into is a failure and not a "no".
-pub(super) fn exists(path: &Path) -> Result<bool, InitError> {
+pub(in crate::cli) fn exists(path: &Path) -> Result<bool, InitError> {
     path.try_exists().map_err(InitError::file("look at", path))
 }
 
@@ -146,7 +146,7 @@ pub(in crate::cli) fn folder(file: &Path) -> &Path {
 }
 
 /// Each value once, where it stands first.
-pub(super) fn distinct<T: PartialEq>(values: impl IntoIterator<Item = T>) -> Vec<T> {
+pub(in crate::cli) fn distinct<T: PartialEq>(values: impl IntoIterator<Item = T>) -> Vec<T> {
     let mut distinct = Vec::new();
     for value in values {
         if !distinct.contains(&value) {

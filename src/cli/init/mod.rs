@@ -5,14 +5,14 @@
 //! killed is completed by the next one.
 
 pub(super) mod certificates;
-mod clock;
+pub(super) mod clock;
 mod contradicted;
-mod error;
+pub(super) mod error;
 mod hosts;
 mod interrupted;
 pub(super) mod layout;
 pub(super) mod outcome;
-mod replaced;
+pub(super) mod replaced;
 mod site_keys;
 pub(super) mod staging;
 pub(super) mod template;

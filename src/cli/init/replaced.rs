@@ -39,7 +39,7 @@ impl Replaced {
             return None;
         }
         Some(Self {
-            hosts: leaf.alt_names().iter().filter_map(host).collect(),
+            hosts: hosts_of(leaf),
             not_before: leaf.validity().not_before,
             certificate_access: FileAccess::from_path(&path).ok(),
             key_access: key_beside(&path, server).and_then(|key| FileAccess::from_path(&key).ok()),
@@ -56,6 +56,11 @@ fn key_beside(certificate: &Path, server: &PairPaths) -> Option<PathBuf> {
             .and_then(|name| name.to_str())
             .is_some_and(|found| found.starts_with(name))
     })
+}
+
+/// The names and addresses that a server certificate is for.
+pub(in crate::cli) fn hosts_of(leaf: &Certificate) -> Vec<HostName> {
+    leaf.alt_names().iter().filter_map(host).collect()
 }
 
 fn host(name: &SubjectAltName) -> Option<HostName> {

@@ -29,6 +29,7 @@ pub(in crate::cli) struct NewFile {
 }
 
 /// Who may read a new file.
+#[derive(Clone, Copy)]
 pub(in crate::cli) enum Readers {
     /// Everybody whom the umask lets: certificates that are announced, the configuration.
     Everybody,
@@ -125,6 +126,73 @@ impl Step<'_> {
         }
         .map_err(InitError::file("write", &file.path))
     }
+}
+
+/// Puts a file in the place of the one of its name: at any moment it is the one or the other.
+pub(in crate::cli) fn replace(file: &NewFile) -> Result<(), InitError> {
+    remove_staged(&file.path);
+    Step::Stage(file).execute()?;
+    fs_err::rename(staged_path(&file.path), &file.path)
+        .map_err(InitError::file("write", &file.path))?;
+    sync_folder_of(&file.path);
+    Ok(())
+}
+
+/// Makes a folder with all of `files` in it, or nothing: they lie in `folder`, which does not exist.
+pub(in crate::cli) fn write_folder(folder: &Path, files: &[NewFile]) -> Result<(), InitError> {
+    let staged = staged_path(folder);
+    remove_dir_all(&staged)?;
+    create_dir(&staged, FOR_DAEMON)?;
+    let within = |file: &NewFile| {
+        let path = file.path.strip_prefix(folder).unwrap_or(&file.path);
+        NewFile {
+            path: staged.join(path),
+            what: file.what,
+            contents: file.contents.clone(),
+            readers: file.readers,
+        }
+    };
+    let files: Vec<_> = files.iter().map(within).collect();
+    write_all(files.iter())?;
+    publish_staged(folder).map_err(InitError::file("write", folder))
+}
+
+/// Removes a folder with all that is in it: at any moment it is whole, or not there.
+pub(in crate::cli) fn remove_folder(folder: &Path) -> Result<(), InitError> {
+    let staged = staged_path(folder);
+    remove_dir_all(&staged)?;
+    if exists(folder)? {
+        fs_err::rename(folder, &staged).map_err(InitError::file("remove", folder))?;
+        remove_dir_all(&staged)?;
+    }
+    Ok(())
+}
+
+fn remove_dir_all(path: &Path) -> Result<(), InitError> {
+    match fs_err::remove_dir_all(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(InitError::file("remove", path)(error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Keeps what `path` names under another name too, which is taken only if it was kept there before.
+pub(in crate::cli) fn keep_as(path: &Path, kept: &Path) -> Result<(), InitError> {
+    if exists(kept)? {
+        return Ok(());
+    }
+    create_dir(folder(kept), FOR_DAEMON)?;
+    // No second copy of a key, where the file system can do that.
+    if fs_err::hard_link(path, kept).is_err() {
+        let staged = staged_path(kept);
+        let copied = fs_err::copy(path, &staged)
+            .and_then(|_| FileAccess::from_path(path)?.apply(&staged))
+            .and_then(|()| fs_err::rename(&staged, kept));
+        copied.map_err(InitError::file("write", kept))?;
+    }
+    sync_folder_of(kept);
+    Ok(())
 }
 
 /// Renames the staged file of `path`; fails where `path` exists.
@@ -247,7 +315,7 @@ fn stage(file: &NewFile) -> io::Result<()> {
 }
 
 /// Makes names durable; where folders cannot be opened, nothing can be done.
-fn sync_folder_of(path: &Path) {
+pub(in crate::cli) fn sync_folder_of(path: &Path) {
     if let Ok(folder) = File::open(folder(path)) {
         let _ = folder.sync_all();
     }

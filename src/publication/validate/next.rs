@@ -22,6 +22,31 @@ impl NextFiles {
         Self(folder.unwrap_or(Path::new("")).join("next"))
     }
 
+    /// Where they all lie.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.0
+    }
+
+    /// The root's key, if it was made here.
+    pub(crate) fn root_key(&self) -> PathBuf {
+        self.0.join("root.key")
+    }
+
+    /// The intermediate, in PEM.
+    pub(crate) fn intermediate(&self) -> PathBuf {
+        self.0.join("intermediate.crt")
+    }
+
+    /// The intermediate's key, if it was made here.
+    pub(crate) fn intermediate_key(&self) -> PathBuf {
+        self.0.join("intermediate.key")
+    }
+
+    /// Where the certificates lie that are to be announced.
+    pub(crate) fn anchors_folder(&self) -> PathBuf {
+        self.0.join("anchors")
+    }
+
     /// The root, in PEM.
     pub(crate) fn root(&self) -> PathBuf {
         self.0.join("root.crt")
@@ -39,7 +64,7 @@ impl NextFiles {
 
     /// Each certificate that is to be announced, under the name as which it is served.
     pub(crate) fn anchors(&self) -> Vec<PathBuf> {
-        let entries = std::fs::read_dir(self.0.join("anchors")).into_iter();
+        let entries = std::fs::read_dir(self.anchors_folder()).into_iter();
         let entries = entries.flatten().flatten().take(MAX_ANCHORS);
         let mut paths: Vec<_> = entries.map(|entry| entry.path()).collect();
         paths.retain(|path| path.extension().is_some_and(|it| it == "der"));

@@ -92,6 +92,17 @@ impl TestEngine {
         std::thread::scope(|scope| scope.spawn(|| work(reader())).join().unwrap())
     }
 
+    /// As commands do, beside a store that is open and without one.
+    pub(super) fn write<T: Send>(&self, work: impl FnOnce(&mut StoreWriter) -> T + Send) -> T {
+        let write = || {
+            let mut writer = StoreWriter::open(&self.options()).unwrap();
+            let done = work(&mut writer);
+            writer.close().unwrap();
+            done
+        };
+        std::thread::scope(|scope| scope.spawn(write).join().unwrap())
+    }
+
     /// The devices that have records, by name.
     pub(super) fn known(&self) -> Vec<DeviceId> {
         let page = self.read(|reader| reader.devices(&DeviceQuery::default()).unwrap());
@@ -101,14 +112,10 @@ impl TestEngine {
     /// As the command does, beside a store that is open.
     pub(super) fn set_database(&self, device: DeviceId, file: &str) {
         let database = Database::parse(file.as_bytes()).unwrap();
-        let set = || {
-            let mut writer = StoreWriter::open(&self.options()).unwrap();
-            writer
-                .set_database(device, file.as_bytes(), &database, Timestamp::now())
-                .unwrap();
-            writer.close().unwrap();
-        };
-        std::thread::scope(|scope| scope.spawn(set).join().unwrap());
+        self.write(|writer| {
+            let set = writer.set_database(device, file.as_bytes(), &database, Timestamp::now());
+            set.unwrap();
+        });
     }
 
     pub(super) fn record(&self, device: DeviceId) -> Option<DeviceRecord> {

@@ -8,7 +8,8 @@ use sqlx::{AssertSqlSafe, Executor, Row};
 use super::engine::TestEngine;
 use super::*;
 use crate::{
-    AppendedDevices, ConfigUpload, Cursor, EventKind, Store, StoreError, Subscriber, UploadKind,
+    AppendedDevices, ConfigUpload, Cursor, EventKind, OpenError, Store, StoreError, StoredRotation,
+    Subscriber, UploadKind,
 };
 
 const OLD: &str = "2026-10-01T02:00:00Z";
@@ -113,7 +114,15 @@ pub(super) async fn a_database_of_the_first_schema_is_told_who_is_proven(engine:
         connection.execute(change).await.unwrap();
     }
     drop(connection);
+    let rotation = engine.read(|reader| reader.rotation().unwrap());
+    assert_eq!(rotation, StoredRotation::default());
+    let refused = engine.write(|writer| writer.require_rotations().unwrap_err());
+    assert!(
+        matches!(refused, OpenError::OlderSchema { found: 1, .. }),
+        "{refused}"
+    );
     let store = engine.open();
+    engine.write(|writer| writer.require_rotations().unwrap());
     deliver(&*store, 2, NEXT_OLD).await.unwrap();
     let mut connection = engine.connect(None).await;
     let unproven = "SELECT device FROM devices WHERE proven_at IS NULL";

@@ -121,7 +121,7 @@ pub(super) async fn each_host_that_lives_says_what_it_serves(engine: &TestEngine
     let read = engine.read(|reader| reader.rotation_reports().unwrap());
     assert!(read.iter().any(named), "{read:?}");
     drop(first);
-    // On a server a host is gone within seconds, as `hosts` says.
+    // On a server a host is gone within seconds, as `hosts` says; here with its lock.
     if !engine.is_shared() {
         assert_eq!(engine.read(|reader| reader.rotation_reports().unwrap()), []);
     }

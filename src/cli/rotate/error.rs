@@ -1,0 +1,125 @@
+//! Why a step is not taken.
+
+use std::path::PathBuf;
+
+use engage_store::{RotationStep, StoredRotation};
+use engage_wire::pki::Fingerprint;
+use miette::Diagnostic;
+
+/// Why a step is not taken. Whatever it is, the row is as it was.
+#[derive(Debug, Diagnostic, thiserror::Error)]
+pub(super) enum RotateError {
+    #[error("no rotation is under way{}", unused(*has_next, next))]
+    #[diagnostic(
+        code("no-rotation"),
+        help(
+            "`engage-host rotate prepare` begins one, and takes up what lies in that folder already"
+        )
+    )]
+    NoneUnderWay { next: PathBuf, has_next: bool },
+    #[error("the rotation is {found}; `{command}` follows {allowed}")]
+    #[diagnostic(
+        code("wrong-step"),
+        help("`engage-host rotate status` says what comes next")
+    )]
+    WrongStep {
+        command: &'static str,
+        found: RotationStep,
+        allowed: &'static str,
+    },
+    #[error("somebody else has changed the rotation meanwhile: it is {now}")]
+    #[diagnostic(
+        code("rotation-changed"),
+        help(
+            "`engage-host rotate status` says what is in force; then run this again if it is still right"
+        )
+    )]
+    Changed { now: String },
+    #[error("`{}` holds new files already", next.display())]
+    #[diagnostic(
+        code("next-exists"),
+        help(
+            "run this without `--root`, `--chain` and `--key` to take them up, or move the folder away"
+        )
+    )]
+    NextExists { next: PathBuf },
+    #[error(
+        "{behind} of {devices} devices that were seen in 30 days would be locked out: {ready:.1} % are ready; allowed: {threshold} % and more. They are {names}"
+    )]
+    #[diagnostic(
+        code("devices-not-ready"),
+        help(
+            "`engage-host rotate status` says when they are expected; `--threshold` takes a lower share, `--force` any"
+        )
+    )]
+    DevicesNotReady {
+        behind: usize,
+        devices: u64,
+        ready: f64,
+        threshold: f64,
+        names: String,
+    },
+    #[error("not every host has the new files:\n{table}")]
+    #[diagnostic(
+        code("hosts-not-ready"),
+        help(
+            "copy `{}` from the host where it was prepared to those, with the same owners and modes, then run this again",
+            next.display()
+        )
+    )]
+    HostsNotReady { next: PathBuf, table: String },
+    #[error("the old chain is not served any more: `undo` comes too late")]
+    #[diagnostic(
+        code("too-late"),
+        help(
+            "run `engage-host rotate retire` to the end; then the way back is another rotation: `engage-host rotate prepare` with `--root`, `--chain` and `--key` naming the old files in `{}`",
+            retired.display()
+        )
+    )]
+    TooLate { retired: PathBuf },
+    #[error("site `{site}` announces the intermediate `{anchor}`, and the new chain has none")]
+    #[diagnostic(
+        code("no-intermediate"),
+        help("give a chain with an intermediate: server certificate first, then its issuer")
+    )]
+    NoIntermediate { site: String, anchor: String },
+    #[error("overlap `cross` needs the old root with its key, and `{}` is not there", path.display())]
+    #[diagnostic(
+        code("root-key-away"),
+        help("bring it back for this one command, or use `--overlap select`")
+    )]
+    RootKeyAway { path: PathBuf },
+    #[error("no announced certificate can be read: there is nothing to change from")]
+    #[diagnostic(
+        code("no-anchor"),
+        help("`engage-host check` says what is wrong with each site")
+    )]
+    NoAnchor,
+    #[error("no file in `{}` holds the certificate {anchor} that is to be announced", folder.display())]
+    #[diagnostic(
+        code("missing-anchor"),
+        help("copy the folder from the host where it was prepared, or from a backup")
+    )]
+    MissingAnchor {
+        folder: PathBuf,
+        anchor: Fingerprint,
+    },
+}
+
+impl RotateError {
+    pub(super) fn changed(stored: &StoredRotation) -> Self {
+        let step = stored.rotation.as_ref().map(|it| it.step.to_string());
+        Self::Changed {
+            now: step.unwrap_or_else(|| "over".to_owned()),
+        }
+    }
+}
+
+fn unused(has_next: bool, next: &std::path::Path) -> String {
+    if has_next {
+        let next = next.display();
+        format!(", although `{next}` holds new files, of which devices see nothing")
+    } else {
+        String::new()
+    }
+}

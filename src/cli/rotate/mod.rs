@@ -1,0 +1,122 @@
+//! `engage-host rotate`: from one root to another, and no device is locked out.
+//!
+//! One row of the store says how far it is, and every daemon on that store follows it; the new files lie
+//! beside the present ones of each host. Each command changes the row in one write, compared and set, and
+//! can be run again: what a command that was killed has left is completed by the next.
+
+mod activate;
+mod devices;
+mod error;
+mod hosts;
+mod new_files;
+mod prepare;
+mod publish;
+mod report;
+mod retire;
+mod session;
+mod status;
+mod swap;
+mod undo;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+
+use super::output::Failure;
+
+/// Change the root certificate that devices trust, step by step.
+///
+/// `prepare`, `publish`, `activate` once the devices have the new certificate, `retire`; `status` says at any time
+/// how far it is and which command comes next, `undo` goes back from every step before `retire`. docs/ROTATION.md is
+/// the runbook.
+#[derive(Args, Debug)]
+#[command(
+    subcommand_required = true,
+    arg_required_else_help = true,
+    after_help = "Example:\n  engage-host rotate prepare --config /etc/engage-host/config.toml"
+)]
+pub(super) struct Rotate {
+    #[command(subcommand)]
+    command: RotateCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum RotateCommand {
+    Prepare(prepare::Prepare),
+    Publish(publish::Publish),
+    Status(status::Status),
+    Activate(activate::Activate),
+    Retire(retire::Retire),
+    Undo(undo::Undo),
+}
+
+impl Rotate {
+    pub(super) fn is_json(&self) -> bool {
+        match &self.command {
+            RotateCommand::Prepare(it) => it.step.json,
+            RotateCommand::Publish(it) => it.step.json,
+            RotateCommand::Status(it) => it.json,
+            RotateCommand::Activate(it) => it.step.json,
+            RotateCommand::Retire(it) => it.step.json,
+            RotateCommand::Undo(it) => it.step.json,
+        }
+    }
+
+    pub(super) fn run(self) -> Result<ExitCode, Failure> {
+        match self.command {
+            RotateCommand::Prepare(it) => it.run(),
+            RotateCommand::Publish(it) => it.run(),
+            RotateCommand::Status(it) => it.run(),
+            RotateCommand::Activate(it) => it.run(),
+            RotateCommand::Retire(it) => it.run(),
+            RotateCommand::Undo(it) => it.run(),
+        }
+    }
+}
+
+/// What every step needs.
+#[derive(Args, Debug)]
+struct StepArgs {
+    /// Configuration file of the daemon
+    #[arg(long, value_name = "FILE", default_value = "config.toml")]
+    config: PathBuf,
+    /// Print JSON instead of text
+    #[arg(long)]
+    json: bool,
+    /// How long to wait until every host that runs has followed, in seconds
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
+    wait: Duration,
+}
+
+/// When a step that could lock devices out is taken all the same.
+#[derive(Args, Debug)]
+struct GuardArgs {
+    /// Share of the devices seen in 30 days that must be ready, in percent
+    #[arg(long, value_name = "PERCENT", default_value = "100", value_parser = percent)]
+    threshold: f64,
+    /// Go on although fewer are: the devices that are listed are locked out
+    #[arg(long)]
+    force: bool,
+}
+
+/// `30` or `30s`.
+fn seconds(text: &str) -> Result<Duration, String> {
+    let digits = text.strip_suffix('s').unwrap_or(text);
+    match digits.parse() {
+        Ok(seconds) if seconds <= MAX_WAIT_SECONDS => Ok(Duration::from_secs(seconds)),
+        _ => Err(format!("allowed: 0 to {MAX_WAIT_SECONDS} seconds")),
+    }
+}
+
+/// `99`, `99.5` or `99%`.
+fn percent(text: &str) -> Result<f64, String> {
+    let digits = text.strip_suffix('%').unwrap_or(text);
+    match digits.parse() {
+        Ok(percent) if (0.0..=100.0).contains(&percent) => Ok(percent),
+        _ => Err("allowed: 0 to 100 percent".to_owned()),
+    }
+}
+
+const MAX_WAIT_SECONDS: u64 = 3600;

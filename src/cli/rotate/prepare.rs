@@ -1,0 +1,157 @@
+//! `rotate prepare`: the new root and chain, of which devices see nothing yet.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum};
+use engage_store::{Overlap, Rotation, RotationId, RotationStep};
+use jiff::Timestamp;
+
+use super::StepArgs;
+use super::error::RotateError;
+use super::new_files::{GivenFiles, NewChain, Present};
+use super::report::StepReport;
+use super::session::Session;
+use crate::cli::init::staging::{lock_folder_of, remove_folder, write_folder};
+use crate::cli::output::{Failure, SystemError};
+use crate::config::Config;
+
+/// Make, or take, the new root and chain; devices see nothing of it.
+///
+/// They are judged as a lock would for every site, and lie in `next/` beside the server certificate until `retire`.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Examples:\n  engage-host rotate prepare --config /etc/engage-host/config.toml\n  \
+                  engage-host rotate prepare --root new_root.pem --chain new_server.pem --key new_server.key"
+)]
+pub(super) struct Prepare {
+    /// New root, PEM or DER. Default: all of it is made here
+    #[arg(long, value_name = "FILE", requires_all = ["chain", "key"])]
+    root: Option<PathBuf>,
+    /// New server certificate and intermediates, PEM
+    #[arg(long, value_name = "FILE", requires = "root")]
+    chain: Option<PathBuf>,
+    /// Its private key, PEM
+    #[arg(long, value_name = "FILE", requires = "root")]
+    key: Option<PathBuf>,
+    /// How devices of both roots are served meanwhile. Default: as `[pki] overlap` says
+    #[arg(long, value_enum)]
+    overlap: Option<OverlapArg>,
+    #[command(flatten)]
+    pub(super) step: StepArgs,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum OverlapArg {
+    /// Each address gets the chain that it can verify
+    Select,
+    /// All get the new chain, with the new root cross-signed by the old
+    Cross,
+}
+
+impl Prepare {
+    pub(super) fn run(self) -> Result<ExitCode, Failure> {
+        let mut session = Session::open(&self.step)?;
+        let done = match &session.stored.rotation {
+            Some(rotation) if rotation.step == RotationStep::Prepared => self.again(&session)?,
+            Some(rotation) => {
+                return Err(RotateError::WrongStep {
+                    command: "prepare",
+                    found: rotation.step,
+                    allowed: "nothing: one rotation at a time",
+                }
+                .into());
+            }
+            None => self.prepare(&mut session)?,
+        };
+        let hosts = session.wait_for_hosts(|_| true)?;
+        StepReport::new(&session, done, &hosts).print(self.step.json)
+    }
+
+    /// The files are what the row was written for.
+    fn again(&self, session: &Session) -> Result<Vec<String>, Failure> {
+        self.refuse_given(session)?;
+        let rotation = session.rotation()?;
+        let refusals = session.judge(rotation, RotationStep::Published);
+        if !refusals.is_empty() {
+            return Err(Failure::from_errors(refusals));
+        }
+        let folder = session.files.folder().display().to_string();
+        Ok(vec![format!(
+            "prepared before: the new files are in `{folder}`"
+        )])
+    }
+
+    fn prepare(&self, session: &mut Session) -> Result<Vec<String>, Failure> {
+        let _lock = lock_folder_of(&session.config.path)?;
+        let present = Present::read(&session.config)?;
+        let folder = session.files.folder().to_owned();
+        let mut found = folder.exists().then(|| NewChain::load(&session.files));
+        if matches!(&found, Some(Ok(chain)) if present.has_leaf(chain.leaf())) {
+            // What `retire` had still to remove: copies of files that are in use.
+            remove_folder(&folder)?;
+            found = None;
+        }
+        let is_new = found.is_none();
+        let chain = match found {
+            Some(chain) => {
+                self.refuse_given(session)?;
+                chain?
+            }
+            None => self.write(session, &present)?,
+        };
+        let now = Timestamp::now();
+        let rotation = Rotation {
+            id: RotationId::random().map_err(SystemError::new("name the rotation"))?,
+            step: RotationStep::Prepared,
+            overlap: chain.overlap(),
+            leaf: chain.leaf(),
+            anchors: present.changes(&chain)?,
+            began_at: now,
+            step_at: now,
+        };
+        let refusals = session.judge(&rotation, RotationStep::Published);
+        if !refusals.is_empty() {
+            if is_new {
+                remove_folder(&folder)?;
+            }
+            return Err(Failure::from_errors(refusals));
+        }
+        session.replace(Some(rotation))?;
+        let folder = folder.display();
+        Ok(vec![match is_new {
+            true => format!("made the new files in `{folder}`: keep a copy of its keys"),
+            false => format!("took up the new files that were in `{folder}` already"),
+        }])
+    }
+
+    fn write(&self, session: &Session, present: &Present<'_>) -> Result<NewChain, Failure> {
+        let files = &session.files;
+        let overlap = self.overlap(&session.config);
+        let (chain, new_files) = match (&self.root, &self.chain, &self.key) {
+            (Some(root), Some(chain), Some(key)) => {
+                present.take(files, &GivenFiles { root, chain, key }, overlap)?
+            }
+            _ => present.make(files, overlap)?,
+        };
+        write_folder(files.folder(), &new_files)?;
+        Ok(chain)
+    }
+
+    fn refuse_given(&self, session: &Session) -> Result<(), RotateError> {
+        if self.root.is_none() {
+            return Ok(());
+        }
+        Err(RotateError::NextExists {
+            next: session.files.folder().to_owned(),
+        })
+    }
+
+    fn overlap(&self, config: &Config) -> Overlap {
+        match self.overlap {
+            Some(OverlapArg::Select) => Overlap::Select,
+            Some(OverlapArg::Cross) => Overlap::Cross,
+            None => config.pki.overlap,
+        }
+    }
+}

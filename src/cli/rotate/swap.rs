@@ -1,0 +1,210 @@
+//! The new files in the place of the old ones, which are kept: file by file, so that a run that is
+//! killed is completed by the next. Until the last of them, the daemon serves the new files from where
+//! they were made.
+
+use std::collections::{BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+
+use engage_store::Rotation;
+use engage_wire::pki::{Fingerprint, load_certificate_der};
+use engage_wire::read_regular_file;
+use zeroize::Zeroizing;
+
+use super::error::RotateError;
+use super::new_files::{NewChain, Present};
+use super::session::Session;
+use crate::cli::init::certificates::pem;
+use crate::cli::init::error::InitError;
+use crate::cli::init::layout::{Layout, exists, folder};
+use crate::cli::init::staging::{NewFile, Readers, keep_as, replace};
+use crate::cli::output::Failure;
+use crate::platform::FileAccess;
+
+/// What becomes of one configured file.
+struct Replacement {
+    target: PathBuf,
+    /// Nothing where it only goes away.
+    contents: Option<Zeroizing<Vec<u8>>>,
+    what: &'static str,
+    is_authority_key: bool,
+}
+
+/// What was done on this host.
+pub(super) fn swap(session: &Session, rotation: &Rotation) -> Result<Vec<String>, Failure> {
+    let retired = folder_of(session, rotation, "retired");
+    // The chain is replaced last: where it is the new one, all is done.
+    let is_done = Present::read(&session.config).is_ok_and(|it| it.has_leaf(rotation.leaf));
+    if !is_done {
+        for replacement in plan(session, rotation)? {
+            replacement.apply(&retired)?;
+        }
+    }
+    let mut done = Vec::new();
+    if retired.exists() {
+        done.push(format!("the old files are kept in `{}`", retired.display()));
+        done.push(destruction(&Layout::new(&session.config), &retired));
+    }
+    Ok(done)
+}
+
+/// A folder of a rotation, beside the server certificate.
+pub(super) fn folder_of(session: &Session, rotation: &Rotation, what: &str) -> PathBuf {
+    let (date, id) = (
+        rotation.began_at.strftime("%Y-%m-%d"),
+        rotation.id.to_string(),
+    );
+    let name = format!("{what}-{date}-{}", &id[..8]);
+    folder(&session.config.https.certificate).join(name)
+}
+
+/// In the order in which they are replaced: the chain of the server last, which says that all is done.
+fn plan(session: &Session, rotation: &Rotation) -> Result<Vec<Replacement>, Failure> {
+    let (files, https) = (&session.files, &session.config.https);
+    let (chain, layout) = (NewChain::load(files)?, Layout::new(&session.config));
+    let mut plan = announced(session, rotation)?;
+    let mut authority = |target: &Path, contents, what, is_key| {
+        plan.push(Replacement {
+            target: target.to_owned(),
+            contents,
+            what,
+            is_authority_key: is_key,
+        });
+    };
+    let root_key = read_if_there("root key", &files.root_key())?;
+    authority(&layout.root.key, root_key, "root key", true);
+    let key = read_if_there("intermediate key", &files.intermediate_key())?;
+    let pair = &layout.intermediate.pair;
+    authority(&pair.key, key, "intermediate key", true);
+    if !layout.intermediate.is_announced {
+        let der = chain
+            .intermediate()
+            .map(|it| Zeroizing::new(it.der().to_vec()));
+        authority(&pair.certificate, der, "intermediate certificate", false);
+    }
+    let root_der = || Some(Zeroizing::new(chain.root().der().to_vec()));
+    for path in layout
+        .root
+        .certificates
+        .iter()
+        .filter(|_| !layout.root.is_announced)
+    {
+        authority(path, root_der(), "root certificate", false);
+    }
+    if let Some(path) = &https.root {
+        authority(path, root_der(), "root certificate", false);
+    }
+    let server_key = read_regular_file("server key", &files.private_key(), MAX_FILE_BYTES)?;
+    authority(&https.private_key, Some(server_key), "server key", false);
+    let sent = Zeroizing::new(pem(chain.without_crossed()));
+    authority(&https.certificate, Some(sent), "server certificate", false);
+    Ok(plan)
+}
+
+/// The files that sites announce. A site that came later announces what those do that announced the
+/// same before.
+fn announced(session: &Session, rotation: &Rotation) -> Result<Vec<Replacement>, Failure> {
+    let mut files: HashMap<Fingerprint, PathBuf> = HashMap::new();
+    for path in session.files.anchors() {
+        let anchor = load_certificate_der("announced certificate", &path)?;
+        files.insert(anchor.fingerprint(), path);
+    }
+    let changes = rotation.anchors.iter();
+    let by_site: HashMap<_, _> = changes
+        .clone()
+        .map(|it| (it.site.as_str(), it.new))
+        .collect();
+    let by_old: HashMap<_, _> = changes.map(|it| (it.old, it.new)).collect();
+    let mut seen = BTreeSet::new();
+    let mut plan = Vec::new();
+    for site in &session.config.sites {
+        let present = || load_certificate_der("announced certificate", &site.certificate).ok();
+        let by_old = || by_old.get(&present()?.fingerprint());
+        let new = by_site.get(site.name.as_str()).or_else(by_old);
+        let Some(new) = new.filter(|_| seen.insert(&site.certificate)) else {
+            continue;
+        };
+        let file = files.get(new).ok_or_else(|| RotateError::MissingAnchor {
+            folder: session.files.anchors_folder(),
+            anchor: *new,
+        })?;
+        plan.push(Replacement {
+            target: site.certificate.clone(),
+            contents: read_if_there("announced certificate", file)?,
+            what: "certificate, for devices",
+            is_authority_key: false,
+        });
+    }
+    Ok(plan)
+}
+
+impl Replacement {
+    fn apply(self, retired: &Path) -> Result<(), Failure> {
+        let Self {
+            target,
+            contents,
+            what,
+            is_authority_key,
+        } = self;
+        let is_there = exists(&target)?;
+        let access = is_there
+            .then(|| FileAccess::from_path(&target).ok())
+            .flatten();
+        let new = contents.map(|contents| {
+            let readers = match (access, is_authority_key) {
+                (None, true) => Readers::Owner,
+                (access, _) => Readers::Daemon(access),
+            };
+            NewFile::new(target.clone(), contents, what, readers)
+        });
+        if new.as_ref().is_some_and(NewFile::is_in_place) {
+            return Ok(());
+        }
+        if is_there {
+            keep_as(&target, &kept(retired, &target))?;
+        }
+        match new {
+            Some(new) => replace(&new)?,
+            None if is_there => {
+                fs_err::remove_file(&target).map_err(InitError::file("remove", &target))?;
+            }
+            None => {}
+        }
+        Ok(())
+    }
+}
+
+/// Under a name that no other file has: with its folder's, which may be another.
+fn kept(retired: &Path, target: &Path) -> PathBuf {
+    let parent = folder(target).file_name().unwrap_or_default();
+    retired
+        .join(parent)
+        .join(target.file_name().unwrap_or_default())
+}
+
+fn destruction(layout: &Layout, retired: &Path) -> String {
+    let keys = [
+        &layout.root.key,
+        &layout.intermediate.pair.key,
+        &layout.server.key,
+    ];
+    let keys = keys.map(|it| kept(retired, it));
+    let there: Vec<_> = keys
+        .iter()
+        .filter(|it| it.exists())
+        .map(|it| it.display().to_string())
+        .collect();
+    format!(
+        "destroy the old keys: `shred -u {}`, and every copy of the old root's key, wherever it lies",
+        there.join(" ")
+    )
+}
+
+fn read_if_there(what: &'static str, path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, Failure> {
+    if !exists(path)? {
+        return Ok(None);
+    }
+    Ok(Some(read_regular_file(what, path, MAX_FILE_BYTES)?))
+}
+
+/// Longer is neither key nor certificate.
+const MAX_FILE_BYTES: usize = 64 * 1024;

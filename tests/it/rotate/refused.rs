@@ -1,0 +1,69 @@
+//! Steps that are not taken.
+
+use super::fixture::{Rotating, shows};
+use crate::harness::standard;
+
+#[track_caller]
+fn refused(host: &Rotating, step: &str, args: &[&str], code: &str) -> String {
+    let finished = host.run(step, &[args, &["--json"]].concat());
+    assert_eq!(finished.code, Some(1), "{step}: {finished:?}");
+    let text = finished.stdout_text();
+    assert!(text.contains(&format!(r#""code":"{code}""#)), "{text}");
+    text
+}
+
+#[test]
+fn a_step_out_of_order_is_refused_and_changes_nothing() {
+    let host = Rotating::start();
+    for step in ["publish", "activate", "retire", "undo"] {
+        refused(&host, step, &[], "no-rotation");
+    }
+    host.rotate("prepare", &[]);
+    for step in ["activate", "retire"] {
+        refused(&host, step, &[], "wrong-step");
+    }
+    host.rotate("publish", &[]);
+    refused(&host, "retire", &[], "wrong-step");
+    refused(&host, "prepare", &[], "wrong-step");
+    assert_eq!(host.status()["rotation"]["step"], "published");
+}
+
+#[test]
+fn a_chain_that_a_lock_would_refuse_is_not_prepared_and_leaves_nothing() {
+    let host = Rotating::start();
+    let mut given = host.given();
+    // The old chain's key.
+    given[5] = host
+        .installation
+        .path("pki/partner_server.key")
+        .display()
+        .to_string();
+    let given: Vec<_> = given.iter().map(String::as_str).collect();
+    refused(&host, "prepare", &given, "foreign-key");
+    refused(&host, "prepare", &["--overlap", "cross"], "root-key-away");
+    assert!(!host.installation.path("pki/next").exists());
+    assert_eq!(host.status()["rotation"], serde_json::Value::Null);
+    assert!(host.accepts(&standard().root.der));
+}
+
+#[test]
+fn a_host_that_has_not_the_new_files_keeps_them_from_being_published() {
+    let host = Rotating::start();
+    host.rotate("prepare", &[]);
+    let (next, away) = (
+        host.installation.path("pki/next"),
+        host.installation.path("pki/away"),
+    );
+    fs_err::rename(&next, &away).unwrap();
+    let text = host.run("publish", &["--wait", "1"]);
+    assert_eq!(text.code, Some(1), "{text:?}");
+    let checked = host.installation.check(&[]);
+    assert_eq!(checked.code, Some(1));
+    shows(
+        &checked.stdout_text(),
+        &["is prepared: `engage-host rotate status`", "pki/next"],
+    );
+    fs_err::rename(&away, &next).unwrap();
+    host.rotate("publish", &[]);
+    assert_eq!(host.installation.check(&[]).code, Some(0));
+}

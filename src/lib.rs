@@ -21,6 +21,7 @@
 //! - `server`: sockets, TLS, the one HTTP/1 profile.
 //! - `routes`: the router of devices, the layers around it, the handlers.
 //! - `publication`: everything that the certificate routes serve, and its validation.
+//! - `renewal`: a new server certificate, made and proven before it takes the old one's place.
 //! - `webhook`: the delivery of what devices sent to the access-control system.
 //! - `adoption`: who fetched which certificate, and who asks again and again without TLS.
 //! - `rotation`: a change of the root: who is shown which chain.
@@ -42,6 +43,7 @@ mod daemon;
 mod file_version;
 mod platform;
 mod publication;
+mod renewal;
 mod requested_host;
 mod rotation;
 mod routes;

@@ -9,6 +9,7 @@ mod hash;
 mod init;
 mod output;
 mod reload;
+mod renew;
 mod rotate;
 mod serve;
 mod simulate;
@@ -41,6 +42,7 @@ enum Command {
     Reload(reload::Reload),
     Check(check::Check),
     Init(init::Init),
+    Renew(renew::Renew),
     Adopt(adopt::Adopt),
     Hash(hash::Hash),
     Doctor(doctor::Doctor),
@@ -72,6 +74,7 @@ impl Command {
             Self::Reload(reload) => reload.json,
             Self::Check(check) => check.json,
             Self::Init(init) => init.json,
+            Self::Renew(renew) => renew.json,
             Self::Adopt(adopt) => adopt.json,
             Self::Hash(hash) => hash.json,
             Self::Doctor(doctor) => doctor.json,
@@ -87,6 +90,7 @@ impl Command {
             Self::Reload(reload) => reload.run(),
             Self::Check(check) => check.run(),
             Self::Init(init) => init.run(),
+            Self::Renew(renew) => renew.run(),
             Self::Adopt(adopt) => adopt.run(),
             Self::Hash(hash) => hash.run(),
             Self::Doctor(doctor) => doctor.run(),

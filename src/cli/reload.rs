@@ -32,13 +32,7 @@ pub(super) struct Reload {
 impl Reload {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
         let socket = self.socket.unwrap_or_else(default_reload_socket_path);
-        let ReloadOutcome {
-            refusals,
-            bad_sites,
-        } = request(&socket)?;
-        if !(refusals.is_empty() && bad_sites.is_empty()) {
-            return Err(Failure::from_errors(refusals.into_iter().chain(bad_sites)));
-        }
+        whole(request(&socket)?)?;
         if self.json {
             print_json(&ReloadReport { ok: true })?;
         } else {
@@ -46,6 +40,18 @@ impl Reload {
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// Fails of what the daemon did not take up.
+pub(super) fn whole(outcome: ReloadOutcome) -> Result<(), Failure> {
+    let ReloadOutcome {
+        refusals,
+        bad_sites,
+    } = outcome;
+    if refusals.is_empty() && bad_sites.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::from_errors(refusals.into_iter().chain(bad_sites)))
 }
 
 /// Serialises as `reload --json`.
@@ -77,7 +83,7 @@ fn request(socket: &Path) -> Result<ReloadOutcome, ReloadError> {
 
 /// Why nothing is known of a reload.
 #[derive(Debug, Diagnostic, thiserror::Error)]
-enum ReloadError {
+pub(super) enum ReloadError {
     #[error("failed to reach the daemon at `{}`", socket.display())]
     #[diagnostic(
         code("no-daemon"),

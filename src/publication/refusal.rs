@@ -257,7 +257,7 @@ impl Refusal {
 }
 
 /// What is refused, in the order in which it was found.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Refusals(Vec<Refusal>);
 
 impl Refusals {

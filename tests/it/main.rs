@@ -58,6 +58,7 @@ mod passed_sockets;
 mod paths;
 mod refusals;
 mod reload;
+mod renew;
 mod rotate;
 mod rotation;
 mod secrets;

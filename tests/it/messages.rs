@@ -188,8 +188,9 @@ fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
         .collect()
 }
 
-const COMMANDS: [&str; 10] = [
-    "serve", "reload", "check", "init", "adopt", "hash", "doctor", "simulate", "devices", "rotate",
+const COMMANDS: [&str; 11] = [
+    "serve", "reload", "check", "init", "renew", "adopt", "hash", "doctor", "simulate", "devices",
+    "rotate",
 ];
 
 /// Codes that no snapshot shows, and why.
@@ -203,6 +204,7 @@ const UNSEEN: [(&str, &str); 39] = [
         "needs a daemon that starts at that moment: held in the backup's tests",
     ),
     ("busy", "two at the same moment: held in init's own tests"),
+    ("nothing-gained", "only in the log: tests/it/expiry.rs"),
     ("clock", "needs another clock: held in init's own tests"),
     ("connect-timeout", "needs a network that swallows packets"),
     (

@@ -29,14 +29,14 @@ pub(super) struct Issuance {
 
 /// A server certificate that was issued now.
 #[derive(Debug, Serialize)]
-pub(super) struct NewServer {
-    pub(super) hosts: Vec<String>,
+pub(in crate::cli) struct NewServer {
+    pub(in crate::cli) hosts: Vec<String>,
     /// The certificate that it replaces, if its names were taken over.
     #[serde(skip)]
-    pub(super) names_from: Option<PathBuf>,
-    pub(super) not_after: Timestamp,
+    pub(in crate::cli) names_from: Option<PathBuf>,
+    pub(in crate::cli) not_after: Timestamp,
     /// Of server certificate, intermediate and root.
-    pub(super) chain_bytes: usize,
+    pub(in crate::cli) chain_bytes: usize,
 }
 
 /// Issues what the configuration needs and does not find, from the authorities that exist.
@@ -267,20 +267,18 @@ pub(in crate::cli) fn existing_issuer(
     key: &Path,
 ) -> Result<CertifiedIssuer, Failure> {
     let issuer = load_certificate_der("issuer certificate", certificate)?;
-    let issuer =
-        CertifiedIssuer::from_existing(issuer, PrivateKey::load(key)?).map_err(|source| {
-            match source {
-                IssueError::ForeignKey { .. } | IssueError::UnusableKey => InitError::IssuerKey {
-                    key: key.to_owned(),
-                    certificate: certificate.to_owned(),
-                    source,
-                },
-                source => InitError::Issue {
-                    what: "from an existing authority",
-                    source,
-                },
-            }
-        })?;
+    let key_of = PrivateKey::load_for(key, &issuer)?;
+    let issuer = CertifiedIssuer::from_existing(issuer, key_of).map_err(|source| match source {
+        IssueError::ForeignKey { .. } | IssueError::UnusableKey => InitError::IssuerKey {
+            key: key.to_owned(),
+            certificate: certificate.to_owned(),
+            source,
+        },
+        source => InitError::Issue {
+            what: "from an existing authority",
+            source,
+        },
+    })?;
     Ok(issuer)
 }
 

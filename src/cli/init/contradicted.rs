@@ -2,8 +2,9 @@
 
 use super::InitRequest;
 use super::error::InitError;
-use super::layout::Layout;
+use super::layout::{Layout, exists};
 use crate::config::Config;
+use crate::renewal::AuthorityFiles;
 use engage_wire::pki::load_der_or_pem;
 
 impl InitRequest<'_> {
@@ -28,6 +29,26 @@ impl InitRequest<'_> {
         Ok(())
     }
 
+    /// Refuses `--root-key-out` where the root's key lies beside the others.
+    pub(super) fn refuse_other_root_key(
+        &self,
+        config: &Config,
+        layout: &Layout,
+    ) -> Result<(), InitError> {
+        let beside = AuthorityFiles::from_config(config).root_key;
+        match self.root_key_out {
+            Some(folder) if beside != layout.root.key && exists(&beside)? => {
+                Err(InitError::Contradicted {
+                    argument: format!("--root-key-out {}", folder.display()),
+                    found: "the root's key is there".to_owned(),
+                    path: beside,
+                    hint: "move it there by hand, and wipe it here",
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Refuses `--host` and `--days` where a server certificate exists that is for other names or
     /// another time.
     pub(super) fn refuse_other_certificate(&self, layout: &Layout) -> Result<(), InitError> {
@@ -40,7 +61,7 @@ impl InitRequest<'_> {
             argument,
             path: path.clone(),
             found,
-            hint: "to renew it, move it and its key away and run this again",
+            hint: "to renew it, run `engage-host renew`",
         };
         let is_named = |host| found.alt_names().iter().any(|name| name.matches(host));
         if let Some(host) = self.hosts.iter().find(|host| !is_named(host)) {

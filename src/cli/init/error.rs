@@ -27,9 +27,6 @@ pub(in crate::cli) enum InitError {
         )
     )]
     AnchorLost { anchor: PathBuf, below: PathBuf },
-    #[error("another `engage-host` command is at work in `{}`", folder.display())]
-    #[diagnostic(code("busy"), help("wait for it, then run this again"))]
-    Busy { folder: PathBuf },
     #[error("this computer's clock says {now}, which cannot be: {reason}")]
     #[diagnostic(
         code("clock"),
@@ -115,7 +112,10 @@ pub(in crate::cli) enum InitError {
     )]
     #[diagnostic(
         code("root-key-away"),
-        help("bring `{}` back for this one command, then take it offline again", key.display())
+        help(
+            "bring `{}` back for this one command, or name its folder with `--root-key-out DIR`, then take it offline again",
+            key.display()
+        )
     )]
     RootKeyAway { root: PathBuf, key: PathBuf },
     #[error(

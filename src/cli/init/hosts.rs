@@ -5,6 +5,11 @@ use super::replaced::Replaced;
 use crate::config::{Config, primary_ipv4};
 use engage_wire::HostName;
 
+/// Those that the operator named, and this computer's own.
+pub(in crate::cli) fn given(hosts: &[HostName], config: &Config) -> Vec<HostName> {
+    names(hosts, None, config)
+}
+
 /// Each name and address once, the most telling first.
 ///
 /// Addresses and at least one DNS name: devices are told bare addresses, and some embedded TLS

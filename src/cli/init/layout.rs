@@ -4,6 +4,9 @@ use std::path::{Path, PathBuf};
 
 use super::error::InitError;
 use crate::config::Config;
+use crate::renewal::{AuthorityFiles, PairFiles};
+
+pub(in crate::cli) use crate::renewal::folder;
 
 /// The files that `init` looks after; all paths absolute.
 #[derive(Debug)]
@@ -39,19 +42,16 @@ pub(in crate::cli) struct IntermediatePaths {
 }
 
 impl Layout {
-    /// The keys of the authorities lie beside the server's, the intermediate beside the first
-    /// announced certificate.
     pub(in crate::cli) fn new(config: &Config) -> Self {
         let announced = distinct(config.sites.iter().map(|site| site.certificate.clone()));
+        let authorities = AuthorityFiles::from_config(config);
+        let is_announced = authorities.is_intermediate_announced();
+        let PairFiles { certificate, key } = authorities.intermediate;
         // A configuration without a site does not exist.
         let certificates_dir = folder(&announced[0]).to_owned();
-        let keys_dir = folder(&config.https.private_key);
         let intermediate = IntermediatePaths {
-            pair: PairPaths {
-                certificate: certificates_dir.join("partner_intermediate.der"),
-                key: keys_dir.join("partner_intermediate.key"),
-            },
-            is_announced: announced.contains(&certificates_dir.join("partner_intermediate.der")),
+            pair: PairPaths { certificate, key },
+            is_announced,
         };
         let mut roots = announced;
         roots.retain(|path| *path != intermediate.pair.certificate);
@@ -64,7 +64,7 @@ impl Layout {
             site_keys: distinct(config.sites.iter().map(|site| site.key_file.clone())),
             root: RootPaths {
                 certificates: roots,
-                key: keys_dir.join("partner_CA.key"),
+                key: authorities.root_key,
                 is_announced,
             },
             intermediate,
@@ -138,11 +138,6 @@ pub(in crate::cli) fn existing<'a>(
 /// Whether `path` exists. A folder that may not be looked into is a failure and not a "no".
 pub(in crate::cli) fn exists(path: &Path) -> Result<bool, InitError> {
     path.try_exists().map_err(InitError::file("look at", path))
-}
-
-/// The folder of a file.
-pub(in crate::cli) fn folder(file: &Path) -> &Path {
-    file.parent().unwrap_or(Path::new("/"))
 }
 
 /// Each value once, where it stands first.

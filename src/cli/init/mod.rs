@@ -8,7 +8,7 @@ pub(super) mod certificates;
 pub(super) mod clock;
 mod contradicted;
 pub(super) mod error;
-mod hosts;
+pub(super) mod hosts;
 mod interrupted;
 pub(super) mod layout;
 pub(super) mod outcome;
@@ -26,9 +26,11 @@ use jiff::Timestamp;
 
 use super::output::{Failure, print, print_result};
 use crate::config::{Config, DevicesDirectory, ListenOverrides};
+use crate::renewal::ROOT_KEY;
 use certificates::NewServer;
 use engage_wire::HostName;
 use engage_wire::pki::issue::ValidityPolicy;
+use error::InitError;
 use interrupted::Interrupted;
 use layout::Layout;
 use outcome::{CreatedEntry, Outcome, next_steps};
@@ -37,8 +39,8 @@ use template::Template;
 
 /// Make the keys, certificates and configuration that are missing.
 ///
-/// Never overwrites: what exists is kept and listed, and an argument that it contradicts is refused. To renew the server certificate, move it and
-/// its key away and run this again; devices keep the root that they have.
+/// Never overwrites: what exists is kept and listed, and an argument that it contradicts is refused. `engage-host renew` renews the server
+/// certificate.
 #[derive(Args, Debug)]
 #[command(
     after_help = "Example:\n  engage-host init --dir /etc/engage-host --host 10.44.68.128 --host doors.example.com"
@@ -59,6 +61,10 @@ pub(super) struct Init {
     /// Days that the server certificate is valid; default: 3650, and not beyond 2038-01-19
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MAX_DAYS))]
     days: Option<u32>,
+    /// Folder for the root's key, on another disk: nothing needs it until another intermediate is issued.
+    /// Default: beside the other keys
+    #[arg(long, value_name = "DIR")]
+    root_key_out: Option<PathBuf>,
     /// Print JSON instead of text
     #[arg(long)]
     pub(super) json: bool,
@@ -72,6 +78,7 @@ impl Init {
             listen: &self.listen,
             site_key_file: self.site_key_file.as_deref(),
             server_days: self.days,
+            root_key_out: self.root_key_out.as_deref(),
             only_unused: false,
             now: engage_wire::clock::now(),
         };
@@ -88,6 +95,7 @@ pub(super) fn create_missing(config_path: &Path, listen: &ListenOverrides) -> Re
         listen,
         site_key_file: None,
         server_days: None,
+        root_key_out: None,
         only_unused: true,
         now: engage_wire::clock::now(),
     };
@@ -107,6 +115,8 @@ struct InitRequest<'a> {
     site_key_file: Option<&'a Path>,
     /// Days that the server certificate is valid, if the operator says so.
     server_days: Option<u32>,
+    /// Where the root's key is to lie, if not beside the others.
+    root_key_out: Option<&'a Path>,
     /// Create nothing in a place that has been used: nobody is there who would notice.
     only_unused: bool,
     now: Timestamp,
@@ -116,9 +126,17 @@ impl InitRequest<'_> {
     fn execute(&self) -> Result<Outcome, Failure> {
         let path =
             std::path::absolute(self.config_path).unwrap_or_else(|_| self.config_path.to_owned());
+        let root_key_folder = self.root_key_out.map(std::path::absolute);
+        let root_key_folder = root_key_folder
+            .transpose()
+            .map_err(InitError::file("look at", &path))?;
         let _lock = staging::lock_folder_of(&path)?;
         let (config, new_config) = self.load_or_new_config(path)?;
-        let layout = Layout::new(&config);
+        let mut layout = Layout::new(&config);
+        if let Some(folder) = root_key_folder {
+            layout.root.key = folder.join(ROOT_KEY);
+        }
+        self.refuse_other_root_key(&config, &layout)?;
         let interrupted = Interrupted::find(&layout)?;
         let completed = interrupted.complete()?;
         let existing = layout::existing(layout.files())?;
@@ -203,7 +221,7 @@ struct Plan {
     is_new_site_key: bool,
 }
 
-fn reachable_host(text: &str) -> Result<HostName, String> {
+pub(super) fn reachable_host(text: &str) -> Result<HostName, String> {
     match text.parse() {
         Ok(HostName::Ip(address)) if address.is_unspecified() => Err(format!(
             "`{text}` means every address of this computer; allowed: one that devices can connect to"
@@ -216,7 +234,7 @@ fn reachable_host(text: &str) -> Result<HostName, String> {
 const COMPLETED: &str = "certificate; an interrupted run had made its key";
 
 /// A century: more is a typing mistake, and years of five digits do not fit into a certificate.
-const MAX_DAYS: i64 = 36_500;
+pub(super) const MAX_DAYS: i64 = 36_500;
 
 #[cfg(test)]
 mod tests;

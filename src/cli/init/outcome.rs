@@ -141,5 +141,5 @@ const DEVICES: &str =
     "in the ENGAGE mobile app (or through its API) set the site's server to SERVER, commission the
    locks, and trigger the certificate update: each lock then fetches the new certificate";
 
-const OFFLINE: &str = "move FILE to a place that is offline:
+const OFFLINE: &str = "keep FILE in a place that is offline, and on no computer that devices reach:
    it is only needed to issue another intermediate";

@@ -60,15 +60,8 @@ fn key_beside(certificate: &Path, server: &PairPaths) -> Option<PathBuf> {
 
 /// The names and addresses that a server certificate is for.
 pub(in crate::cli) fn hosts_of(leaf: &Certificate) -> Vec<HostName> {
-    leaf.alt_names().iter().filter_map(host).collect()
-}
-
-fn host(name: &SubjectAltName) -> Option<HostName> {
-    match name {
-        SubjectAltName::Dns(name) => name.parse().ok(),
-        SubjectAltName::Ip(address) => Some(HostName::Ip(*address)),
-        SubjectAltName::Directory(_) | SubjectAltName::Other(_) => None,
-    }
+    let names = leaf.alt_names().iter();
+    names.filter_map(SubjectAltName::host).collect()
 }
 
 fn entries(folder: &Path) -> Vec<PathBuf> {

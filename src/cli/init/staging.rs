@@ -6,7 +6,6 @@
 //! interrupted run leaves, and [`super::interrupted`] completes it. Renaming leaves no copy of a
 //! key behind.
 
-use std::fs::TryLockError;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -15,7 +14,9 @@ use zeroize::Zeroizing;
 
 use super::error::InitError;
 use super::layout::{exists, folder};
+use crate::cli::output::Failure;
 use crate::platform::{self, FileAccess};
+use crate::renewal::lock_folder;
 use engage_wire::pki::Certificate;
 use engage_wire::read_regular_file;
 
@@ -243,24 +244,11 @@ pub(in crate::cli) fn remove_staged(path: &Path) {
     }
 }
 
-/// Creates the folder of `config`, and keeps another `init` out of it until dropped: two that
-/// interleave could build on each other's unfinished work.
-///
-/// The folder itself is locked, which leaves no file behind. Where folders cannot be opened or
-/// locked, there is no lock, and still nothing is ever overwritten.
-pub(in crate::cli) fn lock_folder_of(config: &Path) -> Result<Option<File>, InitError> {
+/// Creates the folder of `config`, and keeps others that write there out of it until dropped.
+pub(in crate::cli) fn lock_folder_of(config: &Path) -> Result<Option<File>, Failure> {
     let folder = folder(config);
     create_dir(folder, FOR_EVERYBODY)?;
-    let Ok(handle) = File::open(folder) else {
-        return Ok(None);
-    };
-    match handle.file().try_lock() {
-        Ok(()) => Ok(Some(handle)),
-        Err(TryLockError::WouldBlock) => Err(InitError::Busy {
-            folder: folder.to_owned(),
-        }),
-        Err(TryLockError::Error(_)) => Ok(None),
-    }
+    Ok(lock_folder(folder)?)
 }
 
 /// Creates the folder for what devices send; says whether it was missing.

@@ -17,6 +17,7 @@ fn request(config_path: &Path) -> InitRequest<'_> {
         hosts: &[],
         listen: &LISTEN,
         site_key_file: None,
+        root_key_out: None,
         server_days: None,
         only_unused: true,
         now: engage_wire::clock::now(),

@@ -200,7 +200,9 @@ impl Validator<'_> {
 
     fn identity(&mut self, chain: &ServerChain) -> Option<TlsIdentity> {
         let path = &self.config.https.private_key;
-        let key = self.report.accept(PrivateKey::load(path))?;
+        let key = self
+            .report
+            .accept(PrivateKey::load_for(path, chain.leaf()))?;
         self.report.check_secrecy(path);
         let identity = TlsIdentity::new(chain, key).map_err(|source| Refusal::Key {
             path: path.clone(),

@@ -26,6 +26,21 @@ impl Installation {
         installation
     }
 
+    /// What `init` makes, with its own authorities, for `127.0.0.1` and `doors.example.com`.
+    pub(crate) fn by_init(more: &[&str]) -> Self {
+        let installation = Self {
+            folder: tempfile::tempdir().unwrap(),
+        };
+        let made = run(program()
+            .args(["init", "--host", "127.0.0.1", "--host", "doors.example.com"])
+            .args(["--http", "127.0.0.1:0", "--https", "127.0.0.1:0", "--dir"])
+            .arg(installation.folder())
+            .args(more));
+        assert_eq!(made.code, Some(0), "{}", made.stderr_text());
+        installation.set("[admin]", "listen = \"\"");
+        installation
+    }
+
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }

@@ -1,8 +1,9 @@
 //! `init` that is killed: what it leaves, and what the next one makes of it.
 
 use std::os::unix::process::ExitStatusExt;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
+
+use crate::harness::killing_library;
 
 use super::{check, command, files, init, mode, stderr};
 
@@ -64,36 +65,6 @@ fn assert_keys_are_private(home: &Path) {
         assert_eq!(mode(&home.join(name)), 0o600, "{name}");
     }
 }
-
-/// Kills a program in the place of one of its calls of `fsync`, after as many as `FSYNCS` says.
-fn killing_library(folder: &Path) -> PathBuf {
-    let (source, library) = (folder.join("kill.c"), folder.join("kill.so"));
-    fs_err::write(&source, KILL).unwrap();
-    let mut compiler = Command::new("cc");
-    compiler
-        .args(["-shared", "-fPIC", "-o"])
-        .arg(&library)
-        .arg(&source);
-    let compiled = crate::harness::run(&mut compiler);
-    assert_eq!(compiled.code, Some(0), "{}", compiled.stderr_text());
-    library
-}
-
-const KILL: &str = r#"
-#include <signal.h>
-#include <stdlib.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-
-int fsync(int file) {
-    static int left = -1;
-    if (left < 0)
-        left = atoi(getenv("FSYNCS"));
-    if (left-- == 0)
-        raise(SIGKILL);
-    return syscall(SYS_fsync, file);
-}
-"#;
 
 #[test]
 fn what_an_earlier_version_left_hidden_is_removed() {

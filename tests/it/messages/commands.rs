@@ -11,7 +11,9 @@ use super::{failure, failure_text};
 use crate::adopt::Move;
 use crate::doctor::faulty_host::{Fault, Host as FaultyHost};
 use crate::doctor::openssl::Pki;
-use crate::harness::{Daemon, Installation, Key, SITE_KEY_HEX, program, run, shown, standard};
+use crate::harness::{
+    Chain, Daemon, Installation, Key, SITE_KEY_HEX, program, run, shown, standard,
+};
 
 fn command(arguments: &str) -> Command {
     let mut command = program();
@@ -250,6 +252,49 @@ fn init() {
     }
     told += &failure(&mut long);
     insta::assert_snapshot!("init", told);
+}
+
+#[test]
+fn renew() {
+    let renewing = |installation: &Installation, more: &str| {
+        let mut command = with_config(&format!("renew {more}"), installation);
+        failure(command.env("RUNTIME_DIRECTORY", installation.folder()))
+    };
+    let made = Installation::by_init(&[]);
+    let other = Installation::by_init(&[]);
+    let mut text = String::new();
+    made.edit(
+        "private_key = \"pki/partner_server.key\"",
+        "private_key = \"pki/partner_server.pem\"",
+    );
+    text += &renewing(&made, "");
+    made.edit(
+        "private_key = \"pki/partner_server.pem\"",
+        "private_key = \"pki/partner_server.key\"",
+    );
+    made.edit("partner_CA.der", "partner_intermediate.der");
+    text += &renewing(&made, "--intermediate");
+    made.edit("partner_intermediate.der", "partner_CA.der");
+    for name in [
+        "static/Device_Certificates/partner_intermediate.der",
+        "pki/partner_intermediate.key",
+    ] {
+        made.write(name, fs::read(other.path(name)).unwrap());
+    }
+    text += &renewing(&made, "");
+    made.remove("pki/partner_intermediate.key");
+    text += &renewing(&made, "");
+    let nameless = Chain::issue(|[server, ..]| {
+        server.extensions = server
+            .extensions
+            .lines()
+            .filter(|it| !it.contains("subjectAltName"))
+            .collect::<Vec<_>>()
+            .join("\n");
+    });
+    other.write("pki/partner_server.pem", nameless.pem());
+    text += &renewing(&other, "").replace(other.folder().to_str().unwrap(), "[folder]");
+    insta::assert_snapshot!("renew", shown(&made, &text));
 }
 
 fn remove_pairs(installation: &Installation, names: &[&str]) {

@@ -59,6 +59,15 @@ impl SubjectAltName {
         }
     }
 
+    /// The host that it names, if it names one that a device can be told.
+    pub fn host(&self) -> Option<HostName> {
+        match self {
+            Self::Dns(name) => name.parse().ok(),
+            Self::Ip(address) => Some(HostName::Ip(*address)),
+            Self::Directory(_) | Self::Other(_) => None,
+        }
+    }
+
     pub(super) fn kind_of(name: &GeneralName<'_>) -> &'static str {
         match name {
             GeneralName::RFC822Name(_) => "e-mail address",

@@ -7,6 +7,7 @@ mod sections;
 use std::fmt;
 use std::path::Path;
 
+use rcgen::{KeyPair, PublicKeyData};
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use zeroize::Zeroizing;
@@ -125,6 +126,20 @@ impl PrivateKey {
         Self::parse(path, &read(PRIVATE_KEY, path)?)
     }
 
+    /// The same where a file holds several keys, as it does while it is replaced: that of
+    /// `certificate`, or else the first.
+    pub fn load_for(path: &Path, certificate: &Certificate) -> Result<Self, LoadError> {
+        let text = read(PRIVATE_KEY, path)?;
+        let first = Self::parse(path, &text)?;
+        let keys = PrivateKeyDer::pem_slice_iter(without_byte_order_mark(&text));
+        let mut others = keys.skip(1).map_while(Result::ok).peekable();
+        if others.peek().is_none() || is_key_of(certificate, &first.0) {
+            return Ok(first);
+        }
+        let own = others.find(|key| is_key_of(certificate, key));
+        Ok(own.map_or(first, Self))
+    }
+
     /// Parses PEM text as [`PrivateKey::load`] does; `path` is only named in refusals.
     pub fn parse(path: &Path, text: &[u8]) -> Result<Self, LoadError> {
         let (text, sections) = pem_text(PRIVATE_KEY, path, text, |text| {
@@ -156,6 +171,11 @@ impl PrivateKey {
     pub fn into_der(self) -> PrivateKeyDer<'static> {
         self.0
     }
+}
+
+fn is_key_of(certificate: &Certificate, key: &PrivateKeyDer<'static>) -> bool {
+    let key = KeyPair::try_from(key).map(Zeroizing::new);
+    key.is_ok_and(|key| key.der_bytes() == certificate.subject_public_key())
 }
 
 impl fmt::Debug for PrivateKey {

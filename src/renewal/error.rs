@@ -1,0 +1,119 @@
+//! Why nothing was renewed.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use miette::Diagnostic;
+
+use crate::publication::Refusals;
+use engage_wire::diagnostic::io_hint;
+use engage_wire::pki::LoadError;
+use engage_wire::pki::issue::IssueError;
+
+/// Why nothing was renewed. Whatever it is, what is served stays.
+#[derive(Debug, Diagnostic, thiserror::Error)]
+pub(crate) enum RenewError {
+    #[error("intermediate `{}` is what devices of site `{site}` trust", path.display())]
+    #[diagnostic(
+        code("intermediate-announced"),
+        help(
+            "to replace what devices trust is a rotation (docs/ROTATION.md); `engage-host renew` without \
+             `--intermediate` needs nothing from any device"
+        )
+    )]
+    Announced { path: PathBuf, site: String },
+    #[error("another `engage-host` command is at work in `{}`", folder.display())]
+    #[diagnostic(code("busy"), help("wait for it, then run this again"))]
+    Busy { folder: PathBuf },
+    #[error("this computer's clock says {now}, which cannot be: `{}` is valid since {since}", path.display())]
+    #[diagnostic(
+        code("clock"),
+        help("set the clock first (`timedatectl`): what is dated by it would not be valid")
+    )]
+    Clock {
+        now: Timestamp,
+        path: PathBuf,
+        since: Timestamp,
+    },
+    #[error("failed to {action} `{}`", path.display())]
+    #[diagnostic(code("unusable-file"), help("{}", io_hint(source)))]
+    File {
+        action: &'static str,
+        path: PathBuf,
+        source: io::Error,
+    },
+    #[error("failed to issue {what}")]
+    #[diagnostic(
+        code("not-issued"),
+        help(
+            "if the issuer has expired, issue another: `engage-host renew --intermediate`, or a rotation (docs/ROTATION.md)"
+        )
+    )]
+    Issue {
+        what: &'static str,
+        source: IssueError,
+    },
+    #[error("private key `{}` cannot sign for `{}`", key.display(), certificate.display())]
+    #[diagnostic(
+        code("key-mismatch"),
+        help(
+            "bring the right key back; compare `openssl pkey -in {} -pubout` with \
+             `openssl x509 -inform der -in {} -noout -pubkey`",
+            key.display(),
+            certificate.display()
+        )
+    )]
+    IssuerKey {
+        key: PathBuf,
+        certificate: PathBuf,
+        source: IssueError,
+    },
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Load(#[from] LoadError),
+    #[error(
+        "a new server certificate would end at {end}, no later than the present one: its issuer ends then"
+    )]
+    #[diagnostic(
+        code("nothing-gained"),
+        help(
+            "issue another intermediate with the root's key: `engage-host renew --intermediate --root-key FILE`"
+        )
+    )]
+    NoGain { end: Timestamp },
+    #[error("server certificate `{}` names no host", path.display())]
+    #[diagnostic(
+        code("no-names"),
+        help("name them: `engage-host renew --host IP-OR-NAME`")
+    )]
+    NoNames { path: PathBuf },
+    #[error("devices would not accept the new certificate, so the present one stays: {0}")]
+    #[diagnostic(
+        code("not-proven"),
+        help(
+            "mend what is named, or name fewer or shorter hosts with `--host`; `engage-host check` says what is wrong without it"
+        )
+    )]
+    NotProven(Box<Refusals>),
+    #[error("`{}` holds both certificate and key", path.display())]
+    #[diagnostic(
+        code("one-file"),
+        help("put the key into a file of its own, and name it as `[https] private_key`")
+    )]
+    OneFile { path: PathBuf },
+}
+
+impl RenewError {
+    pub(super) fn file(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::File {
+            action,
+            path: path.to_owned(),
+            source,
+        }
+    }
+
+    pub(super) fn issuing(what: &'static str) -> impl Fn(IssueError) -> Self {
+        move |source| Self::Issue { what, source }
+    }
+}

@@ -99,7 +99,15 @@ impl Renewal<'_> {
 
     /// As `serve` would judge it: no site may be bad that is good with what is there.
     fn prove(&self, staged: &StagedPair) -> Result<(Publication, Vec<Warning>), RenewError> {
-        let validated = |config| validate(config, self.base_url, self.validity_policy.now(), None);
+        let validated = |config| {
+            validate(
+                config,
+                self.base_url,
+                self.validity_policy.now(),
+                None,
+                None,
+            )
+        };
         let bad_now: HashSet<SiteName> = validated(self.config).outcome.map_or_else(
             |_| HashSet::new(),
             |it| {

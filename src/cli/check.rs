@@ -112,7 +112,7 @@ struct RotationEntry {
 }
 
 /// As the store says; what keeps it from saying anything is told with its other troubles.
-fn rotation(config: &Config) -> Option<Rotation> {
+pub(super) fn rotation(config: &Config) -> Option<Rotation> {
     let location = StoreLocation::of(config)
         .ok()?
         .existing(&config.path)
@@ -285,7 +285,8 @@ fn counted(number: usize, what: &str) -> String {
 
 fn fmt_site(f: &mut fmt::Formatter<'_>, site: &SiteEntry) -> fmt::Result {
     let hosts = match site.hosts.as_slice() {
-        [] => "default".to_owned(),
+        [] if site.is_default => "default".to_owned(),
+        [] => "by serial number".to_owned(),
         hosts => hosts.join(", "),
     };
     let refused = if site.ok { "" } else { ": refused" };

@@ -13,6 +13,7 @@ mod renew;
 mod rotate;
 mod serve;
 mod simulate;
+mod sites;
 
 use std::process::ExitCode;
 
@@ -49,6 +50,7 @@ enum Command {
     Simulate(Box<simulate::Simulate>),
     Devices(Box<devices::Devices>),
     Rotate(Box<rotate::Rotate>),
+    Sites(sites::Sites),
 }
 
 /// Runs the command that the arguments name. Exit codes: 0 done, 1 refused or failed, 2 usage.
@@ -81,6 +83,7 @@ impl Command {
             Self::Simulate(simulate) => simulate.json,
             Self::Devices(devices) => devices.is_json(),
             Self::Rotate(rotate) => rotate.is_json(),
+            Self::Sites(sites) => sites.is_json(),
         }
     }
 
@@ -97,6 +100,7 @@ impl Command {
             Self::Simulate(simulate) => simulate.run(),
             Self::Devices(devices) => devices.run(),
             Self::Rotate(rotate) => rotate.run(),
+            Self::Sites(sites) => sites.run(),
         }
     }
 }

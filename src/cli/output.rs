@@ -85,7 +85,7 @@ struct FailureReport {
 }
 
 /// An error for scripts.
-#[derive(Serialize)]
+#[derive(Clone, Serialize)]
 pub(super) struct ErrorEntry {
     /// Stable, in kebab case.
     pub(super) code: String,

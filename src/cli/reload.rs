@@ -65,7 +65,7 @@ pub(super) fn request_if_running() -> Option<ReloadOutcome> {
     request(&default_reload_socket_path()).ok()
 }
 
-fn request(socket: &Path) -> Result<ReloadOutcome, ReloadError> {
+pub(super) fn request(socket: &Path) -> Result<ReloadOutcome, ReloadError> {
     let answer = request_reload(socket, OUTCOME_TIMEOUT).map_err(|source| {
         let socket = socket.to_owned();
         match source.kind() {

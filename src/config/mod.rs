@@ -15,6 +15,7 @@ mod source;
 mod syntax_hint;
 mod webhook;
 
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -33,7 +34,7 @@ pub(crate) use error::ConfigError;
 pub(crate) use limits::{Limits, PerAddress};
 pub(crate) use log::{LogConfig, LogFormat, LogLevel};
 pub(crate) use pki::PkiConfig;
-pub(crate) use site::SiteConfig;
+pub(crate) use site::{SiteConfig, SiteHosts};
 pub(crate) use site_files::{BrokenSite, SiteFiles, is_site_file};
 pub(crate) use source::{ConfigSource, ListenOverrides};
 pub(crate) use webhook::WebhookConfig;
@@ -130,11 +131,7 @@ impl Config {
     /// and what cannot be used any more is known from then.
     pub(crate) fn load_after(path: &Path, last: &SiteFiles) -> Result<Self, ConfigError> {
         let mut config = Self::load_without_files(path)?;
-        if let Some(sites_dir) = &config.sites_dir {
-            let files = SiteFiles::read(sites_dir, folder(&config.path), last)?;
-            config.sites.extend(files.sites().cloned());
-            config.site_files = Arc::new(files);
-        }
+        config.read_site_files(last)?;
         if config.sites.is_empty() {
             return Err(match config.site_files.broken().next() {
                 Some(broken) => ConfigError::NoUsableSite(Arc::clone(&broken.error)),
@@ -142,6 +139,27 @@ impl Config {
             });
         }
         Ok(config)
+    }
+
+    /// The same for whoever adds and removes sites: there may be none, nor the folder for them.
+    pub(crate) fn load_for_change(path: &Path) -> Result<Self, ConfigError> {
+        let mut config = Self::load_without_files(path)?;
+        match config.read_site_files(&SiteFiles::default()) {
+            Err(ConfigError::SitesDir { source, .. })
+                if source.kind() == io::ErrorKind::NotFound => {}
+            read => read?,
+        }
+        Ok(config)
+    }
+
+    fn read_site_files(&mut self, last: &SiteFiles) -> Result<(), ConfigError> {
+        let Some(sites_dir) = &self.sites_dir else {
+            return Ok(());
+        };
+        let files = SiteFiles::read(sites_dir, folder(&self.path), last)?;
+        self.sites.extend(files.sites().cloned());
+        self.site_files = Arc::new(files);
+        Ok(())
     }
 
     /// Reads and checks a configuration file, without those of `sites_dir`.

@@ -1,5 +1,6 @@
 //! One site, as a `[[site]]` or a file of `sites_dir` says it.
 
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -21,9 +22,9 @@ pub struct SiteConfig {
     pub key_file: PathBuf,
     /// The DER file that its devices are told to install.
     pub certificate: PathBuf,
-    /// Host header values that select it; none makes it the default.
+    /// Host header values that select it.
     #[serde(default)]
-    pub hosts: Vec<HostName>,
+    pub hosts: SiteHosts,
     /// Serial numbers of its devices, which select it before the Host header does.
     #[serde(default, deserialize_with = "serials")]
     pub serials: Vec<SerialNumber>,
@@ -55,6 +56,53 @@ impl SiteConfig {
         [&mut self.key_file, &mut self.certificate]
             .into_iter()
             .chain(&mut self.serials_file)
+    }
+}
+
+/// Host header values that select a site. Left out, it is the default site; an empty list leaves its
+/// serial numbers to select it.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[serde(from = "Vec<HostName>")]
+pub struct SiteHosts {
+    names: Vec<HostName>,
+    is_default: bool,
+}
+
+impl SiteHosts {
+    /// Of a text that may not be whole.
+    pub(super) fn recovered(names: Vec<HostName>, is_default: bool) -> Self {
+        Self { names, is_default }
+    }
+
+    /// Whether requests come here that no other site is asked for by.
+    pub(crate) fn is_default(&self) -> bool {
+        self.is_default
+    }
+
+    /// What only one site can have: each host, or without one the place of the default site.
+    pub(crate) fn claims(&self) -> impl Iterator<Item = Option<&HostName>> {
+        let default_site = self.is_default.then_some(None);
+        self.names.iter().map(Some).chain(default_site)
+    }
+}
+
+impl Default for SiteHosts {
+    fn default() -> Self {
+        Self::recovered(Vec::new(), true)
+    }
+}
+
+impl From<Vec<HostName>> for SiteHosts {
+    fn from(names: Vec<HostName>) -> Self {
+        Self::recovered(names, false)
+    }
+}
+
+impl Deref for SiteHosts {
+    type Target = [HostName];
+
+    fn deref(&self) -> &[HostName] {
+        &self.names
     }
 }
 

@@ -9,11 +9,11 @@ use std::sync::Arc;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::{BaseUrl, ConfigError, SiteConfig};
+use super::{BaseUrl, ConfigError, SiteConfig, SiteHosts};
 use crate::file_version::FileVersion;
 use engage_store::SerialNumber;
+use engage_wire::read_regular_file;
 use engage_wire::site::SiteName;
-use engage_wire::{HostName, read_regular_file};
 
 /// The files of a folder, as they were read last, by name.
 #[derive(Clone, Debug, Default)]
@@ -37,9 +37,7 @@ pub(crate) struct BrokenSite {
     /// Where to look.
     pub file: PathBuf,
     /// As [`SiteConfig`] has them.
-    pub hosts: Vec<HostName>,
-    /// Whether it is the default site, as far as is known.
-    pub is_default: bool,
+    pub hosts: SiteHosts,
     /// As [`SiteConfig`] has them.
     pub serials: Vec<SerialNumber>,
     /// As [`SiteConfig`] has it.
@@ -143,7 +141,6 @@ impl BrokenSite {
         Self {
             name: site.name,
             file: site.file,
-            is_default: site.hosts.is_empty(),
             hosts: site.hosts,
             serials: site.serials,
             serials_file: site.serials_file,
@@ -167,12 +164,14 @@ impl BrokenSite {
         let name = name.and_then(|name| SiteName::try_from(name.to_owned()).ok());
         Self {
             name: name.unwrap_or_else(|| SiteName::from_lossy(&stem)),
-            hosts: list("hosts").filter_map(|it| it.parse().ok()).collect(),
+            hosts: SiteHosts::recovered(
+                list("hosts").filter_map(|it| it.parse().ok()).collect(),
+                is_whole && value("hosts").is_none(),
+            ),
             serials: list("serials")
                 .filter_map(|it| SerialNumber::from_hex(it.as_bytes()))
                 .collect(),
             serials_file: text("serials_file").map(|path| folder.join(path)),
-            is_default: is_whole && value("hosts").is_none(),
             base_url: None,
             error: Arc::new(error),
             file,

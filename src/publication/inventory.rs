@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::config::SiteHosts;
 use engage_wire::HostName;
 use engage_wire::site::SiteName;
 
@@ -44,8 +45,10 @@ pub struct SiteEntry {
     pub name: String,
     /// Whether its devices would accept what it says.
     pub ok: bool,
-    /// Its Host header values; empty for the default site.
+    /// Its Host header values.
     pub hosts: Vec<String>,
+    /// Whether it is the default site.
+    pub is_default: bool,
     /// What its devices are told.
     pub cert_url: Option<String>,
     /// What its devices are told.
@@ -58,11 +61,12 @@ pub struct SiteEntry {
 
 impl SiteEntry {
     /// Of a site of which little is known.
-    pub(super) fn refused(name: &SiteName, hosts: &[HostName]) -> Self {
+    pub(super) fn refused(name: &SiteName, hosts: &SiteHosts) -> Self {
         Self {
             name: name.to_string(),
             ok: false,
             hosts: hosts.iter().map(HostName::to_string).collect(),
+            is_default: hosts.is_default(),
             cert_url: None,
             hash: None,
             fingerprint_sha256: None,

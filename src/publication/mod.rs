@@ -28,6 +28,7 @@ use jiff::Timestamp;
 pub(crate) use inventory::{Inventory, SiteEntry};
 pub(crate) use refusal::{Refusal, Refusals};
 pub(crate) use rotation::{ChainGeneration, PublishedRotation, ShownIdentity};
+pub(crate) use serials::listed_serials;
 pub(crate) use site::{BadSite, NoAnnouncement, PublishedSite};
 pub use validate::validate;
 pub(crate) use validate::{NextFiles, Validation};
@@ -225,13 +226,13 @@ impl Publication {
         }
     }
 
-    /// Has `slot` answer for `hosts`, or, where there are none, for all that no other site names.
-    fn put(&mut self, hosts: &[HostName], slot: &SiteSlot) {
-        if hosts.is_empty() {
-            self.default_site = Some(slot.clone());
+    /// Has `slot` answer at `host`, or, without one, for all that no other site names.
+    fn put(&mut self, host: Option<&HostName>, slot: &SiteSlot) {
+        let slot = slot.clone();
+        match host {
+            Some(host) => drop(self.sites.insert(host.clone(), slot)),
+            None => self.default_site = Some(slot),
         }
-        let by_host = hosts.iter().map(|host| (host.clone(), slot.clone()));
-        self.sites.extend(by_host);
     }
 
     /// Whether some site, good or bad, is at `host`, or the default.

@@ -61,6 +61,13 @@ pub(super) fn load(path: &Path) -> Result<SerialsFile, SerialsError> {
     parse(path, &contents)
 }
 
+/// Whom a file lists, as far as it can be read.
+pub(crate) fn listed_serials(path: &Path) -> Vec<SerialNumber> {
+    let file = load(path).into_iter();
+    let serials = file.flat_map(|file| file.serials);
+    serials.map(|(_, serial)| serial).collect()
+}
+
 /// A line that is no serial number concerns its device only, if there are others.
 fn parse(path: &Path, contents: &[u8]) -> Result<SerialsFile, SerialsError> {
     let contents = contents.strip_prefix(b"\xef\xbb\xbf").unwrap_or(contents);

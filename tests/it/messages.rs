@@ -298,4 +298,5 @@ const UNSEEN: &[(&str, &str)] = &[
         "needs a system without certificates",
     ),
     ("too-many-sites", "needs 200,000 files"),
+    ("not-removed", "root may do everything"),
 ];

@@ -1,6 +1,7 @@
 //! Sites by Host header.
 
 mod bad;
+mod commands;
 mod files;
 mod serials;
 

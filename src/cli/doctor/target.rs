@@ -130,7 +130,7 @@ fn select_site<'a>(
             .sites
             .iter()
             .find(|site| site.hosts.contains(url.host()))
-            .or_else(|| config.sites.iter().find(|site| site.hosts.is_empty())),
+            .or_else(|| config.sites.iter().find(|site| site.hosts.is_default())),
     };
     found.map(|site| &**site).ok_or_else(|| {
         let names: Vec<_> = config

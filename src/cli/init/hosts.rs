@@ -39,7 +39,7 @@ pub(super) fn names(
 /// Names under which devices are told to reach this computer.
 fn configured(config: &Config) -> impl Iterator<Item = HostName> {
     let base_url = config.base_url.iter().map(|url| url.host().clone());
-    base_url.chain(config.sites.iter().flat_map(|site| site.hosts.clone()))
+    base_url.chain(config.sites.iter().flat_map(|site| site.hosts.to_vec()))
 }
 
 /// What the configuration and this computer say of themselves.
@@ -51,7 +51,7 @@ fn found(config: &Config) -> Vec<HostName> {
         .map(|address| address.ip())
         .filter(|ip| !ip.is_unspecified())
         .map(HostName::Ip);
-    let of_sites = config.sites.iter().flat_map(|site| site.hosts.clone());
+    let of_sites = config.sites.iter().flat_map(|site| site.hosts.to_vec());
     base_url
         .chain(primary)
         .chain(listening)

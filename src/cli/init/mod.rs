@@ -13,7 +13,7 @@ mod interrupted;
 pub(super) mod layout;
 pub(super) mod outcome;
 pub(super) mod replaced;
-mod site_keys;
+pub(super) mod site_keys;
 pub(super) mod staging;
 pub(super) mod template;
 mod used;

@@ -86,7 +86,7 @@ fn fingerprint(path: &Path) -> Result<AnnouncementHash, KeyFileError> {
 }
 
 /// In Base64, the form in which the ENGAGE API takes it.
-fn new_key() -> Result<Zeroizing<Vec<u8>>, InitError> {
+pub(in crate::cli) fn new_key() -> Result<Zeroizing<Vec<u8>>, InitError> {
     let key = random_bytes::<{ SiteKey::BYTES }>().map_err(|source| InitError::Issue {
         what: "a site key",
         source,

@@ -25,8 +25,7 @@ pub(super) fn names_and_hosts(sites: &[Arc<SiteConfig>]) -> HashMap<usize, Vec<R
                 files: [one.file.clone(), other.file.clone()],
             });
         }
-        let default_site = site.hosts.is_empty().then_some(None);
-        for host in site.hosts.iter().map(Some).chain(default_site) {
+        for host in site.hosts.claims() {
             if let Some(owner) = hosts.insert(host, at) {
                 refuse(owner, at, &|one, other| Refusal::AmbiguousHost {
                     files: [one.file.clone(), other.file.clone()],

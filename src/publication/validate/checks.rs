@@ -30,7 +30,7 @@ impl Validator<'_> {
     /// Devices that are sent to `base_url` must find a site there.
     pub(super) fn check_sites(&mut self) {
         let host = self.base_url.host();
-        let answers = |site: &SiteConfig| site.hosts.is_empty() || site.hosts.contains(host);
+        let answers = |site: &SiteConfig| site.hosts.is_default() || site.hosts.contains(host);
         if !self.config.sites.iter().any(|site| answers(site)) {
             self.report
                 .warn(Warning::NoSiteAtBaseUrl { host: host.clone() });

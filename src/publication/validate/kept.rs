@@ -29,10 +29,9 @@ impl Validator<'_> {
                 if refused.is_broken && publication.answers(host) {
                     continue;
                 }
-                let hosts = host.map(std::slice::from_ref).unwrap_or_default();
                 if let Some((site, path)) = self.kept(refused, host, chain, root) {
                     slot = SiteSlot::Published(Arc::new(site));
-                    publication.put(hosts, &slot);
+                    publication.put(host, &slot);
                     publication.count(&path, chain);
                 } else {
                     refused.site.is_kept = false;

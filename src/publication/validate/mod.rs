@@ -269,7 +269,9 @@ fn publish(identity: TlsIdentity, good: Vec<GoodSite>, chain: &ServerChain) -> P
     } in good
     {
         let slot = SiteSlot::Published(Arc::new(site));
-        publication.put(&hosts, &slot);
+        for host in hosts.claims() {
+            publication.put(host, &slot);
+        }
         publication.list(serials, &slot);
         publication.count(&path, chain);
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::serials::{self, Listed};
 use super::{Validator, ambiguous};
-use crate::config::{BaseUrl, BrokenSite, SiteConfig};
+use crate::config::{BaseUrl, BrokenSite, SiteConfig, SiteHosts};
 use crate::publication::inventory::{CertificateEntry, SiteEntry};
 use crate::publication::static_files::FileName;
 use crate::publication::{BadSite, PublishedSite, Refusal, Warning};
@@ -25,7 +25,7 @@ pub(super) struct Anchor {
 
 /// What a site's devices are told.
 pub(super) struct GoodSite {
-    pub(super) hosts: Vec<HostName>,
+    pub(super) hosts: SiteHosts,
     pub(super) serials: HashSet<SerialNumber>,
     pub(super) site: PublishedSite,
     pub(super) path: Arc<DevicePath>,
@@ -71,7 +71,7 @@ impl<'a> Validator<'a> {
                 good.extend(site.map(|site| GoodSite { serials, ..site }));
             } else {
                 bad.push(RefusedSite {
-                    hosts: claimed(&config.hosts, config.hosts.is_empty()),
+                    hosts: config.hosts.claims().collect(),
                     base_url: config.base_url.as_ref(),
                     certificate: &config.certificate,
                     is_broken: false,
@@ -102,7 +102,7 @@ impl<'a> Validator<'a> {
         let (serials, is_list_unread) = self.known_serials(name, Listed::of_broken(broken));
         self.inventory.sites.push(SiteEntry::refused(name, hosts));
         RefusedSite {
-            hosts: claimed(hosts, broken.is_default),
+            hosts: hosts.claims().collect(),
             base_url: broken.base_url.as_ref(),
             certificate: &broken.file,
             is_broken: true,
@@ -152,6 +152,7 @@ impl<'a> Validator<'a> {
             name: site.name.to_string(),
             ok: is_good,
             hosts: site.hosts.iter().map(HostName::to_string).collect(),
+            is_default: site.hosts.is_default(),
             cert_url: announcement.as_ref().map(|it| it.cert_url().to_string()),
             hash: announcement.as_ref().map(|it| it.hash().to_string()),
             fingerprint_sha256: anchor
@@ -326,9 +327,4 @@ impl<'a> Validator<'a> {
             });
         }
     }
-}
-
-fn claimed(hosts: &[HostName], is_default: bool) -> Vec<Option<&HostName>> {
-    let default_site = is_default.then_some(None);
-    hosts.iter().map(Some).chain(default_site).collect()
 }

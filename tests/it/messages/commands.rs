@@ -99,6 +99,80 @@ fn devices() {
 }
 
 #[test]
+fn sites() {
+    let installation = Installation::new(standard());
+    let sites = |arguments: &str| {
+        let mut sites = with_config(&format!("sites {arguments}"), &installation);
+        sites.args(["--socket", "none.sock"]);
+        sites
+    };
+    let mut told = failure(&mut sites("add Annex"));
+    installation.edit("static_dir", "sites_dir = \"sites\"\nstatic_dir");
+    told += &failure(&mut sites("add Annex"));
+    told += &failure(&mut with_config("sites show Main", &installation));
+    installation.write("pki/sites/annex.key", [b'k'; 32]);
+    let key = installation.path("pki/site.key");
+    let annex = format!(
+        "add Annex --host a.example.com --site-key-file {}",
+        key.display()
+    );
+    told += &failure(&mut sites(&annex));
+    installation.remove("pki/sites/annex.key");
+    told += &failure(&mut sites(
+        "add Annex --host a.example.com --site-key-file -",
+    ));
+    let added = run(&mut sites(
+        "add Annex --host a.example.com --serial 0123456789abcdef",
+    ));
+    assert_eq!(added.code, Some(0), "{}", added.stderr_text());
+    for arguments in [
+        "add Annex --host b.example.com",
+        "add Gate --host a.example.com",
+        "add Gate --serial 0123456789abcdef",
+    ] {
+        told += &failure(&mut sites(arguments));
+    }
+    let main = "remove --delete-key";
+    told += &failure(sites(main).arg("Main Office"));
+    let hall = "name = \"Hall\"\nkey_file = \"pki/site.key\"\nhosts = [\"h.example.com\"]\n\
+                certificate = \"static/Device_Certificates/partner_CA.der\"\n";
+    installation.write("sites/hall.toml", hall);
+    told += &failure(sites(main).arg("Hall"));
+    let table = installation.path("sites.csv").display().to_string();
+    for text in [
+        "name,wombat\nA,b\n",
+        "name,hosts\nA,b\n",
+        "name,key\n",
+        "name,key\nA\n",
+        "name,key\nA,b\n",
+    ] {
+        installation.write("sites.csv", text);
+        told += &failure(&mut sites(&format!("import {table}")));
+    }
+    let many = "name,key\n".to_owned() + &"A,b\n".repeat(101);
+    installation.write("sites.csv", many);
+    let all = failure(&mut sites(&format!("import {table}")));
+    told += &all[all.find("[more-faults]").unwrap()..];
+    let mut odd = sites("add Gate --serial 0123456789abcde0");
+    told += &failure(odd.args(["--certificate", "/a\tb.der"]));
+    let named = sites("add Gate --serial 0123456789abcde0 --site-key-file -");
+    let mut of_folder = Command::new("sh");
+    of_folder
+        .args(["-c", "exec \"$@\" < /", "sh"])
+        .arg(named.get_program())
+        .args(named.get_args());
+    told += &failure_text("unreadable-input", &mut of_folder, b"");
+    let text = fs::read_to_string(installation.path("config.toml")).unwrap();
+    let (text, _) = text.split_once("[[site]]").unwrap();
+    installation.write("config.toml", text);
+    installation.remove("sites/hall.toml");
+    told += &failure(&mut sites("remove Annex"));
+    installation.remove("sites/annex.toml");
+    told += &failure(&mut sites("add Annex"));
+    insta::assert_snapshot!("sites", shown(&installation, &told));
+}
+
+#[test]
 fn doctor() {
     let installation = Installation::new(standard());
     let mut told = failure(&mut with_config("doctor", &installation));

@@ -1,0 +1,166 @@
+//! `engage-host sites add`.
+
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+use zeroize::Zeroizing;
+
+use super::ConfigArgs;
+use super::claims::Claims;
+use super::error::SitesError;
+use super::new_site::{GivenKey, Locked, NewSite, Wanted};
+use super::told::{Change, TellArgs};
+use crate::cli::init::outcome::CreatedEntry;
+use crate::cli::init::staging;
+use crate::cli::output::Failure;
+use crate::config::{BaseUrl, SiteHosts};
+use crate::publication::listed_serials;
+use engage_store::SerialNumber;
+use engage_wire::limits::MAX_FILE_BYTES;
+use engage_wire::site::{SiteKey, SiteName};
+use engage_wire::{HostName, read_regular_file};
+
+/// Add a site, in a file of its own.
+///
+/// Its key goes into a file beside the server's key, readable as that is, and is never written over. Nothing is
+/// written unless name, hosts and serial numbers are free.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Example:\n  engage-host sites add Annex --host annex.example.com --site-key-file annex.key"
+)]
+pub(super) struct Add {
+    /// Its label
+    #[arg(value_name = "NAME", value_parser = site_name)]
+    name: SiteName,
+    /// Site key of an existing ENGAGE site: Base64, hex or raw; `-` is standard input. Default: a new one
+    #[arg(long, value_name = "FILE")]
+    site_key_file: Option<PathBuf>,
+    /// DER file that its devices install. Default: that of the first site
+    #[arg(long, value_name = "FILE")]
+    certificate: Option<PathBuf>,
+    /// Host header value that selects it. Repeatable. Without one it is selected by serial numbers, and
+    /// without those it is the default site
+    #[arg(long = "host", value_name = "HOST")]
+    hosts: Vec<HostName>,
+    /// Serial number of a device of it. Repeatable
+    #[arg(long = "serial", value_name = "SERIAL", value_parser = serial_number)]
+    serials: Vec<SerialNumber>,
+    /// File with a serial number a line
+    #[arg(long, value_name = "FILE")]
+    serials_file: Option<PathBuf>,
+    /// How its devices reach port 80, if not as those of other sites do
+    #[arg(long, value_name = "URL")]
+    base_url: Option<BaseUrl>,
+    #[command(flatten)]
+    config: ConfigArgs,
+    #[command(flatten)]
+    tell: TellArgs,
+    /// Print JSON instead of text
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+impl Add {
+    pub(super) fn run(self) -> Result<ExitCode, Failure> {
+        let key = match &self.site_key_file {
+            Some(path) => GivenKey::Text(read_key(path)?),
+            None => GivenKey::New,
+        };
+        let Locked {
+            config,
+            mut places,
+            _lock,
+        } = Locked::open(&self.config.config)?;
+        let serials_file = self.serials_file.as_deref().map(absolute);
+        let listed = serials_file.iter().flat_map(|file| listed_serials(file));
+        let is_listed = !self.serials.is_empty() || serials_file.is_some();
+        let claimed: Vec<_> = self.serials.iter().copied().chain(listed).collect();
+        let mut site = places.place(Wanted {
+            name: self.name,
+            key,
+            certificate: self.certificate.as_deref().map(absolute),
+            hosts: hosts(self.hosts, is_listed),
+            serials: self.serials,
+            serials_file,
+            base_url: self.base_url,
+        })?;
+        site.serials = claimed;
+        let faults = Claims::of(&config).take(&site);
+        if !faults.is_empty() {
+            return Err(Failure::from_errors(faults));
+        }
+        let files = places.files(&site);
+        staging::write_all(files.iter())?;
+        let created = files
+            .iter()
+            .map(|file| CreatedEntry::new(&file.path, file.what));
+        let change = Change {
+            created: created.collect(),
+            ..Change::adding([&site])
+        };
+        change.tell(self.tell, self.json)
+    }
+}
+
+impl Change {
+    /// Without the files.
+    pub(super) fn adding<'a>(sites: impl IntoIterator<Item = &'a NewSite>) -> Self {
+        let mut change = Self::default();
+        for site in sites {
+            change.added.push(site.name.to_string());
+            if site.is_kept_key() {
+                change.kept.push(site.key_file.display().to_string());
+            }
+            if site.has_new_key() && change.next.is_empty() {
+                change.next.push(NEW_KEY);
+            }
+        }
+        change
+    }
+}
+
+/// A site of serial numbers is not the default site.
+pub(super) fn hosts(hosts: Vec<HostName>, is_listed: bool) -> SiteHosts {
+    if hosts.is_empty() && !is_listed {
+        SiteHosts::default()
+    } else {
+        hosts.into()
+    }
+}
+
+/// The contents of a key file, or what is piped in.
+fn read_key(path: &Path) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    if path != Path::new("-") {
+        // Refuses what is no key before it is copied.
+        SiteKey::load(path)?;
+        return Ok(read_regular_file("site key", path, MAX_FILE_BYTES)?);
+    }
+    let mut contents = Zeroizing::new(Vec::with_capacity(MAX_INPUT_BYTES));
+    let mut input = io::stdin().lock().take(MAX_INPUT_BYTES as u64);
+    input
+        .read_to_end(&mut contents)
+        .map_err(|source| SitesError::Input { source })?;
+    Ok(contents)
+}
+
+/// Of the command line, whose paths do not start where those of a site's file do.
+pub(super) fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+fn site_name(text: &str) -> Result<SiteName, String> {
+    SiteName::try_from(text.to_owned()).map_err(|error| error.to_string())
+}
+
+fn serial_number(text: &str) -> Result<SerialNumber, String> {
+    SerialNumber::from_hex(text.as_bytes())
+        .ok_or_else(|| "allowed: 16 or 32 hexadecimal digits".to_owned())
+}
+
+const NEW_KEY: &str = "create the ENGAGE site with the key in its new file; one that exists already has its own, which \
+                       belongs into that file before the first device is commissioned";
+
+/// A key has 64 characters, and perhaps white space.
+const MAX_INPUT_BYTES: usize = 4096;

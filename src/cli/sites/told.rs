@@ -1,0 +1,157 @@
+//! Has the daemon read what was written, and says what became of it.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use serde::Serialize;
+
+use crate::cli::init::outcome::CreatedEntry;
+use crate::cli::output::{ErrorEntry, Failure, print_result};
+use crate::cli::reload::{ReloadError, request};
+use crate::daemon::ReloadOutcome;
+use crate::platform::default_reload_socket_path;
+
+/// How the daemon hears of a change.
+#[derive(Args, Debug)]
+pub(super) struct TellArgs {
+    /// Socket of the daemon. Default: as the service manager says, else /run/engage-host/reload.sock
+    #[arg(long, value_name = "FILE")]
+    socket: Option<PathBuf>,
+}
+
+/// What was changed.
+#[derive(Default, Serialize)]
+pub(super) struct Change {
+    /// New sites, by name.
+    pub(super) added: Vec<String>,
+    /// Sites that are no more.
+    pub(super) removed: Vec<String>,
+    /// Those of a table that are here already, just so.
+    pub(super) unchanged: usize,
+    /// New files.
+    pub(super) created: Vec<CreatedEntry>,
+    /// Files that are no more.
+    pub(super) deleted: Vec<String>,
+    /// Key files that were there, and are.
+    pub(super) kept: Vec<String>,
+    /// What the operator does next.
+    pub(super) next: Vec<&'static str>,
+}
+
+impl Change {
+    /// Prints what would be changed.
+    pub(super) fn print_untold(self, json: bool) -> Result<ExitCode, Failure> {
+        let outcome = Outcome::Unwritten;
+        Report::new(self, outcome, Vec::new()).print(json)
+    }
+
+    /// Has the daemon read it and prints what became of it. A daemon that does not run is no failure.
+    pub(super) fn tell(self, tell: TellArgs, json: bool) -> Result<ExitCode, Failure> {
+        let socket = tell.socket.unwrap_or_else(default_reload_socket_path);
+        let (outcome, refusals) = match request(&socket) {
+            Ok(ReloadOutcome {
+                refusals,
+                bad_sites,
+            }) => {
+                let refusals = refusals.iter().chain(&bad_sites);
+                (Outcome::Reloaded, ErrorEntry::all(refusals))
+            }
+            Err(ReloadError::NoDaemon { .. }) => (Outcome::Untold, Vec::new()),
+            Err(error) => (Outcome::Untold, vec![ErrorEntry::new(&error)]),
+        };
+        Report::new(self, outcome, refusals).print(json)
+    }
+}
+
+/// The `--json` of the commands that change sites.
+#[derive(Serialize)]
+struct Report {
+    /// Whether all of it is served, if a daemon was told.
+    ok: bool,
+    #[serde(flatten)]
+    change: Change,
+    outcome: Outcome,
+    /// What is wrong with what the daemon read.
+    refusals: Vec<ErrorEntry>,
+}
+
+/// How far a change went.
+#[derive(Clone, Copy, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum Outcome {
+    /// Nothing was written: it was only tried.
+    Unwritten,
+    /// Written; a daemon that runs notices it by itself.
+    Untold,
+    /// The daemon has read it.
+    Reloaded,
+}
+
+impl Report {
+    fn new(change: Change, outcome: Outcome, refusals: Vec<ErrorEntry>) -> Self {
+        Self {
+            ok: refusals.is_empty(),
+            change,
+            outcome,
+            refusals,
+        }
+    }
+
+    fn print(&self, json: bool) -> Result<ExitCode, Failure> {
+        print_result(self, json)?;
+        Ok(ExitCode::from(u8::from(!self.ok)))
+    }
+}
+
+/// Ends without a line break.
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let change = &self.change;
+        if let Outcome::Unwritten = self.outcome {
+            let sites = change.added.len();
+            return write!(f, "ok: {sites} sites would be added; nothing was written");
+        }
+        for created in change.created.iter().take(MAX_SHOWN) {
+            writeln!(f, "{created}")?;
+        }
+        if change.created.len() > MAX_SHOWN {
+            writeln!(f, "made    {} files more", change.created.len() - MAX_SHOWN)?;
+        }
+        for path in &change.deleted {
+            writeln!(f, "removed {path}")?;
+        }
+        for path in change.kept.iter().take(MAX_SHOWN) {
+            writeln!(f, "kept    {path}  (site key)")?;
+        }
+        for (sites, what) in [(&change.added, "added"), (&change.removed, "removed")] {
+            match sites.as_slice() {
+                [] => {}
+                [site] => writeln!(f, "{what} site `{site}`")?,
+                sites => writeln!(f, "{what} {} sites", sites.len())?,
+            }
+        }
+        if change.unchanged > 0 {
+            writeln!(
+                f,
+                "{} of the table were here already, just so",
+                change.unchanged
+            )?;
+        }
+        for step in &change.next {
+            writeln!(f, "next: {step}")?;
+        }
+        for refusal in &self.refusals {
+            writeln!(f, "error{refusal}")?;
+        }
+        f.write_str(match self.outcome {
+            Outcome::Reloaded if self.ok => "the daemon has read it: new connections get it",
+            Outcome::Reloaded => "the daemon has read it, and not all is well",
+            _ => "no daemon was told: one that runs notices it within seconds",
+        })
+    }
+}
+
+/// As many files as somebody reads.
+const MAX_SHOWN: usize = 20;

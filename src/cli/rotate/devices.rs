@@ -215,9 +215,11 @@ impl Anchors {
         let (fetched, verified) = (adopted.fetched.filter(of_anchors), adopted.verified);
         let newest = fetched.into_iter().chain(verified).max_by_key(|it| it.at);
         if is_wanted(&newest) || newest.is_none() && self.is_undoing {
-            return match is_wanted(&fetched) && !is_wanted(&verified) {
-                true => DeviceState::Fetched,
-                false => DeviceState::Verified,
+            let is_verified = is_wanted(&verified) || !is_wanted(&fetched);
+            return if is_verified {
+                DeviceState::Verified
+            } else {
+                DeviceState::Fetched
             };
         }
         if is_wanted(&adopted.told) {
@@ -264,9 +266,9 @@ mod tests {
         Timestamp::from_second(hour * 3600).unwrap()
     }
 
-    fn evidence(byte: u8, hour: i64) -> Option<Evidence> {
+    fn evidence(byte: u8, hour: i64) -> Evidence {
         let (fingerprint, at) = (fingerprint(byte), at(hour));
-        Some(Evidence { fingerprint, at })
+        Evidence { fingerprint, at }
     }
 
     fn device() -> Adoption {
@@ -303,18 +305,18 @@ mod tests {
         assert_eq!(anchors.state(&device), DeviceState::Other);
         device.last_seen = at(9);
         assert_eq!(anchors.state(&device), DeviceState::Unseen);
-        device.adopted.verified = evidence(1, 9);
-        device.adopted.told = evidence(2, 11);
+        device.adopted.verified = Some(evidence(1, 9));
+        device.adopted.told = Some(evidence(2, 11));
         assert_eq!(anchors.state(&device), DeviceState::Told);
-        device.adopted.fetched = evidence(2, 12);
+        device.adopted.fetched = Some(evidence(2, 12));
         assert_eq!(anchors.state(&device), DeviceState::Fetched);
         // Its hash was wrong, and it kept what it had.
-        device.adopted.verified = evidence(1, 13);
+        device.adopted.verified = Some(evidence(1, 13));
         assert_eq!(anchors.state(&device), DeviceState::Told);
-        device.adopted.verified = evidence(2, 14);
+        device.adopted.verified = Some(evidence(2, 14));
         assert_eq!(anchors.state(&device), DeviceState::Verified);
         // Somebody looks at another certificate.
-        device.adopted.fetched = evidence(3, 15);
+        device.adopted.fetched = Some(evidence(3, 15));
         assert_eq!(anchors.state(&device), DeviceState::Verified);
     }
 
@@ -323,9 +325,9 @@ mod tests {
         let anchors = anchors(true);
         let mut device = device();
         assert!(anchors.state(&device).is_ready());
-        device.adopted.verified = evidence(2, 12);
+        device.adopted.verified = Some(evidence(2, 12));
         assert!(!anchors.state(&device).is_ready());
-        device.adopted.fetched = evidence(1, 13);
+        device.adopted.fetched = Some(evidence(1, 13));
         assert!(anchors.state(&device).is_ready());
     }
 

@@ -256,9 +256,10 @@ impl NewChain {
 
     /// Whether the new root, signed by the old, is sent with it.
     pub(super) fn overlap(&self) -> Overlap {
-        match self.chain.iter().any(|it| self.is_crossed(it)) {
-            true => Overlap::Cross,
-            false => Overlap::Select,
+        if self.chain.iter().any(|it| self.is_crossed(it)) {
+            Overlap::Cross
+        } else {
+            Overlap::Select
         }
     }
 

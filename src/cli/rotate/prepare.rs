@@ -119,9 +119,10 @@ impl Prepare {
         }
         session.replace(Some(rotation))?;
         let folder = folder.display();
-        Ok(vec![match is_new {
-            true => format!("made the new files in `{folder}`: keep a copy of its keys"),
-            false => format!("took up the new files that were in `{folder}` already"),
+        Ok(vec![if is_new {
+            format!("made the new files in `{folder}`: keep a copy of its keys")
+        } else {
+            format!("took up the new files that were in `{folder}` already")
         }])
     }
 

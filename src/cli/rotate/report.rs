@@ -36,13 +36,8 @@ impl StepReport {
             done,
             hosts,
             in_force: in_force(rotation),
-            next: next(rotation),
+            next: next(session),
         }
-    }
-
-    /// Where another command comes first.
-    pub(super) fn with_next(self, next: String) -> Self {
-        Self { next, ..self }
     }
 
     pub(super) fn print(&self, json: bool) -> Result<ExitCode, Failure> {
@@ -93,19 +88,23 @@ pub(super) fn in_force(rotation: Option<&Rotation>) -> &'static str {
 }
 
 /// Which command comes next.
-pub(super) fn next(rotation: Option<&Rotation>) -> String {
+pub(super) fn next(session: &Session) -> String {
+    let rotation = session.stored.rotation.as_ref();
     let next = match rotation.map(|it| it.step) {
-        None => "`engage-host rotate prepare` begins one",
-        Some(RotationStep::Prepared) => {
+        None => "`engage-host rotate prepare` begins a rotation",
+        Some(RotationStep::Prepared) if session.is_shared() => {
             "copy the folder of the new files to every other host, then `engage-host rotate publish`"
         }
+        Some(RotationStep::Prepared) => "`engage-host rotate publish`",
         Some(RotationStep::Published) => {
             "`engage-host rotate status` until the devices are ready, then `engage-host rotate activate`"
         }
         Some(RotationStep::Activated) => {
             "`engage-host rotate status` for some nights, then `engage-host rotate retire`"
         }
-        Some(RotationStep::Retiring) => "`engage-host rotate retire` on each host that is not done",
+        Some(RotationStep::Retiring) => {
+            "`engage-host rotate retire` on each host whose configured files are not the new ones; the last ends the rotation"
+        }
         Some(RotationStep::Undoing) => {
             "`engage-host rotate status` until no device needs the new chain, then `engage-host rotate undo`"
         }

@@ -61,19 +61,15 @@ impl Retire {
         let is_swapped = |it: &HostRotation| it.report.as_ref().is_some_and(|it| it.is_swapped);
         let is_done = |it: &HostRotation| !it.name.starts_with(&own) || is_swapped(it);
         let hosts = session.wait_for_hosts(is_done)?;
+        if hosts.iter().all(is_done) {
+            // They are copies by now.
+            remove_folder(session.files.folder())?;
+        }
         if hosts.iter().all(|it| session.follows(it) && is_swapped(it)) {
-            end(&mut session)?;
+            session.replace(None)?;
             let hosts = session.wait_for_hosts(|_| true)?;
             return StepReport::new(&session, done, &hosts).print(self.step.json);
         }
-        let next = "run `engage-host rotate retire` on each host that has not the new files as the configured ones; the last ends the rotation";
-        let report = StepReport::new(&session, done, &hosts);
-        report.with_next(next.to_owned()).print(self.step.json)
+        StepReport::new(&session, done, &hosts).print(self.step.json)
     }
-}
-
-/// The new files have the configured names: what is beside them are copies.
-fn end(session: &mut Session) -> Result<(), Failure> {
-    remove_folder(session.files.folder())?;
-    session.replace(None)
 }

@@ -5,8 +5,8 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use engage_store::{
-    HostRotation, Replaced, Rotation, RotationStep, SqlOptions, StoreReader, StoreWriter,
-    StoredRotation,
+    DatabaseUrl, HostRotation, Replaced, Rotation, RotationStep, SqlOptions, StoreReader,
+    StoreWriter, StoredRotation,
 };
 use engage_wire::clock;
 use jiff::Timestamp;
@@ -53,6 +53,11 @@ impl Session {
             config,
             wait,
         })
+    }
+
+    /// Whether other hosts may be on the store.
+    pub(super) fn is_shared(&self) -> bool {
+        matches!(self.options.url, DatabaseUrl::Postgres(_))
     }
 
     /// What is under way.

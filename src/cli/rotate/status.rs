@@ -115,20 +115,20 @@ impl StatusReport {
             problems,
             hosts,
             in_force: in_force(rotation),
-            next: next_command(rotation, devices.as_ref()),
+            next: next_command(session, devices.as_ref()),
             devices: devices.map(DevicesEntry::new),
         })
     }
 }
 
 /// Not what is not allowed yet.
-fn next_command(rotation: Option<&Rotation>, devices: Option<&Devices>) -> String {
+fn next_command(session: &Session, devices: Option<&Devices>) -> String {
     let is_ready = devices.is_some_and(|it| it.behind.is_empty());
-    match rotation.map(|it| it.step) {
+    match session.stored.rotation.as_ref().map(|it| it.step) {
         Some(RotationStep::Published) if is_ready => "`engage-host rotate activate`".to_owned(),
         Some(RotationStep::Activated) if is_ready => "`engage-host rotate retire`".to_owned(),
         Some(RotationStep::Undoing) if is_ready => "`engage-host rotate undo`".to_owned(),
-        _ => next(rotation),
+        _ => next(session),
     }
 }
 
@@ -213,8 +213,22 @@ impl fmt::Display for DevicesEntry {
         ];
         let all = ("all".to_owned(), self.all);
         let sites = self.sites.iter().map(|(site, it)| (site.clone(), *it));
-        let rows: Vec<_> = sites.chain([all]).map(counts_row).collect();
+        // Those that are waited for first.
+        let mut sites: Vec<_> = sites.collect();
+        sites.sort_by_key(|(_, it)| it.devices == it.ready());
+        let shown = sites.iter().take(MAX_SITES).cloned();
+        let rows: Vec<_> = shown.chain([all]).map(counts_row).collect();
         writeln!(f, "{}", table(headings, &rows))?;
+        if sites.len() > MAX_SITES {
+            let others = sites.len() - MAX_SITES;
+            writeln!(f, "{others} more sites are in `--json`")?;
+        }
+        if self.all.devices == 0 {
+            return write!(
+                f,
+                "no device was seen in 30 days: nothing is known of who has which certificate"
+            );
+        }
         writeln!(
             f,
             "ready: {} of {} devices that were seen in 30 days ({:.1} %)",
@@ -257,17 +271,15 @@ impl fmt::Display for DevicesEntry {
 }
 
 fn counts_row((site, counts): (String, Counts)) -> [String; 7] {
-    let Counts {
-        devices,
-        verified,
-        fetched,
-        told,
-        other,
-        unseen,
-    } = counts;
-    let [a, b, c, d, e, g] =
-        [devices, verified, fetched, told, other, unseen].map(|it| it.to_string());
-    [or_dash(Some(&site)), a, b, c, d, e, g]
+    [
+        or_dash(Some(&site)),
+        counts.devices.to_string(),
+        counts.verified.to_string(),
+        counts.fetched.to_string(),
+        counts.told.to_string(),
+        counts.other.to_string(),
+        counts.unseen.to_string(),
+    ]
 }
 
 fn behind_row(behind: &Behind) -> [String; 7] {
@@ -286,3 +298,6 @@ fn behind_row(behind: &Behind) -> [String; 7] {
 }
 
 const MAX_LISTED: usize = 10;
+
+/// Lines of a table that is read.
+const MAX_SITES: usize = 40;

@@ -39,7 +39,12 @@ pub(super) struct Rotating {
 
 impl Rotating {
     pub(super) fn start() -> Self {
-        let installation = Host::installation("");
+        Self::start_with("")
+    }
+
+    /// With further lines of `[devices]`.
+    pub(super) fn start_with(devices: &str) -> Self {
+        let installation = Host::installation(devices);
         let runtime = tempfile::tempdir().unwrap();
         let daemon = Daemon::start_with(&installation, |command| {
             command.env("RUNTIME_DIRECTORY", runtime.path());

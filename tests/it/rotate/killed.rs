@@ -79,6 +79,21 @@ impl Folder {
         names.into_iter().map(read).collect()
     }
 
+    /// Each takes its step or says why not.
+    fn try_every_command(&self, at: &str) {
+        for step in ["prepare", "publish", "status", "activate", "retire", "undo"] {
+            let folder = self.copied();
+            let done = run(&mut folder.command(step));
+            let is_explained = done.code == Some(1) && done.errors().contains("  hint: ");
+            assert!(
+                done.code == Some(0) || is_explained,
+                "{at}: {step}: {done:?}"
+            );
+            let checked = folder.check();
+            assert_eq!(checked.code, Some(0), "{at}: {step}: {checked:?}");
+        }
+    }
+
     /// Ends what is under way, from wherever it is.
     fn undo(&self) {
         for _ in 0..2 {
@@ -125,6 +140,9 @@ fn kill_at_each_write(before: &[&str], step: &str, after: Option<&str>, can_undo
             undone.undo();
             assert_eq!(undone.configured(), configured, "{at}");
             assert_eq!(undone.check().code, Some(0), "{at}");
+        }
+        if write % 3 == 0 {
+            folder.try_every_command(&at);
         }
         // It may have been all but done; `undo` once more goes on to the end.
         let is_done = folder.step().as_deref() == after;

@@ -1,6 +1,7 @@
 //! `engage-host rotate`, step by step, beside a daemon that follows.
 
 mod fixture;
+mod hosts;
 mod killed;
 mod refused;
 
@@ -20,7 +21,7 @@ fn a_rotation_from_its_beginning_to_its_end() {
         &[
             "follows",
             "devices see nothing of the new one yet",
-            "next: copy",
+            "next: `engage-host rotate publish`",
         ],
     );
     assert_eq!(host.announced(), old);

@@ -59,9 +59,9 @@ impl Addresses {
         change(record.or_insert_with(AddressRecord::default))
     }
 
-    /// Takes over what any host has stored.
+    /// Takes over what any host has stored, the newest first: it is forgotten last.
     pub(crate) fn merge(&self, stored: &[AddressEvidence]) {
-        for evidence in stored {
+        for evidence in stored.iter().rev() {
             self.update(evidence.address, |record| record.merge(evidence));
         }
     }
@@ -160,3 +160,77 @@ impl From<Timestamp> for Moment {
 const MAX_ADDRESSES: usize = 131_072;
 /// Addresses are leased to others, mostly after a day.
 const SHARED_FOR: SignedDuration = SignedDuration::from_hours(24);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn evidence(byte: u8, second: i64) -> Evidence {
+        Evidence {
+            fingerprint: format!("{byte:02X}").repeat(32).parse().unwrap(),
+            at: at(second),
+        }
+    }
+
+    fn stored(verified: Option<Evidence>, devices: u32) -> AddressEvidence {
+        AddressEvidence {
+            address: [10, 0, 0, 1].into(),
+            told: None,
+            fetched: None,
+            verified,
+            failed: None,
+            devices,
+            stored_at: at(100),
+        }
+    }
+
+    #[test]
+    fn of_what_all_hosts_saw_the_newest_counts_in_whatever_order_it_comes() {
+        let addresses = Addresses::default();
+        let [old, new] = [evidence(1, 10), evidence(2, 20)].map(|it| stored(Some(it), 1));
+        for order in [[&old, &new], [&new, &old], [&new, &new]] {
+            addresses.merge(&order.map(Clone::clone));
+            let verified = addresses.get(old.address).verified;
+            assert_eq!(verified.anchor, 0x0202_0202_0202_0202);
+            assert_eq!(verified.at, at(20).into());
+        }
+    }
+
+    #[test]
+    fn an_address_is_shared_for_a_day_once_another_device_calls_in_from_there() {
+        let serials = ["0123456789ABCDEF", "FEDCBA9876543210"];
+        let [one, other] = serials.map(|it| SerialNumber::parse(it).unwrap());
+        let mut record = AddressRecord::default();
+        for serial in [one, one] {
+            record.called_in(serial, at(0));
+        }
+        assert!(!record.is_shared(at(0)));
+        record.called_in(other, at(0));
+        assert!(record.is_shared(at(86_400)));
+        assert!(!record.is_shared(at(86_401)));
+        let mut elsewhere = AddressRecord::default();
+        elsewhere.merge(&stored(None, 1));
+        assert!(!elsewhere.is_shared(at(100)));
+        elsewhere.merge(&stored(None, 2));
+        assert!(elsewhere.is_shared(at(100)));
+    }
+
+    #[test]
+    fn a_fleet_is_remembered_and_a_subnet_pushes_out_few_others() {
+        let addresses = Addresses::default();
+        let verify = |address: IpAddr| {
+            addresses.update(address, |record| record.verified.at = at(1).into());
+        };
+        let fleet = |n: u32| IpAddr::V4((0x0A00_0000 + n).into());
+        (0..100_000).map(fleet).for_each(verify);
+        let subnet = |n: u32| IpAddr::V6((0x2001_0db8_u128 << 96 | u128::from(n)).into());
+        (0..200_000).map(subnet).for_each(verify);
+        let is_known = |address| addresses.get(address).verified.at != Moment::NEVER;
+        let known = (0..100_000).map(fleet).filter(|it| is_known(*it)).count();
+        assert!(known > 97_000, "{known}");
+    }
+}

@@ -15,7 +15,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::sync::Notify;
+use tokio::task::block_in_place;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -111,6 +113,9 @@ impl Running {
         let Recording { call_in, delivery } = store::open(&config, &published)?;
         let app = Arc::new(App::new(published, call_in));
         let follower = follower(&app, &config, row);
+        if let Some(follower) = &follower {
+            block_in_place(|| Handle::current().block_on(follower.recall()));
+        }
         let probe = WatchdogProbe::default();
         let rules = Rules {
             access: config.access.clone(),

@@ -298,14 +298,18 @@ impl Publication {
         Ok(Self { identity, ..self })
     }
 
-    /// The same if the TLS listener can authenticate and every site is good, or why not.
+    /// The same if the TLS listener can authenticate, every site is good and the files of a rotation
+    /// hold, or why not.
     pub fn whole(self) -> Result<Self, Refusals> {
-        if self.identity.is_ok() && self.bad_sites.is_empty() {
+        let is_followed = self.rotation_refusals().next().is_none();
+        if self.identity.is_ok() && self.bad_sites.is_empty() && is_followed {
             return Ok(self);
         }
         let identity = self.identity.err().into_iter().flatten();
         let sites = self.bad_sites.into_iter().flat_map(|site| site.refusals);
-        Err(identity.chain(sites).collect())
+        let rotation = self.rotation.map(|it| it.into_refusals());
+        let rotation = rotation.into_iter().flatten();
+        Err(identity.chain(sites).chain(rotation).collect())
     }
 
     /// Whether something was withheld only for the time of a certificate, which is right now.

@@ -122,6 +122,18 @@ impl PublishedRotation {
         self.is_swapped
     }
 
+    /// Why the new files do not hold, all of them or those of some site.
+    pub(super) fn into_refusals(self) -> Vec<Refusal> {
+        let next = self.next.and_then(|it| Arc::into_inner(it.publication));
+        let bad_sites = next.into_iter().flat_map(|next| next.bad_sites);
+        let of_sites = bad_sites.flat_map(|bad| bad.refusals);
+        self.refusals
+            .into_iter()
+            .flatten()
+            .chain(of_sites)
+            .collect()
+    }
+
     /// The new chain and what is announced for it, where the old one is served too.
     pub fn next(&self) -> Option<&Arc<Publication>> {
         self.next.as_ref().map(|next| &next.publication)

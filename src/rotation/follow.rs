@@ -85,11 +85,21 @@ impl RotationFollower {
         self.reported.notify_one();
     }
 
+    /// Takes over what was seen before a restart, if the store says it soon: the first handshakes are to
+    /// know it.
+    pub(crate) async fn recall(&self) {
+        let rotation = self.known.borrow().rotation.clone();
+        if let Some(rotation) = rotation {
+            let merged = self.merge_evidence(&rotation, None);
+            let _ = timeout(RECALL_TIMEOUT, merged).await;
+        }
+    }
+
     /// Runs until dropped.
     pub(crate) async fn run(self: Arc<Self>) {
         let mut ticks = interval(INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let (mut since, mut sent) = (None, None);
+        let (mut since, mut sent) = (None, Some(NOTHING_SERVED));
         loop {
             tokio::select! {
                 _ = ticks.tick() => self.refresh().await,
@@ -97,14 +107,14 @@ impl RotationFollower {
             }
             let rotation = self.known.borrow().rotation.clone();
             self.send_report(&mut sent, rotation.is_some()).await;
-            match rotation {
-                Some(rotation) => self.merge_evidence(&rotation, &mut since).await,
-                None => since = None,
-            }
+            since = match rotation {
+                Some(rotation) => self.merge_evidence(&rotation, since).await,
+                None => None,
+            };
         }
     }
 
-    /// Again and again while a rotation is under way: a report that is old counts for nothing.
+    /// Again and again while a rotation is under way: a host that was counted dead for a moment is another.
     async fn send_report(&self, sent: &mut Option<RotationReport>, is_under_way: bool) {
         let report = self.report.lock().clone();
         if !is_under_way && *sent == Some(report.clone()) {
@@ -114,17 +124,22 @@ impl RotationFollower {
         *sent = answered.await.map(|()| report);
     }
 
-    /// What all hosts have seen of addresses, and what this one had before a restart.
-    async fn merge_evidence(&self, rotation: &Rotation, since: &mut Option<Timestamp>) {
+    /// What all hosts have seen of addresses, and what this one had before a restart. Returns from when
+    /// on to ask the next time.
+    async fn merge_evidence(
+        &self,
+        rotation: &Rotation,
+        since: Option<Timestamp>,
+    ) -> Option<Timestamp> {
         let first = rotation.began_at - EVIDENCE_BEFORE;
         let stored = self.store.evidence_since(since.unwrap_or(first));
         let Some(stored) = self.answered(stored).await else {
-            return;
+            return since;
         };
         self.sightings.addresses().merge(&stored);
         let newest = stored.iter().map(|evidence| evidence.stored_at).max();
         // Transactions that were under way may store older ones.
-        *since = newest.map(|at| at - EVIDENCE_OVERLAP).max(*since);
+        newest.map(|at| at - EVIDENCE_OVERLAP).max(since)
     }
 
     /// In time, or `None` and a line in the log.
@@ -179,6 +194,13 @@ fn copy_in(directory: &Path) -> PathBuf {
     directory.join(COPY)
 }
 
+/// What is served where there never was a rotation: then nothing is written.
+const NOTHING_SERVED: RotationReport = RotationReport {
+    revision: 0,
+    is_swapped: false,
+    refusal: None,
+};
+
 /// Whole or not at all.
 fn write(copy: &Path, contents: &[u8]) -> io::Result<()> {
     let new = copy.with_extension("json.new");
@@ -196,7 +218,10 @@ const MAX_COPY_BYTES: usize = 16 * 1024 * 1024;
 /// Several hosts are to follow within seconds.
 const INTERVAL: Duration = Duration::from_secs(5);
 
-/// Less than a report counts for.
+/// For how long the listeners wait for that.
+const RECALL_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Far longer than a database takes that is well.
 const STORE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Devices that were seen in that time are waited for.

@@ -203,7 +203,7 @@ fn alerts_are_told_by_the_name_that_the_rfc_gives_them() {
         ),
         (
             AlertDescription::DecryptError,
-            "other-alert",
+            "bad-certificate",
             "alert decrypt_error",
         ),
         (

@@ -4,9 +4,11 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 use engage_store::{
-    AnchorChange, Overlap, Replaced, Rotation, RotationId, RotationStep, SqlOptions, StoreWriter,
+    AnchorChange, Overlap, Replaced, Rotation, RotationId, RotationReport, RotationStep,
+    SqlOptions, StoreReader, StoreWriter,
 };
 use engage_wire::pki::{Certificate as Parsed, Fingerprint};
 use jiff::Timestamp;
@@ -59,9 +61,10 @@ pub(super) fn write_next(installation: &Installation) {
 
 /// The row of the store, which no command writes here.
 pub(super) struct Row {
-    pub(super) options: SqlOptions,
+    options: SqlOptions,
     id: RotationId,
-    revision: i64,
+    pub(super) revision: i64,
+    pub(super) overlap: Overlap,
 }
 
 impl Row {
@@ -70,7 +73,12 @@ impl Row {
             options,
             id: RotationId::random().unwrap(),
             revision: 0,
+            overlap: Overlap::Select,
         }
+    }
+
+    pub(super) fn reader(&self) -> StoreReader {
+        StoreReader::open(&self.options).unwrap()
     }
 
     pub(super) fn set(&mut self, step: RotationStep) {
@@ -78,7 +86,7 @@ impl Row {
         self.replace(Some(Rotation {
             id: self.id,
             step,
-            overlap: Overlap::Select,
+            overlap: self.overlap,
             leaf: fingerprint(&new_chain().server.der),
             anchors: vec![AnchorChange {
                 site: "Main Office".into(),
@@ -128,12 +136,24 @@ impl Rotating {
         }
     }
 
-    /// Has the daemon follow, and waits until it says so.
+    /// Has the daemon follow, and waits until it has.
     pub(super) fn step(&mut self, step: RotationStep) {
         self.row.set(step);
         self.host.daemon.hang_up();
-        let line = format!("root rotation {} is {step}: ", self.row.id);
-        self.host.daemon.wait_for(&line);
+        self.report();
+    }
+
+    /// What the daemon tells the store that it serves, once that is what the row says.
+    pub(super) fn report(&self) -> RotationReport {
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            let hosts = self.row.reader().rotation_reports().unwrap();
+            let mut reports = hosts.iter().filter_map(|host| host.report.clone());
+            match reports.find(|report| report.revision == self.row.revision) {
+                Some(report) => return report,
+                None => assert!(Instant::now() < deadline, "{hosts:?}"),
+            }
+        }
     }
 
     /// Ends the daemon so that it writes what it knows, and starts it again.
@@ -146,6 +166,10 @@ impl Rotating {
             daemon,
         };
         Self { host, row, clients }
+    }
+
+    pub(super) fn stop(self) -> Installation {
+        self.host.stop().0
     }
 
     pub(super) fn accepts(&self, from: &str, trusted: Trusted) -> bool {
@@ -183,6 +207,8 @@ pub(super) fn fetch_new(daemon: &Daemon, from: &str) {
     stream.write_all(&next).unwrap();
     read_answer(&mut stream);
 }
+
+const DEADLINE: Duration = Duration::from_secs(30);
 
 /// What a client trusts, and nothing else.
 #[derive(Clone, Copy, Debug)]

@@ -1,6 +1,5 @@
 //! Who else knows: the next start, without its store too, the other host, and who shares an address.
 
-use std::io::Write;
 use std::path::PathBuf;
 
 use engage_store::RotationStep::{Activated, Published};
@@ -8,10 +7,9 @@ use engage_store::SqlOptions;
 
 use super::fixture::Trusted::{NewRoot, OldRoot};
 use super::fixture::{Clients, Rotating, Row, fetch_new, new_anchor_path, write_next};
+use super::ledger::call_in;
 use crate::database::postgres::postgres;
-use crate::harness::{
-    Daemon, Host, connect_from, get, read_answer, request, standard, tls_get, trusting,
-};
+use crate::harness::{Daemon, Host, get, standard, tls_get, trusting};
 
 #[test]
 fn a_start_without_its_store_serves_the_step_that_was_reached() {
@@ -28,28 +26,14 @@ fn a_start_without_its_store_serves_the_step_that_was_reached() {
 #[test]
 fn behind_a_shared_address_a_fetch_decides_whatever_the_neighbours_do() {
     let mut rotating = Rotating::start();
-    let address = [127, 0, 1, 1];
     for serial in ["0123456789ABCDEF", "FEDCBA9876543210"] {
-        let mut stream = tls_from(&rotating, address);
-        let target = format!("/swordfish/lock/db/0?sn={serial}");
-        stream.write_all(&request("GET", &target, "", b"")).unwrap();
-        assert_eq!(read_answer(&mut stream).status(), 200);
+        call_in(&rotating, &standard().root.der, serial);
     }
     rotating.step(Published);
     assert!(rotating.accepts("127.0.1.1", OldRoot));
     rotating.fetch_new("127.0.1.1");
     assert!(!rotating.accepts("127.0.1.1", OldRoot));
     assert!(rotating.accepts("127.0.1.1", NewRoot));
-}
-
-fn tls_from(
-    rotating: &Rotating,
-    from: [u8; 4],
-) -> rustls::StreamOwned<rustls::ClientConnection, std::net::TcpStream> {
-    let https = rotating.host.daemon.https;
-    let name = rustls::pki_types::ServerName::from(https.ip());
-    let session = rustls::ClientConnection::new(trusting(&standard().root.der), name).unwrap();
-    rustls::StreamOwned::new(session, connect_from(from, https))
 }
 
 #[test]

@@ -1,8 +1,10 @@
 //! What a daemon serves while the root is being changed, and to whom; OpenSSL's own client is the
 //! judge, once with the old root as all that it trusts and once with the new one.
 
+mod cross;
 mod fixture;
 mod hosts;
+mod ledger;
 mod next;
 
 use engage_store::RotationStep::{Activated, Prepared, Published, Retiring, Undoing};

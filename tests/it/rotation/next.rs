@@ -5,7 +5,7 @@ use engage_store::RotationStep::{Activated, Published, Retiring};
 use super::OLD_ANCHOR;
 use super::fixture::Trusted::{NewRoot, OldRoot};
 use super::fixture::{Rotating, fingerprint, new_anchor_path, new_chain, write_next};
-use crate::harness::{Host, standard};
+use crate::harness::{Host, program, run, standard};
 
 const REFUSED: &str = "this host does not follow the root rotation";
 
@@ -22,6 +22,8 @@ fn new_files_that_do_not_hold_take_nothing_down_and_are_used_once_they_are_mende
         .host
         .daemon
         .wait_for_metric("rotation_refusals", &[], 1);
+    let refusal = rotating.report().refusal.unwrap();
+    assert!(refusal.contains("pki/next/server.key"), "{refusal}");
     let readiness = rotating.host.readiness();
     assert_eq!(readiness.status(), 503);
     let text = String::from_utf8(readiness.body).unwrap();
@@ -38,6 +40,23 @@ fn new_files_that_do_not_hold_take_nothing_down_and_are_used_once_they_are_mende
     rotating.fetch_new("127.0.1.1");
     assert!(rotating.accepts("127.0.1.1", NewRoot));
     assert_eq!(rotating.host.readiness().status(), 200);
+    rotating.step(Activated);
+    assert_eq!(rotating.report().refusal, None);
+}
+
+#[test]
+fn strictly_a_host_that_cannot_follow_does_not_start() {
+    let mut rotating = Rotating::start();
+    rotating.step(Published);
+    rotating.report();
+    let installation = rotating.stop();
+    fs_err::remove_dir_all(installation.path("pki/next")).unwrap();
+    let refused = run(program()
+        .args(["serve", "--strict", "--config"])
+        .arg(installation.path("config.toml")));
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    let text = refused.stderr_text();
+    assert!(text.contains("pki/next/server.crt"), "{text}");
 }
 
 #[test]
@@ -99,6 +118,8 @@ fn when_the_old_chain_is_retired_the_new_files_may_take_its_place_in_any_order()
         .host
         .daemon
         .wait_for("the new files are the configured ones");
+    rotating.row.set(Retiring);
+    assert!(rotating.report().is_swapped);
     assert_eq!(rotating.announced().0, OLD_ANCHOR);
     assert!(rotating.accepts("127.0.1.2", NewRoot));
     rotating.row.replace(None);

@@ -39,7 +39,8 @@ pub(crate) fn spawn_baseline(installation: &Installation, config: &Path) -> Outc
     start(program, config, &installation.work.join("log/baseline.log"))
 }
 
-fn start(program: &Path, config: &Path, log: &Path) -> Outcome<Server> {
+/// Starts `program` with `config` on free ports; its log goes to `log`.
+pub(crate) fn start(program: &Path, config: &Path, log: &Path) -> Outcome<Server> {
     let log = std::fs::File::options()
         .create(true)
         .write(true)

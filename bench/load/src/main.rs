@@ -1,10 +1,12 @@
 //! What engage-host costs: `bench/compare` beside nginx, `bench/store` its store of devices; and what it withstands:
-//! `bench/soak`.
+//! `bench/soak`; and what
+//! a fleet goes through whose root is changed: `bench/fleet`.
 
 mod accounting;
 mod crypto;
 mod device;
 mod expected;
+mod fleet;
 mod host;
 mod idle;
 mod installation;
@@ -39,6 +41,7 @@ enum Load {
     Compare(Compare),
     Store(store::Store),
     Soak(soak::Soak),
+    Fleet(fleet::Fleet),
 }
 
 /// Compare engage-host with nginx
@@ -93,6 +96,7 @@ async fn run(load: Load) -> Outcome<()> {
         Load::Compare(compare) => compare_with_nginx(compare).await,
         Load::Store(store) => store::run(store).await,
         Load::Soak(soak) => soak::run(soak).await,
+        Load::Fleet(fleet) => fleet::run(fleet).await,
     }
 }
 

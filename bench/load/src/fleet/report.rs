@@ -1,0 +1,108 @@
+//! What the nights came to.
+
+use std::fmt;
+use std::time::Duration;
+
+use engage_device::fleet::{Activity, Outcomes, Report, Step};
+
+use super::building::Building;
+use crate::trouble::{Outcome, Trouble};
+
+pub(super) struct Nights {
+    pub(super) building: Building,
+    pub(super) length: Duration,
+    pub(super) nights: Vec<Night>,
+}
+
+pub(super) struct Night {
+    pub(super) name: &'static str,
+    pub(super) activity: Activity,
+    /// Devices whose last two call-ins failed.
+    pub(super) again: usize,
+    pub(super) took: Duration,
+    /// Of the daemon.
+    pub(super) cpu: Duration,
+    /// Of the daemon, in bytes.
+    pub(super) memory: u64,
+    pub(super) report: Report,
+}
+
+impl Nights {
+    pub(super) fn new(building: Building, length: Duration) -> Self {
+        Self {
+            building,
+            length,
+            nights: Vec::new(),
+        }
+    }
+
+    /// No device failed two call-ins in a row, and none met anything that it would not stand.
+    pub(super) fn verdict(&self) -> Outcome<()> {
+        let faults = self.nights.iter().filter_map(Night::fault);
+        match faults.collect::<Vec<_>>().as_slice() {
+            [] => Ok(()),
+            faults => Err(Trouble::new(faults.join("; "))),
+        }
+    }
+}
+
+impl Night {
+    fn outcomes(&self) -> Outcomes {
+        match self.activity {
+            Activity::Commission => self.report.commissioning,
+            Activity::CallIn => self.report.call_ins,
+        }
+    }
+
+    fn fault(&self) -> Option<String> {
+        let Self { name, again, .. } = self;
+        if *again > 0 {
+            return Some(format!(
+                "{name}: {again} devices failed two call-ins in a row"
+            ));
+        }
+        let (kind, deviation) = self.report.deviations.first_key_value()?;
+        Some(format!("{name}: {kind}: {deviation:?}"))
+    }
+}
+
+impl fmt::Display for Night {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let outcomes = self.outcomes();
+        let Outcomes {
+            at_once,
+            retried,
+            failed,
+            power_lost,
+        } = outcomes;
+        let cpu = self.cpu.as_secs_f64() * 1e6 / f64::from(outcomes.total().max(1));
+        write!(
+            f,
+            "| {} | {at_once} | {retried} | {failed} | {power_lost} | {:.0} | {cpu:.0} | {} |",
+            self.name,
+            self.took.as_secs_f64(),
+            self.memory >> 20
+        )?;
+        let latencies = self.report.latencies();
+        for step in [Step::Announcement, Step::Handshake, Step::Audit] {
+            match latencies.get(&step) {
+                Some(latency) => write!(f, " {:.1} / {:.1} |", latency.p50, latency.p99)?,
+                None => f.write_str(" |")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Nights {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "| | at once | retried | failed | lost power | s | daemon's CPU, us a visit | MB | announcement, ms p50 / p99 | handshake | audit |"
+        )?;
+        writeln!(f, "|---|---|---|---|---|---|---|---|---|---|---|")?;
+        self.nights
+            .iter()
+            .try_for_each(|night| writeln!(f, "{night}"))
+    }
+}

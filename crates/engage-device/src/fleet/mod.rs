@@ -1,5 +1,6 @@
 //! Many devices against one host: what `simulate`, the tests and the benchmark drive.
 
+mod call;
 mod device;
 mod error;
 mod report;

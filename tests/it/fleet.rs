@@ -1,5 +1,6 @@
 //! Many simulated devices of several TLS stacks at once, phase by phase.
 
+mod rotation;
 mod stacks;
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -29,7 +30,7 @@ impl Building {
         let site_key = Arc::new(SiteKey::parse(SITE_KEY_HEX.as_bytes()).unwrap());
         let spec = |number: usize| DeviceSpec {
             serial: FIRST_SERIAL + number as u64,
-            source: Some(if is_shared && number % 10 == 0 {
+            source: Some(if is_shared && number.is_multiple_of(10) {
                 SHARED
             } else {
                 own_address(number)
@@ -83,6 +84,11 @@ impl Building {
         self.runtime
             .block_on(self.fleet.run(phase, comes, &Arc::default()))
     }
+}
+
+/// Which device it is, from 0.
+fn number(device: &Device) -> usize {
+    usize::try_from(device.spec().serial - FIRST_SERIAL).unwrap()
 }
 
 fn stack(name: &str) -> TlsStack {

@@ -20,7 +20,7 @@ fn everybody(building: &mut Building, activity: Activity) -> Report {
 /// Another authority's chain, below a root that has another name.
 fn other_chain() -> Chain {
     Chain::issue(|[_, _, root]| {
-        root.subject = "/O=Partner/CN=Partner CA 2".to_owned();
+        "/O=Partner/CN=Partner CA 2".clone_into(&mut root.subject);
         root.key = Key::Foreign;
     })
 }

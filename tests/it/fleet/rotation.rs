@@ -1,0 +1,307 @@
+//! A new root for a whole fleet: devices that are away, that lose power while they fetch, and that
+//! share an address; and nobody is locked out.
+
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
+
+use engage_device::TlsStack;
+use engage_device::fleet::{Activity, Device, Report};
+
+use super::{Building, stack};
+use crate::database::postgres::postgres;
+use crate::harness::{
+    Chain, Daemon, Finished, Installation, Key, SITE_KEY_HEX, program, run, standard,
+};
+
+#[test]
+fn no_device_is_locked_out_while_the_root_is_changed() {
+    Rotation::begin(&FEW, all_stacks(), "select", &[""]).run_whole();
+}
+
+#[test]
+fn no_device_is_locked_out_under_a_cross_signed_root_whose_stack_stops_at_what_it_trusts() {
+    let stacks = vec![stack("mbedtls"), stack("openssl")];
+    Rotation::begin(&FEW, stacks, "cross", &[""]).run_whole();
+}
+
+#[test]
+fn no_device_is_locked_out_by_two_hosts_on_one_database() {
+    let Some(server) = postgres() else { return };
+    let database = server.create_database();
+    let line = format!("database_url = \"{}\"\n", database.url());
+    Rotation::begin(&FEW, all_stacks(), "select", &[&line, &line]).run_whole();
+}
+
+#[test]
+#[ignore = "minutes: 500 devices"]
+fn no_device_of_500_is_locked_out_while_the_root_is_changed() {
+    Rotation::begin(&MANY, all_stacks(), "select", &[""]).run_whole();
+}
+
+#[test]
+#[ignore = "minutes: 500 devices"]
+fn no_device_of_500_is_locked_out_under_a_cross_signed_root() {
+    let stacks = vec![stack("mbedtls"), stack("openssl")];
+    Rotation::begin(&MANY, stacks, "cross", &[""]).run_whole();
+}
+
+#[test]
+#[ignore = "minutes: 500 devices"]
+fn no_device_of_500_is_locked_out_by_two_hosts_on_one_database() {
+    let Some(server) = postgres() else { return };
+    let database = server.create_database();
+    let line = format!("database_url = \"{}\"\n", database.url());
+    Rotation::begin(&MANY, all_stacks(), "select", &[&line, &line]).run_whole();
+}
+
+/// How many devices, and within what time they call in.
+struct Size {
+    devices: usize,
+    window: Duration,
+}
+
+/// As many as two busy cores bear in a build that is not optimised.
+const FEW: Size = Size {
+    devices: 90,
+    window: Duration::from_secs(2),
+};
+
+const MANY: Size = Size {
+    devices: 500,
+    window: Duration::from_secs(20),
+};
+
+fn all_stacks() -> Vec<TlsStack> {
+    TlsStack::BUILT_IN.map(stack).into()
+}
+
+/// A fleet, and the hosts whose root is changed.
+struct Rotation {
+    building: Building,
+    hosts: Vec<Host>,
+    window: Duration,
+    overlap: &'static str,
+    begun: Instant,
+}
+
+struct Host {
+    installation: Installation,
+    daemon: Daemon,
+}
+
+impl Rotation {
+    /// Commissions all devices; a host for each of `databases`, which are lines of its `[devices]`.
+    fn begin(
+        size: &Size,
+        stacks: Vec<TlsStack>,
+        overlap: &'static str,
+        databases: &[&str],
+    ) -> Self {
+        let hosts: Vec<_> = databases.iter().map(|line| Host::start(line)).collect();
+        let mut building = Building::new(size.devices, stacks, true);
+        building.visit(&hosts.iter().map(|host| &host.daemon).collect::<Vec<_>>());
+        let mut rotation = Self {
+            building,
+            hosts,
+            window: size.window,
+            overlap,
+            begun: Instant::now(),
+        };
+        rotation.tell(0.0, |_| true);
+        rotation.call_in("a night before", |_| true);
+        rotation
+    }
+
+    fn run_whole(mut self) {
+        self.prepare();
+        self.step("publish");
+        // A third is away; of the others some lose power before they have the new one.
+        let told = self.tell(0.3, is_there);
+        assert!(told.commissioning.power_lost > 5, "{told:#?}");
+        self.call_in("while a third is away", is_there);
+        self.assert_refused("activate");
+        self.call_in("when all are back", |_| true);
+        self.tell(0.0, |device| !has_new(device));
+        self.call_in("with the new one", |_| true);
+        self.wait_for("activate");
+        self.call_in("after activate", |_| true);
+        self.retire();
+        let after = self.call_in("after retire", |_| true);
+        let kinds = &after.failed_attempts;
+        assert!(!kinds.contains_key("not-anchored"), "{kinds:?}");
+    }
+
+    /// Hosts that lack the new files are told of, until they have them.
+    fn prepare(&self) {
+        let (first, lacking) = self.hosts.split_first().unwrap();
+        let wait = if lacking.is_empty() { "30" } else { "1" };
+        let prepared = first.rotate(&["prepare", "--overlap", self.overlap, "--wait", wait]);
+        let told = prepared.stdout_text() + &prepared.stderr_text();
+        assert_eq!(
+            prepared.code,
+            Some(i32::from(!lacking.is_empty())),
+            "{told}"
+        );
+        for host in lacking {
+            host.take_next(first);
+        }
+    }
+
+    #[track_caller]
+    fn step(&self, command: &str) {
+        let done = self.hosts[0].rotate(&[command]);
+        assert_eq!(
+            done.code,
+            Some(0),
+            "{}{}",
+            done.stdout_text(),
+            done.stderr_text()
+        );
+    }
+
+    /// On each host, which has its files; every other step reaches all through their store.
+    fn retire(&self) {
+        for host in &self.hosts {
+            // Both have one name here, so that each waits for the other's files too.
+            let done = host.rotate(&["retire", "--wait", "8"]);
+            assert_eq!(
+                done.code,
+                Some(0),
+                "{}{}",
+                done.stdout_text(),
+                done.stderr_text()
+            );
+        }
+        let status = self.hosts[0].status();
+        assert!(status.contains("no rotation is under way"), "{status}");
+    }
+
+    /// What devices have shown is known to the command once it is stored.
+    #[track_caller]
+    fn wait_for(&self, command: &str) {
+        let deadline = Instant::now() + STORED_WITHIN;
+        while self.hosts[0].rotate(&[command]).code != Some(0) {
+            assert!(Instant::now() < deadline, "{}", self.hosts[0].status());
+        }
+    }
+
+    /// With the names of those who are not ready.
+    #[track_caller]
+    fn assert_refused(&self, command: &str) {
+        let refused = self.hosts[0].rotate(&[command]);
+        assert_eq!(refused.code, Some(1), "{}", refused.stdout_text());
+        let told = refused.stderr_text();
+        let named = |device: &&Device| told.contains(&device.serial());
+        let devices = self.building.fleet.devices();
+        let named: Vec<_> = devices.iter().filter(named).collect();
+        assert!(!named.is_empty(), "{told}");
+        assert!(
+            !named.iter().any(|it| has_new(it) && !is_shared(it)),
+            "{told}"
+        );
+    }
+
+    /// A person has devices ask what to install.
+    fn tell(&mut self, power_loss: f64, comes: impl Fn(&Device) -> bool) -> Report {
+        let window = self.window / 3;
+        let asking = Activity::Commission;
+        let report = self
+            .building
+            .run_with_power_loss(asking, window, power_loss, comes);
+        assert!(report.is_good(), "{report:#?}");
+        assert_eq!(report.commissioning.failed, 0);
+        report
+    }
+
+    /// Nobody fails who has the new one, and nobody twice in a row.
+    #[track_caller]
+    fn call_in(&mut self, when: &str, comes: impl Fn(&Device) -> bool) -> Report {
+        let devices = self.building.fleet.devices();
+        let had_new: HashSet<_> = devices
+            .iter()
+            .filter(|it| has_new(it))
+            .map(Device::serial)
+            .collect();
+        let report = self.building.run(Activity::CallIn, self.window, comes);
+        let seconds = self.begun.elapsed().as_secs();
+        println!(
+            "{seconds} s, {when}: {:?} {:?}",
+            report.call_ins, report.failed_attempts
+        );
+        // Whoever has not the new one may miss one call-in, and for this reason only.
+        let other = report
+            .deviations
+            .keys()
+            .find(|kind| *kind != "not-anchored");
+        assert_eq!(other, None, "{when}: {report:#?}");
+        let devices = self.building.fleet.devices();
+        let failed = |device: &&Device| {
+            let allowed = u32::from(!had_new.contains(&device.serial()));
+            device.failed_in_a_row() > allowed
+        };
+        let failed: Vec<_> = devices.iter().filter(failed).map(Device::serial).collect();
+        assert!(
+            failed.is_empty(),
+            "{when}: {failed:?} {report:#?}\n{}",
+            self.hosts[0].status()
+        );
+        report
+    }
+}
+
+impl Host {
+    fn start(database: &str) -> Self {
+        let installation = Installation::new(chain()).with_admin();
+        installation.write("pki/site.key", SITE_KEY_HEX);
+        installation.write("pki/partner_CA.key", Key::Root.pem());
+        installation.set("[devices]", database);
+        Self {
+            daemon: Daemon::start(&installation),
+            installation,
+        }
+    }
+
+    fn rotate(&self, arguments: &[&str]) -> Finished {
+        run(program()
+            .arg("rotate")
+            .args(arguments)
+            .arg("--config")
+            .arg(self.installation.path("config.toml")))
+    }
+
+    fn status(&self) -> String {
+        self.rotate(&["status"]).stdout_text()
+    }
+
+    /// As the runbook says: the new files are carried to every host.
+    fn take_next(&self, from: &Self) {
+        let copied = run(std::process::Command::new("cp")
+            .arg("-a")
+            .arg(from.installation.path("pki/next"))
+            .arg(self.installation.path("pki")));
+        assert_eq!(copied.code, Some(0), "{copied:?}");
+    }
+}
+
+fn chain() -> &'static Chain {
+    standard()
+}
+
+/// Two of three, of each stack and behind the shared address too.
+fn is_there(device: &Device) -> bool {
+    super::number(device) % 9 > 2
+}
+
+fn is_shared(device: &Device) -> bool {
+    device.spec().source == Some(super::SHARED)
+}
+
+fn has_new(device: &Device) -> bool {
+    let old = &chain().root.der;
+    device
+        .anchor()
+        .is_some_and(|anchor| anchor.der().as_ref() != old.as_slice())
+}
+
+/// Longer than sightings wait to be stored together, and than a host takes to follow.
+const STORED_WITHIN: Duration = Duration::from_secs(30);

@@ -16,6 +16,7 @@ use crate::config::{BaseUrl, Config, ConfigSource, ListenOverrides};
 use crate::daemon::{recording_refusals, recording_warnings};
 use crate::platform::run_as;
 use crate::publication::{Inventory, Publication, SiteEntry, Validation, validate};
+use crate::renewal;
 use engage_store::{Rotation, RotationId, RotationStep, StoreReader};
 use engage_wire::clock;
 use engage_wire::limits::MAX_CHAIN_BYTES;
@@ -138,6 +139,7 @@ impl Report {
             outcome,
         } = validation;
         let mut warnings = ErrorEntry::all(&warnings);
+        warnings.extend(ErrorEntry::all(&renewal::warnings(config)));
         warnings.extend(ErrorEntry::all(&recording_warnings(config)));
         let is_served = outcome.is_ok();
         let in_rotation = outcome.as_ref().ok();

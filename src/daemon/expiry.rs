@@ -1,4 +1,4 @@
-//! Warnings before a certificate expires, while the daemon runs.
+//! Warnings before a certificate expires, while the daemon runs, and its renewal where that is allowed.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -8,12 +8,17 @@ use tokio::sync::Notify;
 use tokio::time::interval;
 use tracing::{error, warn};
 
+use super::auto_renewal::AutoRenewal;
 use crate::publication::{CurrentPublication, Expiry, Publication};
 use engage_wire::clock::{self, days_between};
 use engage_wire::pki::Validity;
 
 /// Looks at what is published: at once, every hour, and after each reload.
-pub(super) async fn run(published: CurrentPublication, reloaded: &Notify) {
+pub(super) async fn run(
+    published: CurrentPublication,
+    reloaded: &Notify,
+    mut renewal: Option<AutoRenewal>,
+) {
     let mut watch = ExpiryWatch::default();
     let mut hourly = interval(INTERVAL);
     loop {
@@ -21,7 +26,11 @@ pub(super) async fn run(published: CurrentPublication, reloaded: &Notify) {
             _ = hourly.tick() => {}
             () = reloaded.notified() => {}
         }
-        watch.look(&published.current(), clock::now());
+        let (publication, now) = (published.current_arc(), clock::now());
+        watch.look(&publication, now);
+        if let Some(renewal) = &mut renewal {
+            renewal.look(&publication, now).await;
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The application: `Config -> Sockets -> Running -> Drained`.
 
+mod auto_renewal;
 mod base_url;
 mod expiry;
 mod open_store;
@@ -30,9 +31,11 @@ use crate::platform::{self, ReloadSignals};
 use crate::publication::{
     CurrentPublication, Publication, Refusals, Validation, Warning, validate,
 };
+use crate::renewal;
 use crate::rotation::{self, RotationFollower};
 use crate::routes::App;
 use crate::server::{Rules, Servers, Sockets};
+use auto_renewal::{Attempts, AutoRenewal};
 use base_url::ToldBaseUrl;
 use engage_store::{OpenError, Rotation, StoredRotation};
 use engage_wire::clock;
@@ -136,7 +139,7 @@ impl Running {
         running.deliver(delivery);
         running.warm_up();
         running.feed_watchdog(http);
-        running.warn_of_expiry();
+        running.watch_certificates(&source, &config, http);
         if let Some(follower) = &follower {
             running.spawn(Arc::clone(follower).run());
         }
@@ -183,9 +186,19 @@ impl Running {
         self.spawn(service_manager::keep_alive(http, self.probe.clone()));
     }
 
-    fn warn_of_expiry(&self) {
+    /// Warns before they end, and renews that of the server where the configuration says so.
+    fn watch_certificates(&self, source: &ConfigSource, config: &Config, http: SocketAddr) {
+        let renewal = config.pki.auto_renew.then(|| AutoRenewal {
+            source: source.clone(),
+            http,
+            app: Arc::clone(&self.app),
+            attempts: Attempts::default(),
+        });
+        for warning in renewal::warnings(config) {
+            warn!(code = %code(&warning), "{}", one_line(&warning));
+        }
         let (published, reloaded) = (self.app.published.clone(), Arc::clone(&self.reloaded));
-        self.spawn(async move { expiry::run(published, &reloaded).await });
+        self.spawn(async move { expiry::run(published, &reloaded, renewal).await });
     }
 
     fn deliver(&self, delivery: Option<Delivery>) {

@@ -215,6 +215,7 @@ impl Reloader {
             (old.limits != new.limits, "[limits]"),
             (old.access != new.access, "[access]"),
             (old.log != new.log, "[log]"),
+            (old.pki.auto_renew != new.pki.auto_renew, "[pki] auto_renew"),
             (old.devices != new.devices, "[devices]"),
             (old.webhook != new.webhook, "[webhook]"),
         ] {

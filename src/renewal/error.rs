@@ -72,13 +72,12 @@ pub(crate) enum RenewError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Load(#[from] LoadError),
-    #[error(
-        "a new server certificate would end at {end}, no later than the present one: its issuer ends then"
-    )]
+    #[error("a new server certificate would end at {end}, no later than the present one")]
     #[diagnostic(
         code("nothing-gained"),
         help(
-            "issue another intermediate with the root's key: `engage-host renew --intermediate --root-key FILE`"
+            "its issuer ends then, and another takes the root's key: `engage-host renew --intermediate --root-key FILE`; \
+             or 32-bit clocks do, and only `engage-host renew --days 4000` goes beyond"
         )
     )]
     NoGain { end: Timestamp },

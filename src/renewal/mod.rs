@@ -5,6 +5,7 @@
 //! then it takes its place.
 
 mod authorities;
+mod auto;
 mod error;
 mod swap;
 
@@ -21,6 +22,7 @@ use engage_wire::pki::{Certificate, LineEnding, SubjectAltName, load_certificate
 use engage_wire::site::SiteName;
 
 pub(crate) use authorities::{AuthorityFiles, ROOT_KEY};
+pub(crate) use auto::{like_present, warnings};
 pub(crate) use error::RenewError;
 pub(crate) use swap::{PairFiles, StagedPair, lock_folder};
 

@@ -11,7 +11,7 @@ use crate::harness::{Chain, Daemon, Installation, Response, connect, get, tls_ge
 const ANNOUNCEMENT: &str = "/swordfish/lock/certificates/current";
 
 /// The library, unless this computer lacks it; where `CI` is set, it must be there.
-fn faketime() -> Option<PathBuf> {
+pub(crate) fn faketime() -> Option<PathBuf> {
     let found = ["x86_64", "aarch64"]
         .map(|machine| format!("/usr/lib/{machine}-linux-gnu/faketime/libfaketime.so.1"))
         .into_iter()
@@ -25,13 +25,13 @@ fn faketime() -> Option<PathBuf> {
 }
 
 /// The time that the daemon is to believe in, counted from now.
-fn set_clock(installation: &Installation, days: i64) {
+pub(crate) fn set_clock(installation: &Installation, days: i64) {
     let format = format_description!("[year]-[month]-[day] [hour]:[minute]:[second]");
     let then = OffsetDateTime::now_utc() + Duration::days(days);
     installation.write("clock", format!("@{}\n", then.format(format).unwrap()));
 }
 
-fn start_in_faked_time(installation: &Installation, library: &PathBuf) -> Daemon {
+pub(crate) fn start_in_faked_time(installation: &Installation, library: &PathBuf) -> Daemon {
     Daemon::start_with(installation, |command| {
         command
             .env("LD_PRELOAD", library)

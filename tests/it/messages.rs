@@ -204,7 +204,7 @@ const UNSEEN: &[(&str, &str)] = &[
         "needs a daemon that starts at that moment: held in the backup's tests",
     ),
     ("busy", "two at the same moment: held in init's own tests"),
-    ("nothing-gained", "only in the log: tests/it/expiry.rs"),
+    ("nothing-gained", "only in the log: tests/it/renew/auto.rs"),
     ("clock", "needs another clock: held in init's own tests"),
     ("connect-timeout", "needs a network that swallows packets"),
     (

@@ -1,5 +1,6 @@
 //! `renew`: a new server certificate, of which devices notice nothing.
 
+mod auto;
 mod interrupted;
 
 use std::os::unix::fs::PermissionsExt;

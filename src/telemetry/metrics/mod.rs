@@ -201,6 +201,11 @@ impl Metrics {
         self.publication.reloaded(succeeded, duration, unix_seconds);
     }
 
+    /// The daemon tried to renew the server certificate.
+    pub fn renewed(&self, succeeded: bool) {
+        self.publication.renewed(succeeded);
+    }
+
     /// Shows the publication that is now in force.
     pub fn published(&self, publication: &Publication) {
         self.publication.show(publication);

@@ -17,6 +17,7 @@ pub(super) struct PublicationMetrics {
     reloads: Family<ResultLabels, Counter>,
     reload_duration: Histogram,
     last_reload: Gauge,
+    renewals: Family<ResultLabels, Counter>,
     not_after: Family<CertificateLabels, Gauge>,
     chain_size: Gauge,
     sites: Family<SiteLabels, Gauge>,
@@ -25,7 +26,7 @@ pub(super) struct PublicationMetrics {
 impl PublicationMetrics {
     pub(super) fn register(registry: &mut Registry) -> Self {
         Self {
-            reloads: register(registry, "reloads", "Reloads, by result", reloads_at_zero()),
+            reloads: register(registry, "reloads", "Reloads, by result", results_at_zero()),
             reload_duration: register_with_unit(
                 registry,
                 "reload_duration",
@@ -38,6 +39,12 @@ impl PublicationMetrics {
                 "last_reload_timestamp_seconds",
                 "Unix time of the last successful reload; 0 before the first",
                 Gauge::default(),
+            ),
+            renewals: register(
+                registry,
+                "certificate_renewals",
+                "Renewals of the server certificate by the daemon itself, by result",
+                results_at_zero(),
             ),
             not_after: register(
                 registry,
@@ -62,12 +69,17 @@ impl PublicationMetrics {
     }
 
     pub(super) fn reloaded(&self, succeeded: bool, took: Duration, unix_seconds: i64) {
-        let result = RELOAD_RESULTS[usize::from(succeeded)];
+        let result = RESULTS[usize::from(succeeded)];
         self.reloads.get_or_create(&ResultLabels { result }).inc();
         self.reload_duration.observe(took.as_secs_f64());
         if succeeded {
             self.last_reload.set(unix_seconds);
         }
+    }
+
+    pub(super) fn renewed(&self, succeeded: bool) {
+        let result = RESULTS[usize::from(succeeded)];
+        self.renewals.get_or_create(&ResultLabels { result }).inc();
     }
 
     pub(super) fn show(&self, publication: &Publication) {
@@ -96,12 +108,12 @@ impl PublicationMetrics {
     }
 }
 
-fn reloads_at_zero() -> Family<ResultLabels, Counter> {
-    let reloads = Family::<ResultLabels, Counter>::default();
-    for result in RELOAD_RESULTS {
-        let _ = reloads.get_or_create(&ResultLabels { result });
+fn results_at_zero() -> Family<ResultLabels, Counter> {
+    let results = Family::<ResultLabels, Counter>::default();
+    for result in RESULTS {
+        let _ = results.get_or_create(&ResultLabels { result });
     }
-    reloads
+    results
 }
 
-const RELOAD_RESULTS: [&str; 2] = ["failure", "success"];
+const RESULTS: [&str; 2] = ["failure", "success"];

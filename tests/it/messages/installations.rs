@@ -141,6 +141,14 @@ fn recordings_and_folders() {
 }
 
 #[test]
+fn renewal() {
+    let installation = Installation::new(standard());
+    installation.set("[pki]", "auto_renew = true");
+    let text = told(&installation, &["auto-renew-impossible"]);
+    insta::assert_snapshot!("renewal", shown(&installation, &text));
+}
+
+#[test]
 fn databases() {
     let installation = Installation::new(standard());
     installation.set("[devices]", "database_url = \"sqlite:devices.db\"");

@@ -10,13 +10,30 @@ use crate::pki::Validity;
 pub struct ValidityPolicy {
     now: Timestamp,
     server_days: Option<u32>,
+    /// Whether nothing is to end beyond what 32-bit clocks can tell.
+    is_bounded: bool,
 }
 
 impl ValidityPolicy {
     /// Periods that begin one day before `now`. A server certificate is valid for `server_days`, or
     /// for ten years, but then not beyond what 32-bit clocks can tell.
     pub fn new(now: Timestamp, server_days: Option<u32>) -> Self {
-        Self { now, server_days }
+        Self {
+            now,
+            server_days,
+            is_bounded: server_days.is_none(),
+        }
+    }
+
+    /// Periods that begin one day before `now` and last as long as `present`, but not beyond what 32-bit
+    /// clocks can tell.
+    pub fn lasting_as(present: Validity, now: Timestamp) -> Self {
+        let days = days_between(present.not_before, present.not_after) - BACK_DATED_DAYS;
+        Self {
+            now,
+            server_days: Some(u32::try_from(days.max(1)).unwrap_or(u32::MAX)),
+            is_bounded: true,
+        }
     }
 
     /// The moment of issue.
@@ -37,8 +54,8 @@ impl ValidityPolicy {
     fn lasting(&self, extra_days: i64) -> Validity {
         let days = self.server_days.map_or(DEFAULT_SERVER_DAYS, i64::from);
         let wanted = add_days(self.now, days + extra_days);
-        let is_clamped = self.server_days.is_none()
-            && days_between(self.now, LAST_32_BIT_SECOND) >= MIN_CLAMPED_DAYS;
+        let is_clamped =
+            self.is_bounded && days_between(self.now, LAST_32_BIT_SECOND) >= MIN_CLAMPED_DAYS;
         let not_after = if is_clamped {
             wanted.min(LAST_32_BIT_SECOND)
         } else {

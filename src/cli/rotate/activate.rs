@@ -55,12 +55,16 @@ impl Activate {
 impl GuardArgs {
     /// Whether as many devices are ready as must be. Says who is not.
     pub(super) fn require_devices(&self, session: &Session) -> Result<Vec<String>, Failure> {
-        let devices = Devices::read(&session.reader, session.rotation()?, Timestamp::now())?;
+        let rotation = session.rotation()?;
+        let devices = Devices::read(&session.reader, rotation, Timestamp::now())?;
         let behind = devices.behind.len();
         if behind == 0 {
             return Ok(Vec::new());
         }
-        let (ready, names) = (devices.all.ready_percent(), names(&devices.behind));
+        let (ready, names) = (
+            devices.all.ready_percent(),
+            names(&devices.behind, rotation.step),
+        );
         if ready >= self.threshold || self.force {
             let text =
                 format!("not ready, and locked out if they stay so: {behind} devices: {names}");
@@ -77,10 +81,10 @@ impl GuardArgs {
     }
 }
 
-fn names(behind: &[Behind]) -> String {
+fn names(behind: &[Behind], step: RotationStep) -> String {
     let named = behind.iter().take(MAX_NAMED);
     let mut names: Vec<_> = named
-        .map(|it| format!("{} ({})", it.device, it.state.as_str()))
+        .map(|it| format!("{} ({})", it.device, it.state.name(step)))
         .collect();
     if behind.len() > MAX_NAMED {
         names.push(format!("and {} more", behind.len() - MAX_NAMED));

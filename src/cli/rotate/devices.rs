@@ -27,12 +27,14 @@ pub(super) enum DeviceState {
 }
 
 impl DeviceState {
-    pub(super) fn as_str(self) -> &'static str {
+    /// As people read it at a step.
+    pub(super) fn name(self, step: RotationStep) -> &'static str {
         match self {
+            Self::Other if step == RotationStep::Undoing => "still new",
+            Self::Other => "still old",
             Self::Verified => "verified",
             Self::Fetched => "fetched",
             Self::Told => "told",
-            Self::Other => "other",
             Self::Unseen => "unseen",
         }
     }

@@ -86,7 +86,7 @@ pub(super) enum RotateError {
     #[error("overlap `cross` needs the old root with its key, and `{}` is not there", path.display())]
     #[diagnostic(
         code("root-key-away"),
-        help("bring it back for this one command, or use `--overlap select`")
+        help("name the key with `--old-root-key FILE`, or use `--overlap select`")
     )]
     RootKeyAway { path: PathBuf },
     #[error("no announced certificate can be read: there is nothing to change from")]

@@ -79,7 +79,8 @@ impl<'a> Present<'a> {
     pub(super) fn make(
         &self,
         next: &NextFiles,
-        overlap: Overlap,
+        cross_by: Option<&CertifiedIssuer>,
+        root_key_out: Option<&Path>,
     ) -> Result<(NewChain, Vec<NewFile>), Failure> {
         let now = clock::now();
         let existing = self.chain.iter().map(|it| {
@@ -98,18 +99,18 @@ impl<'a> Present<'a> {
             .map_err(InitError::issuing("new certificates"))?;
         let (root, intermediate) = (made.root.certificate(), made.intermediate.certificate());
         let mut chain = vec![made.server.certificate().clone(), intermediate.clone()];
-        chain.extend(self.cross_signed(root, overlap)?);
+        chain.extend(cross_signed(root, cross_by)?);
+        let root_key = root_key_out.map_or_else(
+            || next.root_key(),
+            // Beside the old root's.
+            |folder| folder.join(format!("partner_CA-{}.key", digits(root))),
+        );
         let new = NewChain {
             root: root.clone(),
             chain,
         };
         let mut files = vec![
-            NewFile::new(
-                next.root_key(),
-                key_pem(&made.root),
-                "root key",
-                Readers::Owner,
-            ),
+            NewFile::new(root_key, key_pem(&made.root), "root key", Readers::Owner),
             NewFile::new(
                 next.intermediate_key(),
                 key_pem(&made.intermediate),
@@ -127,13 +128,13 @@ impl<'a> Present<'a> {
         &self,
         next: &NextFiles,
         given: &GivenFiles<'_>,
-        overlap: Overlap,
+        cross_by: Option<&CertifiedIssuer>,
     ) -> Result<(NewChain, Vec<NewFile>), Failure> {
         let root = load_der_or_pem("root certificate", given.root)?;
         let mut chain = load_certificate_chain("server certificate", given.chain)?;
         // Devices have it; sent, it would only count.
         chain.retain(|it| *it != root);
-        chain.extend(self.cross_signed(&root, overlap)?);
+        chain.extend(cross_signed(&root, cross_by)?);
         let key = read_regular_file("server key", given.key, MAX_KEY_BYTES)?;
         let new = NewChain { root, chain };
         let mut files = vec![self.server_key(next, key)];
@@ -189,12 +190,7 @@ impl<'a> Present<'a> {
             };
             let anchor = new.anchor_after(old, site.name.as_str())?;
             let stem = site.certificate.file_stem().unwrap_or_default();
-            let digits = anchor.fingerprint().to_string().replace(':', "");
-            let name = format!(
-                "{}-{}.der",
-                stem.to_string_lossy(),
-                digits[..8].to_ascii_lowercase()
-            );
+            let name = format!("{}-{}.der", stem.to_string_lossy(), digits(anchor));
             anchors.insert(next.anchors_folder().join(name), anchor);
         }
         Ok(anchors)
@@ -214,30 +210,34 @@ impl<'a> Present<'a> {
         changes.collect()
     }
 
-    fn cross_signed(
-        &self,
-        new_root: &Certificate,
-        overlap: Overlap,
-    ) -> Result<Option<Certificate>, Failure> {
-        if overlap == Overlap::Select {
-            return Ok(None);
-        }
-        let old_root = self.old_root()?;
-        let crossed = old_root
-            .cross_sign(new_root, clock::now())
-            .map_err(InitError::issuing("the cross-signed root"))?;
-        Ok(Some(crossed))
-    }
-
-    fn old_root(&self) -> Result<CertifiedIssuer, Failure> {
-        let key = &self.layout.root.key;
+    /// The present root, with its key.
+    pub(super) fn old_root(&self, key: Option<&Path>) -> Result<CertifiedIssuer, Failure> {
+        let key = key.unwrap_or(&self.layout.root.key);
         let announced = self.layout.root.existing()?;
         let certificate = self.config.https.root.as_deref().or(announced);
         match certificate {
             Some(certificate) if key.exists() => existing_issuer(certificate, key),
-            _ => Err(RotateError::RootKeyAway { path: key.clone() }.into()),
+            _ => Err(RotateError::RootKeyAway {
+                path: key.to_owned(),
+            }
+            .into()),
         }
     }
+}
+
+fn cross_signed(
+    new_root: &Certificate,
+    by: Option<&CertifiedIssuer>,
+) -> Result<Option<Certificate>, InitError> {
+    let crossed = by.map(|old_root| old_root.cross_sign(new_root, clock::now()));
+    let crossed = crossed.transpose();
+    crossed.map_err(InitError::issuing("the cross-signed root"))
+}
+
+/// The first of its fingerprint: for names of files.
+fn digits(certificate: &Certificate) -> String {
+    let fingerprint = certificate.fingerprint().to_string().replace(':', "");
+    fingerprint[..8].to_ascii_lowercase()
 }
 
 impl NewChain {

@@ -37,6 +37,12 @@ pub(super) struct Prepare {
     /// How devices of both roots are served meanwhile. Default: as `[pki] overlap` says
     #[arg(long, value_enum)]
     overlap: Option<OverlapArg>,
+    /// Private key of the present root, for `--overlap cross`. Default: beside the server's key
+    #[arg(long, value_name = "FILE")]
+    old_root_key: Option<PathBuf>,
+    /// Folder for the new root's private key, to be taken offline. Default: with the other new files
+    #[arg(long, value_name = "DIR", conflicts_with = "root")]
+    root_key_out: Option<PathBuf>,
     #[command(flatten)]
     pub(super) step: StepArgs,
 }
@@ -120,7 +126,10 @@ impl Prepare {
         session.replace(Some(rotation))?;
         let folder = folder.display();
         Ok(vec![if is_new {
-            format!("made the new files in `{folder}`: keep a copy of its keys")
+            let root_key = self.root_key_out.as_ref();
+            let elsewhere = root_key.map(|it| format!(", the root's in `{}`", it.display()));
+            let elsewhere = elsewhere.unwrap_or_default();
+            format!("the new files are in `{folder}`{elsewhere}: keep a copy of the keys")
         } else {
             format!("took up the new files that were in `{folder}` already")
         }])
@@ -128,12 +137,22 @@ impl Prepare {
 
     fn write(&self, session: &Session, present: &Present<'_>) -> Result<NewChain, Failure> {
         let files = &session.files;
-        let overlap = self.overlap(&session.config);
+        let overlap = match self.overlap(&session.config) {
+            Overlap::Select => None,
+            Overlap::Cross => Some(present.old_root(self.old_root_key.as_deref())?),
+        };
+        let overlap = overlap.as_ref();
         let (chain, new_files) = match (&self.root, &self.chain, &self.key) {
             (Some(root), Some(chain), Some(key)) => {
                 present.take(files, &GivenFiles { root, chain, key }, overlap)?
             }
-            _ => present.make(files, overlap)?,
+            _ => {
+                let root_key_out = self.root_key_out.as_ref().map(std::path::absolute);
+                let root_key_out = root_key_out.transpose();
+                let root_key_out =
+                    root_key_out.map_err(SystemError::new("find the current folder"))?;
+                present.make(files, overlap, root_key_out.as_deref())?
+            }
         };
         write_folder(files.folder(), &new_files)?;
         Ok(chain)

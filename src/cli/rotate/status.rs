@@ -13,7 +13,7 @@ use engage_wire::pki::Fingerprint;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::devices::{Behind, Counts, DeviceState, Devices};
+use super::devices::{Behind, Counts, Devices};
 use super::hosts::{HostEntry, hosts_table};
 use super::report::{in_force, next};
 use super::session::Session;
@@ -75,6 +75,8 @@ struct RotationEntry {
 
 #[derive(Serialize)]
 struct DevicesEntry {
+    #[serde(skip)]
+    step: RotationStep,
     all: Counts,
     ready_percent: f64,
     sites: BTreeMap<String, Counts>,
@@ -116,7 +118,9 @@ impl StatusReport {
             hosts,
             in_force: in_force(rotation),
             next: next_command(session, devices.as_ref()),
-            devices: devices.map(DevicesEntry::new),
+            devices: devices
+                .zip(rotation)
+                .map(|(devices, it)| DevicesEntry::new(devices, it.step)),
         })
     }
 }
@@ -146,10 +150,11 @@ impl RotationEntry {
 }
 
 impl DevicesEntry {
-    fn new(devices: Devices) -> Self {
+    fn new(devices: Devices, step: RotationStep) -> Self {
         let overdue = devices.behind.iter().filter(|it| it.is_overdue).count();
         let shared = devices.shared.iter().take(MAX_LISTED);
         Self {
+            step,
             all: devices.all,
             ready_percent: devices.all.ready_percent(),
             last_expected: devices.last_expected(),
@@ -208,8 +213,12 @@ impl fmt::Display for RotationEntry {
 
 impl fmt::Display for DevicesEntry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let other = match self.step {
+            RotationStep::Undoing => "STILL NEW",
+            _ => "STILL OLD",
+        };
         let headings = [
-            "SITE", "DEVICES", "VERIFIED", "FETCHED", "TOLD", "OTHER", "UNSEEN",
+            "SITE", "DEVICES", "VERIFIED", "FETCHED", "TOLD", other, "UNSEEN",
         ];
         let all = ("all".to_owned(), self.all);
         let sites = self.sites.iter().map(|(site, it)| (site.clone(), *it));
@@ -237,7 +246,11 @@ impl fmt::Display for DevicesEntry {
             self.ready_percent
         )?;
         if !self.slowest.is_empty() {
-            let rows: Vec<_> = self.slowest.iter().map(behind_row).collect();
+            let rows: Vec<_> = self
+                .slowest
+                .iter()
+                .map(|it| behind_row(it, self.step))
+                .collect();
             let headings = [
                 "SLOWEST",
                 "SITE",
@@ -282,7 +295,7 @@ fn counts_row((site, counts): (String, Counts)) -> [String; 7] {
     ]
 }
 
-fn behind_row(behind: &Behind) -> [String; 7] {
+fn behind_row(behind: &Behind, step: RotationStep) -> [String; 7] {
     let overdue = if behind.is_overdue { ", overdue" } else { "" };
     [
         behind.device.to_string(),
@@ -290,7 +303,7 @@ fn behind_row(behind: &Behind) -> [String; 7] {
         behind
             .address
             .map_or_else(|| "-".to_owned(), |it| it.to_string()),
-        DeviceState::as_str(behind.state).to_owned(),
+        behind.state.name(step).to_owned(),
         moment(behind.last_seen),
         format!("{}{overdue}", moment(behind.expected)),
         or_dash(behind.failure.as_deref()),

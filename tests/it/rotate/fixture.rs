@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use crate::harness::{
     Chain, Daemon, Finished, Host, Installation, Key, get, program, read_answer, request, run,
-    standard, tls_connect, tls_get, trusting,
+    tls_connect, tls_get, trusting,
 };
 
 pub(super) const SERIAL: &str = "0123456789ABCDEF";
@@ -144,12 +144,6 @@ impl Rotating {
             "--key".into(),
             path("given/server.key"),
         ]
-    }
-
-    /// The old root's key, as `init` leaves it.
-    pub(super) fn write_root_key(&self) {
-        let key = standard().root.key.pem();
-        self.installation.write("pki/partner_CA.key", key);
     }
 
     pub(super) fn forget_row(&self) {

@@ -87,14 +87,23 @@ fn a_rotation_from_its_beginning_to_its_end() {
         let pem = fs_err::read(host.installation.path("pki").join(key)).unwrap();
         assert!(pem.starts_with(b"-----BEGIN PRIVATE KEY-----"), "{key}");
     }
-    shows(&host.rotate("prepare", &[]), &["made the new files"]);
+    shows(&host.rotate("prepare", &[]), &["the new files are in"]);
 }
 
 #[test]
 fn with_cross_signing_both_roots_verify_one_chain() {
     let host = Rotating::start();
-    host.write_root_key();
-    host.rotate("prepare", &["--overlap", "cross"]);
+    // The old root's key is on another disk, and the new one's goes there.
+    let keys = tempfile::tempdir().unwrap();
+    let old_key = keys.path().join("partner_CA.key");
+    fs_err::write(&old_key, standard().root.key.pem()).unwrap();
+    let (old_key, folder) = (old_key.to_str().unwrap(), keys.path().to_str().unwrap());
+    let cross = ["--overlap", "cross", "--old-root-key", old_key];
+    host.rotate(
+        "prepare",
+        &[&cross[..], &["--root-key-out", folder]].concat(),
+    );
+    assert_eq!(fs_err::read_dir(folder).unwrap().count(), 2);
     host.rotate("publish", &[]);
     let new = get(host.daemon.http, &host.announced().0).body;
     for _ in 0..2 {
@@ -107,6 +116,7 @@ fn with_cross_signing_both_roots_verify_one_chain() {
     assert!(!host.accepts(&standard().root.der));
     let chain = host.installation.path("pki/partner_server.pem");
     assert_eq!(load_certificate_chain("test", &chain).unwrap().len(), 2);
+    assert!(!host.installation.path("pki/partner_CA.key").exists());
 }
 
 #[test]

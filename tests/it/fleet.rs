@@ -1,5 +1,6 @@
 //! Many simulated devices of several TLS stacks at once, phase by phase.
 
+mod host;
 mod rotation;
 mod stacks;
 

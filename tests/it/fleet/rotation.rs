@@ -7,11 +7,10 @@ use std::time::{Duration, Instant};
 use engage_device::TlsStack;
 use engage_device::fleet::{Activity, Device, Report};
 
+use super::host::{Host, chain};
 use super::{Building, stack};
 use crate::database::postgres::postgres;
-use crate::harness::{
-    Chain, Daemon, Finished, Installation, Key, SITE_KEY_HEX, program, run, standard,
-};
+use crate::harness::Daemon;
 
 #[test]
 fn no_device_is_locked_out_while_the_root_is_changed() {
@@ -30,6 +29,11 @@ fn no_device_is_locked_out_by_two_hosts_on_one_database() {
     let database = server.create_database();
     let line = format!("database_url = \"{}\"\n", database.url());
     Rotation::begin(&FEW, all_stacks(), "select", &[&line, &line]).run_whole();
+}
+
+#[test]
+fn no_device_is_locked_out_when_a_change_is_undone_by_a_host_that_was_killed_meanwhile() {
+    Rotation::begin(&FEW, all_stacks(), "select", &[""]).run_undone();
 }
 
 #[test]
@@ -82,11 +86,8 @@ struct Rotation {
     window: Duration,
     overlap: &'static str,
     begun: Instant,
-}
-
-struct Host {
-    installation: Installation,
-    daemon: Daemon,
+    /// Whether a device trusts what is announced.
+    announced: fn(&Device) -> bool,
 }
 
 impl Rotation {
@@ -106,6 +107,7 @@ impl Rotation {
             window: size.window,
             overlap,
             begun: Instant::now(),
+            announced: has_new,
         };
         rotation.tell(0.0, |_| true);
         rotation.call_in("a night before", |_| true);
@@ -129,6 +131,36 @@ impl Rotation {
         let after = self.call_in("after retire", |_| true);
         let kinds = &after.failed_attempts;
         assert!(!kinds.contains_key("not-anchored"), "{kinds:?}");
+    }
+
+    fn run_undone(mut self) {
+        self.prepare();
+        self.step("publish");
+        self.tell(0.3, is_there);
+        self.call_in("while a third is away", is_there);
+        self.kill_and_restart();
+        self.call_in("after a restart", |_| true);
+        self.step("undo");
+        self.announced = has_old;
+        self.call_in("while the old one is announced again", |_| true);
+        self.assert_refused("undo");
+        self.tell(0.0, |device| !has_old(device));
+        self.call_in("with the old one", |_| true);
+        self.wait_for("undo");
+        let after = self.call_in("after undo", |_| true);
+        assert_eq!(after.call_ins.retried, 0, "{:?}", after.failed_attempts);
+        self.assert_over();
+    }
+
+    /// On other ports: what was announced before leads nowhere.
+    fn kill_and_restart(&mut self) {
+        for host in &mut self.hosts {
+            host.daemon.signal("KILL");
+            host.daemon.exit_code();
+            host.daemon = Daemon::start(&host.installation);
+        }
+        let daemons: Vec<_> = self.hosts.iter().map(|host| &host.daemon).collect();
+        self.building.visit(&daemons);
     }
 
     /// Hosts that lack the new files are told of, until they have them.
@@ -172,6 +204,11 @@ impl Rotation {
                 done.stderr_text()
             );
         }
+        self.assert_over();
+    }
+
+    #[track_caller]
+    fn assert_over(&self) {
         let status = self.hosts[0].status();
         assert!(status.contains("no rotation is under way"), "{status}");
     }
@@ -196,7 +233,9 @@ impl Rotation {
         let named: Vec<_> = devices.iter().filter(named).collect();
         assert!(!named.is_empty(), "{told}");
         assert!(
-            !named.iter().any(|it| has_new(it) && !is_shared(it)),
+            !named
+                .iter()
+                .any(|it| (self.announced)(it) && !is_shared(it)),
             "{told}"
         );
     }
@@ -213,13 +252,13 @@ impl Rotation {
         report
     }
 
-    /// Nobody fails who has the new one, and nobody twice in a row.
+    /// Nobody fails who trusts what is announced, and nobody twice in a row.
     #[track_caller]
     fn call_in(&mut self, when: &str, comes: impl Fn(&Device) -> bool) -> Report {
         let devices = self.building.fleet.devices();
-        let had_new: HashSet<_> = devices
+        let had_it: HashSet<_> = devices
             .iter()
-            .filter(|it| has_new(it))
+            .filter(|it| (self.announced)(it))
             .map(Device::serial)
             .collect();
         let report = self.building.run(Activity::CallIn, self.window, comes);
@@ -228,7 +267,7 @@ impl Rotation {
             "{seconds} s, {when}: {:?} {:?}",
             report.call_ins, report.failed_attempts
         );
-        // Whoever has not the new one may miss one call-in, and for this reason only.
+        // Whoever does not trust it may miss one call-in, and for this reason only.
         let other = report
             .deviations
             .keys()
@@ -236,7 +275,7 @@ impl Rotation {
         assert_eq!(other, None, "{when}: {report:#?}");
         let devices = self.building.fleet.devices();
         let failed = |device: &&Device| {
-            let allowed = u32::from(!had_new.contains(&device.serial()));
+            let allowed = u32::from(!had_it.contains(&device.serial()));
             device.failed_in_a_row() > allowed
         };
         let failed: Vec<_> = devices.iter().filter(failed).map(Device::serial).collect();
@@ -249,44 +288,6 @@ impl Rotation {
     }
 }
 
-impl Host {
-    fn start(database: &str) -> Self {
-        let installation = Installation::new(chain()).with_admin();
-        installation.write("pki/site.key", SITE_KEY_HEX);
-        installation.write("pki/partner_CA.key", Key::Root.pem());
-        installation.set("[devices]", database);
-        Self {
-            daemon: Daemon::start(&installation),
-            installation,
-        }
-    }
-
-    fn rotate(&self, arguments: &[&str]) -> Finished {
-        run(program()
-            .arg("rotate")
-            .args(arguments)
-            .arg("--config")
-            .arg(self.installation.path("config.toml")))
-    }
-
-    fn status(&self) -> String {
-        self.rotate(&["status"]).stdout_text()
-    }
-
-    /// As the runbook says: the new files are carried to every host.
-    fn take_next(&self, from: &Self) {
-        let copied = run(std::process::Command::new("cp")
-            .arg("-a")
-            .arg(from.installation.path("pki/next"))
-            .arg(self.installation.path("pki")));
-        assert_eq!(copied.code, Some(0), "{copied:?}");
-    }
-}
-
-fn chain() -> &'static Chain {
-    standard()
-}
-
 /// Two of three, of each stack and behind the shared address too.
 fn is_there(device: &Device) -> bool {
     super::number(device) % 9 > 2
@@ -297,10 +298,14 @@ fn is_shared(device: &Device) -> bool {
 }
 
 fn has_new(device: &Device) -> bool {
+    device.anchor().is_some() && !has_old(device)
+}
+
+fn has_old(device: &Device) -> bool {
     let old = &chain().root.der;
     device
         .anchor()
-        .is_some_and(|anchor| anchor.der().as_ref() != old.as_slice())
+        .is_some_and(|anchor| anchor.der().as_ref() == old.as_slice())
 }
 
 /// Longer than sightings wait to be stored together, and than a host takes to follow.

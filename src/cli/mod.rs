@@ -3,6 +3,7 @@
 mod adopt;
 mod check;
 mod check_ports;
+mod completions;
 mod devices;
 mod doctor;
 mod hash;
@@ -51,6 +52,9 @@ enum Command {
     Devices(Box<devices::Devices>),
     Rotate(Box<rotate::Rotate>),
     Sites(sites::Sites),
+    Completions(completions::Completions),
+    #[command(name = "man")]
+    ManualPages(completions::ManualPages),
 }
 
 /// Runs the command that the arguments name. Exit codes: 0 done, 1 refused or failed, 2 usage.
@@ -72,7 +76,7 @@ impl Command {
     /// Whether scripts read the result, and so the errors too.
     fn is_json(&self) -> bool {
         match self {
-            Self::Serve(_) => false,
+            Self::Serve(_) | Self::Completions(_) | Self::ManualPages(_) => false,
             Self::Reload(reload) => reload.json,
             Self::Check(check) => check.json,
             Self::Init(init) => init.json,
@@ -101,6 +105,46 @@ impl Command {
             Self::Devices(devices) => devices.run(),
             Self::Rotate(rotate) => rotate.run(),
             Self::Sites(sites) => sites.run(),
+            Self::Completions(completions) => completions.run(),
+            Self::ManualPages(pages) => pages.run(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_examples_of_the_help_texts_are_commands() {
+        let mut examples = Vec::new();
+        collect_examples(&Cli::command(), &mut examples);
+        assert!(examples.len() >= 10, "{examples:?}");
+        for example in examples {
+            let arguments = example
+                .split(['|', '<', '>', '&'])
+                .next()
+                .unwrap_or_default();
+            let arguments = arguments.split_whitespace();
+            let parsed = Cli::try_parse_from(arguments.map(|it| it.trim_matches('\'')));
+            assert!(parsed.is_ok(), "{example}: {}", parsed.unwrap_err());
+        }
+    }
+
+    /// With the lines that a backslash continues.
+    fn collect_examples(command: &clap::Command, examples: &mut Vec<String>) {
+        let help = command.get_after_help().map(ToString::to_string);
+        let help = help.unwrap_or_default().replace("\\\n", " ");
+        let lines = help.lines().map(str::trim);
+        examples.extend(
+            lines
+                .filter(|line| line.starts_with("engage-host "))
+                .map(str::to_owned),
+        );
+        for below in command.get_subcommands() {
+            collect_examples(below, examples);
         }
     }
 }

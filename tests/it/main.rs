@@ -19,6 +19,7 @@ mod base_url;
 mod call_in;
 mod chains;
 mod check;
+mod completions;
 mod crash;
 mod database;
 mod database_away;

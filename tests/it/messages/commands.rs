@@ -268,6 +268,7 @@ fn reload_and_output() {
         "check --as-user nobody-of-this-name",
         &installation,
     ));
+    told += &failure_text("unusable-folder", &mut command("man /nonexistent"), b"");
     insta::assert_snapshot!("reload_and_output", shown(&installation, &told));
 }
 

@@ -17,7 +17,7 @@ pub(crate) use reload_socket::{
     ReloadListener, default_reload_socket_path, reload_socket_path, request_reload,
 };
 #[cfg(unix)]
-pub(crate) use run_as::run_as;
+pub(crate) use run_as::{ServiceDir, create_service_dir, run_as};
 #[cfg(unix)]
 pub(crate) use unix::{
     FileAccess, ReloadSignals, accept_ipv4_too, accepts_ipv4, changed_at, create_dir,
@@ -32,9 +32,10 @@ mod portable;
 pub use portable::service_manager;
 #[cfg(not(unix))]
 pub use portable::{
-    FileAccess, ReloadListener, ReloadSignals, accept_ipv4_too, accepts_ipv4, changed_at,
-    create_dir, create_private_file, default_reload_socket_path, file_number, file_system_bytes,
-    file_version, ignore_new_connections, inherit_access, is_listening, is_writable_dir,
-    mode_readable_by_others, raise_descriptor_limit, read_hidden_line, reload_socket_path,
-    rename_new, request_reload, run_as, send_more, shutdown_requested, survive_file_size_limit,
+    FileAccess, ReloadListener, ReloadSignals, ServiceDir, accept_ipv4_too, accepts_ipv4,
+    changed_at, create_dir, create_private_file, create_service_dir, default_reload_socket_path,
+    file_number, file_system_bytes, file_version, ignore_new_connections, inherit_access,
+    is_listening, is_writable_dir, mode_readable_by_others, raise_descriptor_limit,
+    read_hidden_line, reload_socket_path, rename_new, request_reload, run_as, send_more,
+    shutdown_requested, survive_file_size_limit,
 };

@@ -75,6 +75,20 @@ pub fn run_as(_user: &str) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
+/// What a service may do in a directory that is made for it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ServiceDir {
+    /// Others' own; the service may read it.
+    Readable,
+    /// The service's own.
+    Writable,
+}
+
+/// Users cannot be told apart here.
+pub fn create_service_dir(_path: &Path, _user: &str, _access: ServiceDir) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
 /// Not told here.
 pub fn file_system_bytes(_path: &Path) -> io::Result<u64> {
     Err(io::ErrorKind::Unsupported.into())

@@ -41,6 +41,7 @@ impl Target {
                 .unwrap_or_else(|| any(server.https_port.unwrap_or(443))),
             base_url: Some(server.base_url.clone()),
             announced: file_name(&server.anchor_path),
+            devices_directory: None,
         };
         let config_text = template.text();
         Ok(Self {

@@ -15,6 +15,7 @@ pub(super) mod outcome;
 pub(super) mod replaced;
 pub(super) mod site_keys;
 pub(super) mod staging;
+mod system;
 pub(super) mod template;
 mod used;
 
@@ -49,6 +50,9 @@ pub(super) struct Init {
     /// Folder of config.toml
     #[arg(long, value_name = "DIR", default_value = ".")]
     dir: PathBuf,
+    /// For the service of a package: in /etc/engage-host, readable for its user, with what devices send in /var/lib/engage-host
+    #[arg(long, conflicts_with = "dir")]
+    system: bool,
     /// Address or name under which devices reach this computer; the first one becomes `base_url`.
     /// Repeatable. Default: this computer's own
     #[arg(long = "host", value_name = "IP-OR-NAME", value_parser = reachable_host)]
@@ -72,8 +76,14 @@ pub(super) struct Init {
 
 impl Init {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
+        let dir = if self.system {
+            system::prepare_folder()?
+        } else {
+            &self.dir
+        };
         let request = InitRequest {
-            config_path: &self.dir.join("config.toml"),
+            config_path: &dir.join("config.toml"),
+            is_system: self.system,
             hosts: &self.hosts,
             listen: &self.listen,
             site_key_file: self.site_key_file.as_deref(),
@@ -91,6 +101,7 @@ impl Init {
 pub(super) fn create_missing(config_path: &Path, listen: &ListenOverrides) -> Result<(), Failure> {
     let request = InitRequest {
         config_path,
+        is_system: false,
         hosts: &[],
         listen,
         site_key_file: None,
@@ -110,6 +121,8 @@ pub(super) fn create_missing(config_path: &Path, listen: &ListenOverrides) -> Re
 /// What is to be there afterwards.
 struct InitRequest<'a> {
     config_path: &'a Path,
+    /// For the service of a package.
+    is_system: bool,
     hosts: &'a [HostName],
     listen: &'a ListenOverrides,
     site_key_file: Option<&'a Path>,
@@ -207,7 +220,12 @@ impl InitRequest<'_> {
             self.refuse_other_addresses(&config)?;
             return Ok((self.listen.apply(config), None));
         }
-        let text = Template::for_host(self.listen, self.hosts.first()).text();
+        let devices_directory = self.is_system.then_some(system::DEVICES_DIRECTORY);
+        let template = Template {
+            devices_directory,
+            ..Template::for_host(self.listen, self.hosts.first())
+        };
+        let text = template.text();
         let config = Config::parse(&path, &text)?;
         let file = NewFile::new(path, text.into_bytes(), "configuration", Readers::Everybody);
         Ok((config, Some(file)))

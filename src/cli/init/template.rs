@@ -20,6 +20,8 @@ pub(in crate::cli) struct Template {
     pub(in crate::cli) base_url: Option<String>,
     /// File name of the announced certificate.
     pub(in crate::cli) announced: String,
+    /// Where what devices send is kept, if not beside the configuration.
+    pub(in crate::cli) devices_directory: Option<&'static str>,
 }
 
 impl Template {
@@ -33,6 +35,7 @@ impl Template {
             https: listen.https.unwrap_or_else(|| any(443)),
             base_url: host.and_then(|host| base_url(host, http)),
             announced: "partner_CA.der".to_owned(),
+            devices_directory: None,
         }
     }
 
@@ -43,11 +46,15 @@ impl Template {
             https,
             base_url,
             announced,
+            devices_directory,
         } = self;
         let base_url = match base_url {
             Some(url) => format!("base_url = \"{url}\""),
             None => "# base_url = \"http://10.44.68.128\"".to_owned(),
         };
+        let devices = devices_directory.map_or_else(String::new, |directory| {
+            format!("\n[devices]\ndirectory = \"{directory}\"\n")
+        });
         format!(
             r#"{FIRST_WORDS}{command}`. docs/CONFIGURATION.md lists every key.
 # Relative paths start from this file's folder.
@@ -74,7 +81,7 @@ key_file = "pki/site.key"
 certificate = "static/Device_Certificates/{announced}"
 # Host header values that select this site; the one site without `hosts` is the default.
 # hosts = ["site-a.example.com"]
-"#
+{devices}"#
         )
     }
 }

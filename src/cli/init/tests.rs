@@ -13,6 +13,7 @@ const LISTEN: ListenOverrides = ListenOverrides {
 
 fn request(config_path: &Path) -> InitRequest<'_> {
     InitRequest {
+        is_system: false,
         config_path,
         hosts: &[],
         listen: &LISTEN,

@@ -219,13 +219,18 @@ fn people_read_a_table_and_one_last_line() {
     let installation = Installation::new(standard());
     let daemon = Daemon::start(&installation);
     let key = installation.path("pki/site.key");
-    let arguments = "--devices 2 --window 10ms --seed 3";
+    installation.write(
+        "mine.toml",
+        "versions = \"1.2 and 1.3\"\nunknown_issuer = \"none\"\n",
+    );
+    let profile = installation.path("mine.toml").display().to_string();
+    let arguments = format!("--devices 2 --window 10ms --seed 3 --profile {profile}");
     let https = daemon.https.to_string();
-    let told = run(&mut simulate(daemon.http, &https, &key, arguments));
+    let told = run(&mut simulate(daemon.http, &https, &key, &arguments));
     let text = told.stdout_text();
     let lines: Vec<_> = text.lines().collect();
     assert!(
-        lines[0].starts_with("2 devices (mbedtls) at http://127.0.0.1:"),
+        lines[0].starts_with(&format!("2 devices ({profile}) at http://127.0.0.1:")),
         "{text}"
     );
     assert!(lines[0].ends_with(" s, seed 3"), "{text}");

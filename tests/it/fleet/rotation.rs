@@ -8,7 +8,7 @@ use engage_device::TlsStack;
 use engage_device::fleet::{Activity, Device, Report};
 
 use super::host::{Host, chain};
-use super::{Building, stack};
+use super::{Building, silent_stack, stack};
 use crate::database::postgres::postgres;
 use crate::harness::Daemon;
 
@@ -33,7 +33,8 @@ fn no_device_is_locked_out_by_two_hosts_on_one_database() {
 
 #[test]
 fn no_device_is_locked_out_when_a_change_is_undone_by_a_host_that_was_killed_meanwhile() {
-    Rotation::begin(&FEW, all_stacks(), "select", &[""]).run_undone();
+    let stacks = vec![silent_stack(), stack("wolfssl"), stack("openssl")];
+    Rotation::begin(&FEW, stacks, "select", &[""]).run_undone();
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use engage_device::fleet::{Activity, Report};
 use engage_device::{Alert, TlsStack};
 
-use super::{Building, stack};
+use super::{Building, silent_stack, stack};
 use crate::harness::{
     Certificate, Chain, Daemon, Installation, Key, Request, SITE_KEY_HEX, standard,
 };
@@ -36,10 +36,6 @@ fn installation(chain: &Chain) -> Installation {
 fn a_device_says_what_its_stack_says_of_a_foreign_chain_then_asks_again_and_is_content() {
     let old_home = installation(standard());
     let old = Daemon::start(&old_home);
-    let silent = TlsStack {
-        unknown_issuer: Alert::None,
-        ..stack("mbedtls")
-    };
     let unsure = TlsStack {
         unknown_issuer: Alert::CertificateUnknown,
         ..stack("openssl")
@@ -49,7 +45,7 @@ fn a_device_says_what_its_stack_says_of_a_foreign_chain_then_asks_again_and_is_c
         (stack("wolfssl"), "unknown-ca"),
         (stack("openssl"), "unknown-ca"),
         (unsure, "bad-certificate"),
-        (silent, "closed-after-certificate"),
+        (silent_stack(), "closed-after-certificate"),
     ] {
         let name = format!("{} {:?}", stack.name, stack.unknown_issuer);
         let new_home = installation(&other_chain());

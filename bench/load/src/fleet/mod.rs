@@ -84,7 +84,7 @@ pub(crate) async fn run(plan: Fleet) -> Outcome<()> {
     nights
         .run("a night with it", Activity::CallIn, everybody)
         .await?;
-    nights.rotate(&["activate"])?;
+    nights.rotate_when_stored(&["activate"]).await?;
     nights
         .run(
             "the first night after `activate`",
@@ -92,7 +92,7 @@ pub(crate) async fn run(plan: Fleet) -> Outcome<()> {
             everybody,
         )
         .await?;
-    nights.rotate(&["retire"])?;
+    nights.rotate_when_stored(&["retire"]).await?;
     nights
         .run(
             "the first night after `retire`",
@@ -158,8 +158,19 @@ impl Nights {
         Ok(())
     }
 
+    /// What devices have shown is stored in batches: it is tried for a minute.
+    async fn rotate_when_stored(&self, arguments: &[&str]) -> Outcome<()> {
+        for _ in 0..6 {
+            if self.rotate(arguments).is_ok() {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_secs(10)).await;
+        }
+        self.rotate(arguments)
+    }
+
     /// `engage-host rotate`, which has to succeed.
-    fn rotate(&mut self, arguments: &[&str]) -> Outcome<()> {
+    fn rotate(&self, arguments: &[&str]) -> Outcome<()> {
         let begun = Instant::now();
         let told = self.building.rotate(arguments)?;
         eprintln!(

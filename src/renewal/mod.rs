@@ -24,7 +24,7 @@ use engage_wire::site::SiteName;
 pub(crate) use authorities::{AuthorityFiles, ROOT_KEY};
 pub(crate) use auto::{like_present, warnings};
 pub(crate) use error::RenewError;
-pub(crate) use swap::{PairFiles, StagedPair, lock_folder};
+pub(crate) use swap::{PairFiles, StagedPair, kept_aside, lock_folder};
 
 /// What is to be renewed.
 pub(crate) struct Renewal<'a> {

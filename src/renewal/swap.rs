@@ -58,7 +58,7 @@ impl PairFiles {
         let fingerprint = certificate.fingerprint().to_string().replace(':', "");
         let mut kept = Vec::new();
         for path in [&self.key, &self.certificate] {
-            let old = folder(path).join("old");
+            let old = folder(path).join(OLD);
             if !old.is_dir() {
                 platform::create_dir(&old, 0o700)
                     .and_then(|()| platform::inherit_access(&old, 0o050))
@@ -107,6 +107,20 @@ impl Drop for StagedPair {
             let _ = fs_err::remove_file(path);
         }
     }
+}
+
+/// What renewals have kept of a file.
+pub(crate) fn kept_aside(path: &Path) -> Vec<PathBuf> {
+    let copies = format!("{}.", file_name(path));
+    let entries = fs_err::read_dir(folder(path).join(OLD))
+        .into_iter()
+        .flatten();
+    let mut kept: Vec<_> = entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| file_name(path).starts_with(&copies))
+        .collect();
+    kept.sort();
+    kept
 }
 
 /// Keeps another `init` or `renew` out of a folder until dropped: two that interleave could build on each
@@ -165,3 +179,6 @@ fn rename(from: &Path, to: &Path) -> Result<(), RenewError> {
     }
     Ok(())
 }
+
+/// The folder, beside a file, for what takes its place no more.
+const OLD: &str = "old";

@@ -19,6 +19,7 @@ use crate::cli::init::layout::{Layout, exists, folder};
 use crate::cli::init::staging::{NewFile, Readers, keep_as, replace};
 use crate::cli::output::Failure;
 use crate::platform::FileAccess;
+use crate::renewal::kept_aside;
 
 /// What becomes of one configured file.
 struct Replacement {
@@ -187,10 +188,12 @@ fn destruction(layout: &Layout, retired: &Path) -> String {
         &layout.intermediate.pair.key,
         &layout.server.key,
     ];
-    let keys = keys.map(|it| kept(retired, it));
+    let renewed = keys.iter().flat_map(|it| kept_aside(it));
     let there: Vec<_> = keys
         .iter()
+        .map(|it| kept(retired, it))
         .filter(|it| it.exists())
+        .chain(renewed)
         .map(|it| it.display().to_string())
         .collect();
     format!(

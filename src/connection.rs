@@ -100,8 +100,8 @@ impl<T> Index<ListenerKind> for PerListener<T> {
 pub struct TlsSession {
     /// "1.2" or "1.3".
     pub version: &'static str,
-    /// The chain that the client has verified, where the session is not an earlier one that was
-    /// resumed.
+    /// The chain that the client has verified, where that is known: a session that is resumed verifies
+    /// nothing.
     pub verified: Option<VerifiedChain>,
 }
 

@@ -101,16 +101,23 @@ impl Sightings {
     }
 
     /// A device calls in, the first time on a connection.
-    pub(crate) fn called_in(&self, call: &Call, site: Option<&str>, verified: VerifiedChain) {
-        let VerifiedChain { anchor, at } = verified;
+    pub(crate) fn called_in(
+        &self,
+        call: &Call,
+        site: Option<&str>,
+        verified: Option<VerifiedChain>,
+    ) {
         let Some(serial) = call.device.serial() else {
             return;
         };
+        let now = call.received_at;
         self.addresses
-            .update(call.peer, |record| record.called_in(serial, at));
-        let site = site.map(ToOwned::to_owned);
-        let seen = Seen::Verified { anchor };
-        self.write(call.device, call.peer, site, seen, at);
+            .update(call.peer, |record| record.called_in(serial, now));
+        if let Some(VerifiedChain { anchor, at }) = verified {
+            let site = site.map(ToOwned::to_owned);
+            let seen = Seen::Verified { anchor };
+            self.write(call.device, call.peer, site, seen, at);
+        }
     }
 
     fn write(&self, who: DeviceId, peer: IpAddr, site: Option<String>, seen: Seen, at: Timestamp) {

@@ -76,8 +76,9 @@ impl Identities {
         Some(sightings.verified(peer, self.proven_anchor(sightings, peer, shown)))
     }
 
-    /// With one chain for all, a handshake does not say which anchor the device has: that is the new
-    /// one if it has fetched that.
+    /// With one chain for all, a handshake does not say which anchor the device has: that is the new one
+    /// if it has been fetched from there. Of several devices behind one address that may be another's
+    /// fetch; who is mistaken for it is refused once when the old anchor is retired, and fetches then.
     fn proven_anchor(
         &self,
         sightings: &Sightings,
@@ -85,14 +86,14 @@ impl Identities {
         shown: &ShownIdentity,
     ) -> Fingerprint {
         let publication = self.published.current();
-        let is_cross = publication.rotation().is_some_and(|rotation| {
+        let is_unknown = publication.rotation().is_some_and(|rotation| {
             let fetched = sightings.addresses().get(peer).fetched.anchor;
             rotation.next().is_some()
                 && rotation.rotation().overlap == Overlap::Cross
                 && rotation.generation(fetched) != Some(ChainGeneration::New)
         });
-        match (is_cross, publication.shown(ChainGeneration::Old)) {
-            (true, Some(old)) => old.anchor,
+        match publication.shown(ChainGeneration::Old) {
+            Some(old) if is_unknown => old.anchor,
             _ => shown.anchor,
         }
     }

@@ -137,10 +137,11 @@ impl CallIn {
             .site(device.serial(), host)
             .ok()
             .map(|site| site.name.to_string());
-        if let Some(verified) = connection.tls.and_then(|tls| tls.verified)
+        if let Some(tls) = connection.tls
             && connection.state.called_in()
         {
-            self.sightings.called_in(call, site.as_deref(), verified);
+            let site = site.as_deref();
+            self.sightings.called_in(call, site, tls.verified);
         }
         let seen = DeviceObservation::Seen {
             address,

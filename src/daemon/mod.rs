@@ -142,6 +142,8 @@ impl Running {
         running.watch_certificates(&source, &config, http);
         if let Some(follower) = &follower {
             running.spawn(Arc::clone(follower).run());
+            let metrics = Arc::clone(&running.app.metrics);
+            running.spawn(Arc::clone(follower).count_devices(metrics));
         }
         let reloader = Reloader {
             source,

@@ -1,5 +1,6 @@
 //! Follows the store's row that says where a rotation stands, and the evidence of other hosts.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -9,11 +10,12 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tracing::{error, warn};
 
+use super::devices;
 use crate::adoption::Sightings;
-use crate::telemetry::LogThrottle;
+use crate::telemetry::{LogThrottle, Metrics};
 use engage_store::{Health, Rotation, RotationReport, Store, StoreError, StoredRotation};
 use engage_wire::diagnostic::one_line;
 use engage_wire::read_regular_file;
@@ -111,6 +113,25 @@ impl RotationFollower {
                 Some(rotation) => self.merge_evidence(&rotation, since).await,
                 None => None,
             };
+        }
+    }
+
+    /// Counts for `metrics` how far devices are, until dropped.
+    pub(crate) async fn count_devices(self: Arc<Self>, metrics: Arc<Metrics>) {
+        let mut row = self.subscribe();
+        loop {
+            let started = Instant::now();
+            let rotation = row.borrow_and_update().rotation.clone();
+            let counted = match &rotation {
+                Some(rotation) => devices::count(&*self.store, rotation).await.ok(),
+                None => Some(BTreeMap::new()),
+            };
+            if let Some(sites) = counted {
+                metrics.count_rotation_devices(&sites);
+            }
+            // A large fleet takes the database a twentieth of its time at most.
+            let pause = COUNT_INTERVAL.max(started.elapsed() * 20);
+            let _ = timeout(pause, row.changed()).await;
         }
     }
 
@@ -220,6 +241,8 @@ const INTERVAL: Duration = Duration::from_secs(5);
 
 /// For how long the listeners wait for that.
 const RECALL_TIMEOUT: Duration = Duration::from_secs(1);
+
+const COUNT_INTERVAL: Duration = Duration::from_mins(1);
 
 /// Far longer than a database takes that is well.
 const STORE_TIMEOUT: Duration = Duration::from_secs(5);

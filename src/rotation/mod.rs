@@ -1,10 +1,12 @@
 //! A change of the root, as the daemon follows it: which step the store says, and which chain each
 //! address is shown meanwhile.
 
+mod devices;
 mod follow;
 mod identities;
 mod selection;
 
+pub(crate) use devices::{Anchors, COUNTED, Counts, DeviceState};
 pub(crate) use follow::{RotationFollower, copied};
 pub(crate) use identities::Identities;
 pub(crate) use selection::SelectionReason;

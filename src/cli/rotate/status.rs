@@ -13,13 +13,14 @@ use engage_wire::pki::Fingerprint;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::devices::{Behind, Counts, Devices};
+use super::devices::{Behind, Devices};
 use super::hosts::{HostEntry, hosts_table};
 use super::report::{in_force, next};
 use super::session::Session;
 use crate::cli::devices::table::{moment, or_dash, table};
 use crate::cli::output::{Failure, print_result};
 use crate::daemon::ReloadRefusal;
+use crate::rotation::Counts;
 
 /// Show how far the devices and the hosts are, and which command comes next.
 ///

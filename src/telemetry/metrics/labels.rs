@@ -64,6 +64,12 @@ pub(super) struct SelectionLabels {
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+pub(super) struct DevicesLabels {
+    pub(super) site: String,
+    pub(super) state: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 pub(super) struct StepLabels {
     pub(super) step: &'static str,
 }

@@ -7,6 +7,7 @@ mod listener;
 mod publication;
 mod rotation;
 
+use std::collections::BTreeMap;
 use std::sync::OnceLock;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -24,7 +25,7 @@ use super::AccessEvent;
 use super::stderr::dropped_lines;
 use crate::connection::{Connection, ListenerKind, PerListener};
 use crate::publication::{ChainGeneration, Publication};
-use crate::rotation::SelectionReason;
+use crate::rotation::{Counts, SelectionReason};
 use engage_store::StoreSize;
 use handshake::HandshakeMetrics;
 use labels::{ListenerLabels, RefusalLabels, RequestLabels};
@@ -194,6 +195,11 @@ impl Metrics {
     /// A chain was not trusted, while the root is being changed.
     pub(crate) fn chain_distrusted(&self, chain: ChainGeneration) {
         self.rotation.distrusted(chain);
+    }
+
+    /// How far devices are on their way to another trust anchor, by site.
+    pub(crate) fn count_rotation_devices(&self, sites: &BTreeMap<String, Counts>) {
+        self.rotation.count_devices(sites);
     }
 
     /// A reload ended at `unix_seconds`.

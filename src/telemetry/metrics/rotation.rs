@@ -1,20 +1,23 @@
 //! What is counted while the root is being changed.
 
+use std::collections::BTreeMap;
+
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-use super::labels::{ChainLabels, SelectionLabels, StepLabels};
+use super::labels::{ChainLabels, DevicesLabels, SelectionLabels, StepLabels};
 use super::register;
 use crate::publication::{ChainGeneration, Publication, PublishedRotation};
-use crate::rotation::SelectionReason;
+use crate::rotation::{Counts, SelectionReason};
 use engage_store::RotationStep;
 
 #[derive(Debug)]
 pub(super) struct RotationMetrics {
     step: Family<StepLabels, Gauge>,
     refusals: Gauge,
+    devices: Family<DevicesLabels, Gauge>,
     selections: Family<SelectionLabels, Counter>,
     distrusted: Family<ChainLabels, Counter>,
 }
@@ -41,6 +44,12 @@ impl RotationMetrics {
                 "rotation_refusals",
                 "What keeps this host from following the change of the root; 0 if it follows",
                 Gauge::default(),
+            ),
+            devices: register(
+                registry,
+                "rotation_devices",
+                "Devices that were seen in 30 days, by how far they are on their way to the trust anchor that is announced now",
+                Family::default(),
             ),
             selections: register(
                 registry,
@@ -70,6 +79,22 @@ impl RotationMetrics {
         self.distrusted.get_or_create(&ChainLabels { chain }).inc();
     }
 
+    /// Of so many sites that one who scrapes can bear it; the others together have no name.
+    pub(super) fn count_devices(&self, sites: &BTreeMap<String, Counts>) {
+        self.devices.clear();
+        for (at, (site, counts)) in sites.iter().enumerate() {
+            let site = if at < MAX_SITES { site.as_str() } else { "" };
+            for (state, devices) in counts.by_state() {
+                let labels = DevicesLabels {
+                    site: site.to_owned(),
+                    state,
+                };
+                let devices = i64::try_from(devices).unwrap_or(i64::MAX);
+                self.devices.get_or_create(&labels).inc_by(devices);
+            }
+        }
+    }
+
     pub(super) fn show(&self, publication: &Publication) {
         let now = publication.rotation().map(PublishedRotation::rotation);
         for (step, label) in STEPS {
@@ -83,6 +108,8 @@ impl RotationMetrics {
             .set(i64::try_from(refusals).unwrap_or(i64::MAX));
     }
 }
+
+const MAX_SITES: usize = 200;
 
 const CHAINS: [ChainGeneration; 2] = [ChainGeneration::Old, ChainGeneration::New];
 

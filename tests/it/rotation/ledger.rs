@@ -63,7 +63,12 @@ fn what_a_device_was_told_fetched_and_verified_is_known_with_and_without_a_rotat
     rotating.step(Published);
     ask(&rotating, ANNOUNCEMENT);
     ask(&rotating, &new_anchor_path());
-    let (known, rotating) = adoption(rotating);
+    let (known, mut rotating) = adoption(rotating);
+    let labels = [("site", "Main Office"), ("state", "fetched")];
+    rotating
+        .host
+        .daemon
+        .wait_for_metric("rotation_devices", &labels, 1);
     assert_eq!(anchor(known.adopted.told), Some(fingerprint(new)));
     assert_eq!(anchor(known.adopted.fetched), Some(fingerprint(new)));
     assert_eq!(anchor(known.adopted.verified), Some(fingerprint(old)));

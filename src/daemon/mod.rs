@@ -235,7 +235,8 @@ fn log_warnings(warnings: &[Warning]) {
 
 /// Sites whose devices are not told what is configured.
 fn log_bad_sites(publication: &Publication) {
-    for site in publication.bad_sites() {
+    let bad_sites = publication.bad_sites();
+    for site in bad_sites.iter().take(MAX_BAD_SITES) {
         for refusal in site.refusals.iter() {
             error!(
                 code = %code(refusal),
@@ -244,6 +245,13 @@ fn log_bad_sites(publication: &Publication) {
                 one_line(refusal)
             );
         }
+    }
+    if let Some(others) = bad_sites.len().checked_sub(MAX_BAD_SITES + 1) {
+        let others = others + 1;
+        error!(
+            others,
+            "{others} more sites are bad: `engage-host sites check` lists them"
+        );
     }
 }
 
@@ -284,3 +292,6 @@ fn publication(
 
 /// For the cursors of the webhook to be saved. Only a disk that hangs takes longer.
 const TASKS_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// As many as somebody reads.
+const MAX_BAD_SITES: usize = 100;

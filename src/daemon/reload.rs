@@ -59,8 +59,7 @@ impl Reloader {
         let mut sources = Arc::clone(&files.sources);
         let mut watcher = FileWatcher::new(files);
         let mut ticks = interval(CONDITION_INTERVAL);
-        let publication = self.app.published.current_arc();
-        self.report_rotation(&publication, None);
+        self.report_rotation(&self.app.published.current_arc(), None);
         loop {
             let (trigger, request) = tokio::select! {
                 _ = ticks.tick() => match self.due() {
@@ -176,11 +175,13 @@ impl Reloader {
             let (old, new) = (&told.url, &self.base_url.url);
             info!("devices are told `{new}` instead of `{old}`");
         }
-        self.site_files = config.site_files;
+        let files = std::mem::replace(&mut self.site_files, config.site_files);
         self.app.metrics.published(&publication);
         let before = self.app.published.current_arc();
         self.app.published.replace(publication);
         rotation::log(Some(&before), &self.app.published.current());
+        // To take down ten thousand sites takes a while.
+        tokio::task::spawn_blocking(move || drop((before, files, validation.inventory)));
         if let Some(rotation) = &mut self.rotation {
             rotation.revision = revision;
         }

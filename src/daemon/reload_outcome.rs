@@ -7,6 +7,7 @@ use miette::Diagnostic;
 use serde::{Deserialize, Serialize};
 use tracing::{error, info};
 
+use super::MAX_BAD_SITES;
 use crate::publication::{BadSite, Publication};
 use engage_wire::diagnostic::{causes, code, hint, one_line};
 
@@ -38,7 +39,10 @@ pub(crate) struct ReloadOutcome {
 impl ReloadOutcome {
     /// `bad_sites` are those of what is in force now.
     pub(super) fn new(replaced: Result<(), Vec<ReloadRefusal>>, bad_sites: &[BadSite]) -> Self {
-        let bad_sites = bad_sites.iter().flat_map(ReloadRefusal::of_site);
+        let others = bad_sites.len().saturating_sub(MAX_BAD_SITES);
+        let others = (others > 0).then(|| ReloadRefusal::new(&MoreBadSites(others)));
+        let bad_sites = bad_sites.iter().take(MAX_BAD_SITES);
+        let bad_sites = bad_sites.flat_map(ReloadRefusal::of_site).chain(others);
         Self {
             bad_sites: match replaced {
                 Ok(()) => bad_sites.collect(),
@@ -84,6 +88,12 @@ pub(crate) struct ReloadRefusal {
     message: String,
     hint: String,
 }
+
+/// More than somebody reads.
+#[derive(Debug, Diagnostic, thiserror::Error)]
+#[error("the new state is in force, but {0} more sites are bad")]
+#[diagnostic(code("more-bad-sites"), help("`engage-host sites check` lists them"))]
+struct MoreBadSites(usize);
 
 impl ReloadRefusal {
     pub(crate) fn new(error: &dyn Diagnostic) -> Self {

@@ -13,11 +13,13 @@ mod validate;
 mod warning;
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Guard};
 use bytes::Bytes;
 
+use crate::file_version::FileVersion;
 use crate::tls::TlsIdentity;
 use engage_store::SerialNumber;
 use engage_wire::HostName;
@@ -76,8 +78,10 @@ pub struct Publication {
     is_list_unknown: bool,
     /// The one without `hosts`.
     default_site: Option<SiteSlot>,
-    /// How many sites are announced as they are configured.
-    good_sites: usize,
+    /// Those that are announced as they are configured.
+    good_sites: Vec<Arc<PublishedSite>>,
+    /// What they announce, by its file.
+    anchor_files: HashMap<PathBuf, AnchorFile>,
     bad_sites: Vec<BadSite>,
     malformed_serials: Vec<MalformedLine>,
     /// What the TLS listener authenticates with, or why devices would refuse it now.
@@ -89,6 +93,13 @@ pub struct Publication {
     rotation: Option<Box<PublishedRotation>>,
     expiries: Vec<Expiry>,
     chain_bytes: usize,
+}
+
+/// An announced certificate as it was read at a moment.
+#[derive(Clone, Debug)]
+struct AnchorFile {
+    version: FileVersion,
+    certificate: Arc<Certificate>,
 }
 
 /// A file that is served.
@@ -164,7 +175,7 @@ impl Publication {
         }
         let selected = match (listed, host) {
             (Some(_), _) => listed,
-            (None, None) if self.good_sites + self.bad_sites.len() > 1 => {
+            (None, None) if self.good_sites.len() + self.bad_sites.len() > 1 => {
                 return Err(NoAnnouncement::NoHost);
             }
             (None, None) => self.sites.values().next(),
@@ -201,7 +212,7 @@ impl Publication {
 
     /// How many sites are announced as they are configured.
     pub fn good_sites(&self) -> usize {
-        self.good_sites
+        self.good_sites.len()
     }
 
     /// Those that are not, in the order of the configuration.

@@ -1,9 +1,11 @@
 //! The devices of a site, by their serial numbers.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use miette::Diagnostic;
 
+use crate::file_version::FileVersion;
 use engage_store::SerialNumber;
 use engage_wire::{ReadError, read_regular_file};
 
@@ -14,6 +16,32 @@ pub(super) struct SerialsFile {
     pub(super) serials: Vec<(usize, SerialNumber)>,
     /// At most 20 of them.
     pub(super) malformed: Vec<MalformedLine>,
+}
+
+/// A serials file as it was read at a moment.
+#[derive(Clone, Debug)]
+pub(super) struct ReadSerials {
+    version: FileVersion,
+    pub(super) file: Arc<SerialsFile>,
+}
+
+/// Read at the same time.
+impl PartialEq for ReadSerials {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.file, &other.file)
+    }
+}
+
+impl ReadSerials {
+    /// Reads a file, unless it is what it was when it was read last.
+    pub(super) fn load(path: &Path, last: Option<&Self>) -> Result<Self, SerialsError> {
+        let version = FileVersion::of(path).unwrap_or(FileVersion::UNKNOWN);
+        if let Some(last) = last.filter(|last| version.is_as(last.version)) {
+            return Ok(last.clone());
+        }
+        let file = Arc::new(load(path)?);
+        Ok(Self { version, file })
+    }
 }
 
 /// A line that is no serial number.
@@ -56,7 +84,7 @@ pub enum SerialsError {
 }
 
 /// Reads a file with a serial number a line. Errors never quote it: a wrong file may be a secret one.
-pub(super) fn load(path: &Path) -> Result<SerialsFile, SerialsError> {
+fn load(path: &Path) -> Result<SerialsFile, SerialsError> {
     let contents = read_regular_file("serials file", path, MAX_BYTES)?;
     parse(path, &contents)
 }

@@ -3,8 +3,11 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::serials::ReadSerials;
 use super::static_files::FileName;
-use super::{Refusal, Refusals};
+use super::{Refusal, Refusals, Warning};
+use crate::config::SiteConfig;
+use crate::file_version::FileVersion;
 use engage_wire::pki::{Certificate, Fingerprint};
 use engage_wire::site::{Announcement, SiteName};
 
@@ -21,6 +24,18 @@ pub struct PublishedSite {
     pub anchor: Arc<Certificate>,
     /// The file as which it is served.
     pub(super) file_name: FileName,
+    pub(super) evidence: SiteEvidence,
+}
+
+/// What a site was judged by: while that is the same, it is not read again.
+#[derive(Clone, Debug)]
+pub(super) struct SiteEvidence {
+    pub(super) config: Arc<SiteConfig>,
+    /// Of its key file.
+    pub(super) key: FileVersion,
+    /// What is to be said of its key, each time.
+    pub(super) warnings: Vec<Warning>,
+    pub(super) serials_file: Option<ReadSerials>,
 }
 
 /// What answers the devices of a host.

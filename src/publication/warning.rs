@@ -71,6 +71,13 @@ pub enum Warning {
         /// Its mode.
         mode: u32,
     },
+    /// More than somebody reads.
+    #[error("{count} more warnings of these kinds are left out")]
+    #[diagnostic(code("more-warnings"), help("look after those that are shown first"))]
+    LeftOut {
+        /// How many.
+        count: usize,
+    },
     /// A derived `base_url` that devices cannot reach.
     #[error("devices are told `{base_url}`, an address that only this computer can reach")]
     #[diagnostic(

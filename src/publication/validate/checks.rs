@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::report::MAX_OF_A_KIND;
 use super::{Report, Validator};
 use crate::config::SiteConfig;
 use crate::platform;
@@ -40,17 +41,22 @@ impl Validator<'_> {
     /// Devices that are told a site's host find it in the server certificate, or may refuse it.
     pub(super) fn check_site_hosts(&mut self, leaf: &Certificate) {
         let names = leaf.alt_names();
+        let is_missing = |host: &HostName| {
+            host != self.base_url.host() && !names.iter().any(|name| name.matches(host))
+        };
+        let mut told = 0;
         for site in &self.config.sites {
             let SiteConfig { name, hosts, .. } = &**site;
-            let missing: Vec<_> = hosts
-                .iter()
-                .filter(|host| *host != self.base_url.host())
-                .filter(|host| !names.iter().any(|name| name.matches(host)))
-                .map(|host| format!("`{host}`"))
-                .collect();
-            if missing.is_empty() {
+            if !hosts.iter().any(is_missing) {
                 continue;
             }
+            told += 1;
+            if told > MAX_OF_A_KIND {
+                self.report.leave_out();
+                continue;
+            }
+            let missing = hosts.iter().filter(|host| is_missing(host));
+            let missing: Vec<_> = missing.map(|host| format!("`{host}`")).collect();
             self.report.warn(Warning::SiteHostNotNamed {
                 site: name.clone(),
                 hosts: missing.join(", "),
@@ -62,11 +68,15 @@ impl Validator<'_> {
 
 impl Report {
     pub(super) fn check_secrecy(&mut self, path: &Path) {
-        if let Some(mode) = platform::mode_readable_by_others(path) {
-            self.warn(Warning::KeyReadable {
-                path: path.to_owned(),
-                mode,
-            });
+        if let Some(warning) = readable_by_others(path) {
+            self.warn(warning);
         }
     }
+}
+
+/// A secret file with an open mode.
+pub(super) fn readable_by_others(path: &Path) -> Option<Warning> {
+    let path = path.to_owned();
+    let mode = platform::mode_readable_by_others(&path)?;
+    Some(Warning::KeyReadable { path, mode })
 }

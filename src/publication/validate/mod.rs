@@ -19,14 +19,16 @@ use super::refusal::{Refusal, Refusals};
 use super::serials::MalformedLine;
 use super::site::{BadSite, SiteSlot};
 use super::static_files::{FileName, StaticCertificates};
-use super::{Publication, ServedCertificate, Warning};
+use super::{Publication, PublishedSite, ServedCertificate, Warning};
 use crate::config::{BaseUrl, Config};
 use crate::tls::TlsIdentity;
 use engage_store::Rotation;
 use engage_wire::pki::device_profile::{DeviceProfile, Judgement};
 use engage_wire::pki::{
-    Certificate, PrivateKey, Role, ServerChain, load_certificate_chain, load_der_or_pem,
+    Certificate, DevicePath, Fingerprint, PrivateKey, Role, ServerChain, load_certificate_chain,
+    load_der_or_pem,
 };
+use engage_wire::site::SiteName;
 use jiff::Timestamp;
 use report::Report;
 use site::{Anchor, GoodSite};
@@ -61,6 +63,8 @@ pub fn validate(
     rotation: Option<&Rotation>,
 ) -> Validation {
     let sources = Sources {
+        // A reload shows nobody a table of sites.
+        has_inventory: in_force.is_none() || rotation.is_some(),
         config,
         base_url,
         now,
@@ -76,6 +80,7 @@ pub fn validate(
 /// What a validation starts from.
 #[derive(Clone, Copy)]
 struct Sources<'a> {
+    has_inventory: bool,
     config: &'a Config,
     base_url: &'a BaseUrl,
     now: Timestamp,
@@ -90,7 +95,10 @@ impl Sources<'_> {
             in_force: self.in_force,
             report: Report::new(self.now),
             inventory: Inventory::default(),
+            last: last_judged(self.in_force),
+            has_inventory: self.has_inventory,
             anchors: HashMap::new(),
+            paths: HashMap::new(),
             served: BTreeMap::new(),
             announced: HashSet::new(),
             malformed_serials: Vec::new(),
@@ -98,7 +106,7 @@ impl Sources<'_> {
         let outcome = validator.outcome();
         Validation {
             inventory: validator.inventory,
-            warnings: validator.report.warnings,
+            warnings: validator.report.into_warnings(),
             outcome,
         }
     }
@@ -108,10 +116,16 @@ struct Validator<'a> {
     config: &'a Config,
     base_url: &'a BaseUrl,
     in_force: Option<&'a Publication>,
+    /// How good sites were judged last.
+    last: HashMap<&'a SiteName, &'a Arc<PublishedSite>>,
+    /// Whether somebody looks at the sites of the inventory.
+    has_inventory: bool,
     report: Report,
     inventory: Inventory,
     /// Announced certificates that hold, by file: thousands of sites may share one.
     anchors: HashMap<PathBuf, Arc<Anchor>>,
+    /// How devices verify the chain from them: there may be thousands of copies of one.
+    paths: HashMap<Fingerprint, Arc<DevicePath>>,
     /// What is served under which file name, and where it came from.
     served: BTreeMap<FileName, (PathBuf, Certificate)>,
     /// Which of these a site announces.
@@ -139,7 +153,8 @@ impl Validator<'_> {
         let bad_sites = bad.into_iter().map(|site| site.site);
         match publication {
             Some(publication)
-                if publication.good_sites > 0 && for_all.iter().all(Refusal::is_about_time) =>
+                if !publication.good_sites.is_empty()
+                    && for_all.iter().all(Refusal::is_about_time) =>
             {
                 Ok(self.complete(publication, for_all, bad_sites.collect()))
             }
@@ -167,8 +182,10 @@ impl Validator<'_> {
             (name.request_path(), served)
         });
         let withheld = (!for_all.is_empty()).then(|| Err(for_all.into_iter().collect()));
+        let anchors = std::mem::take(&mut self.anchors).into_iter();
         Publication {
             certificates: certificates.collect(),
+            anchor_files: anchors.map(|(path, it)| (path, it.as_file())).collect(),
             malformed_serials: std::mem::take(&mut self.malformed_serials),
             bad_sites,
             identity: withheld.unwrap_or(publication.identity),
@@ -242,6 +259,11 @@ impl Validator<'_> {
     }
 }
 
+fn last_judged(in_force: Option<&Publication>) -> HashMap<&SiteName, &Arc<PublishedSite>> {
+    let sites = in_force.into_iter().flat_map(|it| &it.good_sites);
+    sites.map(|site| (&site.name, site)).collect()
+}
+
 /// Announces the sites that are good.
 fn publish(identity: TlsIdentity, good: Vec<GoodSite>, chain: &ServerChain) -> Publication {
     let anchor = good.first().map(|first| first.site.fingerprint);
@@ -254,26 +276,32 @@ fn publish(identity: TlsIdentity, good: Vec<GoodSite>, chain: &ServerChain) -> P
         sites_by_serial: HashMap::new(),
         is_list_unknown: false,
         default_site: None,
-        good_sites: good.len(),
+        good_sites: Vec::with_capacity(good.len()),
+        anchor_files: HashMap::new(),
         bad_sites: Vec::new(),
         malformed_serials: Vec::new(),
         identity: Ok(identity),
         expiries: Vec::new(),
         chain_bytes: 0,
     };
+    publication.sites.reserve(good.len());
+    let mut counted = HashSet::new();
     for GoodSite {
-        hosts,
         serials,
         site,
         path,
     } in good
     {
-        let slot = SiteSlot::Published(Arc::new(site));
-        for host in hosts.claims() {
+        let slot = SiteSlot::Published(Arc::clone(&site));
+        for host in site.evidence.config.hosts.claims() {
             publication.put(host, &slot);
         }
         publication.list(serials, &slot);
-        publication.count(&path, chain);
+        // Thousands of sites share one.
+        if counted.insert(Arc::as_ptr(&path)) {
+            publication.count(&path, chain);
+        }
+        publication.good_sites.push(site);
     }
     publication
 }

@@ -1,6 +1,7 @@
 //! What a validation has found so far.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::mem::{Discriminant, discriminant};
 use std::path::Path;
 
 use jiff::Timestamp;
@@ -15,7 +16,10 @@ use engage_wire::site::SiteName;
 pub(super) struct Report {
     /// The one "now" of the validation.
     pub(super) now: Timestamp,
-    pub(super) warnings: Vec<Warning>,
+    warnings: Vec<Warning>,
+    /// How many of each kind.
+    of_kind: HashMap<Discriminant<Warning>, usize>,
+    left_out: usize,
     /// Of the site that is looked at, or what concerns all.
     pub(super) refusals: Vec<Refusal>,
     said: HashSet<String>,
@@ -26,15 +30,42 @@ impl Report {
         Self {
             now,
             warnings: Vec::new(),
+            of_kind: HashMap::new(),
+            left_out: 0,
             refusals: Vec::new(),
             said: HashSet::new(),
         }
     }
 
+    /// Of thousands of sites, as many of a kind as somebody reads.
     pub(super) fn warn(&mut self, warning: Warning) {
-        if self.said.insert(causes(&warning)) {
+        let of_kind = self.of_kind.entry(discriminant(&warning)).or_default();
+        if *of_kind == MAX_OF_A_KIND {
+            self.left_out += 1;
+        } else if self.said.insert(causes(&warning)) {
+            *of_kind += 1;
             self.warnings.push(warning);
         }
+    }
+
+    pub(super) fn warn_all(&mut self, warnings: &[Warning]) {
+        for warning in warnings {
+            self.warn(warning.clone());
+        }
+    }
+
+    /// Another one of a kind of which there are as many as somebody reads.
+    pub(super) fn leave_out(&mut self) {
+        self.left_out += 1;
+    }
+
+    /// All warnings, and how many are none of them.
+    pub(super) fn into_warnings(mut self) -> Vec<Warning> {
+        if self.left_out > 0 {
+            let count = self.left_out;
+            self.warnings.push(Warning::LeftOut { count });
+        }
+        self.warnings
     }
 
     pub(super) fn refuse(&mut self, refusal: impl Into<Refusal>) {
@@ -66,3 +97,6 @@ impl Report {
         result.map_err(|refusal| self.refuse(refusal)).ok()
     }
 }
+
+/// Warnings.
+pub(super) const MAX_OF_A_KIND: usize = 100;

@@ -7,8 +7,8 @@ use std::path::Path;
 use super::Validator;
 use crate::config::{BrokenSite, SiteConfig};
 use crate::publication::refusal::Listing;
-use crate::publication::serials::{self, SerialsError, SerialsFile};
-use crate::publication::site::SiteSlot;
+use crate::publication::serials::{ReadSerials, SerialsError};
+use crate::publication::site::{SiteEvidence, SiteSlot};
 use crate::publication::{Publication, Refusal, Warning};
 use engage_store::SerialNumber;
 use engage_wire::site::SiteName;
@@ -20,18 +20,21 @@ pub(super) struct Listed<'a> {
     path: &'a Path,
     serials: &'a [SerialNumber],
     serials_file: Option<&'a Path>,
-    file: Option<Result<SerialsFile, SerialsError>>,
+    file: Option<Result<ReadSerials, SerialsError>>,
 }
 
 impl<'a> Listed<'a> {
-    pub(super) fn of(site: &'a SiteConfig) -> Self {
+    /// `last` is how the site was judged last.
+    pub(super) fn of(site: &'a SiteConfig, last: Option<&SiteEvidence>) -> Self {
+        let last = last.filter(|last| last.config.serials_file == site.serials_file);
+        let last = last.and_then(|last| last.serials_file.as_ref());
         let serials_file = site.serials_file.as_deref();
         Self {
             site: &site.name,
             path: &site.file,
             serials: &site.serials,
             serials_file,
-            file: serials_file.map(serials::load),
+            file: serials_file.map(|path| ReadSerials::load(path, last)),
         }
     }
 
@@ -42,14 +45,15 @@ impl<'a> Listed<'a> {
             path: &site.file,
             serials: &site.serials,
             serials_file,
-            file: serials_file.map(serials::load),
+            file: serials_file.map(|path| ReadSerials::load(path, None)),
         }
     }
 
     /// With their lines in the file; those without stand in the configuration.
     fn each(&self) -> impl Iterator<Item = (Option<usize>, SerialNumber)> {
         let configured = self.serials.iter().map(|serial| (None, *serial));
-        let file = self.file.iter().flatten().flat_map(|file| &file.serials);
+        let file = self.file.iter().flatten();
+        let file = file.flat_map(|read| &read.file.serials);
         configured.chain(file.map(|(line, serial)| (Some(*line), *serial)))
     }
 
@@ -58,10 +62,19 @@ impl<'a> Listed<'a> {
         !matches!(self.file, Some(Err(_))) && self.each().next().is_none()
     }
 
-    /// Those that are known, and why others are not.
-    pub(super) fn into_known(self) -> (HashSet<SerialNumber>, Option<SerialsError>) {
+    /// Those that are known, the file that lists them, and why others are not known.
+    pub(super) fn into_known(
+        self,
+    ) -> (
+        HashSet<SerialNumber>,
+        Option<ReadSerials>,
+        Option<SerialsError>,
+    ) {
         let known = self.each().map(|(_, serial)| serial).collect();
-        (known, self.file.and_then(Result::err))
+        match self.file.transpose() {
+            Ok(file) => (known, file, None),
+            Err(unread) => (known, None, Some(unread)),
+        }
     }
 
     fn listing(&self, line: Option<usize>) -> Listing {
@@ -101,7 +114,7 @@ impl Validator<'_> {
     /// Somebody must be able to call in.
     pub(super) fn check_listed(&mut self, listed: &[Listed<'_>]) {
         let files = listed.iter().flat_map(|it| &it.file).flatten();
-        for line in files.flat_map(|file| &file.malformed) {
+        for line in files.flat_map(|read| &read.file.malformed) {
             self.report.warn(Warning::MalformedSerial(line.clone()));
             self.malformed_serials.push(line.clone());
         }

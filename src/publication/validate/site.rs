@@ -4,30 +4,40 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::checks::readable_by_others;
 use super::serials::{self, Listed};
 use super::{Validator, ambiguous};
-use crate::config::{BaseUrl, BrokenSite, SiteConfig, SiteHosts};
+use crate::config::{BaseUrl, BrokenSite, SiteConfig};
+use crate::file_version::FileVersion;
 use crate::publication::inventory::{CertificateEntry, SiteEntry};
+use crate::publication::serials::ReadSerials;
+use crate::publication::site::SiteEvidence;
 use crate::publication::static_files::FileName;
-use crate::publication::{BadSite, PublishedSite, Refusal, Warning};
+use crate::publication::{AnchorFile, BadSite, PublishedSite, Refusal, Warning};
 use engage_store::SerialNumber;
 use engage_wire::HostName;
 use engage_wire::pki::device_profile::{DeviceProfile, Judgement};
-use engage_wire::pki::{Certificate, DevicePath, ServerChain, load_certificate_der};
+use engage_wire::pki::{Certificate, DevicePath, Fingerprint, ServerChain, load_certificate_der};
 use engage_wire::site::{Announcement, CertUrl, CertUrlError, SiteKey, SiteName};
 
 /// An announced certificate, and the path that a device builds to it.
 pub(super) struct Anchor {
-    certificate: Arc<Certificate>,
+    file: AnchorFile,
+    fingerprint: Fingerprint,
     /// Absent when the server's chain itself was refused, or does not lead there.
     path: Option<Arc<DevicePath>>,
 }
 
+impl Anchor {
+    pub(super) fn as_file(&self) -> AnchorFile {
+        self.file.clone()
+    }
+}
+
 /// What a site's devices are told.
 pub(super) struct GoodSite {
-    pub(super) hosts: SiteHosts,
     pub(super) serials: HashSet<SerialNumber>,
-    pub(super) site: PublishedSite,
+    pub(super) site: Arc<PublishedSite>,
     pub(super) path: Arc<DevicePath>,
 }
 
@@ -59,16 +69,24 @@ impl<'a> Validator<'a> {
         let for_all = std::mem::take(&mut self.report.refusals);
         let (mut good, mut bad) = (Vec::new(), Vec::new());
         let mut ambiguous = ambiguous::names_and_hosts(&self.config.sites);
-        let listed: Vec<_> = self.config.sites.iter().map(|it| Listed::of(it)).collect();
+        let listed = self.config.sites.iter().map(|site| {
+            let last = self.last.get(&site.name).map(|last| &last.evidence);
+            Listed::of(site, last)
+        });
+        let listed: Vec<_> = listed.collect();
         self.check_listed(&listed);
         let mut ambiguous_serials = serials::ambiguous(&listed);
         for (at, (config, listed)) in self.config.sites.iter().zip(listed).enumerate() {
             self.report.refusals = ambiguous.remove(&at).unwrap_or_default();
             self.report.refusals.extend(ambiguous_serials.remove(&at));
-            let (serials, is_list_unread) = self.known_serials(&config.name, listed);
-            let site = self.site(config, chain, root);
+            let (serials, serials_file, is_list_unread) = self.known_serials(&config.name, listed);
+            let site = self.site(config, serials_file, chain, root);
             if self.report.refusals.is_empty() {
-                good.extend(site.map(|site| GoodSite { serials, ..site }));
+                good.extend(site.map(|(site, path)| GoodSite {
+                    serials,
+                    site,
+                    path,
+                }));
             } else {
                 bad.push(RefusedSite {
                     hosts: config.hosts.claims().collect(),
@@ -99,7 +117,8 @@ impl<'a> Validator<'a> {
             site: name.clone(),
             source: Arc::clone(&broken.error),
         });
-        let (serials, is_list_unread) = self.known_serials(name, Listed::of_broken(broken));
+        let listed = Listed::of_broken(broken);
+        let (serials, _, is_list_unread) = self.known_serials(name, listed);
         self.inventory.sites.push(SiteEntry::refused(name, hosts));
         RefusedSite {
             hosts: hosts.claims().collect(),
@@ -114,92 +133,121 @@ impl<'a> Validator<'a> {
         }
     }
 
-    /// The devices of a site, and whether there may be others.
+    /// The devices of a site, the file that lists them, and whether there may be others.
     fn known_serials(
         &mut self,
         site: &SiteName,
         listed: Listed<'_>,
-    ) -> (HashSet<SerialNumber>, bool) {
-        let (serials, unread) = listed.into_known();
+    ) -> (HashSet<SerialNumber>, Option<ReadSerials>, bool) {
+        let (serials, file, unread) = listed.into_known();
         let is_list_unread = unread.is_some();
         let unread = unread.map(|source| Refusal::Serials {
             site: site.clone(),
             source,
         });
         self.report.refusals.extend(unread);
-        (serials, is_list_unread)
+        (serials, file, is_list_unread)
     }
 
     fn site(
         &mut self,
-        site: &SiteConfig,
+        site: &Arc<SiteConfig>,
+        serials_file: Option<ReadSerials>,
         chain: Option<&ServerChain>,
         root: Option<&Certificate>,
-    ) -> Option<GoodSite> {
+    ) -> Option<(Arc<PublishedSite>, Arc<DevicePath>)> {
         let anchor = self.anchor(site, chain, root);
-        let key = self.site_key(site);
         let file = self.file_name(site, anchor.as_deref());
-        let announcement = match (&anchor, key, &file) {
-            (Some(anchor), Some(key), Some((_, url))) => {
-                let hash = key.announcement_hash(anchor.certificate.der());
-                Some(Announcement::new(url.clone(), hash))
-            }
-            _ => None,
+        let published = match (&anchor, file) {
+            (Some(anchor), Some(file)) => self.announce(site, anchor, file, serials_file),
+            // What else is wrong with it is said too.
+            _ => self.site_key(site).and(None),
         };
         let is_good = self.report.refusals.is_empty();
-        let path = anchor.as_ref().and_then(|anchor| anchor.path.clone());
-        self.inventory.sites.push(SiteEntry {
-            name: site.name.to_string(),
-            ok: is_good,
-            hosts: site.hosts.iter().map(HostName::to_string).collect(),
-            is_default: site.hosts.is_default(),
-            cert_url: announcement.as_ref().map(|it| it.cert_url().to_string()),
-            hash: announcement.as_ref().map(|it| it.hash().to_string()),
-            fingerprint_sha256: anchor
-                .as_ref()
-                .map(|it| it.certificate.fingerprint().to_string()),
-            chain_bytes: path.as_ref().map(|path| path.size()),
-        });
-        if !is_good {
-            return None;
+        let anchor = anchor.as_deref();
+        let path = anchor.and_then(|anchor| anchor.path.clone());
+        if self.has_inventory {
+            let entry = SiteEntry {
+                ok: is_good,
+                cert_url: published
+                    .as_ref()
+                    .map(|it| it.announcement.cert_url().to_string()),
+                hash: published
+                    .as_ref()
+                    .map(|it| it.announcement.hash().to_string()),
+                fingerprint_sha256: anchor.map(|it| it.fingerprint.to_string()),
+                chain_bytes: path.as_ref().map(|path| path.size()),
+                ..SiteEntry::refused(&site.name, &site.hosts)
+            };
+            self.inventory.sites.push(entry);
         }
-        let ((file_name, _), anchor) = (file?, anchor?);
-        self.serve(&file_name, &site.certificate, &anchor.certificate);
-        Some(GoodSite {
-            hosts: site.hosts.clone(),
-            serials: HashSet::new(),
-            site: PublishedSite {
-                name: site.name.clone(),
-                announcement: announcement?,
-                fingerprint: anchor.certificate.fingerprint(),
-                anchor: Arc::clone(&anchor.certificate),
-                file_name,
-            },
-            path: path?,
-        })
+        let published = published.filter(|_| is_good)?;
+        let certificate = &anchor?.file.certificate;
+        self.serve(&published.file_name, &site.certificate, certificate);
+        Some((published, path?))
     }
 
-    fn site_key(&mut self, site: &SiteConfig) -> Option<SiteKey> {
+    /// What a site's devices are told: as it was judged last, if that still holds.
+    fn announce(
+        &mut self,
+        site: &Arc<SiteConfig>,
+        anchor: &Anchor,
+        (file_name, url): (FileName, CertUrl),
+        serials_file: Option<ReadSerials>,
+    ) -> Option<Arc<PublishedSite>> {
+        // Before it is read: a change meanwhile is noticed the next time.
+        let version = FileVersion::of(&site.key_file).unwrap_or(FileVersion::UNKNOWN);
+        let last = self.last.get(&site.name).filter(|last| {
+            last.evidence.config == *site
+                && version.is_as(last.evidence.key)
+                && last.evidence.serials_file == serials_file
+                && last.fingerprint == anchor.fingerprint
+                && *last.announcement.cert_url() == url
+        });
+        if let Some(last) = last.map(|last| Arc::clone(last)) {
+            self.report.warn_all(&last.evidence.warnings);
+            return Some(last);
+        }
+        let (key, warnings) = self.site_key(site)?;
+        self.report.warn_all(&warnings);
+        let hash = key.announcement_hash(anchor.file.certificate.der());
+        Some(Arc::new(PublishedSite {
+            name: site.name.clone(),
+            announcement: Announcement::new(url, hash),
+            fingerprint: anchor.fingerprint,
+            anchor: Arc::clone(&anchor.file.certificate),
+            file_name,
+            evidence: SiteEvidence {
+                config: Arc::clone(site),
+                key: version,
+                warnings,
+                serials_file,
+            },
+        }))
+    }
+
+    /// The key, and what is to be said of it.
+    fn site_key(&mut self, site: &SiteConfig) -> Option<(SiteKey, Vec<Warning>)> {
         let SiteConfig { name, key_file, .. } = site;
         let key = SiteKey::load(key_file).map_err(|source| Refusal::SiteKey {
             site: name.clone(),
             source,
         });
         let key = self.report.accept(key)?;
-        self.report.check_secrecy(key_file);
+        let mut warnings: Vec<_> = readable_by_others(key_file).into_iter().collect();
         if let Some(why) = key.placeholder() {
-            self.report.warn(Warning::PlaceholderSiteKey {
+            warnings.push(Warning::PlaceholderSiteKey {
                 site: name.clone(),
                 path: key_file.clone(),
                 why,
             });
         } else if key.looks_like_text() {
-            self.report.warn(Warning::SiteKeyIsText {
+            warnings.push(Warning::SiteKeyIsText {
                 site: name.clone(),
                 path: key_file.clone(),
             });
         }
-        Some(key)
+        Some((key, warnings))
     }
 
     /// Under which name the announced certificate is served, and where devices fetch it.
@@ -217,7 +265,7 @@ impl<'a> Validator<'a> {
         });
         let file_name = self.report.accept(file_name)?;
         if let Some((other, existing)) = self.served.get(&file_name)
-            && anchor.is_some_and(|anchor| *anchor.certificate != *existing)
+            && anchor.is_some_and(|anchor| *anchor.file.certificate != *existing)
         {
             let same_name = Refusal::SameName {
                 name: file_name.to_string(),
@@ -247,7 +295,8 @@ impl<'a> Validator<'a> {
 
     /// Serves an announced certificate by its file name, from the bytes that are hashed.
     pub(super) fn serve(&mut self, name: &FileName, path: &Path, certificate: &Certificate) {
-        if self.announced.insert(name.clone()) {
+        if !self.announced.contains(name) {
+            self.announced.insert(name.clone());
             let file = (path.to_owned(), certificate.clone());
             self.served.insert(name.clone(), file);
         }
@@ -264,18 +313,41 @@ impl<'a> Validator<'a> {
             return Some(Arc::clone(known));
         }
         let refused_before = self.report.refusals.len();
-        let certificate = load_certificate_der("announced certificate", &site.certificate);
-        let certificate = self.report.accept(certificate)?;
-        let path = chain.and_then(|chain| self.device_path(site, chain, &certificate, root));
+        let file = self.anchor_file(&site.certificate)?;
+        let fingerprint = file.certificate.fingerprint();
+        let path = match (self.paths.get(&fingerprint), chain) {
+            (Some(known), _) => Some(Arc::clone(known)),
+            (None, Some(chain)) => self
+                .device_path(site, chain, &file.certificate, root)
+                .map(Arc::new),
+            (None, None) => None,
+        };
         let anchor = Arc::new(Anchor {
-            path: path.map(Arc::new),
-            certificate: Arc::new(certificate),
+            file,
+            fingerprint,
+            path,
         });
         if self.report.refusals.len() == refused_before {
+            self.paths
+                .extend(anchor.path.clone().map(|path| (fingerprint, path)));
             self.anchors
                 .insert(site.certificate.clone(), Arc::clone(&anchor));
         }
         Some(anchor)
+    }
+
+    /// The certificate in a file, which is read only if it has changed since the last time.
+    fn anchor_file(&mut self, path: &Path) -> Option<AnchorFile> {
+        let version = FileVersion::of(path).unwrap_or(FileVersion::UNKNOWN);
+        let last = self.in_force.and_then(|it| it.anchor_files.get(path));
+        if let Some(last) = last.filter(|last| version.is_as(last.version)) {
+            return Some(last.clone());
+        }
+        let certificate = load_certificate_der("announced certificate", path);
+        Some(AnchorFile {
+            version,
+            certificate: Arc::new(self.report.accept(certificate)?),
+        })
     }
 
     /// What a device that trusts only `anchor` makes of the chain, within its limits.

@@ -185,3 +185,39 @@ fn a_folder_of_sites_that_cannot_be_read_refuses_a_start_and_keeps_what_is_serve
     let told = refused.errors() + &checked;
     insta::assert_snapshot!("no_sites_dir", shown(&installation, &told));
 }
+
+/// As many as hundreds of sites can have.
+#[test]
+fn what_is_wrong_with_hundreds_of_sites_is_told_of_a_hundred() {
+    let installation = installation();
+    for number in 0..130 {
+        // Another site's key file is nobody's trouble, and hosts that the server certificate does not name a warning.
+        let text = site(&format!("Site {number}"), &format!("s{number}"), "")
+            .replace(&format!("s{number}.key"), "site.key");
+        installation.write(&format!("sites/s{number}.toml"), text);
+    }
+    let warnings = installation.check_json()["warnings"].take();
+    let warnings = warnings.as_array().unwrap();
+    let last = warnings.last().unwrap();
+    assert_eq!(last["code"], "more-warnings");
+    insta::assert_snapshot!(
+        "more_warnings",
+        format!(
+            "[more-warnings] {}\n  hint: {}",
+            last["message"], last["hint"]
+        )
+    );
+    assert!(warnings.len() < 110, "{}", warnings.len());
+    let mut daemon = Daemon::start(&installation);
+    assert_eq!(sites(&mut daemon), [133, 0, 0]);
+    for number in 0..130 {
+        installation.write(&format!("sites/s{number}.toml"), "nonsense");
+    }
+    reload(&mut daemon, RELOADED);
+    daemon.wait_for("30 more sites are bad: `engage-host sites check` lists them");
+    assert_eq!(
+        daemon.seen("keeps its last announcement until").count(),
+        100
+    );
+    assert_eq!(sites(&mut daemon), [3, 130, 0]);
+}

@@ -3,6 +3,7 @@
 mod bad;
 mod commands;
 mod files;
+mod load;
 mod serials;
 
 use crate::harness::{Daemon, Installation, Response, exchange, standard};

@@ -179,7 +179,7 @@ pub trait AdoptionLedger: Send + Sync {
 
 /// What was seen and is not in the database yet: of each kind the newest.
 #[derive(Debug, Default)]
-pub(crate) struct UnstoredSightings(ShardedLru<(DeviceId, u8), Sighting>);
+pub(crate) struct UnstoredSightings(ShardedLru<(DeviceId, SeenKind), Sighting>);
 
 impl UnstoredSightings {
     pub(crate) fn add(&self, mut sighting: Sighting) {
@@ -210,13 +210,31 @@ impl UnstoredSightings {
     }
 }
 
+/// What is seen of trust anchors; of each the newest counts.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub(crate) enum SeenKind {
+    Told,
+    Fetched,
+    Verified,
+    Failed,
+}
+
 impl Seen {
-    fn kind(self) -> u8 {
+    pub(crate) fn kind(self) -> SeenKind {
         match self {
-            Self::Told { .. } => 0,
-            Self::Fetched { .. } => 1,
-            Self::Verified { .. } => 2,
-            Self::Failed { .. } => 3,
+            Self::Told { .. } => SeenKind::Told,
+            Self::Fetched { .. } => SeenKind::Fetched,
+            Self::Verified { .. } => SeenKind::Verified,
+            Self::Failed { .. } => SeenKind::Failed,
+        }
+    }
+
+    pub(crate) fn fingerprint(self) -> Fingerprint {
+        match self {
+            Self::Fetched { certificate } => certificate,
+            Self::Told { anchor } | Self::Verified { anchor } | Self::Failed { anchor, .. } => {
+                anchor
+            }
         }
     }
 }

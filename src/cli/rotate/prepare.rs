@@ -142,17 +142,18 @@ impl Prepare {
             Overlap::Cross => Some(present.old_root(self.old_root_key.as_deref())?),
         };
         let overlap = overlap.as_ref();
-        let (chain, new_files) = match (&self.root, &self.chain, &self.key) {
-            (Some(root), Some(chain), Some(key)) => {
-                present.take(files, &GivenFiles { root, chain, key }, overlap)?
-            }
-            _ => {
-                let root_key_out = self.root_key_out.as_ref().map(std::path::absolute);
-                let root_key_out = root_key_out.transpose();
-                let root_key_out =
-                    root_key_out.map_err(SystemError::new("find the current folder"))?;
-                present.make(files, overlap, root_key_out.as_deref())?
-            }
+        let given = self
+            .root
+            .as_ref()
+            .zip(self.chain.as_ref())
+            .zip(self.key.as_ref());
+        let (chain, new_files) = if let Some(((root, chain), key)) = given {
+            present.take(files, &GivenFiles { root, chain, key }, overlap)?
+        } else {
+            let root_key_out = self.root_key_out.as_ref().map(std::path::absolute);
+            let root_key_out = root_key_out.transpose();
+            let root_key_out = root_key_out.map_err(SystemError::new("find the current folder"))?;
+            present.make(files, overlap, root_key_out.as_deref())?
         };
         write_folder(files.folder(), &new_files)?;
         Ok(chain)

@@ -214,25 +214,7 @@ impl fmt::Display for RotationEntry {
 
 impl fmt::Display for DevicesEntry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let other = match self.step {
-            RotationStep::Undoing => "STILL NEW",
-            _ => "STILL OLD",
-        };
-        let headings = [
-            "SITE", "DEVICES", "VERIFIED", "FETCHED", "TOLD", other, "UNSEEN",
-        ];
-        let all = ("all".to_owned(), self.all);
-        let sites = self.sites.iter().map(|(site, it)| (site.clone(), *it));
-        // Those that are waited for first.
-        let mut sites: Vec<_> = sites.collect();
-        sites.sort_by_key(|(_, it)| it.devices == it.ready());
-        let shown = sites.iter().take(MAX_SITES).cloned();
-        let rows: Vec<_> = shown.chain([all]).map(counts_row).collect();
-        writeln!(f, "{}", table(headings, &rows))?;
-        if sites.len() > MAX_SITES {
-            let others = sites.len() - MAX_SITES;
-            writeln!(f, "{others} more sites are in `--json`")?;
-        }
+        self.fmt_sites(f)?;
         if self.all.devices == 0 {
             return write!(
                 f,
@@ -246,23 +228,7 @@ impl fmt::Display for DevicesEntry {
             self.all.devices,
             self.ready_percent
         )?;
-        if !self.slowest.is_empty() {
-            let rows: Vec<_> = self
-                .slowest
-                .iter()
-                .map(|it| behind_row(it, self.step))
-                .collect();
-            let headings = [
-                "SLOWEST",
-                "SITE",
-                "ADDRESS",
-                "STATE",
-                "LAST SEEN",
-                "EXPECTED",
-                "LAST FAILURE",
-            ];
-            writeln!(f, "\n{}", table(headings, &rows))?;
-        }
+        self.fmt_slowest(f)?;
         for SharedAddress { address, devices } in &self.shared_addresses {
             writeln!(
                 f,
@@ -270,17 +236,58 @@ impl fmt::Display for DevicesEntry {
             )?;
         }
         match self.last_expected {
-            Some(at) => write!(
-                f,
-                "the last that calls by its rhythm is expected at {}",
-                moment(at)
-            )?,
+            Some(at) => {
+                let at = moment(at);
+                write!(f, "the last that calls by its rhythm is expected at {at}")?;
+            }
             None => write!(f, "no device is waited for that calls by its rhythm")?,
         }
-        if self.overdue > 0 {
-            write!(f, "; {} are overdue", self.overdue)?;
+        match self.overdue {
+            0 => Ok(()),
+            overdue => write!(f, "; {overdue} are overdue"),
+        }
+    }
+}
+
+impl DevicesEntry {
+    /// Those that are waited for first.
+    fn fmt_sites(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let other = match self.step {
+            RotationStep::Undoing => "STILL NEW",
+            _ => "STILL OLD",
+        };
+        let headings = [
+            "SITE", "DEVICES", "VERIFIED", "FETCHED", "TOLD", other, "UNSEEN",
+        ];
+        let sites = self.sites.iter().map(|(site, it)| (site.clone(), *it));
+        let mut sites: Vec<_> = sites.collect();
+        sites.sort_by_key(|(_, it)| it.devices == it.ready());
+        let all = ("all".to_owned(), self.all);
+        let shown = sites.iter().take(MAX_SITES).cloned();
+        let rows: Vec<_> = shown.chain([all]).map(counts_row).collect();
+        writeln!(f, "{}", table(headings, &rows))?;
+        if sites.len() > MAX_SITES {
+            let others = sites.len() - MAX_SITES;
+            writeln!(f, "{others} more sites are in `--json`")?;
         }
         Ok(())
+    }
+
+    fn fmt_slowest(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.slowest.is_empty() {
+            return Ok(());
+        }
+        let headings = [
+            "SLOWEST",
+            "SITE",
+            "ADDRESS",
+            "STATE",
+            "LAST SEEN",
+            "EXPECTED",
+            "LAST FAILURE",
+        ];
+        let rows = self.slowest.iter().map(|it| behind_row(it, self.step));
+        writeln!(f, "\n{}", table(headings, &rows.collect::<Vec<_>>()))
     }
 }
 

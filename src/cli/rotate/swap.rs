@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use engage_store::Rotation;
-use engage_wire::pki::{Fingerprint, load_certificate_der};
+use engage_wire::pki::{Certificate, Fingerprint, load_certificate_der};
 use engage_wire::read_regular_file;
 use zeroize::Zeroizing;
 
@@ -61,43 +61,42 @@ pub(super) fn folder_of(session: &Session, rotation: &Rotation, what: &str) -> P
 /// In the order in which they are replaced: the chain of the server last, which says that all is done.
 fn plan(session: &Session, rotation: &Rotation) -> Result<Vec<Replacement>, Failure> {
     let (files, https) = (&session.files, &session.config.https);
-    let (chain, layout) = (NewChain::load(files)?, Layout::new(&session.config));
+    let chain = NewChain::load(files)?;
     let mut plan = announced(session, rotation)?;
-    let mut authority = |target: &Path, contents, what, is_key| {
-        plan.push(Replacement {
-            target: target.to_owned(),
-            contents,
-            what,
-            is_authority_key: is_key,
-        });
-    };
-    let root_key = read_if_there("root key", &files.root_key())?;
-    authority(&layout.root.key, root_key, "root key", true);
-    let key = read_if_there("intermediate key", &files.intermediate_key())?;
-    let pair = &layout.intermediate.pair;
-    authority(&pair.key, key, "intermediate key", true);
-    if !layout.intermediate.is_announced {
-        let der = chain
-            .intermediate()
-            .map(|it| Zeroizing::new(it.der().to_vec()));
-        authority(&pair.certificate, der, "intermediate certificate", false);
-    }
-    let root_der = || Some(Zeroizing::new(chain.root().der().to_vec()));
-    for path in layout
-        .root
-        .certificates
-        .iter()
-        .filter(|_| !layout.root.is_announced)
-    {
-        authority(path, root_der(), "root certificate", false);
-    }
-    if let Some(path) = &https.root {
-        authority(path, root_der(), "root certificate", false);
-    }
-    let server_key = read_regular_file("server key", &files.private_key(), MAX_FILE_BYTES)?;
-    authority(&https.private_key, Some(server_key), "server key", false);
+    plan.extend(authorities(session, &chain)?);
+    let key = read_regular_file("server key", &files.private_key(), MAX_FILE_BYTES)?;
     let sent = Zeroizing::new(pem(chain.without_crossed()));
-    authority(&https.certificate, Some(sent), "server certificate", false);
+    plan.extend([
+        Replacement::new(&https.private_key, "server key", Some(key)),
+        Replacement::new(&https.certificate, "server certificate", Some(sent)),
+    ]);
+    Ok(plan)
+}
+
+/// Keys and certificates of root and intermediate, as far as no site announces them. Keys that were made
+/// elsewhere only go away.
+fn authorities(session: &Session, chain: &NewChain) -> Result<Vec<Replacement>, Failure> {
+    let (files, layout) = (&session.files, Layout::new(&session.config));
+    let pair = &layout.intermediate.pair;
+    let root_key = read_if_there("root key", &files.root_key())?;
+    let key = read_if_there("intermediate key", &files.intermediate_key())?;
+    let mut plan = vec![
+        Replacement::new(&layout.root.key, "root key", root_key).of_authority(),
+        Replacement::new(&pair.key, "intermediate key", key).of_authority(),
+    ];
+    let der = |it: &Certificate| Zeroizing::new(it.der().to_vec());
+    if !layout.intermediate.is_announced {
+        let intermediate = chain.intermediate().map(der);
+        let what = "intermediate certificate";
+        plan.push(Replacement::new(&pair.certificate, what, intermediate));
+    }
+    let unannounced = layout.root.certificates.iter();
+    let unannounced = unannounced.filter(|_| !layout.root.is_announced);
+    plan.extend(
+        unannounced
+            .chain(&session.config.https.root)
+            .map(|path| Replacement::new(path, "root certificate", Some(der(chain.root())))),
+    );
     Ok(plan)
 }
 
@@ -128,17 +127,31 @@ fn announced(session: &Session, rotation: &Rotation) -> Result<Vec<Replacement>,
             folder: session.files.anchors_folder(),
             anchor: *new,
         })?;
-        plan.push(Replacement {
-            target: site.certificate.clone(),
-            contents: read_if_there("announced certificate", file)?,
-            what: "certificate, for devices",
-            is_authority_key: false,
-        });
+        let contents = read_if_there("announced certificate", file)?;
+        let what = "certificate, for devices";
+        plan.push(Replacement::new(&site.certificate, what, contents));
     }
     Ok(plan)
 }
 
 impl Replacement {
+    fn new(target: &Path, what: &'static str, contents: Option<Zeroizing<Vec<u8>>>) -> Self {
+        Self {
+            target: target.to_owned(),
+            contents,
+            what,
+            is_authority_key: false,
+        }
+    }
+
+    /// The daemon has no need of it.
+    fn of_authority(self) -> Self {
+        Self {
+            is_authority_key: true,
+            ..self
+        }
+    }
+
     fn apply(self, retired: &Path) -> Result<(), Failure> {
         let Self {
             target,

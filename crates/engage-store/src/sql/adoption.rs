@@ -7,12 +7,14 @@ use std::sync::LazyLock;
 use engage_wire::CallerNetwork;
 use engage_wire::pki::Fingerprint;
 use jiff::{SignedDuration, Timestamp};
-use sqlx::any::AnyRow;
+use sqlx::any::{Any, AnyArguments, AnyRow};
+use sqlx::query::Query;
 use sqlx::{AnyConnection, Row};
 
 use super::devices::{device, moment, readable};
 use super::newest::{Limits, Newest};
 use super::statement::{pieces, statement, value_rows};
+use crate::adoption::SeenKind;
 use crate::{
     AddressEvidence, Adopted, Adoption, AdoptionPage, AdoptionQuery, DevicePageToken, Evidence,
     Seen, Sighting,
@@ -68,12 +70,55 @@ impl Sightings {
         newest_first.find_map(|it| Some((it.site.as_ref()?, it.at.as_microsecond())))
     }
 
-    /// The columns of one kind.
-    fn find<T>(&self, of_kind: impl Fn(Seen) -> Option<T>) -> (Option<T>, Option<i64>) {
+    fn newest_of(&self, kind: SeenKind) -> Option<&Sighting> {
         let mut newest_first = self.sightings.iter().rev();
-        newest_first
-            .find_map(|it| Some((of_kind(it.seen)?, it.at.as_microsecond())))
+        newest_first.find(|it| it.seen.kind() == kind)
+    }
+
+    /// The columns of one kind.
+    fn columns(&self, kind: SeenKind) -> (Option<String>, Option<i64>) {
+        let newest = self.newest_of(kind);
+        newest
+            .map(|it| (it.seen.fingerprint().to_string(), it.at.as_microsecond()))
             .unzip()
+    }
+
+    /// How the last handshake ended that failed.
+    fn failure(&self) -> Option<&'static str> {
+        match self.newest_of(SeenKind::Failed)?.seen {
+            Seen::Failed { reason, .. } => Some(reason),
+            _ => None,
+        }
+    }
+
+    /// In the order of [`COLUMNS`].
+    fn bind<'q>(
+        &self,
+        query: Query<'q, Any, AnyArguments>,
+        now: i64,
+    ) -> Query<'q, Any, AnyArguments> {
+        let (newest, (site, site_at)) = (self.newest(), self.site().unzip());
+        let (told, told_at) = self.columns(SeenKind::Told);
+        let (fetched, fetched_at) = self.columns(SeenKind::Fetched);
+        let (verified, verified_at) = self.columns(SeenKind::Verified);
+        let (failed, failed_at) = self.columns(SeenKind::Failed);
+        query
+            .bind(self.device.clone())
+            .bind(newest.peer.to_canonical().to_string())
+            .bind(CallerNetwork::from(newest.peer).to_string())
+            .bind(newest.at.as_microsecond())
+            .bind(site.cloned())
+            .bind(site_at)
+            .bind(told)
+            .bind(told_at)
+            .bind(fetched)
+            .bind(fetched_at)
+            .bind(verified)
+            .bind(verified_at)
+            .bind(failed)
+            .bind(failed_at)
+            .bind(self.failure())
+            .bind(now)
     }
 }
 
@@ -92,42 +137,7 @@ pub(super) async fn save(
             *NEWER
         ));
         for row in rows {
-            let (site, site_at) = row.site().unzip();
-            let told = row.find(|seen| match seen {
-                Seen::Told { anchor } => Some(anchor.to_string()),
-                _ => None,
-            });
-            let fetched = row.find(|seen| match seen {
-                Seen::Fetched { certificate } => Some(certificate.to_string()),
-                _ => None,
-            });
-            let verified = row.find(|seen| match seen {
-                Seen::Verified { anchor } => Some(anchor.to_string()),
-                _ => None,
-            });
-            let (failed, failed_at) = row.find(|seen| match seen {
-                Seen::Failed { anchor, reason } => Some((anchor.to_string(), reason)),
-                _ => None,
-            });
-            let (failed, failure) = failed.unzip();
-            let newest = row.newest();
-            query = query
-                .bind(row.device.clone())
-                .bind(newest.peer.to_canonical().to_string())
-                .bind(CallerNetwork::from(newest.peer).to_string())
-                .bind(newest.at.as_microsecond())
-                .bind(site.cloned())
-                .bind(site_at)
-                .bind(told.0)
-                .bind(told.1)
-                .bind(fetched.0)
-                .bind(fetched.1)
-                .bind(verified.0)
-                .bind(verified.1)
-                .bind(failed)
-                .bind(failed_at)
-                .bind(failure)
-                .bind(now);
+            query = row.bind(query, now);
         }
         query.execute(&mut *connection).await?;
     }
@@ -178,7 +188,8 @@ static NEWER: LazyLock<String> = LazyLock::new(|| {
     columns.join(", ")
 });
 
-/// Of addresses, the newest first.
+/// Of addresses, the newest first. Along the index of `stored_at`, and not of all names: this is asked every
+/// few seconds.
 pub(super) async fn evidence_since(
     connection: &mut AnyConnection,
     since: Timestamp,
@@ -188,7 +199,7 @@ pub(super) async fn evidence_since(
          verified_at, failed, failed_at, failure, \
          (SELECT count(*) FROM adoption AS other WHERE other.address = adoption.address \
          AND other.device < 'addr-' AND other.seen_at >= $1) AS devices \
-         FROM adoption WHERE device >= 'addr-' AND device < 'addr.' AND stored_at >= $2 \
+         FROM adoption WHERE device || '' >= 'addr-' AND stored_at >= $2 \
          ORDER BY stored_at DESC LIMIT {MAX_EVIDENCE}"
     ))
     .bind(neighbours_since(Timestamp::now()))

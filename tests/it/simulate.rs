@@ -144,10 +144,17 @@ fn devices_of_every_stack_are_content_with_our_daemon_which_stores_what_they_del
 fn devices_that_lose_power_come_again_and_lose_no_event() {
     let installation = Installation::new(standard());
     let daemon = Daemon::start(&installation);
-    let arguments = "--devices 40 --window 500ms --call-ins 3 --power-loss 30 --seed 7";
+    let arguments =
+        "--devices 40 --window 500ms --call-ins 3 --power-loss 30 --ask-again 50 --seed 7";
     let simulated = Simulated::of(&daemon, &installation, arguments);
     simulated.assert_good();
     assert!(simulated.count("commissioning", "power_lost") > 3);
+    let asked: u64 = ["at_once", "retried", "power_lost"]
+        .map(|how| simulated.count("commissioning", how))
+        .iter()
+        .sum();
+    // Once each, and then about half of them three times.
+    assert!((90..110).contains(&asked), "{asked}");
     assert!(simulated.count("call_ins", "power_lost") > 9);
     let all: u64 = ["at_once", "retried", "power_lost"]
         .map(|how| simulated.count("call_ins", how))

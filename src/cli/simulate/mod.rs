@@ -19,7 +19,7 @@ use tokio::time::interval;
 use super::doctor::announcement_url;
 use super::output::{Failure, SystemError, print_result};
 use crate::platform::raise_descriptor_limit;
-use engage_device::fleet::{Activity, Fleet, Phase, Report};
+use engage_device::fleet::{Activity, Device, Fleet, Phase, Report};
 use engage_wire::{HostPort, HttpUrl};
 use summary::Summary;
 
@@ -60,6 +60,9 @@ pub(super) struct Simulate {
     /// How often each device calls in after it was commissioned: 0 to 1000
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(..=1000))]
     call_ins: u32,
+    /// How many of 100 devices ask again what to install before each call-in, as a person has them do with the app
+    #[arg(long, value_name = "PERCENT", default_value_t = 0, value_parser = clap::value_parser!(u8).range(..=100))]
+    ask_again: u8,
     /// The same number makes the same decisions
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     seed: u64,
@@ -98,22 +101,36 @@ impl Simulate {
 
     /// Commissions all devices, then has them call in.
     async fn visit(&self, fleet: &mut Fleet) -> Report {
-        let commissioning = self.phase(fleet, Activity::Commission).await;
-        let mut report = commissioning;
-        for _ in 0..self.call_ins {
-            report.add(self.phase(fleet, Activity::CallIn).await);
+        let everybody = |_: &Device| true;
+        let mut report = self.phase(fleet, Activity::Commission, everybody).await;
+        for round in 0..u64::from(self.call_ins) {
+            if self.ask_again > 0 {
+                let is_told = |device: &Device| {
+                    // Neighbours are far apart, and others' turn is in the next round.
+                    let turn = device.spec().serial % 100 * 61 + round * 17;
+                    turn % 100 < u64::from(self.ask_again)
+                };
+                report.add(self.phase(fleet, Activity::Commission, is_told).await);
+            }
+            report.add(self.phase(fleet, Activity::CallIn, everybody).await);
         }
         report
     }
 
-    async fn phase(&self, fleet: &mut Fleet, activity: Activity) -> Report {
+    async fn phase(
+        &self,
+        fleet: &mut Fleet,
+        activity: Activity,
+        comes: impl Fn(&Device) -> bool,
+    ) -> Report {
         let phase = Phase {
             activity,
             window: self.window.0,
             power_loss: f64::from(self.power_loss) / 100.0,
         };
-        let (all, done) = (fleet.devices().len(), Arc::new(AtomicUsize::new(0)));
-        let mut visits = std::pin::pin!(fleet.run(phase, |_| true, &done));
+        let all = fleet.devices().iter().filter(|it| comes(it)).count();
+        let done = Arc::new(AtomicUsize::new(0));
+        let mut visits = std::pin::pin!(fleet.run(phase, comes, &done));
         let mut ticks = interval(Duration::from_millis(200));
         let is_watched = io::stderr().is_terminal();
         loop {

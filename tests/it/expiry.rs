@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::path::PathBuf;
+use std::process::Command;
 
 use time::macros::format_description;
 use time::{Duration, OffsetDateTime};
@@ -32,14 +33,22 @@ pub(crate) fn set_clock(installation: &Installation, days: i64) {
 }
 
 pub(crate) fn start_in_faked_time(installation: &Installation, library: &PathBuf) -> Daemon {
-    Daemon::start_with(installation, |command| {
+    Daemon::start_with(installation, in_faked_time(installation, library))
+}
+
+pub(crate) fn in_faked_time(
+    installation: &Installation,
+    library: &PathBuf,
+) -> impl FnOnce(&mut Command) + use<> {
+    let (clock, library) = (installation.path("clock"), library.to_owned());
+    move |command| {
         command
             .env("LD_PRELOAD", library)
-            .env("FAKETIME_TIMESTAMP_FILE", installation.path("clock"))
+            .env("FAKETIME_TIMESTAMP_FILE", clock)
             .env("FAKETIME_NO_CACHE", "1")
             .env("DONT_FAKE_MONOTONIC", "1")
             .env("TZ", "UTC");
-    })
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! A host whose root is changed by commands.
 
 use std::io::Write;
+use std::process::Command;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
@@ -44,10 +45,15 @@ impl Rotating {
 
     /// With further lines of `[devices]`.
     pub(super) fn start_with(devices: &str) -> Self {
-        let installation = Host::installation(devices);
+        Self::on(Host::installation(devices), |_| {})
+    }
+
+    /// With further environment of the daemon.
+    pub(super) fn on(installation: Installation, change: impl FnOnce(&mut Command)) -> Self {
         let runtime = tempfile::tempdir().unwrap();
         let daemon = Daemon::start_with(&installation, |command| {
             command.env("RUNTIME_DIRECTORY", runtime.path());
+            change(command);
         });
         Self {
             installation,
@@ -57,10 +63,14 @@ impl Rotating {
     }
 
     pub(super) fn run(&self, step: &str, args: &[&str]) -> Finished {
+        self.command(&["rotate", step], args)
+    }
+
+    pub(super) fn command(&self, command_line: &[&str], args: &[&str]) -> Finished {
         let mut command = program();
         command
             .env("RUNTIME_DIRECTORY", self.runtime.path())
-            .args(["rotate", step])
+            .args(command_line)
             .args(args)
             .arg("--config")
             .arg(self.installation.path("config.toml"));

@@ -4,6 +4,7 @@ mod fixture;
 mod hosts;
 mod killed;
 mod refused;
+mod renewed;
 
 use engage_wire::pki::{Certificate, load_certificate_chain};
 use engage_wire::site::SiteKey;

@@ -57,7 +57,7 @@ impl Retire {
         let _lock = lock_folder_of(&session.config.path)?;
         let rotation = session.rotation()?.clone();
         done.extend(swap::swap(&session, &rotation)?);
-        let own = gethostname::gethostname().to_string_lossy().into_owned();
+        let own = format!("{} (", gethostname::gethostname().display());
         let is_swapped = |it: &HostRotation| it.report.as_ref().is_some_and(|it| it.is_swapped);
         let is_done = |it: &HostRotation| !it.name.starts_with(&own) || is_swapped(it);
         let hosts = session.wait_for_hosts(is_done)?;

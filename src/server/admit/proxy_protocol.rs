@@ -45,25 +45,33 @@ pub(super) async fn read_header(
 
 /// A header, and its length in bytes; `None` while more bytes could make it one.
 pub fn parse_proxy_header(bytes: &[u8]) -> io::Result<Option<(Caller, usize)>> {
-    if !is_cut_off(bytes) {
-        return caller(&HeaderResult::parse(bytes)).map(Some);
+    let begins_as = |start: &[u8]| bytes.iter().zip(start).all(|(a, b)| a == b);
+    let whole = if begins_as(v2::PROTOCOL_PREFIX) {
+        let is_cut_off =
+            bytes.len() < V2_FIXED_HEADER_BYTES || HeaderResult::parse(bytes).is_incomplete();
+        (!is_cut_off).then_some(bytes)
+    } else if begins_as(b"PROXY ") {
+        v1_line(bytes)?
+    } else {
+        Some(bytes)
+    };
+    match whole {
+        Some(whole) => caller(&HeaderResult::parse(whole)).map(Some),
+        None if bytes.len() < MAX_PROXY_HEADER_BYTES => Ok(None),
+        None => Err(invalid("it is longer than 4096 bytes")),
     }
-    if bytes.len() >= MAX_PROXY_HEADER_BYTES {
-        return Err(invalid("it is longer than 4096 bytes"));
-    }
-    Ok(None)
 }
 
-/// Whether more bytes could make it a header. Decided here for version 1, because `ppp` takes an
-/// address that has not yet arrived whole for a wrong one.
-fn is_cut_off(bytes: &[u8]) -> bool {
-    let agrees_with = |start: &[u8]| bytes.iter().zip(start).all(|(a, b)| a == b);
-    if agrees_with(v2::PROTOCOL_PREFIX) {
-        return bytes.len() < V2_FIXED_HEADER_BYTES || HeaderResult::parse(bytes).is_incomplete();
+/// A header of version 1 with its line end, and nothing behind it. Found here, because `ppp` takes an
+/// address that has not yet arrived whole for a wrong one, and a CR at the end of its buffer for the
+/// line's end.
+fn v1_line(bytes: &[u8]) -> io::Result<Option<&[u8]>> {
+    let beginning = &bytes[..bytes.len().min(MAX_V1_HEADER_BYTES)];
+    match beginning.windows(2).position(|pair| pair == b"\r\n") {
+        Some(end) => Ok(Some(&bytes[..end + 2])),
+        None if bytes.len() < MAX_V1_HEADER_BYTES => Ok(None),
+        None => Err(invalid("its line does not end within 107 bytes")),
     }
-    agrees_with(b"PROXY ")
-        && bytes.len() < MAX_V1_HEADER_BYTES
-        && !bytes.windows(2).any(|pair| pair == b"\r\n")
 }
 
 fn caller(header: &HeaderResult<'_>) -> io::Result<(Caller, usize)> {

@@ -136,6 +136,16 @@ fn headers() -> Vec<(&'static str, Vec<u8>, Outcome)> {
             format!("PROXY UNKNOWN {}\r\n", "x".repeat(92)).into_bytes(),
             Closed,
         ),
+        (
+            "v1 whose 107th byte is a CR, and no LF follows",
+            format!("PROXY UNKNOWN {}\r{}", "x".repeat(92), "y".repeat(6)).into_bytes(),
+            Closed,
+        ),
+        (
+            "v1 of 107 bytes",
+            format!("PROXY UNKNOWN {}\r\n", "x".repeat(91)).into_bytes(),
+            Answered(200),
+        ),
         ("v1 behind an empty line", [b"\r\n", V1].concat(), Closed),
         ("v1 behind a space", [b" ", V1].concat(), Closed),
         ("v1 behind a request", [REQUEST, V1].concat(), Closed),

@@ -1,5 +1,6 @@
 //! engage-host, as a service runs it: its log goes to a file.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -41,13 +42,22 @@ pub(crate) fn spawn_baseline(installation: &Installation, config: &Path) -> Outc
 
 /// Starts `program` with `config` on free ports; its log goes to `log`.
 pub(crate) fn start(program: &Path, config: &Path, log: &Path) -> Outcome<Server> {
+    start_at(program, config, log, [free_address()?, free_address()?])
+}
+
+/// Likewise on these, of HTTP and HTTPS.
+pub(crate) fn start_at(
+    program: &Path,
+    config: &Path,
+    log: &Path,
+    [http, https]: [SocketAddr; 2],
+) -> Outcome<Server> {
     let log = std::fs::File::options()
         .create(true)
         .write(true)
         .truncate(true)
         .open(log)
         .doing("opening the daemon's log")?;
-    let (http, https) = (free_address()?, free_address()?);
     let mut command = Command::new(program);
     command
         .arg("serve")

@@ -1,6 +1,6 @@
 //! The sites, their devices, and the daemon.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use fs_err as fs;
 
 use super::Fleet;
 use crate::host;
-use crate::process::Server;
+use crate::process::{Server, free_address};
 use crate::trouble::{Outcome, Trouble, While};
 
 pub(super) struct Building {
@@ -38,12 +38,14 @@ impl Building {
         fs::write(work.join(MARK), "bench/fleet empties this folder\n")?;
         let program = engage_host.canonicalize()?;
         host::init(&program, &work)?;
-        write_config(&work)?;
+        let addresses = [free_address()?, free_address()?];
+        write_config(&work, addresses[0])?;
         fs::create_dir(work.join("sites"))?;
         let keys = (0..plan.sites).map(|site| write_site(&work, plan, site));
         let keys: Vec<_> = keys.collect::<Outcome<_>>()?;
         let begun = Instant::now();
-        let mut server = host::start(&program, &work.join("config.toml"), &work.join(host::LOG))?;
+        let (config, log) = (work.join("config.toml"), work.join(host::LOG));
+        let mut server = host::start_at(&program, &config, &log, addresses)?;
         server.wait_until_listening()?;
         let started = begun.elapsed();
         let url = format!("http://{}", server.http)
@@ -90,10 +92,15 @@ impl Building {
 
 /// Each site lists its devices, as an operator of thousands does; their files would be a hundred
 /// thousand folders.
-fn write_config(work: &Path) -> Outcome<()> {
+fn write_config(work: &Path, http: SocketAddr) -> Outcome<()> {
     let file = work.join("config.toml");
     let text = fs::read_to_string(&file)?;
-    let text = format!("sites_dir = \"sites\"\n{text}\n[devices]\njson_files = false\n");
+    // Devices fetch from where they are told to.
+    let text = text.replace(
+        "base_url = \"http://127.0.0.1\"",
+        &format!("base_url = \"http://{http}\"\nsites_dir = \"sites\""),
+    );
+    let text = format!("{text}\n[admin]\nlisten = \"\"\n[devices]\njson_files = false\n");
     fs::write(file, text).doing("writing the configuration")
 }
 
@@ -107,8 +114,9 @@ fn write_site(work: &Path, plan: &Fleet, site: usize) -> Outcome<Arc<SiteKey>> {
         .collect();
     fs::write(work.join(format!("sites/{name}.txt")), serials)?;
     let text = format!(
-        "name = \"{name}\"\nkey_file = \"{name}.key\"\nserials_file = \"{name}.txt\"\n\
-         certificate = \"../static/Device_Certificates/partner_CA.der\"\n"
+        "name = \"{name}\"\nhosts = [\"{name}.example.com\"]\nkey_file = \"sites/{name}.key\"\n\
+         serials_file = \"sites/{name}.txt\"\n\
+         certificate = \"static/Device_Certificates/partner_CA.der\"\n"
     );
     fs::write(work.join(format!("sites/{name}.toml")), text)?;
     SiteKey::parse(key.as_bytes())

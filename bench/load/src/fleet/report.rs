@@ -6,7 +6,6 @@ use std::time::Duration;
 use engage_device::fleet::{Activity, Outcomes, Report, Step};
 
 use super::building::Building;
-use crate::trouble::{Outcome, Trouble};
 
 pub(super) struct Nights {
     pub(super) building: Building,
@@ -35,15 +34,6 @@ impl Nights {
             nights: Vec::new(),
         }
     }
-
-    /// No device failed two call-ins in a row, and none met anything that it would not stand.
-    pub(super) fn verdict(&self) -> Outcome<()> {
-        let faults = self.nights.iter().filter_map(Night::fault);
-        match faults.collect::<Vec<_>>().as_slice() {
-            [] => Ok(()),
-            faults => Err(Trouble::new(faults.join("; "))),
-        }
-    }
 }
 
 impl Night {
@@ -54,7 +44,8 @@ impl Night {
         }
     }
 
-    fn fault(&self) -> Option<String> {
+    /// A device met something that it would not stand, or failed two call-ins in a row.
+    pub(super) fn fault(&self) -> Option<String> {
         let Self { name, again, .. } = self;
         if *again > 0 {
             return Some(format!(

@@ -53,7 +53,7 @@ mod tls;
 mod webhook;
 
 pub use cli::run;
-pub use config::Config;
+pub use config::{Config, parse_site_file};
 pub use connection::{Connection, ListenerKind};
 pub use publication::{CurrentPublication, Publication, validate};
 pub use routes::{App, DeviceService, device_service};

@@ -1,9 +1,9 @@
-//! The text of `config.toml`: refused with a message, or consistent.
+//! The text of `config.toml`, and of a site's own file: refused with a message, or consistent.
 #![no_main]
 
 use std::path::Path;
 
-use engage_host::Config;
+use engage_host::{Config, parse_site_file};
 use engage_wire::diagnostic::explained;
 use libfuzzer_sys::fuzz_target;
 
@@ -16,5 +16,10 @@ fuzz_target!(|text: &str| {
             let _ = config.base_url_at(([127, 0, 0, 1], 80).into());
         }
         Err(refusal) => assert!(!explained(&refusal).is_empty()),
+    }
+    let folder = Path::new("/etc/engage-host");
+    match parse_site_file(&folder.join("sites/a.toml"), folder, text.as_bytes()) {
+        Ok(site) => assert!(site.key_file.is_absolute() && site.certificate.is_absolute()),
+        Err(broken) => assert!(!explained(&*broken.error).is_empty()),
     }
 });

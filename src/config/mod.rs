@@ -35,6 +35,7 @@ pub(crate) use limits::{Limits, PerAddress};
 pub(crate) use log::{LogConfig, LogFormat, LogLevel};
 pub(crate) use pki::PkiConfig;
 pub(crate) use site::{SiteConfig, SiteHosts};
+pub use site_files::parse_site_file;
 pub(crate) use site_files::{BrokenSite, SiteFiles, is_site_file};
 pub(crate) use source::{ConfigSource, ListenOverrides};
 pub(crate) use webhook::WebhookConfig;

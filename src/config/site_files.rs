@@ -31,7 +31,7 @@ struct SiteFile {
 /// A file that cannot be used, and what is known of its site: as it was when it could, else as far as
 /// the text says.
 #[derive(Debug)]
-pub(crate) struct BrokenSite {
+pub struct BrokenSite {
     /// Its label; the file's name where that is not known.
     pub name: SiteName,
     /// Where to look.
@@ -107,13 +107,20 @@ impl SiteFile {
         if let Some(last) = last.filter(|last| version.is_as(last.version)) {
             return Some(last.clone());
         }
-        let (usable, broken) = match parse(&path, folder) {
+        let read = match read_regular_file("site file", &path, MAX_FILE_BYTES) {
+            Ok(bytes) => parse_site_file(&path, folder, &bytes),
+            Err(source) => {
+                let error = ConfigError::SiteFile { source };
+                Err(BrokenSite::from_text(path, folder, error, ""))
+            }
+        };
+        let (usable, broken) = match read {
             Ok(site) => (Some(Arc::new(site)), None),
-            Err((error, text)) => {
+            Err(broken) => {
                 let usable = last.and_then(|last| last.usable.clone());
                 let broken = match &usable {
-                    Some(site) => BrokenSite::from_last(site, error),
-                    None => BrokenSite::from_text(path, folder, error, &text),
+                    Some(site) => BrokenSite::from_last(site, broken.error),
+                    None => broken,
                 };
                 (usable, Some(Arc::new(broken)))
             }
@@ -126,17 +133,21 @@ impl SiteFile {
     }
 }
 
-/// The site, or why not and the text as far as there is any.
-fn parse(path: &Path, folder: &Path) -> Result<SiteConfig, (ConfigError, String)> {
-    let bytes = read_regular_file("site file", path, MAX_FILE_BYTES)
-        .map_err(|source| (ConfigError::SiteFile { source }, String::new()))?;
+/// Checks the contents of a file of `sites_dir`: its site, or what can still be read of it. Relative
+/// paths start from `folder`.
+pub fn parse_site_file(
+    path: &Path,
+    folder: &Path,
+    contents: &[u8],
+) -> Result<SiteConfig, BrokenSite> {
+    let broken = |error, text| BrokenSite::from_text(path.to_owned(), folder, error, text);
     let text =
-        str::from_utf8(&bytes).map_err(|_| (ConfigError::not_text(path, &bytes), String::new()))?;
-    SiteConfig::parse(path, folder, text).map_err(|error| (error, text.to_owned()))
+        str::from_utf8(contents).map_err(|_| broken(ConfigError::not_text(path, contents), ""))?;
+    SiteConfig::parse(path, folder, text).map_err(|error| broken(error, text))
 }
 
 impl BrokenSite {
-    fn from_last(site: &SiteConfig, error: ConfigError) -> Self {
+    fn from_last(site: &SiteConfig, error: Arc<ConfigError>) -> Self {
         let site = site.clone();
         Self {
             name: site.name,
@@ -145,7 +156,7 @@ impl BrokenSite {
             serials: site.serials,
             serials_file: site.serials_file,
             base_url: site.base_url,
-            error: Arc::new(error),
+            error,
         }
     }
 
@@ -190,3 +201,66 @@ const MAX_ENTRIES: usize = 200_000;
 
 /// Room for 20,000 serial numbers.
 const MAX_FILE_BYTES: usize = 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const WHOLE: &str = "name = \"Hall\"\nhosts = [\"hall.example.com\", \"10.0.0.2\"]\nkey_file = \"pki/hall.key\"\n\
+                         serials = [\"0123456789abcdef\"]\ncertificate = \"hall.der\"\n";
+
+    fn parsed(text: &str) -> Result<SiteConfig, BrokenSite> {
+        parse_site_file(
+            Path::new("/etc/e/sites/x.toml"),
+            Path::new("/etc/e"),
+            text.as_bytes(),
+        )
+    }
+
+    #[test]
+    fn what_can_still_be_read_of_a_broken_file_is_known_and_a_key_is_no_name() {
+        assert_eq!(
+            parsed(WHOLE).unwrap().key_file,
+            Path::new("/etc/e/pki/hall.key")
+        );
+        for broken in [
+            WHOLE.replace("certificate", "certificat"),
+            WHOLE.replace("= \"hall.der\"", ""),
+        ] {
+            let broken = parsed(&broken).unwrap_err();
+            assert_eq!(
+                (
+                    broken.name.as_str(),
+                    broken.hosts.len(),
+                    broken.serials.len()
+                ),
+                ("Hall", 2, 1)
+            );
+            assert!(!broken.hosts.is_default());
+        }
+        let no_hosts = parsed("name = \"Hall\"\nwombat = 1\n").unwrap_err();
+        assert!(no_hosts.hosts.is_default());
+        let key = "Hsn5pp3ryc1Y9nbUCPiPHKhXsIB6pDgTM96S1XU/mjk=";
+        let broken = parsed(&WHOLE.replace("Hall", key)).unwrap_err();
+        assert_eq!(broken.name.as_str(), "x");
+        assert!(!format!("{broken:?}").contains(key));
+        let empty = parsed("").unwrap_err();
+        assert_eq!(
+            (empty.name.as_str(), empty.hosts.is_default()),
+            ("x", false)
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_a_site_or_broken(cut in 0..WHOLE.len(), text in "[ -~\\n\"\\[\\]=]{0,40}") {
+            for text in [text.clone(), format!("{}{text}{}", &WHOLE[..cut], &WHOLE[cut..])] {
+                if let Ok(site) = parsed(&text) {
+                    prop_assert!(site.key_file.is_absolute() && site.certificate.is_absolute());
+                }
+            }
+        }
+    }
+}

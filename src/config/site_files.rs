@@ -111,7 +111,7 @@ impl SiteFile {
             Ok(bytes) => parse_site_file(&path, folder, &bytes),
             Err(source) => {
                 let error = ConfigError::SiteFile { source };
-                Err(BrokenSite::from_text(path, folder, error, ""))
+                Err(Box::new(BrokenSite::from_text(path, folder, error, "")))
             }
         };
         let (usable, broken) = match read {
@@ -119,8 +119,8 @@ impl SiteFile {
             Err(broken) => {
                 let usable = last.and_then(|last| last.usable.clone());
                 let broken = match &usable {
-                    Some(site) => BrokenSite::from_last(site, broken.error),
-                    None => broken,
+                    Some(site) => BrokenSite::from_last(site, Arc::clone(&broken.error)),
+                    None => *broken,
                 };
                 (usable, Some(Arc::new(broken)))
             }
@@ -139,8 +139,9 @@ pub fn parse_site_file(
     path: &Path,
     folder: &Path,
     contents: &[u8],
-) -> Result<SiteConfig, BrokenSite> {
-    let broken = |error, text| BrokenSite::from_text(path.to_owned(), folder, error, text);
+) -> Result<SiteConfig, Box<BrokenSite>> {
+    let broken =
+        |error, text| Box::new(BrokenSite::from_text(path.to_owned(), folder, error, text));
     let text =
         str::from_utf8(contents).map_err(|_| broken(ConfigError::not_text(path, contents), ""))?;
     SiteConfig::parse(path, folder, text).map_err(|error| broken(error, text))
@@ -211,7 +212,7 @@ mod tests {
     const WHOLE: &str = "name = \"Hall\"\nhosts = [\"hall.example.com\", \"10.0.0.2\"]\nkey_file = \"pki/hall.key\"\n\
                          serials = [\"0123456789abcdef\"]\ncertificate = \"hall.der\"\n";
 
-    fn parsed(text: &str) -> Result<SiteConfig, BrokenSite> {
+    fn parsed(text: &str) -> Result<SiteConfig, Box<BrokenSite>> {
         parse_site_file(
             Path::new("/etc/e/sites/x.toml"),
             Path::new("/etc/e"),

@@ -108,11 +108,11 @@ fn write_site(work: &Path, plan: &Fleet, site: usize) -> Outcome<Arc<SiteKey>> {
     let key = format!("{:064x}", 0x5eed_0000_u128 + site as u128);
     let name = format!("site-{site}");
     fs::write(work.join(format!("sites/{name}.key")), &key)?;
-    let serials: String = (site..plan.devices)
-        .step_by(plan.sites)
-        .map(|device| format!("{:016X}\n", serial(device)))
+    let serials = (site..plan.devices).step_by(plan.sites);
+    let serials: Vec<_> = serials
+        .map(|device| format!("{:016X}", serial(device)))
         .collect();
-    fs::write(work.join(format!("sites/{name}.txt")), serials)?;
+    fs::write(work.join(format!("sites/{name}.txt")), serials.join("\n"))?;
     let text = format!(
         "name = \"{name}\"\nhosts = [\"{name}.example.com\"]\nkey_file = \"sites/{name}.key\"\n\
          serials_file = \"sites/{name}.txt\"\n\

@@ -132,7 +132,7 @@ impl Nights {
             } else {
                 self.length
             },
-            power_loss: if self.nights.len() == 2 { 0.05 } else { 0.0 },
+            power_loss: if self.finished.len() == 2 { 0.05 } else { 0.0 },
         };
         let processes = self.building.server.processes();
         let (begun, before) = (Instant::now(), CpuTime::of(&processes)?);
@@ -142,7 +142,7 @@ impl Nights {
             .devices()
             .iter()
             .filter(|it| it.failed_in_a_row() > 1);
-        self.nights.push(Night {
+        self.finished.push(Night {
             name,
             activity,
             again: again.count(),
@@ -151,7 +151,7 @@ impl Nights {
             memory: memory(&processes)?,
             report,
         });
-        let night = &self.nights[self.nights.len() - 1];
+        let night = &self.finished[self.finished.len() - 1];
         eprintln!("{night}");
         night
             .fault()

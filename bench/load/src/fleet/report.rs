@@ -10,7 +10,7 @@ use super::building::Building;
 pub(super) struct Nights {
     pub(super) building: Building,
     pub(super) length: Duration,
-    pub(super) nights: Vec<Night>,
+    pub(super) finished: Vec<Night>,
 }
 
 pub(super) struct Night {
@@ -31,7 +31,7 @@ impl Nights {
         Self {
             building,
             length,
-            nights: Vec::new(),
+            finished: Vec::new(),
         }
     }
 }
@@ -92,7 +92,7 @@ impl fmt::Display for Nights {
             "| | at once | retried | failed | lost power | s | daemon's CPU, us a visit | MB | announcement, ms p50 / p99 | handshake | audit |"
         )?;
         writeln!(f, "|---|---|---|---|---|---|---|---|---|---|---|")?;
-        self.nights
+        self.finished
             .iter()
             .try_for_each(|night| writeln!(f, "{night}"))
     }

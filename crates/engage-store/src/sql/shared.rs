@@ -18,7 +18,7 @@ use sqlx::{AnyConnection, Executor, Row};
 use tracing::warn;
 
 use super::admission;
-use super::connect::{Engine, MAX_STATEMENT, Pools};
+use super::connect::{Engine, MAX_STATEMENT, Pools, directory_of};
 use super::damage::Damage;
 use super::error::unavailable;
 use super::events;
@@ -116,6 +116,11 @@ impl Shared {
     pub(super) async fn owns(&self, directory: &Path) -> bool {
         let lock = self.lock.lock().await;
         lock.as_ref().is_some_and(|lock| lock.is_of(directory))
+    }
+
+    /// Whether the database is a file in a directory.
+    pub(super) fn is_beside_database(&self, directory: &Path) -> bool {
+        matches!(&self.engine, Engine::Sqlite { file } if directory_of(file) == directory)
     }
 
     pub(super) fn pools(&self) -> Pools {

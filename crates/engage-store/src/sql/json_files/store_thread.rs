@@ -1,5 +1,6 @@
 //! The store, asked from another thread.
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -85,12 +86,17 @@ impl StoreThread {
     }
 
     /// The directory's lock, unless the store has it already: two that write there would undo each
-    /// other's work.
+    /// other's work. The directory of the store's own file is the store's to lock: where it was
+    /// replaced, a lock that is taken here would keep the store out.
     pub(super) fn own(&self, root: &Path) -> Result<Option<OwnerLock>, OpenError> {
         let (shared, directory) = (Arc::clone(&self.shared), root.to_owned());
         let owns = self.wait(async move { Ok(shared.owns(&directory).await) });
         if owns.unwrap_or(false) {
             return Ok(None);
+        }
+        if self.shared.is_beside_database(root) {
+            let source = io::Error::other("it was replaced, and the store does not have it yet");
+            return Err(OpenError::unusable(root, source));
         }
         mode::create_dir(root).map_err(|source| OpenError::unusable(root, source))?;
         OwnerLock::acquire(root).map(Some)

@@ -61,9 +61,14 @@ impl DeviceState {
         }
     }
 
-    /// Whether the device loses nothing when the other chain is gone.
-    pub(crate) fn is_ready(self) -> bool {
-        matches!(self, Self::Verified | Self::Fetched)
+    /// Whether the device loses nothing in what comes after a step. Where that is the end of the other
+    /// chain, it must have verified this one: serial numbers are public, and anybody can fetch in their name.
+    pub(crate) fn is_ready(self, step: RotationStep) -> bool {
+        match self {
+            Self::Verified => true,
+            Self::Fetched => takes_fetched(step),
+            Self::Told | Self::Other | Self::Unseen => false,
+        }
     }
 }
 
@@ -101,12 +106,13 @@ impl Counts {
         ]
     }
 
-    pub(crate) fn ready(self) -> u64 {
-        self.verified + self.fetched
+    pub(crate) fn ready(self, step: RotationStep) -> u64 {
+        let fetched = if takes_fetched(step) { self.fetched } else { 0 };
+        self.verified + fetched
     }
 
     /// 100 where there is no device.
-    pub(crate) fn ready_percent(self) -> f64 {
+    pub(crate) fn ready_percent(self, step: RotationStep) -> f64 {
         if self.devices == 0 {
             return 100.0;
         }
@@ -114,9 +120,14 @@ impl Counts {
             clippy::cast_precision_loss,
             reason = "a share of at most 250,000 devices"
         )]
-        let share = self.ready() as f64 / self.devices as f64;
+        let share = self.ready(step) as f64 / self.devices as f64;
         share * 100.0
     }
+}
+
+/// Until `activate`, the other chain stays for those that need it.
+fn takes_fetched(step: RotationStep) -> bool {
+    matches!(step, RotationStep::Prepared | RotationStep::Published)
 }
 
 /// Those of all sites alike: a device may have been told under either.
@@ -243,10 +254,35 @@ mod tests {
     fn on_the_way_back_who_never_had_the_new_anchor_is_ready() {
         let anchors = anchors(true);
         let mut device = device();
-        assert!(anchors.state(&device).is_ready());
+        let is_ready = |device: &Adoption| anchors.state(device).is_ready(RotationStep::Undoing);
+        assert!(is_ready(&device));
         device.adopted.verified = Some(evidence(2, 12));
-        assert!(!anchors.state(&device).is_ready());
+        assert!(!is_ready(&device));
         device.adopted.fetched = Some(evidence(1, 13));
-        assert!(anchors.state(&device).is_ready());
+        assert!(!is_ready(&device));
+        device.adopted.verified = Some(evidence(1, 14));
+        assert!(is_ready(&device));
+    }
+
+    #[test]
+    fn before_a_chain_ends_only_devices_that_verified_the_other_are_ready() {
+        for (step, expected) in [
+            (RotationStep::Published, 3),
+            (RotationStep::Activated, 1),
+            (RotationStep::Undoing, 1),
+        ] {
+            let mut counts = Counts::default();
+            for state in [
+                DeviceState::Verified,
+                DeviceState::Fetched,
+                DeviceState::Fetched,
+                DeviceState::Told,
+            ] {
+                counts.add(state);
+            }
+            assert_eq!(counts.ready(step), expected, "{step}");
+            let is_ready = DeviceState::Fetched.is_ready(step);
+            assert_eq!(is_ready, expected == 3, "{step}");
+        }
     }
 }

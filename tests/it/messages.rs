@@ -219,6 +219,7 @@ const UNSEEN: &[(&str, &str)] = &[
         "devices-not-ready",
         "needs a device: held in the tests of rotations",
     ),
+    ("no-devices", "held in the tests of rotations"),
     (
         "few-descriptors",
         "needs a limit: held in the tests of the service",

@@ -58,11 +58,15 @@ impl GuardArgs {
         let rotation = session.rotation()?;
         let devices = Devices::read(&session.reader, rotation, Timestamp::now())?;
         let behind = devices.behind.len();
+        let is_undoing = rotation.step == RotationStep::Undoing;
+        if devices.all.devices == 0 && !is_undoing && !self.force {
+            return Err(RotateError::NoDevices.into());
+        }
         if behind == 0 {
             return Ok(Vec::new());
         }
         let (ready, names) = (
-            devices.all.ready_percent(),
+            devices.all.ready_percent(rotation.step),
             names(&devices.behind, rotation.step),
         );
         if ready >= self.threshold || self.force {

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use crate::rotation::{Anchors, COUNTED, Counts, DeviceState};
 use engage_store::{
-    Adoption, AdoptionQuery, DeviceId, Evidence, Rotation, StoreError, StoreReader,
+    Adoption, AdoptionQuery, DeviceId, Evidence, Rotation, RotationStep, StoreError, StoreReader,
 };
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
@@ -60,7 +60,7 @@ impl Devices {
                 if let (Some(address), Some(_)) = (adoption.address, adoption.device.serial()) {
                     *addresses.entry(address).or_default() += 1;
                 }
-                devices.add(adoption, &anchors, now);
+                devices.add(adoption, &anchors, rotation.step, now);
             }
             query.after = page.next;
             if query.after.is_none() {
@@ -77,12 +77,12 @@ impl Devices {
         Ok(devices)
     }
 
-    fn add(&mut self, adoption: Adoption, anchors: &Anchors, now: Timestamp) {
+    fn add(&mut self, adoption: Adoption, anchors: &Anchors, step: RotationStep, now: Timestamp) {
         let state = anchors.state(&adoption);
         self.all.add(state);
         let site = adoption.site.clone().unwrap_or_else(|| "-".to_owned());
         self.sites.entry(site).or_default().add(state);
-        if state.is_ready() {
+        if state.is_ready(step) {
             return;
         }
         let (expected, is_overdue) = next_call(&adoption, now);

@@ -59,6 +59,14 @@ pub(super) enum RotateError {
         threshold: f64,
         names: String,
     },
+    #[error("no device was seen in 30 days: nothing is known of who would be locked out")]
+    #[diagnostic(
+        code("no-devices"),
+        help(
+            "if devices call in, wait for a night, and look at `engage-host rotate status`; `--force` goes on all the same"
+        )
+    )]
+    NoDevices,
     #[error("not every host has the new files:\n{table}")]
     #[diagnostic(
         code("hosts-not-ready"),

@@ -128,8 +128,10 @@ impl StatusReport {
 
 /// Not what is not allowed yet.
 fn next_command(session: &Session, devices: Option<&Devices>) -> String {
+    let is_unknown = devices.is_some_and(|it| it.all.devices == 0);
     let is_ready = devices.is_some_and(|it| it.behind.is_empty());
     match session.stored.rotation.as_ref().map(|it| it.step) {
+        Some(RotationStep::Published | RotationStep::Activated) if is_unknown => next(session),
         Some(RotationStep::Published) if is_ready => "`engage-host rotate activate`".to_owned(),
         Some(RotationStep::Activated) if is_ready => "`engage-host rotate retire`".to_owned(),
         Some(RotationStep::Undoing) if is_ready => "`engage-host rotate undo`".to_owned(),
@@ -157,7 +159,7 @@ impl DevicesEntry {
         Self {
             step,
             all: devices.all,
-            ready_percent: devices.all.ready_percent(),
+            ready_percent: devices.all.ready_percent(step),
             last_expected: devices.last_expected(),
             overdue,
             shared_addresses: shared
@@ -224,7 +226,7 @@ impl fmt::Display for DevicesEntry {
         writeln!(
             f,
             "ready: {} of {} devices that were seen in 30 days ({:.1} %)",
-            self.all.ready(),
+            self.all.ready(self.step),
             self.all.devices,
             self.ready_percent
         )?;
@@ -261,7 +263,7 @@ impl DevicesEntry {
         ];
         let sites = self.sites.iter().map(|(site, it)| (site.clone(), *it));
         let mut sites: Vec<_> = sites.collect();
-        sites.sort_by_key(|(_, it)| it.devices == it.ready());
+        sites.sort_by_key(|(_, it)| it.devices == it.ready(self.step));
         let all = ("all".to_owned(), self.all);
         let shown = sites.iter().take(MAX_SITES).cloned();
         let rows: Vec<_> = shown.chain([all]).map(counts_row).collect();

@@ -194,6 +194,8 @@ impl Rotation {
 
     /// On each host, which has its files; every other step reaches all through their store.
     fn retire(&self) {
+        // What was seen is written within seconds.
+        self.wait_for_verified();
         for host in &self.hosts {
             // Both have one name here, so that each waits for the other's files too.
             let done = host.rotate(&["retire", "--wait", "8"]);
@@ -219,6 +221,16 @@ impl Rotation {
     fn wait_for(&self, command: &str) {
         let deadline = Instant::now() + STORED_WITHIN;
         while self.hosts[0].rotate(&[command]).code != Some(0) {
+            assert!(Instant::now() < deadline, "{}", self.hosts[0].status());
+        }
+    }
+
+    fn wait_for_verified(&self) {
+        let deadline = Instant::now() + STORED_WITHIN;
+        while !self.hosts[0]
+            .status()
+            .contains("next: `engage-host rotate retire`")
+        {
             assert!(Instant::now() < deadline, "{}", self.hosts[0].status());
         }
     }

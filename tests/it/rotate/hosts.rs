@@ -39,9 +39,9 @@ fn every_host_has_the_new_files_before_they_are_published_and_retires_its_old_on
     one.rotate("publish", &[]);
     assert_eq!(one.announced().0, other.announced().0);
     let new = get(other.daemon.http, &other.announced().0).body;
-    one.rotate("activate", &[]);
+    one.rotate("activate", &["--force"]);
 
-    let half = one.rotate("retire", &["--wait", "8"]);
+    let half = one.rotate("retire", &["--wait", "8", "--force"]);
     shows(
         &half,
         &[

@@ -48,6 +48,10 @@ impl Folder {
             command.args(["--root", "given/root.pem", "--chain", "given/server.pem"]);
             command.args(["--key", "given/server.key"]);
         }
+        if ["activate", "retire"].contains(&step) {
+            // No device is known.
+            command.arg("--force");
+        }
         command
     }
 

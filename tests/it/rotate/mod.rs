@@ -34,7 +34,8 @@ fn a_rotation_from_its_beginning_to_its_end() {
     shows(&published, &["follows", "the new certificate is announced"]);
     let new = host.announced();
     assert_ne!(new, old);
-    let served = get(host.daemon.http, &new.0).body;
+    let other = [127, 0, 0, 9];
+    let served = get_from(other, host.daemon.http, &new.0).body;
     let key = SiteKey::load(&host.installation.path("pki/site.key")).unwrap();
     assert_eq!(key.announcement_hash(&served).to_string(), new.1);
 
@@ -45,6 +46,12 @@ fn a_rotation_from_its_beginning_to_its_end() {
     assert!(text.contains("1 of 1 devices"), "{text}");
     assert!(text.contains(&format!("{SERIAL} (")), "{text}");
     assert_eq!(host.status()["rotation"]["step"], "published");
+    // Somebody else can say its serial number.
+    get_from(other, host.daemon.http, &format!("{}?sn={SERIAL}", new.0));
+    let current = format!("/swordfish/lock/certificates/current?sn={SERIAL}");
+    get_from(other, host.daemon.http, &current);
+    host.wait_for_status(|status| status["devices"]["all"]["told"] == 1);
+    assert_eq!(host.run("activate", &[]).code, Some(1));
     let fetched = get_from(
         [127, 0, 0, 1],
         host.daemon.http,
@@ -58,7 +65,12 @@ fn a_rotation_from_its_beginning_to_its_end() {
     );
     let activated = host.rotate("activate", &[]);
     shows(&activated, &["follows", "unknown ones the new"]);
-    assert!(host.accepts(&served));
+    // It has not shown yet that it can do without the old one.
+    let refused = host.run("retire", &[]);
+    assert_eq!(refused.code, Some(1));
+    shows(&refused.stderr_text(), &[&format!("{SERIAL} (fetched)")]);
+    host.call_in_trusting(&served);
+    host.wait_for_status(|status| status["devices"]["all"]["verified"] == 1);
 
     let retired = host.rotate("retire", &[]);
     shows(
@@ -143,7 +155,7 @@ fn every_step_before_retire_can_be_undone() {
     host.rotate("publish", &[]);
     assert_ne!(host.announced(), old);
     let new = get(host.daemon.http, &host.announced().0).body;
-    host.rotate("activate", &[]);
+    host.rotate("activate", &["--force"]);
     host.call_in_trusting(&new);
     host.wait_for_status(|status| status["devices"]["all"]["verified"] == 1);
     host.rotate("undo", &[]);

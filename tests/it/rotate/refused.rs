@@ -29,6 +29,18 @@ fn a_step_out_of_order_is_refused_and_changes_nothing() {
 }
 
 #[test]
+fn where_no_device_is_known_a_step_that_could_lock_them_out_needs_force() {
+    let host = Rotating::start();
+    host.rotate("prepare", &[]);
+    host.rotate("publish", &[]);
+    refused(&host, "activate", &["--threshold", "0"], "no-devices");
+    assert_eq!(host.status()["rotation"]["step"], "published");
+    host.rotate("activate", &["--force"]);
+    refused(&host, "retire", &[], "no-devices");
+    assert_eq!(host.status()["rotation"]["step"], "activated");
+}
+
+#[test]
 fn a_chain_that_a_lock_would_refuse_is_not_prepared_and_leaves_nothing() {
     let host = Rotating::start();
     let mut given = host.given();

@@ -9,7 +9,8 @@ use jiff::SignedDuration;
 use super::engine::TestEngine;
 use super::*;
 use crate::{
-    AddressEvidence, Adopted, Adoption, AdoptionQuery, Evidence, PageLimit, Seen, Sighting, Store,
+    AddressEvidence, Adopted, Adoption, AdoptionQuery, DeviceObservation, Evidence, PageLimit,
+    Seen, Sighting, Store,
 };
 
 fn fingerprint(byte: u8) -> Fingerprint {
@@ -197,6 +198,47 @@ pub(super) async fn an_address_that_many_serial_numbers_share_says_nothing_of_on
         .collect();
     let shared = (true, false);
     assert_eq!(found, [shared, shared, shared, (false, true)]);
+}
+
+/// Serial numbers are public.
+pub(super) async fn a_fetch_in_a_devices_name_counts_where_it_came_from_the_devices_address(
+    engine: &TestEngine,
+) {
+    let store = engine.open();
+    let fetch = |number, peer: &str, second| {
+        store.sighted(sighting(device(number), peer, fetched(2), second));
+        store.sighted(of_address(peer, fetched(2), second));
+    };
+    for (number, peer) in [(1, "10.44.0.1"), (2, "10.44.0.2")] {
+        store.sighted(of_address(peer, verified(1), 1));
+        let called = Call {
+            peer: peer.parse().unwrap(),
+            ..call(number, NOVEMBER)
+        };
+        let seed = usize::try_from(number).unwrap();
+        store.append_audits(&called, batch(seed, 1)).await.unwrap();
+        let seen = DeviceObservation::Seen {
+            address: called.peer,
+            site: None,
+            is_registered: false,
+        };
+        store.observe(called.device, seen, called.received_at);
+        fetch(number, "10.44.0.9", 10);
+    }
+    fetch(2, "10.44.0.2", 20);
+    stored(&*store, 3).await;
+    drop(store);
+    let found = devices(&*engine.open()).await;
+    let address = |number: usize| found[number].address.map(|it| it.to_string());
+    assert_eq!(address(0).as_deref(), Some("10.44.0.1"));
+    let adopted = |number: usize| (found[number].is_shared, &found[number].adopted);
+    let expected = |fetched| Adopted {
+        fetched,
+        verified: Some(evidence(1, 1)),
+        ..Adopted::default()
+    };
+    assert_eq!(adopted(0), (false, &expected(None)));
+    assert_eq!(adopted(1), (false, &expected(Some(evidence(2, 20)))));
 }
 
 pub(super) async fn devices_are_paged_through_and_only_those_that_were_seen_since(

@@ -43,6 +43,7 @@ macro_rules! rules {
 rules! {
     adoption::of_each_kind_the_newest_counts_in_whatever_order_hosts_see_it,
     adoption::an_address_that_many_serial_numbers_share_says_nothing_of_one_of_them,
+    adoption::a_fetch_in_a_devices_name_counts_where_it_came_from_the_devices_address,
     adoption::devices_are_paged_through_and_only_those_that_were_seen_since,
     adoption::what_is_stored_later_is_found_by_when_it_was_stored,
     rotation::a_rotation_survives_a_restart_and_is_changed_by_who_knows_its_revision,

@@ -247,13 +247,19 @@ pub(super) async fn adoption(
 
 fn read(row: &AnyRow) -> Result<Adoption, sqlx::Error> {
     let is_shared = row.try_get::<i64, _>("is_shared")? != 0;
-    let mut found = adopted(row, "")?;
+    let (mut found, there) = (adopted(row, "")?, adopted(row, "address_")?);
     if !is_shared {
-        found.merge(&adopted(row, "address_")?);
         found.merge(&Adopted {
             fetched: evidence(row, "certificate", "certificate_at")?,
             ..Adopted::default()
         });
+    }
+    // Anyone may fetch under any serial number: it counts where it came from the device's address.
+    found.fetched = found
+        .fetched
+        .filter(|it| there.fetched.is_some_and(|there| there.at >= it.at));
+    if !is_shared {
+        found.merge(&there);
     }
     Ok(Adoption {
         device: device(row, "device")?,
@@ -266,9 +272,10 @@ fn read(row: &AnyRow) -> Result<Adoption, sqlx::Error> {
     })
 }
 
-/// Beside what was seen of a device itself, what was seen of its address.
+/// Beside what was seen of a device itself, what was seen of the address from which it called in last. Where its serial number
+/// was only named, anybody may have been.
 const PAGE: &str = "SELECT devices.device, coalesce(own.site, devices.site) AS site, \
-    coalesce(own.address, devices.address) AS address, devices.last_seen, devices.next_call_at, \
+    coalesce(devices.address, own.address) AS address, devices.last_seen, devices.next_call_at, \
     devices.certificate, devices.certificate_at, \
     own.told, own.told_at, own.fetched, own.fetched_at, own.verified, own.verified_at, \
     own.failed, own.failed_at, own.failure, \
@@ -277,10 +284,10 @@ const PAGE: &str = "SELECT devices.device, coalesce(own.site, devices.site) AS s
     at.verified AS address_verified, at.verified_at AS address_verified_at, \
     at.failed AS address_failed, at.failed_at AS address_failed_at, at.failure AS address_failure, \
     CASE WHEN EXISTS (SELECT 1 FROM adoption AS other \
-    WHERE other.address = coalesce(own.address, devices.address) AND other.device < 'addr-' \
+    WHERE other.address = coalesce(devices.address, own.address) AND other.device < 'addr-' \
     AND other.device <> devices.device AND other.seen_at >= $1) THEN 1 ELSE 0 END AS is_shared \
     FROM devices LEFT JOIN adoption AS own ON own.device = devices.device \
-    LEFT JOIN adoption AS at ON at.address = coalesce(own.address, devices.address) \
+    LEFT JOIN adoption AS at ON at.address = coalesce(devices.address, own.address) \
     AND at.device >= 'addr-' \
     WHERE devices.last_seen >= $1 AND devices.device > $2 ORDER BY devices.device";
 

@@ -7,11 +7,14 @@ use std::process::ExitCode;
 use clap::Args;
 use serde::Serialize;
 
+use super::devices::store_args::StoreLocation;
 use super::init::{MAX_DAYS, certificates::NewServer, hosts, reachable_host};
 use super::output::{ErrorEntry, Failure, print_result};
 use super::reload;
 use crate::config::Config;
-use crate::renewal::{AuthorityFiles, Renewal, Renewed};
+use crate::renewal::{AuthorityFiles, RenewError, Renewal, Renewed};
+use crate::rotation::copied;
+use engage_store::{Rotation, RotationStep, StoreReader};
 use engage_wire::pki::issue::ValidityPolicy;
 use engage_wire::{HostName, clock};
 
@@ -56,6 +59,7 @@ impl Renew {
     }
 
     fn renew(&self, config: &Config) -> Result<Renewed, Failure> {
+        self.refuse_in_rotation(config)?;
         let beside = AuthorityFiles::from_config(config).root_key;
         let root_key = self.root_key.as_ref().unwrap_or(&beside);
         let hosts = match self.hosts.as_slice() {
@@ -72,6 +76,27 @@ impl Renew {
         };
         Ok(renewal.execute()?)
     }
+
+    /// What `rotate retire` replaces must not be replaced under it, and it would lose other names.
+    fn refuse_in_rotation(&self, config: &Config) -> Result<(), RenewError> {
+        match rotation(config).map(|it| it.step) {
+            Some(RotationStep::Retiring) => Err(RenewError::RotationRetiring),
+            Some(step) if !self.hosts.is_empty() => Err(RenewError::RotationNames { step }),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What is under way. A certificate that ends is renewed without the store too: then what the daemon
+/// knew of it last.
+fn rotation(config: &Config) -> Option<Rotation> {
+    let location = StoreLocation::of(config).ok()?;
+    let stored = location.existing(&config.path).ok().and_then(|it| {
+        let reader = StoreReader::open(&it.options).ok()?;
+        reader.rotation().ok()
+    });
+    let copied = || copied(config.devices.directory.path()?).rotation;
+    stored.map_or_else(copied, |it| it.rotation)
 }
 
 /// Serialises as `renew --json`.

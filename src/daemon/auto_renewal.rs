@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use tracing::{info, warn};
@@ -10,6 +11,7 @@ use crate::config::ConfigSource;
 use crate::publication::{Expiry, Publication};
 use crate::renewal::{self, RenewError, Renewed};
 use crate::routes::App;
+use engage_store::RotationStep;
 use engage_wire::clock::{self, days_between};
 use engage_wire::diagnostic::one_line;
 use engage_wire::limits::EXPIRY_WARNING_DAYS;
@@ -21,12 +23,21 @@ pub(super) struct AutoRenewal {
     pub(super) http: SocketAddr,
     pub(super) app: Arc<App>,
     pub(super) attempts: Attempts,
+    pub(super) clock: SteadyClock,
 }
 
 impl AutoRenewal {
     /// Renews if it is time. The watched files bring about the reload.
     pub(super) async fn look(&mut self, publication: &Publication, now: Timestamp) {
+        let is_steady = self.clock.is_steady(Instant::now(), now);
         if !is_due(publication, now) || !self.attempts.may_begin(now) {
+            return;
+        }
+        if !is_steady {
+            let minutes = self.clock.minutes;
+            info!(
+                "the server certificate is due for renewal, which waits until the clock has run evenly for {minutes} minutes: what a wrong clock dates would not be valid"
+            );
             return;
         }
         let (source, http) = (self.source.clone(), self.http);
@@ -59,6 +70,40 @@ fn renew(source: &ConfigSource, http: SocketAddr, now: Timestamp) -> Result<Rene
     let config = source.load().map_err(|error| one_line(&error))?;
     let told = |error: RenewError| one_line(&error);
     renewal::like_present(&config, &config.base_url_at(http), now).map_err(told)
+}
+
+/// Whether the clock can be believed: one that is set right after a start, or is ahead for a moment, has
+/// jumped a moment ago.
+#[derive(Debug)]
+pub(super) struct SteadyClock {
+    /// For how long it must have run evenly.
+    minutes: u16,
+    /// Since when it has, and when it was last looked at.
+    seen: Option<(Instant, Instant, Timestamp)>,
+}
+
+impl SteadyClock {
+    pub(super) fn new(minutes: u16) -> Self {
+        Self {
+            minutes,
+            seen: None,
+        }
+    }
+
+    fn is_steady(&mut self, instant: Instant, now: Timestamp) -> bool {
+        let since = match self.seen {
+            Some((since, last, then)) if is_even(instant - last, now.duration_since(then)) => since,
+            _ => instant,
+        };
+        self.seen = Some((since, instant, now));
+        instant - since >= Duration::from_mins(self.minutes.into())
+    }
+}
+
+/// Whether as much time has passed by the clock as has passed.
+fn is_even(passed: Duration, by_clock: SignedDuration) -> bool {
+    let passed = SignedDuration::try_from(passed).unwrap_or(SignedDuration::MAX);
+    passed.saturating_sub(by_clock).unsigned_abs() <= MAX_UNEVEN
 }
 
 /// When it was tried, and when it may be tried again.
@@ -101,6 +146,8 @@ fn is_due(publication: &Publication, now: Timestamp) -> bool {
     };
     match publication.rotation() {
         Some(rotation) if rotation.is_swapped() => false,
+        // Its files are about to be replaced, or have been in part.
+        Some(rotation) if rotation.rotation().step == RotationStep::Retiring => false,
         Some(_) => days_between(now, leaf.validity.not_after) < EXPIRY_WARNING_DAYS,
         None => now >= due_at(leaf),
     }
@@ -121,6 +168,9 @@ fn due_at(leaf: &Expiry) -> Timestamp {
 }
 
 const MAX_BACKOFF_HOURS: i64 = 24;
+
+/// Time servers correct less in an hour, and a jump of this length does no harm.
+const MAX_UNEVEN: Duration = Duration::from_mins(1);
 
 #[cfg(test)]
 mod tests {
@@ -147,6 +197,27 @@ mod tests {
         assert_eq!(due("00:11"), 200);
         assert_eq!(due("80:11"), 205);
         assert_eq!(due("FF:11"), 209);
+    }
+
+    #[test]
+    fn a_clock_is_believed_an_hour_after_it_has_jumped() {
+        let start = Instant::now();
+        let mut clock = SteadyClock::new(60);
+        let mut look = |minute: u64, ahead: i64| {
+            let by_clock = SignedDuration::from_mins(i64::try_from(minute).unwrap());
+            let now = clock::add_days(NOW, ahead) + by_clock;
+            clock.is_steady(start + Duration::from_mins(minute), now)
+        };
+        assert!(!look(0, 0));
+        assert!(!look(59, 0));
+        assert!(look(60, 0));
+        assert!(!look(61, 8 * 365));
+        assert!(!look(120, 8 * 365));
+        assert!(look(121, 8 * 365));
+        // Back again.
+        assert!(!look(122, 0));
+        assert!(look(200, 0));
+        assert!(SteadyClock::new(0).is_steady(start, NOW));
     }
 
     #[test]

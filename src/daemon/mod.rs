@@ -35,7 +35,7 @@ use crate::renewal;
 use crate::rotation::{self, RotationFollower};
 use crate::routes::App;
 use crate::server::{Rules, Servers, Sockets};
-use auto_renewal::{Attempts, AutoRenewal};
+use auto_renewal::{Attempts, AutoRenewal, SteadyClock};
 use base_url::ToldBaseUrl;
 use engage_store::{OpenError, Rotation, StoredRotation};
 use engage_wire::clock;
@@ -195,6 +195,7 @@ impl Running {
             http,
             app: Arc::clone(&self.app),
             attempts: Attempts::default(),
+            clock: SteadyClock::new(config.pki.steady_clock_minutes),
         });
         for warning in renewal::warnings(config) {
             warn!(code = %code(&warning), "{}", one_line(&warning));

@@ -217,6 +217,10 @@ impl Reloader {
             (old.access != new.access, "[access]"),
             (old.log != new.log, "[log]"),
             (old.pki.auto_renew != new.pki.auto_renew, "[pki] auto_renew"),
+            (
+                old.pki.steady_clock_minutes != new.pki.steady_clock_minutes,
+                "[pki] steady_clock_minutes",
+            ),
             (old.devices != new.devices, "[devices]"),
             (old.webhook != new.webhook, "[webhook]"),
         ] {

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use engage_store::RotationStep;
 use jiff::Timestamp;
 use miette::Diagnostic;
 
@@ -29,12 +30,19 @@ pub(crate) enum RenewError {
     #[error("this computer's clock says {now}, which cannot be: `{}` is valid since {since}", path.display())]
     #[diagnostic(
         code("clock"),
-        help("set the clock first (`timedatectl`): what is dated by it would not be valid")
+        help(
+            "set the clock first (`timedatectl`): what is dated by it would not be valid. If it is right now, it was ahead when \
+             that certificate was issued: replace it (`engage-host renew`, or `engage-host renew --intermediate` for an \
+             intermediate), or bring certificate and key back from `{}`",
+            old.display()
+        )
     )]
     Clock {
         now: Timestamp,
         path: PathBuf,
         since: Timestamp,
+        /// Where what it replaced is kept.
+        old: PathBuf,
     },
     #[error("failed to {action} `{}`", path.display())]
     #[diagnostic(code("unusable-file"), help("{}", io_hint(source)))]
@@ -95,6 +103,27 @@ pub(crate) enum RenewError {
         )
     )]
     NotProven(Box<Refusals>),
+    #[error(
+        "the root is being changed ({step}), and the new server certificate has its names already"
+    )]
+    #[diagnostic(
+        code("rotation-under-way"),
+        help(
+            "with other names: `engage-host rotate undo` to the end, then this, then `engage-host rotate prepare`; or this after \
+             `engage-host rotate retire`. Without `--host` the present certificate can be renewed"
+        )
+    )]
+    RotationNames { step: RotationStep },
+    #[error(
+        "the old root is being retired: these files are about to be replaced, or have been in part"
+    )]
+    #[diagnostic(
+        code("rotation-retiring"),
+        help(
+            "run `engage-host rotate retire` to the end, on each host; then run this again if it is still wanted"
+        )
+    )]
+    RotationRetiring,
     #[error("`{}` holds both certificate and key", path.display())]
     #[diagnostic(
         code("one-file"),

@@ -24,6 +24,7 @@ use engage_wire::site::SiteName;
 pub(crate) use authorities::{AuthorityFiles, ROOT_KEY};
 pub(crate) use auto::{like_present, warnings};
 pub(crate) use error::RenewError;
+use swap::old_folder;
 pub(crate) use swap::{PairFiles, StagedPair, kept_aside, lock_folder};
 
 /// What is to be renewed.
@@ -64,11 +65,10 @@ impl Renewal<'_> {
             key: self.config.https.private_key.clone(),
         };
         let present = load_certificate_chain("server certificate", &server.certificate)?;
-        self.refuse_early_clock(&present[0])?;
-        let issuer = match self.root_key {
-            Some(key) => files.new_intermediate(self.config, key, &self.validity_policy)?,
-            None => files.intermediate()?,
-        };
+        let issuer = self.issuer(&files)?;
+        if self.must_outlast {
+            self.refuse_early_clock(&present[0], &server.certificate)?;
+        }
         let hosts = self.hosts_of(&present[0])?;
         let issued = issuer
             .issue_server(&hosts, &self.validity_policy)
@@ -97,6 +97,15 @@ impl Renewal<'_> {
             kept,
             warnings,
         })
+    }
+
+    fn issuer(&self, files: &AuthorityFiles) -> Result<CertifiedIssuer, RenewError> {
+        if let Some(key) = self.root_key {
+            return files.new_intermediate(self.config, key, &self.validity_policy);
+        }
+        let issuer = files.intermediate()?;
+        self.refuse_early_clock(issuer.certificate(), &files.intermediate.certificate)?;
+        Ok(issuer)
     }
 
     /// As `serve` would judge it: no site may be bad that is good with what is there.
@@ -154,12 +163,20 @@ impl Renewal<'_> {
         Ok(hosts)
     }
 
-    /// A clock without a battery would date what is then not valid.
-    fn refuse_early_clock(&self, present: &Certificate) -> Result<(), RenewError> {
-        let (now, since) = (self.validity_policy.now(), present.validity().not_before);
+    /// A clock without a battery would date what is then not valid. Where it was ahead when the server
+    /// certificate was issued, only that is from the future, and is to be replaced.
+    fn refuse_early_clock(&self, certificate: &Certificate, path: &Path) -> Result<(), RenewError> {
+        let (now, since) = (
+            self.validity_policy.now(),
+            certificate.validity().not_before,
+        );
         if now < since {
-            let path = self.config.https.certificate.clone();
-            return Err(RenewError::Clock { now, path, since });
+            return Err(RenewError::Clock {
+                now,
+                path: path.to_owned(),
+                since,
+                old: old_folder(path),
+            });
         }
         Ok(())
     }

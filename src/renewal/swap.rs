@@ -58,7 +58,7 @@ impl PairFiles {
         let fingerprint = certificate.fingerprint().to_string().replace(':', "");
         let mut kept = Vec::new();
         for path in [&self.key, &self.certificate] {
-            let old = folder(path).join(OLD);
+            let old = old_folder(path);
             if !old.is_dir() {
                 platform::create_dir(&old, 0o700)
                     .and_then(|()| platform::inherit_access(&old, 0o050))
@@ -112,15 +112,18 @@ impl Drop for StagedPair {
 /// What renewals have kept of a file.
 pub(crate) fn kept_aside(path: &Path) -> Vec<PathBuf> {
     let copies = format!("{}.", file_name(path));
-    let entries = fs_err::read_dir(folder(path).join(OLD))
-        .into_iter()
-        .flatten();
+    let entries = fs_err::read_dir(old_folder(path)).into_iter().flatten();
     let mut kept: Vec<_> = entries
         .filter_map(|entry| Some(entry.ok()?.path()))
         .filter(|path| file_name(path).starts_with(&copies))
         .collect();
     kept.sort();
     kept
+}
+
+/// Where renewals keep what they replace of a file.
+pub(super) fn old_folder(path: &Path) -> PathBuf {
+    folder(path).join(OLD)
 }
 
 /// Keeps another `init` or `renew` out of a folder until dropped: two that interleave could build on each

@@ -1,6 +1,8 @@
 //! What `rotate` says that does not take a step.
 
-use engage_store::{KeepDays, SqlOptions, SqlStore};
+use engage_store::{
+    KeepDays, Rotation, RotationStep, SqlOptions, SqlStore, StoreReader, StoreWriter,
+};
 use fs_err as fs;
 
 use super::failure;
@@ -40,4 +42,30 @@ fn refusals() {
     told += &failure(&mut rotate(&installation, "activate"));
     told += &failure(&mut rotate(&installation, &take));
     insta::assert_snapshot!("rotate", shown(&installation, &told));
+}
+
+#[test]
+fn renewals() {
+    let installation = Installation::new(standard());
+    fs::create_dir(installation.path("Engage_Data")).unwrap();
+    let options = SqlOptions::sqlite(installation.path("Engage_Data/engage-host.db"));
+    drop(SqlStore::open(options.clone(), KeepDays::default()).unwrap());
+    let prepared = run(&mut rotate(&installation, "prepare"));
+    assert_eq!(prepared.code, Some(0), "{prepared:?}");
+    let renew = |arguments: &[&str]| {
+        let mut command = program();
+        let command = command.current_dir(installation.folder()).arg("renew");
+        failure(command.args(arguments))
+    };
+    let mut told = renew(&["--host", "10.45.0.9"]);
+    let row = StoreReader::open(&options).unwrap().rotation().unwrap();
+    let retiring = row.rotation.map(|it| Rotation {
+        step: RotationStep::Retiring,
+        ..it
+    });
+    let mut writer = StoreWriter::open(&options).unwrap();
+    writer.replace_rotation(row.revision, retiring).unwrap();
+    writer.close().unwrap();
+    told += &renew(&[]);
+    insta::assert_snapshot!("renewals", shown(&installation, &told));
 }

@@ -3,14 +3,14 @@
 use jiff::Timestamp;
 
 use super::*;
-use crate::expiry::{faketime, set_clock, start_in_faked_time};
+use crate::expiry::{faketime, in_faked_time, set_clock, start_in_faked_time};
 
 const DAYS: i64 = 300;
 
 /// A host whose server certificate ends in 300 days, and the daemon that is to renew it.
 fn installation() -> Installation {
     let installation = Installation::by_init(&["--days", "300"]).with_admin();
-    installation.set("[pki]", "auto_renew = true");
+    installation.set("[pki]", "auto_renew = true\nsteady_clock_minutes = 0");
     set_clock(&installation, 0);
     installation
 }
@@ -149,4 +149,58 @@ fn a_renewal_that_would_gain_no_time_is_none() {
     let line = daemon.wait_for("the server certificate was not renewed");
     assert!(line.contains("no later than the present one"), "{line}");
     assert_eq!(chain(&installation), last);
+}
+
+#[test]
+fn a_clock_that_is_ahead_for_a_moment_renews_nothing() {
+    let Some(library) = faketime() else {
+        return;
+    };
+    let installation = installation();
+    installation.edit("steady_clock_minutes = 0", "steady_clock_minutes = 60");
+    let before = chain(&installation);
+    let mut daemon = start_in_faked_time(&installation, &library);
+    look(&installation, &mut daemon, 250);
+    let line = daemon.wait_for("waits until the clock has run evenly for 60 minutes");
+    assert!(line.contains("due for renewal"), "{line}");
+    look(&installation, &mut daemon, 0);
+    daemon.wait_for_count("reloaded:", 2);
+    assert_eq!(chain(&installation), before);
+    is_verified_at(&installation, &daemon, 0);
+}
+
+#[test]
+fn what_a_clock_that_was_ahead_has_dated_is_replaced_under_the_right_one() {
+    let Some(library) = faketime() else {
+        return;
+    };
+    let installation = Installation::by_init(&[]);
+    let ahead = |more: &[&str]| {
+        set_clock(&installation, 8 * 365);
+        let mut command = command(&installation, more);
+        in_faked_time(&installation, &library)(&mut command);
+        let finished = run(&mut command);
+        assert_eq!(finished.code, Some(0), "{finished:?}");
+        let checked = installation.check(&[]);
+        assert!(
+            checked.stdout_text().contains("[not-yet-valid]"),
+            "{checked:?}"
+        );
+    };
+    ahead(&[]);
+    renewed(&installation, &[]);
+    assert_eq!(installation.check(&[]).code, Some(0));
+
+    let root_key = installation.path("pki/partner_CA.key");
+    let both = ["--intermediate", "--root-key", root_key.to_str().unwrap()];
+    ahead(&both);
+    let refused = renew(&installation, &[]);
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    let said = refused.errors();
+    let old = installation.path("static/Device_Certificates/old");
+    for part in ["clock says", "renew --intermediate", old.to_str().unwrap()] {
+        assert!(said.contains(part), "{said}");
+    }
+    assert_eq!(renew(&installation, &both).code, Some(0));
+    assert_eq!(installation.check(&[]).code, Some(0));
 }

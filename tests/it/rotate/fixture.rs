@@ -5,7 +5,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use engage_store::{Replaced, SqlOptions, StoreReader, StoreWriter};
+use engage_store::{Replaced, Rotation, RotationStep, SqlOptions, StoreReader, StoreWriter};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -157,15 +157,21 @@ impl Rotating {
     }
 
     pub(super) fn forget_row(&self) {
+        self.replace_row(|_| None);
+    }
+
+    pub(super) fn set_step(&self, step: RotationStep) {
+        self.replace_row(|row| Some(Rotation { step, ..row? }));
+    }
+
+    fn replace_row(&self, change: impl FnOnce(Option<Rotation>) -> Option<Rotation>) {
         let database = self.installation.path("Engage_Data/engage-host.db");
         let options = SqlOptions::sqlite(database);
-        let revision = StoreReader::open(&options)
-            .unwrap()
-            .rotation()
-            .unwrap()
-            .revision;
+        let row = StoreReader::open(&options).unwrap().rotation().unwrap();
         let mut writer = StoreWriter::open(&options).unwrap();
-        let replaced = writer.replace_rotation(revision, None).unwrap();
+        let replaced = writer
+            .replace_rotation(row.revision, change(row.rotation))
+            .unwrap();
         assert!(matches!(replaced, Replaced::Stored(_)));
     }
 }

@@ -1,5 +1,6 @@
 //! The server certificate is renewed while the root is changed, and after.
 
+use engage_store::RotationStep;
 use engage_wire::pki::{Certificate, load_certificate_chain};
 
 use super::fixture::{Rotating, shows};
@@ -76,7 +77,7 @@ fn what_is_being_replaced_is_renewed_by_itself_only_before_it_ends() {
         return;
     };
     let installation = Installation::by_init(&["--days", "300"]);
-    installation.set("[pki]", "auto_renew = true");
+    installation.set("[pki]", "auto_renew = true\nsteady_clock_minutes = 0");
     set_clock(&installation, 0);
     let faked = in_faked_time(&installation, &library);
     let mut host = Rotating::on(installation, faked);
@@ -98,4 +99,30 @@ fn what_is_being_replaced_is_renewed_by_itself_only_before_it_ends() {
     look(&mut host, 275);
     host.daemon.wait_for("renewed the server certificate");
     assert_ne!(leaf(&host), before);
+}
+
+#[test]
+fn what_a_rotation_would_lose_or_replaces_is_not_renewed() {
+    let host = Rotating::on(Installation::by_init(&[]), |_| {});
+    host.rotate("prepare", &[]);
+    let before = leaf(&host);
+    let refused = |args: &[&str], parts: &[&str]| {
+        let finished = host.command(&["renew"], args);
+        assert_eq!(finished.code, Some(1), "{finished:?}");
+        shows(&finished.errors(), parts);
+        assert_eq!(leaf(&host), before);
+    };
+    for step in ["prepared", "published"] {
+        refused(
+            &["--host", "10.45.9.9"],
+            &["the root is being changed", step, "engage-host rotate undo"],
+        );
+        host.rotate("publish", &[]);
+    }
+    // Somebody retires at this moment, or was killed while at it.
+    host.set_step(RotationStep::Retiring);
+    refused(&[], &["is being retired", "engage-host rotate retire"]);
+    let retired = host.rotate("retire", &["--force"]);
+    shows(&retired, &["no rotation is under way"]);
+    renew(&host, &["--host", "10.45.9.9"]);
 }

@@ -1,21 +1,16 @@
 //! Why a step is not taken.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use engage_store::{RotationStep, StoredRotation};
-use engage_wire::pki::Fingerprint;
+use engage_store::{Overlap, RotationStep, StoredRotation};
+use engage_wire::pki::{Fingerprint, LoadError};
 use miette::Diagnostic;
 
 /// Why a step is not taken. Whatever it is, the row is as it was.
 #[derive(Debug, Diagnostic, thiserror::Error)]
 pub(super) enum RotateError {
     #[error("no rotation is under way{}", unused(*has_next, next))]
-    #[diagnostic(
-        code("no-rotation"),
-        help(
-            "`engage-host rotate prepare` begins one, and takes up what lies in that folder already"
-        )
-    )]
+    #[diagnostic(code("no-rotation"), help("`engage-host rotate prepare` begins one{}", takes_up(*has_next)))]
     NoneUnderWay { next: PathBuf, has_next: bool },
     #[error("the rotation is {found}; `{command}` follows {allowed}")]
     #[diagnostic(
@@ -43,6 +38,35 @@ pub(super) enum RotateError {
         )
     )]
     NextExists { next: PathBuf },
+    #[error("`{}` is there, and is not a whole set of new files: {cause}", next.display())]
+    #[diagnostic(
+        code("broken-next"),
+        help(
+            "move it away, then run this again; or put back the whole folder from a backup, if devices have seen its certificate"
+        )
+    )]
+    BrokenNext { next: PathBuf, cause: String },
+    #[error("the new files in `{}` were made for overlap `{found}`, not `{asked}`", next.display())]
+    #[diagnostic(
+        code("other-overlap"),
+        help(
+            "leave `--overlap` out to take them; for another overlap, `engage-host rotate undo` if it is prepared, move the folder away, and prepare anew"
+        )
+    )]
+    OtherOverlap {
+        next: PathBuf,
+        asked: Overlap,
+        found: Overlap,
+    },
+    #[error("the new root was made before, and its key is not in `{}`{}", folder.display(), found_key(found.as_deref()))]
+    #[diagnostic(
+        code("other-root-key"),
+        help("leave `--root-key-out` out, and move the key there yourself")
+    )]
+    OtherRootKey {
+        folder: PathBuf,
+        found: Option<PathBuf>,
+    },
     #[error(
         "{behind} of {devices} devices that were seen in 30 days would be locked out: {ready:.1} % are ready; allowed: {threshold} % and more. They are {names}"
     )]
@@ -67,6 +91,12 @@ pub(super) enum RotateError {
         )
     )]
     NoDevices,
+    #[error("not every host has followed yet:\n{table}")]
+    #[diagnostic(
+        code("hosts-behind"),
+        help("run this again in some seconds, or let it wait longer with `--wait`")
+    )]
+    HostsBehind { table: String },
     #[error("not every host has the new files:\n{table}")]
     #[diagnostic(
         code("hosts-not-ready"),
@@ -115,6 +145,19 @@ pub(super) enum RotateError {
 }
 
 impl RotateError {
+    /// What lies there cannot be read.
+    pub(super) fn broken_next(next: &Path, source: &LoadError) -> Self {
+        let cause = if next.exists() {
+            source.to_string()
+        } else {
+            "it is a link that leads nowhere".to_owned()
+        };
+        Self::BrokenNext {
+            next: next.to_owned(),
+            cause,
+        }
+    }
+
     pub(super) fn changed(stored: &StoredRotation) -> Self {
         let step = stored.rotation.as_ref().map(|it| it.step.to_string());
         Self::Changed {
@@ -123,7 +166,22 @@ impl RotateError {
     }
 }
 
-fn unused(has_next: bool, next: &std::path::Path) -> String {
+fn found_key(found: Option<&Path>) -> String {
+    found.map_or_else(
+        || ": it is wherever it was taken".to_owned(),
+        |key| format!(": it is `{}`", key.display()),
+    )
+}
+
+fn takes_up(has_next: bool) -> &'static str {
+    if has_next {
+        ", and takes up what lies in that folder"
+    } else {
+        ""
+    }
+}
+
+fn unused(has_next: bool, next: &Path) -> String {
     if has_next {
         let next = next.display();
         format!(", although `{next}` holds new files, of which devices see nothing")

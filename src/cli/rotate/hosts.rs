@@ -12,6 +12,9 @@ pub(super) struct HostEntry {
     name: String,
     /// Whether it serves what the store says.
     pub(super) follows: bool,
+    /// Whether it has said why it cannot.
+    #[serde(skip)]
+    pub(super) is_refusing: bool,
     /// Whether its configured files are the new ones.
     pub(super) is_swapped: bool,
     /// What it serves, or why not.
@@ -44,6 +47,7 @@ impl HostEntry {
         Self {
             name: host.name.clone(),
             follows,
+            is_refusing: host.report.as_ref().is_some_and(|it| it.refusal.is_some()),
             is_swapped,
             serves,
         }

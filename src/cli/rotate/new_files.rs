@@ -7,7 +7,8 @@ use engage_store::{AnchorChange, Overlap};
 use engage_wire::clock;
 use engage_wire::pki::issue::{CertifiedIssuer, NewAuthorities, ValidityPolicy};
 use engage_wire::pki::{
-    Certificate, Fingerprint, load_certificate_chain, load_certificate_der, load_der_or_pem,
+    Certificate, Fingerprint, LoadError, load_certificate_chain, load_certificate_der,
+    load_der_or_pem,
 };
 use engage_wire::read_regular_file;
 
@@ -100,11 +101,8 @@ impl<'a> Present<'a> {
         let (root, intermediate) = (made.root.certificate(), made.intermediate.certificate());
         let mut chain = vec![made.server.certificate().clone(), intermediate.clone()];
         chain.extend(cross_signed(root, cross_by)?);
-        let root_key = root_key_out.map_or_else(
-            || next.root_key(),
-            // Beside the old root's.
-            |folder| folder.join(format!("partner_CA-{}.key", digits(root))),
-        );
+        let root_key =
+            root_key_out.map_or_else(|| next.root_key(), |folder| root_key_in(folder, root));
         let new = NewChain {
             root: root.clone(),
             chain,
@@ -234,6 +232,11 @@ fn cross_signed(
     crossed.map_err(InitError::issuing("the cross-signed root"))
 }
 
+/// A name that the old root's key does not have, which may lie beside it.
+fn root_key_in(folder: &Path, root: &Certificate) -> PathBuf {
+    folder.join(format!("partner_CA-{}.key", digits(root)))
+}
+
 /// The first of its fingerprint: for names of files.
 fn digits(certificate: &Certificate) -> String {
     let fingerprint = certificate.fingerprint().to_string().replace(':', "");
@@ -242,7 +245,7 @@ fn digits(certificate: &Certificate) -> String {
 
 impl NewChain {
     /// What lies there already.
-    pub(super) fn load(next: &NextFiles) -> Result<Self, Failure> {
+    pub(super) fn load(next: &NextFiles) -> Result<Self, LoadError> {
         Ok(Self {
             root: load_der_or_pem("root certificate", &next.root())?,
             chain: load_certificate_chain("server certificate", &next.certificate())?,
@@ -266,6 +269,11 @@ impl NewChain {
     /// As it is sent when nobody trusts the old root any more.
     pub(super) fn without_crossed(&self) -> impl Iterator<Item = &Certificate> {
         self.chain.iter().filter(|it| !self.is_crossed(it))
+    }
+
+    /// Where the root's key is, if it was made for this folder.
+    pub(super) fn root_key_in(&self, folder: &Path) -> PathBuf {
+        root_key_in(folder, &self.root)
     }
 
     pub(super) fn root(&self) -> &Certificate {

@@ -55,6 +55,15 @@ enum OverlapArg {
     Cross,
 }
 
+impl From<OverlapArg> for Overlap {
+    fn from(overlap: OverlapArg) -> Self {
+        match overlap {
+            OverlapArg::Select => Self::Select,
+            OverlapArg::Cross => Self::Cross,
+        }
+    }
+}
+
 impl Prepare {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
         let mut session = Session::open(&self.step)?;
@@ -64,7 +73,7 @@ impl Prepare {
                 return Err(RotateError::WrongStep {
                     command: "prepare",
                     found: rotation.step,
-                    allowed: "nothing: one rotation at a time",
+                    allowed: "the end of a rotation, `retire` or `undo`: one at a time",
                 }
                 .into());
             }
@@ -76,12 +85,12 @@ impl Prepare {
 
     /// The files are what the row was written for.
     fn again(&self, session: &Session) -> Result<Vec<String>, Failure> {
-        self.refuse_given(session)?;
         let rotation = session.rotation()?;
         let refusals = session.judge(rotation, RotationStep::Published);
         if !refusals.is_empty() {
             return Err(Failure::from_errors(refusals));
         }
+        self.refuse_given(session, &NewChain::load(&session.files)?)?;
         let folder = session.files.folder().display().to_string();
         Ok(vec![format!(
             "prepared before: the new files are in `{folder}`"
@@ -92,7 +101,8 @@ impl Prepare {
         let _lock = lock_folder_of(&session.config.path)?;
         let present = Present::read(&session.config)?;
         let folder = session.files.folder().to_owned();
-        let mut found = folder.exists().then(|| NewChain::load(&session.files));
+        let is_there = folder.symlink_metadata().is_ok();
+        let mut found = is_there.then(|| NewChain::load(&session.files));
         if matches!(&found, Some(Ok(chain)) if present.has_leaf(chain.leaf())) {
             // What `retire` had still to remove: copies of files that are in use.
             remove_folder(&folder)?;
@@ -101,8 +111,9 @@ impl Prepare {
         let is_new = found.is_none();
         let chain = match found {
             Some(chain) => {
-                self.refuse_given(session)?;
-                chain?
+                let chain = chain.map_err(|source| RotateError::broken_next(&folder, &source))?;
+                self.refuse_given(session, &chain)?;
+                chain
             }
             None => self.write(session, &present)?,
         };
@@ -159,20 +170,27 @@ impl Prepare {
         Ok(chain)
     }
 
-    fn refuse_given(&self, session: &Session) -> Result<(), RotateError> {
-        if self.root.is_none() {
-            return Ok(());
+    /// What is asked for, and is not how the files that lie there were made.
+    fn refuse_given(&self, session: &Session, chain: &NewChain) -> Result<(), RotateError> {
+        let next = session.files.folder().to_owned();
+        if self.root.is_some() {
+            return Err(RotateError::NextExists { next });
         }
-        Err(RotateError::NextExists {
-            next: session.files.folder().to_owned(),
-        })
+        let found = chain.overlap();
+        if let Some(asked) = self.overlap.map(Overlap::from).filter(|it| *it != found) {
+            return Err(RotateError::OtherOverlap { next, asked, found });
+        }
+        match &self.root_key_out {
+            Some(folder) if !chain.root_key_in(folder).exists() => {
+                let (key, folder) = (session.files.root_key(), folder.clone());
+                let found = key.exists().then_some(key);
+                Err(RotateError::OtherRootKey { folder, found })
+            }
+            _ => Ok(()),
+        }
     }
 
     fn overlap(&self, config: &Config) -> Overlap {
-        match self.overlap {
-            Some(OverlapArg::Select) => Overlap::Select,
-            Some(OverlapArg::Cross) => Overlap::Cross,
-            None => config.pki.overlap,
-        }
+        self.overlap.map_or(config.pki.overlap, Overlap::from)
     }
 }

@@ -60,9 +60,10 @@ pub(super) fn require_hosts(session: &Session) -> Result<(), Failure> {
     if hosts.iter().all(|it| it.follows) {
         return Ok(());
     }
-    Err(RotateError::HostsNotReady {
-        next: session.files.folder().to_owned(),
-        table: hosts_table(&hosts),
+    let table = hosts_table(&hosts);
+    if !hosts.iter().any(|it| it.is_refusing) {
+        return Err(RotateError::HostsBehind { table }.into());
     }
-    .into())
+    let next = session.files.folder().to_owned();
+    Err(RotateError::HostsNotReady { next, table }.into())
 }

@@ -1,5 +1,6 @@
 //! What a step is taken with: the configuration, the store, and the row as it was read.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -9,6 +10,7 @@ use engage_store::{
     StoreWriter, StoredRotation,
 };
 use engage_wire::clock;
+use engage_wire::pki::load_certificate_der;
 use jiff::Timestamp;
 
 use super::StepArgs;
@@ -84,13 +86,36 @@ impl Session {
             None,
             Some(&rotation),
         );
-        match outcome {
+        let refusals: Vec<_> = match outcome {
             Ok(publication) => publication
                 .rotation_refusals()
                 .map(|it| ReloadRefusal::new(it))
                 .collect(),
             Err(refusals) => refusals.iter().map(|it| ReloadRefusal::new(it)).collect(),
+        };
+        // The others follow from it.
+        match self.missing_anchor(&rotation) {
+            Some(missing) if !refusals.is_empty() => vec![ReloadRefusal::new(&missing)],
+            _ => refusals,
         }
+    }
+
+    /// What is to be announced, and lies nowhere.
+    fn missing_anchor(&self, rotation: &Rotation) -> Option<RotateError> {
+        if !self.files.folder().exists() {
+            return None;
+        }
+        let anchors = self.files.anchors().into_iter();
+        let found: HashSet<_> = anchors
+            .filter_map(|path| load_certificate_der("announced certificate", &path).ok())
+            .map(|it| it.fingerprint())
+            .collect();
+        let mut new = rotation.anchors.iter().map(|it| it.new);
+        let anchor = new.find(|it| !found.contains(it))?;
+        Some(RotateError::MissingAnchor {
+            folder: self.files.anchors_folder(),
+            anchor,
+        })
     }
 
     /// Puts the rotation to a step, where it is not there already.

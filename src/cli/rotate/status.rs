@@ -26,6 +26,7 @@ use crate::rotation::Counts;
 ///
 /// Of the devices that were seen in 30 days: who has completed a handshake under the certificate that is announced now, who has
 /// fetched it, who was told of it, who still has the other as far as is known, and who was not seen since the step.
+/// Exits with 1 if this host has a problem with the new files, or a host does not follow.
 #[derive(Args, Debug)]
 #[command(
     after_help = "Example:\n  engage-host rotate status --config /etc/engage-host/config.toml"
@@ -44,7 +45,7 @@ impl Status {
         let session = Session::read(&self.config, Duration::ZERO)?;
         let report = StatusReport::read(&session)?;
         print_result(&report, self.json)?;
-        Ok(ExitCode::SUCCESS)
+        Ok(ExitCode::from(u8::from(!report.ok)))
     }
 }
 

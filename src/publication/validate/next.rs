@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::{Sources, Validation};
 use crate::config::Config;
+use crate::publication::inventory::Inventory;
 use crate::publication::rotation::{PublishedRotation, announces_new};
 use crate::publication::{Publication, Refusal, Refusals, Warning};
 use engage_store::{Overlap, Rotation, RotationStep};
@@ -95,11 +96,15 @@ impl Sources<'_> {
         }
         let next = self.next(&present, rotation);
         let Validation {
-            inventory,
+            mut inventory,
             mut warnings,
             outcome,
         } = present;
-        let next = next.map(|(next, of_next)| {
+        let is_alone = is_old_over(&outcome, rotation);
+        let next = next.map(|(next, of_next, new_inventory)| {
+            if is_alone {
+                inventory = new_inventory;
+            }
             let is_said = |warning: &Warning| warnings.contains(warning);
             let news: Vec<_> = of_next.into_iter().filter(|it| !is_said(it)).collect();
             warnings.extend(news);
@@ -120,8 +125,7 @@ impl Sources<'_> {
         rotation: &Rotation,
     ) -> Result<Publication, Refusals> {
         let is_new = |it: &Publication| it.leaf() == rotation.leaf;
-        let is_old_over = rotation.step == RotationStep::Retiring
-            || (present.is_err() && announces_new(rotation.step));
+        let is_old_over = is_old_over(&present, rotation);
         let (next, refusals) = match next {
             Ok(next) if is_old_over => {
                 return Ok(next.in_rotation(PublishedRotation::new(rotation, None, None)));
@@ -143,7 +147,7 @@ impl Sources<'_> {
         self,
         present: &Validation,
         rotation: &Rotation,
-    ) -> Result<(Publication, Vec<Warning>), Refusals> {
+    ) -> Result<(Publication, Vec<Warning>, Inventory), Refusals> {
         let files = NextFiles::new(self.config);
         check_leaf(&files, rotation.leaf)?;
         let config = next_config(self.config, &files, present, rotation);
@@ -159,8 +163,13 @@ impl Sources<'_> {
         {
             check_cross(&publication, present, &files, self.now)?;
         }
-        Ok((publication, next.warnings))
+        Ok((publication, next.warnings, next.inventory))
     }
+}
+
+/// Whether the new chain is served alone.
+fn is_old_over(present: &Result<Publication, Refusals>, rotation: &Rotation) -> bool {
+    rotation.step == RotationStep::Retiring || (present.is_err() && announces_new(rotation.step))
 }
 
 /// Whether the files are those of the rotation. What is wrong otherwise would follow from it.

@@ -139,6 +139,9 @@ fn kill_at_each_write(before: &[&str], step: &str, after: Option<&str>, can_undo
         );
         let checked = folder.check();
         assert_eq!(checked.code, Some(0), "{at}: {checked:?}");
+        let text = checked.stdout_text();
+        assert!(!text.contains(": refused"), "{at}: {text}");
+        assert!(!text.contains("starts without site"), "{at}: {text}");
         if can_undo {
             let undone = folder.copied();
             undone.undo();

@@ -24,7 +24,8 @@ fn a_step_out_of_order_is_refused_and_changes_nothing() {
     }
     host.rotate("publish", &[]);
     refused(&host, "retire", &[], "wrong-step");
-    refused(&host, "prepare", &[], "wrong-step");
+    let text = refused(&host, "prepare", &[], "wrong-step");
+    shows(&text, &["`prepare` follows the end of a rotation"]);
     assert_eq!(host.status()["rotation"]["step"], "published");
 }
 
@@ -38,6 +39,63 @@ fn where_no_device_is_known_a_step_that_could_lock_them_out_needs_force() {
     host.rotate("activate", &["--force"]);
     refused(&host, "retire", &[], "no-devices");
     assert_eq!(host.status()["rotation"]["step"], "activated");
+}
+
+#[test]
+fn files_that_were_made_otherwise_are_not_taken_for_what_is_asked() {
+    let host = Rotating::start();
+    let keys = tempfile::tempdir().unwrap();
+    let folder = keys.path().to_str().unwrap();
+    let text = refused(&host, "undo", &[], "no-rotation");
+    assert!(!text.contains("that folder"), "{text}");
+    host.rotate("prepare", &["--overlap", "select"]);
+    let is_refused = || {
+        let text = refused(&host, "prepare", &["--overlap", "cross"], "other-overlap");
+        shows(&text, &["were made for overlap `select`, not `cross`"]);
+        let text = refused(
+            &host,
+            "prepare",
+            &["--root-key-out", folder],
+            "other-root-key",
+        );
+        shows(&text, &["it is `", "pki/next/root.key"]);
+    };
+    is_refused();
+    let again = ["--overlap", "select"];
+    shows(&host.rotate("prepare", &again), &["prepared before"]);
+    // As before the row was written.
+    host.forget_row();
+    is_refused();
+    assert_eq!(host.status()["rotation"], serde_json::Value::Null);
+    shows(&host.rotate("prepare", &again), &["took up the new files"]);
+
+    host.rotate("undo", &[]);
+    for said in ["the new files are in", "prepared before"] {
+        shows(
+            &host.rotate("prepare", &["--root-key-out", folder]),
+            &[said],
+        );
+    }
+}
+
+#[test]
+fn a_folder_that_is_no_whole_set_of_new_files_is_to_be_moved_away() {
+    let host = Rotating::start();
+    let next = host.installation.path("pki/next");
+    fs_err::create_dir(&next).unwrap();
+    let text = refused(&host, "prepare", &[], "broken-next");
+    shows(&text, &["root.crt", "move it away"]);
+    fs_err::remove_dir(&next).unwrap();
+    fs_err::os::unix::fs::symlink("nowhere", &next).unwrap();
+    let text = refused(&host, "prepare", &[], "broken-next");
+    shows(&text, &["a link that leads nowhere", "move it away"]);
+    fs_err::remove_file(&next).unwrap();
+
+    host.rotate("prepare", &[]);
+    fs_err::remove_dir_all(next.join("anchors")).unwrap();
+    refused(&host, "prepare", &[], "missing-anchor");
+    host.forget_row();
+    refused(&host, "prepare", &[], "missing-anchor");
 }
 
 #[test]
@@ -75,6 +133,9 @@ fn a_host_that_has_not_the_new_files_keeps_them_from_being_published() {
         &checked.stdout_text(),
         &["is prepared: `engage-host rotate status`", "pki/next"],
     );
+    let status = host.run("status", &[]);
+    assert_eq!(status.code, Some(1));
+    shows(&status.stdout_text(), &["problem on this host: "]);
     fs_err::rename(&away, &next).unwrap();
     host.rotate("publish", &[]);
     assert_eq!(host.installation.check(&[]).code, Some(0));

@@ -17,14 +17,15 @@ pub(in crate::cli) fn table<const N: usize>(headings: [&str; N], rows: &[[String
     lines.join("\n")
 }
 
-/// How wide each column is, in characters.
+/// How wide each column is, in characters: at most [`MAX_WIDTH`].
 pub(in crate::cli) struct Columns<const N: usize>([usize; N]);
 
 impl<const N: usize> Columns<N> {
-    /// As wide as the widest text of these rows.
+    /// As wide as the widest text of these rows that is not over [`MAX_WIDTH`].
     pub(in crate::cli) fn of(headings: [&str; N], rows: &[[String; N]]) -> Self {
         Self(std::array::from_fn(|column| {
             let cells = rows.iter().map(|row| row[column].chars().count());
+            let cells = cells.filter(|width| *width <= MAX_WIDTH);
             cells.max().unwrap_or(0).max(headings[column].len())
         }))
     }
@@ -59,6 +60,9 @@ pub(in crate::cli) fn dated(dated: &Timestamped, label: &str) -> String {
     format!("{} ({label} {value})", moment(dated.at))
 }
 
+/// What is wider is rare, and would leave the others far apart. A format takes at most 65,535.
+const MAX_WIDTH: usize = 200;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -70,6 +74,14 @@ mod tests {
             ["äöü".to_owned(), "-".to_owned()],
         ];
         assert_eq!(table(["A", "B"], &rows), "A    B\n1    long\näöü  -");
+    }
+
+    #[test]
+    fn a_cell_without_end_leaves_the_others_where_they_are() {
+        let long = "x".repeat(70_000);
+        let rows = [["1", &long, "a"], ["2", "y", "b"]].map(|row| row.map(str::to_owned));
+        let table = table(["N", "X", "L"], &rows);
+        assert_eq!(table, format!("N  X  L\n1  {long}  a\n2  y  b"));
     }
 
     #[test]

@@ -138,7 +138,12 @@ impl ListedSite {
         let hosts = match self.hosts.as_slice() {
             [] if self.is_default => "default".to_owned(),
             [] => "-".to_owned(),
-            hosts => hosts.join(", "),
+            hosts => match hosts.split_at_checked(MAX_HOSTS) {
+                Some((shown, [_, ..])) => {
+                    format!("{} and {} more", shown.join(", "), hosts.len() - MAX_HOSTS)
+                }
+                _ => hosts.join(", "),
+            },
         };
         let serials = match &self.serials_file {
             Some(file) if self.serials == 0 => file.clone(),
@@ -148,3 +153,6 @@ impl ListedSite {
         [&self.name, &hosts, &serials, &self.file].map(|it| escape_for_terminal(it).into_owned())
     }
 }
+
+/// Of a site, in the table.
+const MAX_HOSTS: usize = 10;

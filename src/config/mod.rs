@@ -225,8 +225,8 @@ impl Config {
         Ok(())
     }
 
-    /// Every path that the file names.
-    fn paths_mut(&mut self) -> impl Iterator<Item = &mut PathBuf> {
+    /// Every path that the file names, and those of sites.
+    pub(crate) fn paths_mut(&mut self) -> impl Iterator<Item = &mut PathBuf> {
         let HttpsConfig {
             certificate,
             private_key,

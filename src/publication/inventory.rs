@@ -61,7 +61,7 @@ pub struct SiteEntry {
 
 impl SiteEntry {
     /// Of a site of which little is known.
-    pub(super) fn refused(name: &SiteName, hosts: &SiteHosts) -> Self {
+    pub(crate) fn refused(name: &SiteName, hosts: &SiteHosts) -> Self {
         Self {
             name: name.to_string(),
             ok: false,

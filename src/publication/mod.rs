@@ -31,7 +31,7 @@ pub(crate) use inventory::{Inventory, SiteEntry};
 pub(crate) use refusal::{Refusal, Refusals};
 pub(crate) use rotation::{ChainGeneration, PublishedRotation, ShownIdentity};
 pub(crate) use serials::listed_serials;
-pub(crate) use site::{BadSite, NoAnnouncement, PublishedSite};
+pub(crate) use site::{BadSite, NoAnnouncement, PublishedSite, refuse_unannounceable};
 pub use validate::validate;
 pub(crate) use validate::{NextFiles, Validation};
 pub(crate) use warning::Warning;

@@ -89,11 +89,10 @@ fn load(path: &Path) -> Result<SerialsFile, SerialsError> {
     parse(path, &contents)
 }
 
-/// Whom a file lists, as far as it can be read.
-pub(crate) fn listed_serials(path: &Path) -> Vec<SerialNumber> {
-    let file = load(path).into_iter();
-    let serials = file.flat_map(|file| file.serials);
-    serials.map(|(_, serial)| serial).collect()
+/// Whom a file lists.
+pub(crate) fn listed_serials(path: &Path) -> Result<Vec<SerialNumber>, SerialsError> {
+    let serials = load(path)?.serials.into_iter();
+    Ok(serials.map(|(_, serial)| serial).collect())
 }
 
 /// A line that is no serial number concerns its device only, if there are others.

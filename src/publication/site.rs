@@ -1,6 +1,7 @@
 //! Sites as the publication knows them: announced, or why not.
 
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 
 use super::serials::ReadSerials;
@@ -8,7 +9,7 @@ use super::static_files::FileName;
 use super::{Refusal, Refusals, Warning};
 use crate::config::SiteConfig;
 use crate::file_version::FileVersion;
-use engage_wire::pki::{Certificate, Fingerprint};
+use engage_wire::pki::{Certificate, Fingerprint, load_certificate_der};
 use engage_wire::site::{Announcement, SiteName};
 
 /// What the devices of one site are told.
@@ -64,10 +65,35 @@ pub struct BadSite {
     pub name: SiteName,
     /// Why they would.
     pub refusals: Refusals,
-    /// Whether they are told what they were told before; else they are answered 503.
-    pub is_kept: bool,
-    /// Whether any device that no site lists may be one of its own.
-    pub is_list_unknown: bool,
+    /// How its devices are answered.
+    pub(super) answer: BadAnswer,
+    /// Whether it came by a reload, with a list that could not be read: it withholds itself only.
+    pub(super) has_new_list: bool,
+}
+
+/// How the devices of a bad site are answered.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum BadAnswer {
+    /// As before.
+    Kept,
+    /// 503.
+    Withheld,
+    /// 503, and so is every device that no site lists: it may be one of its own.
+    ListUnknown,
+    /// As those of no site: nothing is known that they ask by.
+    Unplaced,
+}
+
+/// Refuses a file that no site can announce, whatever its chain.
+pub(crate) fn refuse_unannounceable(site: &SiteName, path: &Path) -> Result<(), Box<Refusal>> {
+    load_certificate_der("announced certificate", path).map_err(Refusal::from)?;
+    if FileName::from_path(path).is_some() {
+        return Ok(());
+    }
+    Err(Box::new(Refusal::NotDerName {
+        site: site.clone(),
+        path: path.to_owned(),
+    }))
 }
 
 impl BadSite {
@@ -75,9 +101,14 @@ impl BadSite {
         Self {
             name: name.clone(),
             refusals: refusals.collect(),
-            is_kept: false,
-            is_list_unknown: false,
+            answer: BadAnswer::Withheld,
+            has_new_list: false,
         }
+    }
+
+    /// Whether its devices are told what they were told before.
+    pub(crate) fn is_kept(&self) -> bool {
+        self.answer == BadAnswer::Kept
     }
 }
 
@@ -85,15 +116,12 @@ impl BadSite {
 impl fmt::Display for BadSite {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = &self.name;
-        if self.is_kept {
-            write!(f, "site `{name}` keeps its last announcement")
-        } else if self.is_list_unknown {
-            write!(
-                f,
-                "site `{name}` and every serial number that no site lists are answered 503"
-            )
-        } else {
-            write!(f, "site `{name}` is answered 503")
-        }
+        write!(f, "site `{name}` ")?;
+        f.write_str(match self.answer {
+            BadAnswer::Kept => "keeps its last announcement",
+            BadAnswer::Withheld => "is answered 503",
+            BadAnswer::ListUnknown => "and every serial number that no site lists are answered 503",
+            BadAnswer::Unplaced => "is selected by nobody",
+        })
     }
 }

@@ -3,6 +3,7 @@
 mod bad;
 mod commands;
 mod files;
+mod judged;
 mod load;
 mod serials;
 

@@ -10,13 +10,13 @@ use zeroize::Zeroizing;
 use super::ConfigArgs;
 use super::claims::Claims;
 use super::error::SitesError;
-use super::new_site::{GivenKey, Locked, NewSite, Wanted};
+use super::new_site::{GivenKey, Locked, NewSite, Wanted, once};
 use super::told::{Change, TellArgs};
 use crate::cli::init::outcome::CreatedEntry;
 use crate::cli::init::staging;
 use crate::cli::output::Failure;
 use crate::config::{BaseUrl, SiteHosts};
-use crate::publication::listed_serials;
+use crate::publication::{Refusal, listed_serials};
 use engage_store::SerialNumber;
 use engage_wire::limits::MAX_FILE_BYTES;
 use engage_wire::site::{SiteKey, SiteName};
@@ -74,15 +74,16 @@ impl Add {
             _lock,
         } = Locked::open(&self.config.config)?;
         let serials_file = self.serials_file.as_deref().map(absolute);
-        let listed = serials_file.iter().flat_map(|file| listed_serials(file));
+        let listed = self.listed(serials_file.as_deref())?;
         let is_listed = !self.serials.is_empty() || serials_file.is_some();
-        let claimed: Vec<_> = self.serials.iter().copied().chain(listed).collect();
+        let serials = once(self.serials);
+        let claimed: Vec<_> = serials.iter().copied().chain(listed).collect();
         let mut site = places.place(Wanted {
             name: self.name,
             key,
             certificate: self.certificate.as_deref().map(absolute),
             hosts: hosts(self.hosts, is_listed),
-            serials: self.serials,
+            serials,
             serials_file,
             base_url: self.base_url,
         })?;
@@ -102,6 +103,16 @@ impl Add {
         };
         change.tell(self.tell, self.json)
     }
+
+    /// By its file. While a daemon cannot read that, it answers no device that no site lists.
+    fn listed(&self, serials_file: Option<&Path>) -> Result<Vec<SerialNumber>, SitesError> {
+        let listed = serials_file.map(listed_serials).transpose();
+        let listed = listed.map_err(|source| {
+            let site = self.name.clone();
+            Box::new(Refusal::Serials { site, source })
+        })?;
+        Ok(listed.unwrap_or_default())
+    }
 }
 
 impl Change {
@@ -116,6 +127,9 @@ impl Change {
             if site.has_new_key() && change.next.is_empty() {
                 change.next.push(NEW_KEY);
             }
+            if site.has_earlier_key() && change.next.is_empty() {
+                change.next.push(EARLIER_KEY);
+            }
         }
         change
     }
@@ -126,7 +140,7 @@ pub(super) fn hosts(hosts: Vec<HostName>, is_listed: bool) -> SiteHosts {
     if hosts.is_empty() && !is_listed {
         SiteHosts::default()
     } else {
-        hosts.into()
+        once(hosts).into()
     }
 }
 
@@ -161,6 +175,9 @@ fn serial_number(text: &str) -> Result<SerialNumber, String> {
 
 const NEW_KEY: &str = "create the ENGAGE site with the key in its new file; one that exists already has its own, which \
                        belongs into that file before the first device is commissioned";
+
+const EARLIER_KEY: &str = "this is the key of an earlier site of the same file name: right if it is that ENGAGE site again; else remove the \
+                           site with `--delete-key`, or without and move the key away, and add it anew";
 
 /// A key has 64 characters, and perhaps white space.
 const MAX_INPUT_BYTES: usize = 4096;

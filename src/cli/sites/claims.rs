@@ -29,7 +29,7 @@ impl Claims {
             let listed = site
                 .serials_file
                 .iter()
-                .flat_map(|file| listed_serials(file));
+                .flat_map(|file| listed_serials(file).unwrap_or_default());
             let serials = site.serials.iter().copied().chain(listed);
             claims.add(&site.name, site.file.clone(), &site.hosts, serials);
         }

@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use miette::Diagnostic;
 
 use crate::cli::init::error::InitError;
+use crate::publication::Refusal;
 use engage_store::SerialNumber;
 use engage_wire::HostName;
-use engage_wire::site::{KeyTextError, SiteName};
+use engage_wire::site::{KeyFileError, KeyTextError, SiteName};
 
 /// Why sites are not shown or changed. Whatever it is, nothing was changed.
 #[derive(Debug, Diagnostic, thiserror::Error)]
@@ -43,6 +44,30 @@ pub(super) enum SitesError {
         help("leave `--delete-key` out: the site is removed, and its key stays")
     )]
     KeyInUse { key_file: PathBuf, other: SiteName },
+    #[error("site key `{}` is a file that `{}` names for something else too", key_file.display(), config.display())]
+    #[diagnostic(
+        code("key-in-use"),
+        help("leave `--delete-key` out: the site is removed, and the file stays")
+    )]
+    KeyNamed { key_file: PathBuf, config: PathBuf },
+    #[error("site file `{}` cannot be used, so it is not known whether its key is the one to be deleted", file.display())]
+    #[diagnostic(
+        code("keys-unknown"),
+        help("mend that file first, or leave `--delete-key` out: the key stays then")
+    )]
+    KeysUnknown { file: PathBuf },
+    #[error("site key `{}` is a link; allowed: the key file itself", key_file.display())]
+    #[diagnostic(
+        code("key-is-link"),
+        help("leave `--delete-key` out, and delete by hand what is to go")
+    )]
+    KeyIsLink { key_file: PathBuf },
+    #[error("what the site names as its key file is not deleted")]
+    #[diagnostic(
+        code("not-a-site-key"),
+        help("leave `--delete-key` out: the site is removed, and the file stays")
+    )]
+    NoKey { source: KeyFileError },
     #[error("failed to remove `{}`", path.display())]
     #[diagnostic(
         code("not-removed"),
@@ -111,6 +136,10 @@ pub(super) enum SitesError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Files(#[from] InitError),
+    /// What its devices, or those of other sites, would suffer from.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Refused(#[from] Box<Refusal>),
 }
 
 /// What is wrong with a table of sites. Whatever it is, nothing was changed.
@@ -134,6 +163,9 @@ pub(super) enum TableError {
         help("allowed: name, key, key_file, hosts, serials, certificate, base_url")
     )]
     UnknownColumn { path: PathBuf, column: String },
+    #[error("`{}` has two columns `{column}`; allowed: one of each", path.display())]
+    #[diagnostic(code("repeated-column"), help("remove one of them, or rename it"))]
+    RepeatedColumn { path: PathBuf, column: &'static str },
     #[error("`{}` lists no site", path.display())]
     #[diagnostic(
         code("empty-table"),

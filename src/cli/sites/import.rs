@@ -12,7 +12,7 @@ use super::ConfigArgs;
 use super::add::{absolute, hosts};
 use super::claims::Claims;
 use super::error::TableError;
-use super::new_site::{GivenKey, Locked, NewSite, Wanted};
+use super::new_site::{GivenKey, Locked, NewSite, Wanted, once};
 use super::told::{Change, TellArgs};
 use crate::cli::init::outcome::CreatedEntry;
 use crate::cli::init::staging;
@@ -256,7 +256,7 @@ impl Table {
                 )
             })
         });
-        let serials = serials.collect::<Result<Vec<_>, _>>()?;
+        let serials = once(serials.collect::<Result<Vec<_>, _>>()?);
         let names = values(cell("hosts")).map(str::parse::<HostName>);
         let names = names
             .collect::<Result<Vec<_>, _>>()
@@ -310,6 +310,11 @@ fn columns(
     path: &Path,
     headers: &StringRecord,
 ) -> Result<[Option<usize>; COLUMNS.len()], TableError> {
+    if headers.is_empty() {
+        return Err(TableError::Empty {
+            path: path.to_owned(),
+        });
+    }
     let mut columns = [None; COLUMNS.len()];
     for (at, header) in headers.iter().enumerate() {
         let header = header.to_ascii_lowercase();
@@ -319,7 +324,12 @@ fn columns(
                 column: shown_header(&header),
             });
         };
-        columns[column] = Some(at);
+        if columns[column].replace(at).is_some() {
+            return Err(TableError::RepeatedColumn {
+                path: path.to_owned(),
+                column: COLUMNS[column],
+            });
+        }
     }
     let found: Vec<_> = headers
         .iter()

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
+use std::hash::Hash;
 use std::path::{Path, PathBuf};
 
 use fs_err::File;
@@ -14,6 +15,7 @@ use crate::cli::init::staging::{NewFile, Readers, lock_folder_of, remove_staged}
 use crate::cli::output::Failure;
 use crate::config::{BaseUrl, Config, SiteHosts};
 use crate::platform::FileAccess;
+use crate::publication::refuse_unannounceable;
 use engage_store::SerialNumber;
 use engage_wire::site::{SiteKey, SiteName};
 
@@ -50,8 +52,10 @@ pub(super) struct NewSite {
 
 /// What becomes of a key file.
 enum KeyFile {
-    /// It was there, and is used as it is.
+    /// It was there, and is the given one.
     There,
+    /// It was there, and none is given.
+    Earlier,
     /// It is written as it was given.
     Given(Zeroizing<Vec<u8>>),
     /// It gets a new key.
@@ -81,7 +85,12 @@ impl Locked {
 impl NewSite {
     /// Whether its key file was there, and is used as it is.
     pub(super) fn is_kept_key(&self) -> bool {
-        matches!(self.key, KeyFile::There)
+        matches!(self.key, KeyFile::There | KeyFile::Earlier)
+    }
+
+    /// Whether that is so because none was given.
+    pub(super) fn has_earlier_key(&self) -> bool {
+        matches!(self.key, KeyFile::Earlier)
     }
 
     /// Whether its key was made just now.
@@ -102,6 +111,8 @@ pub(super) struct Places {
     config: PathBuf,
     /// File names without their ends that are taken by sites that are no files yet.
     taken: HashSet<String>,
+    /// Certificates of new sites that were looked at.
+    judged: HashSet<PathBuf>,
 }
 
 impl Places {
@@ -120,6 +131,7 @@ impl Places {
             certificate: config.sites.first().map(|site| site.certificate.clone()),
             config: config.path.clone(),
             taken: HashSet::new(),
+            judged: HashSet::new(),
         })
     }
 
@@ -136,8 +148,12 @@ impl Places {
         let certificate = certificate.ok_or_else(|| SitesError::NoCertificate {
             config: self.config.clone(),
         })?;
+        let text = self.text(&wanted, &key_file, &certificate)?;
+        if self.judged.insert(certificate.clone()) {
+            refuse_unannounceable(&wanted.name, &certificate)?;
+        }
         Ok(NewSite {
-            text: self.text(&wanted, &key_file, &certificate)?,
+            text,
             name: wanted.name,
             hosts: wanted.hosts,
             serials: wanted.serials,
@@ -206,7 +222,7 @@ impl Places {
         remove_staged(&site.file);
         remove_staged(&site.key_file);
         let key = match &site.key {
-            KeyFile::There => None,
+            KeyFile::There | KeyFile::Earlier => None,
             KeyFile::Given(contents) | KeyFile::Made(contents) => {
                 let (path, readers) = (site.key_file.clone(), Readers::Daemon(self.like));
                 Some(NewFile::new(path, contents.clone(), "site key", readers))
@@ -222,7 +238,7 @@ impl KeyFile {
     fn of(wanted: &Wanted, path: &Path) -> Result<Self, SitesError> {
         let is_there = path.exists();
         let text = match &wanted.key {
-            GivenKey::New if is_there => return Ok(Self::There),
+            GivenKey::New if is_there => return Ok(Self::Earlier),
             GivenKey::New => return Ok(Self::Made(new_key()?)),
             GivenKey::Text(text) => text,
         };
@@ -262,6 +278,13 @@ fn slug(name: &SiteName) -> String {
     } else {
         slug.into()
     }
+}
+
+/// Each value, once.
+pub(super) fn once<T: Clone + Eq + Hash>(mut values: Vec<T>) -> Vec<T> {
+    let mut seen = HashSet::new();
+    values.retain(|value| seen.insert(value.clone()));
+    values
 }
 
 fn list(values: impl Iterator<Item = impl ToString>) -> String {

@@ -1,18 +1,19 @@
 //! `engage-host sites remove`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
 
 use super::ConfigArgs;
 use super::error::SitesError;
-use super::list::find;
+use super::list::{Found, find};
 use super::new_site::Locked;
 use super::told::{Change, TellArgs};
 use crate::cli::init::staging;
 use crate::cli::output::Failure;
-use crate::config::Config;
+use crate::config::{Config, SiteConfig};
+use engage_wire::site::SiteKey;
 
 /// Remove a site that has a file of its own.
 ///
@@ -24,7 +25,7 @@ pub(super) struct Remove {
     /// Its label
     #[arg(value_name = "NAME")]
     name: String,
-    /// Delete its key file too, for ever
+    /// Delete its key file too, for ever. Refused unless it is a site key that nothing else uses
     #[arg(long)]
     delete_key: bool,
     #[command(flatten)]
@@ -49,7 +50,7 @@ impl Remove {
         }
         let key_file = found.key_file();
         if self.delete_key {
-            refuse_shared_key(&config, &file, key_file.as_deref())?;
+            judge_key(&config, found)?;
         }
         remove(&file)?;
         let mut change = Change {
@@ -71,19 +72,45 @@ impl Remove {
     }
 }
 
-fn refuse_shared_key(
-    config: &Config,
-    file: &Path,
-    key_file: Option<&Path>,
-) -> Result<(), SitesError> {
-    let others = config.sites.iter().filter(|site| site.file != file);
-    let mut sharing = others.filter(|site| Some(site.key_file.as_path()) == key_file);
-    sharing.next().map_or(Ok(()), |other| {
-        Err(SitesError::KeyInUse {
-            key_file: other.key_file.clone(),
-            other: other.name.clone(),
-        })
-    })
+/// Refuses a key file that is none, or that may be in use elsewhere.
+fn judge_key(config: &Config, found: Found<'_>) -> Result<(), SitesError> {
+    let broken = config.site_files.broken().next();
+    let site = match (found, broken) {
+        (Found::Usable(site), None) => site,
+        (Found::Broken(broken), _) | (_, Some(broken)) => {
+            return Err(SitesError::KeysUnknown {
+                file: broken.file.clone(),
+            });
+        }
+    };
+    let key_file = site.key_file.clone();
+    // What it leads to would stay.
+    if fs_err::symlink_metadata(&key_file).is_ok_and(|it| it.is_symlink()) {
+        return Err(SitesError::KeyIsLink { key_file });
+    }
+    SiteKey::load(&key_file).map_err(|source| SitesError::NoKey { source })?;
+    refuse_used_key(config, site)
+}
+
+/// One file may be written in many ways.
+fn refuse_used_key(config: &Config, site: &SiteConfig) -> Result<(), SitesError> {
+    let key_file = site.key_file.clone();
+    let real = fs_err::canonicalize(&key_file).map_err(|source| SitesError::Remove {
+        path: key_file.clone(),
+        source,
+    })?;
+    let is_key = |path: &PathBuf| fs_err::canonicalize(path).is_ok_and(|path| path == real);
+    let mut rest = config.clone();
+    rest.sites.retain(|other| other.file != site.file);
+    if let Some(other) = rest.sites.iter().find(|it| is_key(&it.key_file)) {
+        let other = other.name.clone();
+        return Err(SitesError::KeyInUse { key_file, other });
+    }
+    if rest.paths_mut().any(|path| is_key(path)) {
+        let config = rest.path;
+        return Err(SitesError::KeyNamed { key_file, config });
+    }
+    Ok(())
 }
 
 fn remove(path: &PathBuf) -> Result<(), SitesError> {

@@ -36,35 +36,44 @@ impl Show {
         let found = find(&config, &self.name)?;
         let shown = ShownSite::new(found, Judged::new(&config));
         print_result(&shown, self.json)?;
-        Ok(ExitCode::from(u8::from(!shown.ok)))
+        Ok(ExitCode::from(u8::from(!shown.entry.ok)))
     }
 }
 
 /// A site; serialises as `sites show --json`.
 #[derive(Serialize)]
 struct ShownSite {
-    ok: bool,
     file: String,
     key_file: Option<String>,
     certificate: Option<String>,
     serials: Vec<String>,
     serials_file: Option<String>,
+    /// With whether all is well.
     #[serde(flatten)]
-    entry: Option<SiteEntry>,
+    entry: SiteEntry,
     refusals: Vec<ErrorEntry>,
 }
 
 impl ShownSite {
     fn new(found: Found<'_>, judged: Judged) -> Self {
-        let name = found.name().as_str();
-        let (serials, serials_file, certificate) = match found {
-            Found::Usable(it) => (&it.serials, &it.serials_file, Some(&it.certificate)),
-            Found::Broken(it) => (&it.serials, &it.serials_file, None),
+        let name = found.name();
+        let (hosts, serials, serials_file, certificate) = match found {
+            Found::Usable(it) => (
+                &it.hosts,
+                &it.serials,
+                &it.serials_file,
+                Some(&it.certificate),
+            ),
+            Found::Broken(it) => (&it.hosts, &it.serials, &it.serials_file, None),
         };
-        let refusals = judged.refusals_of(name);
-        let entry = judged.entries.into_iter().find(|entry| entry.name == name);
-        Self {
+        let refusals = judged.refusals_of(name.as_str());
+        let mut entries = judged.entries.into_iter();
+        let entry = entries.find(|entry| entry.name == name.as_str());
+        let entry = SiteEntry {
             ok: refusals.is_empty(),
+            ..entry.unwrap_or_else(|| SiteEntry::refused(name, hosts))
+        };
+        Self {
             file: found.file().display().to_string(),
             key_file: found.key_file().map(|it| it.display().to_string()),
             certificate: certificate.map(|it| it.display().to_string()),
@@ -79,23 +88,22 @@ impl ShownSite {
 /// Ends without a line break.
 impl fmt::Display for ShownSite {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let entry = self.entry.as_ref();
-        let hosts = entry.map(|it| match it.hosts.as_slice() {
-            [] if it.is_default => "default".to_owned(),
+        let entry = &self.entry;
+        let hosts = match entry.hosts.as_slice() {
+            [] if entry.is_default => "default".to_owned(),
             hosts => hosts.join(", "),
-        });
-        let of_entry = |part: fn(&SiteEntry) -> Option<String>| entry.and_then(part);
+        };
         for (label, value) in [
-            ("name", of_entry(|it| Some(it.name.clone()))),
+            ("name", Some(entry.name.clone())),
             ("file", Some(self.file.clone())),
             ("key", self.key_file.clone()),
             ("certificate", self.certificate.clone()),
-            ("hosts", hosts),
+            ("hosts", Some(hosts)),
             ("serials", Some(self.serials.join(", "))),
             ("serials file", self.serials_file.clone()),
-            ("cert_url", of_entry(|it| it.cert_url.clone())),
-            ("hash", of_entry(|it| it.hash.clone())),
-            ("fingerprint", of_entry(|it| it.fingerprint_sha256.clone())),
+            ("cert_url", entry.cert_url.clone()),
+            ("hash", entry.hash.clone()),
+            ("fingerprint", entry.fingerprint_sha256.clone()),
         ] {
             let value = value.filter(|it| !it.is_empty());
             let value = value.as_deref().map_or("-".into(), escape_for_terminal);
@@ -104,6 +112,6 @@ impl fmt::Display for ShownSite {
         for refusal in &self.refusals {
             writeln!(f, "error{refusal}")?;
         }
-        f.write_str(if self.ok { "ok" } else { "refused" })
+        f.write_str(if entry.ok { "ok" } else { "refused" })
     }
 }

@@ -26,6 +26,8 @@ pub(super) struct TellArgs {
 pub(super) struct Change {
     /// New sites, by name.
     pub(super) added: Vec<String>,
+    /// Those of a dry run, which are not.
+    pub(super) would_add: Vec<String>,
     /// Sites that are no more.
     pub(super) removed: Vec<String>,
     /// Those of a table that are here already, just so.
@@ -42,7 +44,8 @@ pub(super) struct Change {
 
 impl Change {
     /// Prints what would be changed.
-    pub(super) fn print_untold(self, json: bool) -> Result<ExitCode, Failure> {
+    pub(super) fn print_untold(mut self, json: bool) -> Result<ExitCode, Failure> {
+        self.would_add = std::mem::take(&mut self.added);
         let outcome = Outcome::Unwritten;
         Report::new(self, outcome, Vec::new()).print(json)
     }
@@ -110,7 +113,7 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let change = &self.change;
         if let Outcome::Unwritten = self.outcome {
-            let sites = change.added.len();
+            let sites = change.would_add.len();
             return write!(f, "ok: {sites} sites would be added; nothing was written");
         }
         for created in change.created.iter().take(MAX_SHOWN) {

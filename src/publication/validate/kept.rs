@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use super::Validator;
 use super::site::RefusedSite;
-use crate::publication::site::SiteSlot;
+use crate::publication::site::{BadAnswer, SiteSlot};
 use crate::publication::{Publication, PublishedSite};
 use engage_wire::HostName;
 use engage_wire::pki::device_profile::{DeviceProfile, Judgement};
 use engage_wire::pki::{Certificate, DevicePath, ServerChain};
-use engage_wire::site::Announcement;
+use engage_wire::site::{Announcement, SiteName};
 
 impl Validator<'_> {
     /// Puts what was announced last into the slots of bad sites, and nothing into those that never
@@ -22,35 +22,77 @@ impl Validator<'_> {
         root: Option<&Certificate>,
     ) {
         for refused in bad {
-            let claimed = std::mem::take(&mut refused.hosts);
-            refused.site.is_kept = !claimed.is_empty();
-            let mut slot = SiteSlot::Withheld;
-            for host in claimed {
-                if refused.is_broken && publication.answers(host) {
-                    continue;
-                }
-                if let Some((site, path)) = self.kept(refused, host, chain, root) {
-                    slot = SiteSlot::Published(Arc::new(site));
-                    publication.put(host, &slot);
-                    publication.count(&path, chain);
-                } else {
-                    refused.site.is_kept = false;
-                    publication.withhold(host);
-                }
+            let slot = self.keep_hosts(publication, refused, chain, root);
+            self.keep_serials(publication, refused, &slot);
+        }
+    }
+
+    /// What answers the devices of one site.
+    fn keep_hosts(
+        &mut self,
+        publication: &mut Publication,
+        refused: &mut RefusedSite<'_>,
+        chain: &ServerChain,
+        root: Option<&Certificate>,
+    ) -> SiteSlot {
+        let (mut slot, mut is_withheld) = (SiteSlot::Withheld, false);
+        for host in std::mem::take(&mut refused.hosts) {
+            if refused.is_broken && publication.answers(host) {
+                continue;
             }
-            let mut serials = std::mem::take(&mut refused.serials);
-            if refused.is_list_unread {
-                let last = self
-                    .in_force
-                    .and_then(|it| it.listed_for(&refused.site.name));
-                refused.site.is_list_unknown = last.is_none();
-                publication.is_list_unknown |= last.is_none();
-                serials.extend(last.unwrap_or_default());
+            if let Some((site, path)) = self.kept(refused, host, chain, root) {
+                slot = SiteSlot::Published(Arc::new(site));
+                publication.put(host, &slot);
+                publication.count(&path, chain);
+            } else {
+                is_withheld = true;
+                publication.withhold(host);
             }
-            if refused.is_broken {
-                serials = publication.unlisted(serials);
+        }
+        refused.site.answer = match slot {
+            _ if is_withheld => BadAnswer::Withheld,
+            SiteSlot::Published(_) => BadAnswer::Kept,
+            SiteSlot::Withheld => BadAnswer::Unplaced,
+        };
+        slot
+    }
+
+    fn keep_serials(
+        &self,
+        publication: &mut Publication,
+        refused: &mut RefusedSite<'_>,
+        slot: &SiteSlot,
+    ) {
+        let mut serials = std::mem::take(&mut refused.serials);
+        let site = &mut refused.site;
+        if refused.is_list_unread {
+            let last = self.in_force.and_then(|it| it.listed_for(&site.name));
+            site.has_new_list = last.is_none() && self.is_new_list(&site.name);
+            if last.is_none() && !site.has_new_list {
+                site.answer = BadAnswer::ListUnknown;
+                publication.is_list_unknown = true;
             }
-            publication.list_refused(serials, &slot);
+            serials.extend(last.unwrap_or_default());
+        }
+        if refused.is_broken {
+            serials = publication.unlisted(serials);
+        }
+        if site.answer == BadAnswer::Unplaced && !serials.is_empty() {
+            site.answer = BadAnswer::Withheld;
+        }
+        publication.list_refused(serials, slot);
+    }
+
+    /// Whether a reload has added this site with a list that could not be read, now or before: until it
+    /// can be, its devices are told what they were told before it came.
+    fn is_new_list(&self, site: &SiteName) -> bool {
+        let Some(in_force) = self.in_force else {
+            return false;
+        };
+        let mut bad = in_force.bad_sites.iter();
+        match bad.find(|bad| bad.name == *site) {
+            Some(bad) => bad.has_new_list,
+            None => !self.last.contains_key(site),
         }
     }
 

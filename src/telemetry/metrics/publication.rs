@@ -96,7 +96,7 @@ impl PublicationMetrics {
         self.chain_size
             .set(i64::try_from(publication.chain_bytes()).unwrap_or(i64::MAX));
         let bad_sites = publication.bad_sites();
-        let kept = bad_sites.iter().filter(|site| site.is_kept).count();
+        let kept = bad_sites.iter().filter(|site| site.is_kept()).count();
         for (state, sites) in [
             ("served", publication.good_sites()),
             ("kept", kept),

@@ -1,5 +1,6 @@
 //! What commands say that cannot do what they are asked to.
 
+use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::Command;
@@ -138,10 +139,30 @@ fn sites() {
                 certificate = \"static/Device_Certificates/partner_CA.der\"\n";
     installation.write("sites/hall.toml", hall);
     told += &failure(sites(main).arg("Hall"));
+    installation.write("hook.secret", [b'h'; 32]);
+    let hook =
+        "[webhook]\nurl = \"http://127.0.0.1:9/\"\nsecret_file = \"hook.secret\"\n\n[[site]]";
+    installation.edit("[[site]]", hook);
+    symlink("site.key", installation.path("pki/link.key")).unwrap();
+    for key_file in ["pki/link.key", "pki/partner_server.key", "hook.secret"] {
+        installation.write("sites/hall.toml", hall.replace("pki/site.key", key_file));
+        told += &failure(sites(main).arg("Hall"));
+    }
+    installation.write("sites/hall.toml", "name = \"Hall\"\n");
+    told += &failure(sites(main).arg("Annex"));
+    let absent = installation.path("absent.der");
+    for option in ["--serials-file", "--certificate"] {
+        told += &failure(
+            sites("add Gate --host g.example.com")
+                .arg(option)
+                .arg(&absent),
+        );
+    }
     let table = installation.path("sites.csv").display().to_string();
     for text in [
         "name,wombat\nA,b\n",
         "name,hosts\nA,b\n",
+        "name,name,key\nA,B,c\n",
         "name,key\n",
         "name,key\nA\n",
         "name,key\nA,b\n",

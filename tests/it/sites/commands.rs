@@ -13,14 +13,14 @@ use crate::harness::{
 };
 
 /// "Main Office" in the configuration, and a folder for others that is not there yet.
-fn installation() -> Installation {
+pub(super) fn installation() -> Installation {
     let installation = Installation::new(standard());
     installation.edit("static_dir", "sites_dir = \"sites\"\nstatic_dir");
     installation.set_base_url("http://10.44.68.128");
     installation
 }
 
-fn sites(installation: &Installation, arguments: &[&str]) -> Command {
+pub(super) fn sites(installation: &Installation, arguments: &[&str]) -> Command {
     let mut command = program();
     command.arg("sites").args(arguments);
     command
@@ -30,12 +30,12 @@ fn sites(installation: &Installation, arguments: &[&str]) -> Command {
 }
 
 /// One that changes something, which no daemon is told.
-fn change(installation: &Installation, arguments: &[&str]) -> Finished {
+pub(super) fn change(installation: &Installation, arguments: &[&str]) -> Finished {
     let socket = installation.path("none.sock");
     run(sites(installation, arguments).arg("--socket").arg(socket))
 }
 
-fn json(finished: &Finished) -> Value {
+pub(super) fn json(finished: &Finished) -> Value {
     serde_json::from_slice(&finished.stdout).unwrap_or_else(|error| {
         panic!(
             "{error}: {}{}",
@@ -46,7 +46,7 @@ fn json(finished: &Finished) -> Value {
 }
 
 /// Names of the files of a folder, hidden ones too.
-fn names(installation: &Installation, folder: &str) -> Vec<String> {
+pub(super) fn names(installation: &Installation, folder: &str) -> Vec<String> {
     let Ok(entries) = fs_err::read_dir(installation.path(folder)) else {
         return Vec::new();
     };
@@ -212,7 +212,10 @@ fn a_table_is_imported_whole_and_twice_is_as_once() {
     };
     let tried = json(&import(&["--dry-run"]));
     assert_eq!(
-        (&tried["outcome"], tried["added"].as_array().unwrap().len()),
+        (
+            &tried["outcome"],
+            tried["would_add"].as_array().unwrap().len()
+        ),
         (&"unwritten".into(), 2)
     );
     assert_eq!(names(&installation, "sites"), [""; 0]);

@@ -129,6 +129,22 @@ fn a_start_with_a_broken_file_withholds_what_can_still_be_read_of_it() {
 }
 
 #[test]
+fn a_file_that_was_never_one_is_told_to_select_nobody() {
+    let installation = installation();
+    installation.write("sites/arr.toml", "nonsense");
+    installation.write("sites/bare.toml", "name = \"Bare\"\n");
+    let mut daemon = Daemon::start(&installation);
+    for site in ["arr", "Bare"] {
+        daemon.wait_for(&format!(
+            "site `{site}` is selected by nobody until this is mended"
+        ));
+    }
+    assert_eq!(daemon.seen("keeps its last announcement").count(), 0);
+    assert_eq!(status(&daemon, "arr"), 200);
+    assert_eq!(sites(&mut daemon), [3, 0, 2]);
+}
+
+#[test]
 fn two_files_that_claim_one_name_host_or_serial_number_are_both_refused() {
     let installation = installation();
     let serials = "serials = [\"0123456789abcdef\"]";

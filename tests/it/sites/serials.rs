@@ -178,6 +178,30 @@ fn while_a_serials_file_cannot_be_read_no_device_is_told_what_another_site_annou
 }
 
 #[test]
+fn a_site_that_a_reload_adds_with_a_list_that_cannot_be_read_withholds_only_itself() {
+    let installation = two_sites("");
+    installation.edit("static_dir", "sites_dir = \"sites\"\nstatic_dir");
+    installation.write("sites/README.md", "one file a site");
+    let mut daemon = Daemon::start(&installation);
+    let hall = "name = \"Hall\"\nkey_file = \"pki/annex.key\"\nhosts = [\"hall.example.com\"]\n\
+                certificate = \"static/Device_Certificates/partner_CA.der\"\nserials_file = \"hall.txt\"\n";
+    installation.write("sites/hall.toml", hall);
+    // And again, with something else that is new.
+    for more in ["", "base_url = \"http://10.1.2.3\"\n"] {
+        installation.write("sites/hall.toml", format!("{hall}{more}"));
+        super::reload(&mut daemon, RELOADED);
+        daemon.wait_for("site `Hall` is answered 503 until this is mended: site `Hall`: failed to read serials file");
+        let status = |query: &str, host: &str| announced_to(&daemon, query, host).status();
+        assert_eq!(status("", "Host: hall.example.com\r\n"), 503, "{more}");
+        assert_eq!(status(UNLISTED, MAIN_HOST), 200, "{more}");
+    }
+    installation.write("hall.txt", "00000000000000AA\n");
+    super::reload(&mut daemon, RELOADED);
+    let answer = announced_to(&daemon, UNLISTED, MAIN_HOST);
+    assert!(answer.json("cert_url").starts_with("http://10.1.2.3/"));
+}
+
+#[test]
 fn a_reload_keeps_whom_a_serials_file_listed_that_cannot_be_read_any_more() {
     let installation = installation();
     let mut daemon = Daemon::start(&installation);

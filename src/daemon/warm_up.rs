@@ -49,7 +49,7 @@ async fn handshakes(devices: [CachedTlsClient; 2], identity: TlsIdentity) {
         let peer = (Ipv4Addr::LOCALHOST, 0).into();
         let (device, server) = tokio::join!(
             device.handshake(far, peer, &name, deadline),
-            tls::accept(near, ready(()), |_| Some(identity.clone())),
+            tls::accept(near, ready(()), ready(()), |_| Some(identity.clone())),
         );
         if let (Err(error), _) | (Ok(_), Err((error, _))) =
             (device.map_err(std::io::Error::other), server)

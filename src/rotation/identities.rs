@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use tracing::info;
 
 use super::selection::{Selection, SelectionReason, select};
+use super::unfinished::{Unfinished, UnfinishedHandshake};
 use crate::adoption::{Sightings, VerifiedChain};
 use crate::publication::{ChainGeneration, CurrentPublication, Publication, ShownIdentity};
 use crate::routes::App;
@@ -23,6 +24,7 @@ pub(crate) struct Identities {
     metrics: Arc<Metrics>,
     /// Addresses that were shown the other chain, as far as that has been logged.
     log: CallerThrottle,
+    unfinished: Arc<Unfinished>,
 }
 
 impl Identities {
@@ -34,6 +36,7 @@ impl Identities {
             sightings: call_in.map(|it| Arc::clone(&it.sightings)),
             metrics: Arc::clone(&app.metrics),
             log: CallerThrottle::default(),
+            unfinished: Arc::default(),
         }
     }
 
@@ -43,6 +46,18 @@ impl Identities {
             .current()
             .shown(ChainGeneration::Old)
             .is_some()
+    }
+
+    /// Waits a moment for earlier handshakes of `peer` where they decide what it is shown.
+    pub(crate) async fn settled(&self, peer: IpAddr) {
+        if self.choose(&self.published.current_arc(), peer).is_some() {
+            self.unfinished.settled(peer).await;
+        }
+    }
+
+    /// A handshake with `peer` begins, which decides what its next one is shown.
+    pub(crate) fn begin(&self, peer: IpAddr) -> UnfinishedHandshake {
+        self.unfinished.begin(peer)
     }
 
     /// What `peer` is shown.

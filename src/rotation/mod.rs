@@ -5,11 +5,13 @@ mod devices;
 mod follow;
 mod identities;
 mod selection;
+mod unfinished;
 
 pub(crate) use devices::{Anchors, COUNTED, Counts, DeviceState};
 pub(crate) use follow::{RotationFollower, copied};
 pub(crate) use identities::Identities;
 pub(crate) use selection::SelectionReason;
+pub(crate) use unfinished::UnfinishedHandshake;
 
 use tracing::{error, info};
 

@@ -21,7 +21,7 @@ use super::stream::{
 };
 use crate::connection::{Connection, ConnectionState, ListenerKind, Phase, TlsSession};
 use crate::publication::{ChainGeneration, ShownIdentity};
-use crate::rotation::Identities;
+use crate::rotation::{Identities, UnfinishedHandshake};
 use crate::routes::App;
 use crate::telemetry::CallerThrottle;
 use crate::tls::hello::ClientHello;
@@ -99,14 +99,17 @@ impl TlsAcceptor {
         };
         let stream = Intercepted::new(stream, HandshakeCapture::start());
         let permit = self.signatures.acquire(peer.ip());
-        let mut shown = None;
-        let stream = tls::accept(stream, permit, |_| {
+        let (mut shown, mut unfinished) = (None, None);
+        let settled = self.identities.settled(peer.ip());
+        let stream = tls::accept(stream, settled, permit, |_| {
+            unfinished = Some(self.identities.begin(peer.ip()));
             shown = self.identities.select(peer.ip());
             shown.as_ref().map(|shown| shown.identity.clone())
         });
         let mut stream = match stream.await {
             Ok(stream) => stream,
             Err((error, stream)) => {
+                let shown = shown.zip(unfinished);
                 self.fail(&connection, &error, stream, shown).await;
                 return Err(refused());
             }
@@ -118,6 +121,7 @@ impl TlsAcceptor {
         let is_full = session.handshake_kind() != Some(HandshakeKind::Resumed);
         let verified = shown.filter(|_| is_full);
         let verified = verified.and_then(|shown| self.identities.verified(peer.ip(), &shown));
+        drop(unfinished);
         connection.tls = Some(TlsSession { version, verified });
         connection.state.enter(Phase::ReadingHead);
         let metrics = self.admission.metrics();
@@ -131,9 +135,9 @@ impl TlsAcceptor {
         connection: &Connection,
         error: &io::Error,
         stream: Option<CapturedStream>,
-        shown: Option<ShownIdentity>,
+        shown: Option<(ShownIdentity, UnfinishedHandshake)>,
     ) {
-        let is_shown = shown.is_some();
+        let (shown, unfinished) = shown.unzip();
         // A hello that cannot be read has not come so far.
         let any = || self.app.published.current().shown(ChainGeneration::Old);
         let Some(shown) = shown.or_else(any) else {
@@ -147,8 +151,9 @@ impl TlsAcceptor {
         };
         let capture = stream.by.finish();
         let reason = self.explain(connection, identity.capabilities(), error, &capture);
-        if is_shown {
+        if let Some(unfinished) = unfinished {
             self.identities.failed(connection.peer.ip(), &shown, reason);
+            drop(unfinished);
         }
         if capture.sent == 0 && error.kind() == io::ErrorKind::InvalidData {
             // The client may be gone, and learns nothing then.

@@ -10,10 +10,11 @@ use tokio_rustls::server::TlsStream;
 use super::TlsIdentity;
 
 /// A whole handshake, or why there was none and the stream that it failed on. `select` chooses the
-/// identity for a client once its hello has been read; without one there is no handshake. The
-/// signature is made under a permit.
+/// identity for a client once its hello has been read and what it goes by has `settled`; without one
+/// there is no handshake. The signature is made under a permit.
 pub(crate) async fn accept<S, P>(
     stream: S,
+    settled: impl Future<Output = ()>,
     permit: impl Future<Output = P>,
     select: impl FnOnce(&ClientHello<'_>) -> Option<TlsIdentity>,
 ) -> Result<TlsStream<S>, (io::Error, Option<S>)>
@@ -25,6 +26,7 @@ where
         Ok(start) => start,
         Err(error) => return Err((error, acceptor.take_io())),
     };
+    settled.await;
     let hello = start.client_hello();
     let Some(identity) = select(&hello) else {
         return Err((io::ErrorKind::NotFound.into(), None));

@@ -7,10 +7,15 @@ mod hosts;
 mod ledger;
 mod next;
 
+use std::sync::Arc;
+
 use engage_store::RotationStep::{Activated, Prepared, Published, Retiring, Undoing};
 use engage_wire::site::SiteKey;
 
-use crate::harness::{get, standard};
+use rustls::ClientConnection;
+use rustls::pki_types::ServerName;
+
+use crate::harness::{connect_from, get, standard, trusting};
 use fixture::Trusted::{NewRoot, OldRoot};
 use fixture::{Rotating, new_anchor_path, new_chain};
 
@@ -113,6 +118,31 @@ fn after_a_handshake_that_failed_an_address_is_shown_the_other_chain_and_what_wo
         let labels = [("chain", chain), ("reason", reason)];
         let metric = "rotation_selections_total";
         rotating.host.daemon.wait_for_metric(metric, &labels, 1);
+    }
+}
+
+#[test]
+fn who_is_refused_and_comes_again_at_once_is_shown_the_other_chain() {
+    let mut rotating = Rotating::start();
+    rotating.step(Published);
+    let config = trusting(&new_chain().root.der);
+    let https = rotating.host.daemon.https;
+    let connect = |address: [u8; 4]| {
+        let name = ServerName::from(https.ip());
+        let session = ClientConnection::new(Arc::clone(&config), name).unwrap();
+        (session, connect_from(address, https))
+    };
+    for address in (1..=40).map(|it| [127, 0, 6, it]) {
+        let [(mut refusing, mut first), (mut again, mut second)] =
+            [(); 2].map(|()| connect(address));
+        refusing.write_tls(&mut first).unwrap();
+        first.peek(&mut [0]).unwrap();
+        // So soon that its hello is there before it is read that the first did not accept the chain.
+        again.write_tls(&mut second).unwrap();
+        assert!(refusing.complete_io(&mut first).is_err(), "{address:?}");
+        drop(first);
+        again.complete_io(&mut second).unwrap();
+        assert!(!again.is_handshaking(), "{address:?}");
     }
 }
 

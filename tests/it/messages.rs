@@ -220,7 +220,7 @@ const UNSEEN: &[(&str, &str)] = &[
         "needs a device: held in the tests of rotations",
     ),
     ("no-devices", "held in the tests of rotations"),
-    ("hosts-behind", "needs a daemon that is stopped"),
+    ("hosts-behind", "held in the tests of rotations"),
     ("broken-next", "held in the tests of rotations"),
     ("other-overlap", "held in the tests of rotations"),
     ("other-root-key", "held in the tests of rotations"),

@@ -1,7 +1,7 @@
 //! Steps that are not taken.
 
 use super::fixture::{Rotating, shows};
-use crate::harness::standard;
+use crate::harness::{program, run, standard};
 
 #[track_caller]
 fn refused(host: &Rotating, step: &str, args: &[&str], code: &str) -> String {
@@ -96,6 +96,27 @@ fn a_folder_that_is_no_whole_set_of_new_files_is_to_be_moved_away() {
     refused(&host, "prepare", &[], "missing-anchor");
     host.forget_row();
     refused(&host, "prepare", &[], "missing-anchor");
+}
+
+#[test]
+fn a_host_that_only_needs_seconds_is_waited_for() {
+    let host = Rotating::start();
+    host.rotate("prepare", &[]);
+    host.rotate("publish", &[]);
+    host.daemon.signal("STOP");
+    // Without its socket: it is not asked, and looks itself later.
+    let at_once = |step| {
+        let config = host.installation.path("config.toml");
+        let mut command = program();
+        command.args(["rotate", step, "--force", "--wait", "0", "--config"]);
+        run(command.arg(config))
+    };
+    let activated = at_once("activate").stdout_text();
+    shows(&activated, &["has not followed yet"]);
+    let text = at_once("retire").stderr_text();
+    shows(&text, &["not every host has followed yet", "`--wait`"]);
+    host.daemon.signal("CONT");
+    host.rotate("retire", &["--force"]);
 }
 
 #[test]

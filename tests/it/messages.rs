@@ -255,7 +255,7 @@ const UNSEEN: &[(&str, &str)] = &[
     ("read-timeout", "needs a file server that hangs"),
     (
         "service-folder",
-        "would change /etc of a computer that has the package: held in packaging/linux/test",
+        "would change /etc: `init --system` is held in packaging/systemd/boot-test",
     ),
     (
         "store-busy",

@@ -16,7 +16,7 @@ use engage_wire::read_regular_file;
 #[diagnostic(
     code("service-folder"),
     help(
-        "run this as root; `id {USER}` shows the user, which a package makes, or \
+        "run this as root; `id {USER}` shows the user, which is made by \
          `systemd-sysusers` from packaging/systemd/engage-host.sysusers.conf"
     )
 )]

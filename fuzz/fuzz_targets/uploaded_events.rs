@@ -1,7 +1,7 @@
 //! The body of an audit or an alert: refused, or stored as lines that say the same when they are delivered again.
 #![no_main]
 
-use engage_store::{Alert, AuditBatch, StoredEvent};
+use engage_store::{Alert, AuditBatch, BodyError, StoredEvent};
 use libfuzzer_sys::fuzz_target;
 use serde_json::value::RawValue;
 
@@ -22,6 +22,8 @@ fuzz_target!(|body: &[u8]| {
     let again = format!(r#"{{"asyncEvents":[{}]}}"#, records.join(","));
     let again = match AuditBatch::parse(again.as_bytes()) {
         Ok(again) => self::lines(&again),
+        // Shorter than the body that it was read from, so less is allowed for it.
+        Err(BodyError::TooLargeStored { .. }) => return,
         Err(refusal) => panic!("{again} is refused: {refusal}"),
     };
     assert_eq!(again.len(), lines.len());

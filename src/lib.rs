@@ -27,7 +27,7 @@
 //! - `rotation`: a change of the root: who is shown which chain.
 //! - `config`, `tls`: configuration, what the server authenticates with.
 //! - `telemetry`, `platform`: logs; what differs by operating system.
-//! - `file_version`: whether a file is still what it was when it was read.
+//! - `file_version`: whether a file is still what it was when it was read. `staged_file`: one that is written whole or not at all.
 //!
 //! Below it: `engage-wire` (what a device and a host agree on), `engage-device` (a device,
 //! simulated) and `engage-store` (what devices deliver).
@@ -48,6 +48,7 @@ mod requested_host;
 mod rotation;
 mod routes;
 mod server;
+mod staged_file;
 mod telemetry;
 mod tls;
 mod webhook;

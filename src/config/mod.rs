@@ -22,6 +22,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
+use crate::staged_file::folder;
 use engage_store::DatabaseUrl;
 use engage_wire::read_regular_file;
 use engage_wire::site::SiteKey;
@@ -276,10 +277,6 @@ fn make_absolute(file: &Path, folder: &Path, value: &mut PathBuf) -> Result<(), 
     }
     *value = folder.join(&*value);
     Ok(())
-}
-
-fn folder(file: &Path) -> &Path {
-    file.parent().unwrap_or(Path::new("/"))
 }
 
 fn default_static_dir() -> PathBuf {

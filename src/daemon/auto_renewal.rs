@@ -12,6 +12,7 @@ use crate::publication::{Expiry, Publication};
 use crate::renewal::{self, RenewError, Renewed};
 use crate::routes::App;
 use engage_store::RotationStep;
+use engage_wire::EvenClock;
 use engage_wire::clock::{self, days_between};
 use engage_wire::diagnostic::one_line;
 use engage_wire::limits::EXPIRY_WARNING_DAYS;
@@ -78,32 +79,21 @@ fn renew(source: &ConfigSource, http: SocketAddr, now: Timestamp) -> Result<Rene
 pub(super) struct SteadyClock {
     /// For how long it must have run evenly.
     minutes: u16,
-    /// Since when it has, and when it was last looked at.
-    seen: Option<(Instant, Instant, Timestamp)>,
+    clock: EvenClock,
 }
 
 impl SteadyClock {
     pub(super) fn new(minutes: u16) -> Self {
         Self {
             minutes,
-            seen: None,
+            clock: EvenClock::default(),
         }
     }
 
     fn is_steady(&mut self, instant: Instant, now: Timestamp) -> bool {
-        let since = match self.seen {
-            Some((since, last, then)) if is_even(instant - last, now.duration_since(then)) => since,
-            _ => instant,
-        };
-        self.seen = Some((since, instant, now));
-        instant - since >= Duration::from_mins(self.minutes.into())
+        let even_for = self.clock.look(instant, now).unwrap_or_default();
+        even_for >= Duration::from_mins(self.minutes.into())
     }
-}
-
-/// Whether as much time has passed by the clock as has passed.
-fn is_even(passed: Duration, by_clock: SignedDuration) -> bool {
-    let passed = SignedDuration::try_from(passed).unwrap_or(SignedDuration::MAX);
-    passed.saturating_sub(by_clock).unsigned_abs() <= MAX_UNEVEN
 }
 
 /// When it was tried, and when it may be tried again.
@@ -168,9 +158,6 @@ fn due_at(leaf: &Expiry) -> Timestamp {
 }
 
 const MAX_BACKOFF_HOURS: i64 = 24;
-
-/// Time servers correct less in an hour, and a jump of this length does no harm.
-const MAX_UNEVEN: Duration = Duration::from_mins(1);
 
 #[cfg(test)]
 mod tests {

@@ -116,9 +116,6 @@ impl Running {
         let Recording { call_in, delivery } = store::open(&config, &published)?;
         let app = Arc::new(App::new(published, call_in));
         let follower = follower(&app, &config, row);
-        if let Some(follower) = &follower {
-            block_in_place(|| Handle::current().block_on(follower.recall()));
-        }
         let probe = WatchdogProbe::default();
         let rules = Rules {
             access: config.access.clone(),
@@ -140,11 +137,6 @@ impl Running {
         running.warm_up();
         running.feed_watchdog(http);
         running.watch_certificates(&source, &config, http);
-        if let Some(follower) = &follower {
-            running.spawn(Arc::clone(follower).run());
-            let metrics = Arc::clone(&running.app.metrics);
-            running.spawn(Arc::clone(follower).count_devices(metrics));
-        }
         let reloader = Reloader {
             source,
             site_files: Arc::clone(&config.site_files),
@@ -152,7 +144,7 @@ impl Running {
             http,
             base_url,
             is_time_spent: false,
-            rotation: follower.map(FollowedRotation::new),
+            rotation: follower.map(|follower| running.follow_rotations(follower)),
             app: Arc::clone(&running.app),
             reloaded: Arc::clone(&running.reloaded),
         };
@@ -204,6 +196,13 @@ impl Running {
         self.spawn(async move { expiry::run(published, &reloaded, renewal).await });
     }
 
+    fn follow_rotations(&self, follower: Arc<RotationFollower>) -> FollowedRotation {
+        let metrics = Arc::clone(&self.app.metrics);
+        self.spawn(Arc::clone(&follower).run());
+        self.spawn(Arc::clone(&follower).count_devices(metrics));
+        FollowedRotation::new(follower)
+    }
+
     fn deliver(&self, delivery: Option<Delivery>) {
         let (metrics, drained) = (self.app.metrics.deliveries(), self.drained.clone());
         self.tasks.spawn(async move {
@@ -224,6 +223,8 @@ fn follower(app: &App, config: &Config, copied: StoredRotation) -> Option<Arc<Ro
     let (store, sightings) = (&call_in.store, &call_in.sightings);
     let (store, sightings) = (Arc::clone(store), Arc::clone(sightings));
     let follower = RotationFollower::new(store, sightings, directory, copied);
+    // Before anybody is served.
+    block_in_place(|| Handle::current().block_on(follower.recall()));
     Some(Arc::new(follower))
 }
 

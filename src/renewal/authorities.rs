@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use super::RenewError;
 use super::swap::PairFiles;
-use super::{RenewError, folder};
 use crate::config::Config;
+use crate::staged_file::folder;
 use engage_wire::pki::issue::{CertifiedIssuer, IssueError, ValidityPolicy};
 use engage_wire::pki::{Certificate, PrivateKey, load_certificate_der};
 
@@ -52,11 +53,7 @@ impl AuthorityFiles {
 
     /// The intermediate with its key.
     pub(super) fn intermediate(&self) -> Result<CertifiedIssuer, RenewError> {
-        issuer(
-            self.present_intermediate()?,
-            &self.intermediate.certificate,
-            &self.intermediate.key,
-        )
+        existing_issuer(&self.intermediate.certificate, &self.intermediate.key)
     }
 
     /// One that the root issues now, with `key`.
@@ -74,17 +71,15 @@ impl AuthorityFiles {
         }
         // None announces the intermediate, and a configuration without a site does not exist.
         let path = &config.sites[0].certificate;
-        let root = issuer(load_certificate_der("root certificate", path)?, path, key)?;
+        let root = existing_issuer(path, key)?;
         root.issue_intermediate_beside(&[self.present_intermediate()?], validity_policy)
             .map_err(RenewError::issuing("an intermediate certificate"))
     }
 }
 
-fn issuer(
-    certificate: Certificate,
-    path: &Path,
-    key: &Path,
-) -> Result<CertifiedIssuer, RenewError> {
+/// An authority whose certificate and key lie in these files.
+pub(crate) fn existing_issuer(path: &Path, key: &Path) -> Result<CertifiedIssuer, RenewError> {
+    let certificate = load_certificate_der("issuer certificate", path)?;
     let key_of = PrivateKey::load_for(key, &certificate)?;
     CertifiedIssuer::from_existing(certificate, key_of).map_err(|source| match source {
         IssueError::ForeignKey { .. } | IssueError::UnusableKey => RenewError::IssuerKey {

@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use miette::Diagnostic;
 
-use super::{AuthorityFiles, RenewError, Renewal, Renewed, folder};
+use super::{AuthorityFiles, RenewError, Renewal, Renewed};
 use crate::config::{BaseUrl, Config};
 use crate::platform::is_writable_dir;
+use crate::staged_file::folder;
 use engage_wire::diagnostic::{causes, hint};
 use engage_wire::pki::issue::ValidityPolicy;
 use engage_wire::pki::load_certificate_chain;

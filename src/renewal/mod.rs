@@ -16,12 +16,13 @@ use jiff::Timestamp;
 
 use crate::config::{BaseUrl, Config};
 use crate::publication::{Publication, Refusals, Warning, validate};
+use crate::staged_file::folder;
 use engage_wire::HostName;
 use engage_wire::pki::issue::{CertifiedIssuer, ValidityPolicy};
 use engage_wire::pki::{Certificate, LineEnding, SubjectAltName, load_certificate_chain};
 use engage_wire::site::SiteName;
 
-pub(crate) use authorities::{AuthorityFiles, ROOT_KEY};
+pub(crate) use authorities::{AuthorityFiles, ROOT_KEY, existing_issuer};
 pub(crate) use auto::{like_present, warnings};
 pub(crate) use error::RenewError;
 use swap::old_folder;
@@ -207,9 +208,4 @@ fn chain(
 fn pem(chain: &[Certificate]) -> Vec<u8> {
     let sections = chain.iter().map(|it| it.to_pem(LineEnding::LF));
     sections.collect::<String>().into_bytes()
-}
-
-/// The folder of a file.
-pub(crate) fn folder(file: &Path) -> &Path {
-    file.parent().unwrap_or(Path::new("/"))
 }

@@ -12,8 +12,9 @@ use std::path::{Path, PathBuf};
 use fs_err::File;
 use zeroize::Zeroizing;
 
-use super::{RenewError, folder};
+use super::RenewError;
 use crate::platform::{self, FileAccess};
+use crate::staged_file::{folder, staged_path, sync_folder_of};
 use engage_wire::limits::MAX_FILE_BYTES;
 use engage_wire::pki::Certificate;
 use engage_wire::read_regular_file;
@@ -39,7 +40,8 @@ impl PairFiles {
             let path = self.key.clone();
             return Err(RenewError::OneFile { path });
         }
-        let [staged_certificate, staged_key] = [&self.certificate, &self.key].map(|it| staged(it));
+        let [staged_certificate, staged_key] =
+            [&self.certificate, &self.key].map(|it| staged_path(it));
         let pair = StagedPair {
             target: self.clone(),
             staged: PairFiles {
@@ -68,7 +70,7 @@ impl PairFiles {
             let copy = old.join(format!("{name}.{}", &fingerprint[..8].to_lowercase()));
             let contents = read_regular_file("replaced file", path, MAX_FILE_BYTES)
                 .map_err(|source| RenewError::Load(source.into()))?;
-            let new = staged(&copy);
+            let new = staged_path(&copy);
             write_like(path, &new, &contents)?;
             rename(&new, &copy)?;
             kept.push(copy);
@@ -144,11 +146,6 @@ pub(crate) fn lock_folder(folder: &Path) -> Result<Option<File>, RenewError> {
     }
 }
 
-/// Hidden, and not ending in `.der`: such a file can never be served.
-fn staged(path: &Path) -> PathBuf {
-    path.with_file_name(format!(".{}.new", file_name(path)))
-}
-
 fn file_name(path: &Path) -> String {
     path.file_name()
         .unwrap_or_default()
@@ -176,10 +173,7 @@ fn write_like(like: &Path, path: &Path, contents: &[u8]) -> Result<(), RenewErro
 
 fn rename(from: &Path, to: &Path) -> Result<(), RenewError> {
     std::fs::rename(from, to).map_err(RenewError::file("write", to))?;
-    // Makes the name durable; where folders cannot be opened, nothing can be done.
-    if let Ok(folder) = File::open(folder(to)) {
-        let _ = folder.sync_all();
-    }
+    sync_folder_of(to);
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use engage_wire::EvenClock;
 use jiff::{SignedDuration, Timestamp};
 use tracing::warn;
 
@@ -11,8 +12,9 @@ use tracing::warn;
 /// believed before, as after an NTP era rollover or an empty battery, has to do so for a week.
 #[derive(Debug, Default)]
 pub(crate) struct ClockWatch {
-    even_since: Option<(Instant, Timestamp)>,
-    warned_of: Option<Instant>,
+    clock: EvenClock,
+    /// Whether it was said that the clock is far ahead, since it was set last.
+    is_warned: bool,
 }
 
 impl ClockWatch {
@@ -23,37 +25,28 @@ impl ClockWatch {
         now: Timestamp,
         believed: Option<Timestamp>,
     ) -> bool {
-        let Some((since, reading)) = self.even_since else {
-            self.even_since = Some((monotonic, now));
-            return false;
+        let passed = match self.clock.look(monotonic, now) {
+            Ok(passed) => passed,
+            Err(step) => {
+                warn!(
+                    "the clock was set by {step:#}; nothing is removed by its age until the clock has run evenly for an hour"
+                );
+                self.is_warned = false;
+                return false;
+            }
         };
-        let passed = monotonic.saturating_duration_since(since);
-        let expected = SignedDuration::try_from(passed).unwrap_or(SignedDuration::MAX);
-        let step = now.duration_since(reading).saturating_sub(expected);
-        if step.abs() > tolerance(expected) {
-            warn!(
-                "the clock was set by {step:#}; nothing is removed by its age until the clock has run evenly for an hour"
-            );
-            self.even_since = Some((monotonic, now));
-            return false;
-        }
         let ahead = believed.map_or(SignedDuration::ZERO, |it| now.duration_since(it));
         if ahead <= MAX_AHEAD {
             return passed >= EVEN_FOR;
         }
-        if passed >= EVEN_FOR && self.warned_of != Some(since) {
-            self.warned_of = Some(since);
+        if passed >= EVEN_FOR && !self.is_warned {
+            self.is_warned = true;
             warn!(
                 "the clock says {now}, {ahead:#} after records were last examined for their age; none is removed until the clock has run evenly for a week"
             );
         }
         passed >= EVEN_FOR_FAR_AHEAD
     }
-}
-
-/// Clocks drift, and are slewed by up to 500 ppm (adjtimex(2)).
-fn tolerance(passed: SignedDuration) -> SignedDuration {
-    SignedDuration::from_secs(60) + passed / 1000
 }
 
 const EVEN_FOR: Duration = Duration::from_hours(1);

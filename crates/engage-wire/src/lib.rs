@@ -4,6 +4,7 @@
 mod caller_network;
 pub mod clock;
 pub mod diagnostic;
+mod even_clock;
 mod host_name;
 mod http_url;
 pub mod limits;
@@ -21,6 +22,7 @@ use std::sync::Arc;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 
 pub use caller_network::CallerNetwork;
+pub use even_clock::EvenClock;
 pub use host_name::{HostName, HostNameError};
 pub use http_url::{HostPort, HttpUrl, HttpUrlError, Scheme};
 pub use log_throttle::{CallerThrottle, LogThrottle, Suppressed};

@@ -13,10 +13,11 @@ use super::staging::{NewFile, Readers};
 use crate::cli::output::Failure;
 use crate::config::Config;
 use crate::platform::FileAccess;
+use crate::renewal::existing_issuer;
 use engage_wire::HostName;
 use engage_wire::limits::MAX_CHAIN_BYTES;
-use engage_wire::pki::issue::{CertifiedIssuer, IssueError, ValidityPolicy};
-use engage_wire::pki::{Certificate, LineEnding, PrivateKey, ServerChain, load_certificate_der};
+use engage_wire::pki::issue::{CertifiedIssuer, ValidityPolicy};
+use engage_wire::pki::{Certificate, LineEnding, ServerChain, load_certificate_der};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -260,26 +261,6 @@ fn validate(
         return Err(InitError::TooLarge { found: largest }.into());
     }
     Ok(largest)
-}
-
-pub(in crate::cli) fn existing_issuer(
-    certificate: &Path,
-    key: &Path,
-) -> Result<CertifiedIssuer, Failure> {
-    let issuer = load_certificate_der("issuer certificate", certificate)?;
-    let key_of = PrivateKey::load_for(key, &issuer)?;
-    let issuer = CertifiedIssuer::from_existing(issuer, key_of).map_err(|source| match source {
-        IssueError::ForeignKey { .. } | IssueError::UnusableKey => InitError::IssuerKey {
-            key: key.to_owned(),
-            certificate: certificate.to_owned(),
-            source,
-        },
-        source => InitError::Issue {
-            what: "from an existing authority",
-            source,
-        },
-    })?;
-    Ok(issuer)
 }
 
 fn key_file(path: &Path, issued: &CertifiedIssuer, what: &'static str) -> NewFile {

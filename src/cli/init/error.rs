@@ -57,21 +57,6 @@ pub(in crate::cli) enum InitError {
         what: &'static str,
         source: IssueError,
     },
-    #[error("private key `{}` cannot sign for `{}`", key.display(), certificate.display())]
-    #[diagnostic(
-        code("key-mismatch"),
-        help(
-            "bring the right key back; compare `openssl pkey -in {} -pubout` with \
-             `openssl x509 -inform der -in {} -noout -pubkey`",
-            key.display(),
-            certificate.display()
-        )
-    )]
-    IssuerKey {
-        key: PathBuf,
-        certificate: PathBuf,
-        source: IssueError,
-    },
     #[error("a new `{}` would not be accepted by every device", server.display())]
     #[diagnostic(forward(source))]
     NotOneChain {

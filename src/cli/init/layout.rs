@@ -6,7 +6,7 @@ use super::error::InitError;
 use crate::config::Config;
 use crate::renewal::{AuthorityFiles, PairFiles};
 
-pub(in crate::cli) use crate::renewal::folder;
+pub(in crate::cli) use crate::staged_file::folder;
 
 /// The files that `init` looks after; all paths absolute.
 #[derive(Debug)]

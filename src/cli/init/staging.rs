@@ -17,6 +17,7 @@ use super::layout::{exists, folder};
 use crate::cli::output::Failure;
 use crate::platform::{self, FileAccess};
 use crate::renewal::lock_folder;
+use crate::staged_file::{staged_path, sync_folder_of};
 use engage_wire::pki::Certificate;
 use engage_wire::read_regular_file;
 
@@ -203,12 +204,6 @@ pub(super) fn publish_staged(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Hidden, and not ending in `.der`: such a file can never be served.
-pub(super) fn staged_path(path: &Path) -> PathBuf {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    path.with_file_name(format!(".{name}.new"))
-}
-
 /// What a run that was killed left of `path` before it had its name.
 ///
 /// 0.1.0 put sixteen random hexadecimal digits into such names.
@@ -300,13 +295,6 @@ fn stage(file: &NewFile) -> io::Result<()> {
     staged.sync_all()?;
     sync_folder_of(&path);
     Ok(())
-}
-
-/// Makes names durable; where folders cannot be opened, nothing can be done.
-pub(in crate::cli) fn sync_folder_of(path: &Path) {
-    if let Ok(folder) = File::open(folder(path)) {
-        let _ = folder.sync_all();
-    }
 }
 
 /// Everybody whom the umask lets.

@@ -13,7 +13,7 @@ use engage_wire::pki::{
 use engage_wire::read_regular_file;
 
 use super::error::RotateError;
-use crate::cli::init::certificates::{existing_issuer, key_pem, pem};
+use crate::cli::init::certificates::{key_pem, pem};
 use crate::cli::init::clock::refuse_implausible;
 use crate::cli::init::error::InitError;
 use crate::cli::init::layout::Layout;
@@ -23,6 +23,7 @@ use crate::cli::output::Failure;
 use crate::config::Config;
 use crate::platform::FileAccess;
 use crate::publication::NextFiles;
+use crate::renewal::existing_issuer;
 
 /// What is served now, as far as it can be read.
 pub(super) struct Present<'a> {
@@ -214,7 +215,7 @@ impl<'a> Present<'a> {
         let announced = self.layout.root.existing()?;
         let certificate = self.config.https.root.as_deref().or(announced);
         match certificate {
-            Some(certificate) if key.exists() => existing_issuer(certificate, key),
+            Some(certificate) if key.exists() => Ok(existing_issuer(certificate, key)?),
             _ => Err(RotateError::RootKeyAway {
                 path: key.to_owned(),
             }

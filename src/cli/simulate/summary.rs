@@ -60,6 +60,21 @@ impl Display for Summary {
             "{} devices ({profiles}) at {} in {:.1} s, seed {}",
             self.devices, self.url, self.seconds, self.seed
         )?;
+        self.fmt_visits(f)?;
+        for (kind, count) in &self.failed_attempts {
+            writeln!(f, "{count} attempts failed of `{kind}`")?;
+        }
+        self.fmt_deviations(f)?;
+        f.write_str(if self.ok {
+            "ok: every device got what it needs"
+        } else {
+            "failed: devices would refuse this host"
+        })
+    }
+}
+
+impl Summary {
+    fn fmt_visits(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (what, outcomes) in [
             ("commissioned", self.commissioning),
             ("called in", self.call_ins),
@@ -96,9 +111,10 @@ impl Display for Summary {
                 "{step:<13}{count:>8}{p50:>9.1}{p90:>9.1}{p99:>9.1}{max:>9.1}"
             )?;
         }
-        for (kind, count) in &self.failed_attempts {
-            writeln!(f, "{count} attempts failed of `{kind}`")?;
-        }
+        Ok(())
+    }
+
+    fn fmt_deviations(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (kind, deviation) in &self.deviations {
             let Deviation {
                 count,
@@ -114,10 +130,6 @@ impl Display for Summary {
             )?;
             writeln!(f, "  hint: {}", escape_for_terminal(hint))?;
         }
-        f.write_str(if self.ok {
-            "ok: every device got what it needs"
-        } else {
-            "failed: devices would refuse this host"
-        })
+        Ok(())
     }
 }

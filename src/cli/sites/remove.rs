@@ -10,9 +10,9 @@ use super::error::SitesError;
 use super::list::{Found, find};
 use super::new_site::Locked;
 use super::told::{Change, TellArgs};
-use crate::cli::init::staging;
 use crate::cli::output::Failure;
 use crate::config::{Config, SiteConfig};
+use crate::staged_file::sync_folder_of;
 use engage_wire::site::SiteKey;
 
 /// Remove a site that has a file of its own.
@@ -119,7 +119,7 @@ fn remove(path: &PathBuf) -> Result<(), SitesError> {
         path: path.clone(),
         source,
     })?;
-    staging::sync_folder_of(path);
+    sync_folder_of(path);
     Ok(())
 }
 

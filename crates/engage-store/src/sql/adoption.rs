@@ -339,12 +339,9 @@ const MAX_EVIDENCE: usize = 131_072;
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
-
-    use super::super::connect::{Engine, pool};
+    use super::super::tests::with_each_engine;
     use super::*;
-    use crate::conformance::postgres::{PostgresServer, postgres};
-    use crate::{DatabaseUrl, DeviceId, KeepDays, SqlOptions, SqlStore};
+    use crate::DeviceId;
 
     const SMALL: Limits = Limits { each: 3, all: 5 };
 
@@ -372,18 +369,8 @@ mod tests {
     /// A device has called in from the address of second 1.
     #[test]
     fn of_each_network_and_of_all_the_newest_stay_and_those_of_devices() {
-        let folder = tempfile::tempdir().unwrap();
-        let file: PathBuf = folder.path().join("engage-host.db");
-        let databases = postgres().map(PostgresServer::create_database);
-        let urls = databases.iter().map(|it| it.url().parse().unwrap());
-        for url in urls.chain([DatabaseUrl::Sqlite(file)]) {
-            let mut options = SqlOptions::sqlite(PathBuf::new());
-            options.url = url;
-            drop(SqlStore::open(options.clone(), KeepDays::default()).unwrap());
-            let mut runtime = tokio::runtime::Builder::new_current_thread();
-            runtime.enable_all().build().unwrap().block_on(async {
-                let settings = Engine::new(&options.url).settings();
-                let pool = pool(options.connect_options(true).unwrap(), settings, 1);
+        with_each_engine(|runtime, pool| {
+            runtime.block_on(async {
                 let mut connection = pool.acquire().await.unwrap();
                 sqlx::query(
                     "INSERT INTO devices (device, revision, last_seq, filed_at, first_seen, \
@@ -407,6 +394,6 @@ mod tests {
                     assert_eq!(seconds(&mut connection).await, kept, "{second}");
                 }
             });
-        }
+        });
     }
 }

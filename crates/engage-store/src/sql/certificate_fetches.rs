@@ -117,14 +117,10 @@ async fn find(
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
-
     use jiff::Timestamp;
 
-    use super::super::connect::{Engine, pool};
+    use super::super::tests::with_each_engine;
     use super::*;
-    use crate::conformance::postgres::{PostgresServer, postgres};
-    use crate::{DatabaseUrl, KeepDays, SqlOptions, SqlStore};
 
     const SMALL: Limits = Limits { each: 3, all: 5 };
 
@@ -149,18 +145,8 @@ mod tests {
 
     #[test]
     fn of_each_network_and_of_all_the_newest_stay() {
-        let folder = tempfile::tempdir().unwrap();
-        let file: PathBuf = folder.path().join("engage-host.db");
-        let databases = postgres().map(PostgresServer::create_database);
-        let urls = databases.iter().map(|it| it.url().parse().unwrap());
-        for url in urls.chain([DatabaseUrl::Sqlite(file)]) {
-            let mut options = SqlOptions::sqlite(PathBuf::new());
-            options.url = url;
-            drop(SqlStore::open(options.clone(), KeepDays::default()).unwrap());
-            let mut runtime = tokio::runtime::Builder::new_current_thread();
-            runtime.enable_all().build().unwrap().block_on(async {
-                let settings = Engine::new(&options.url).settings();
-                let pool = pool(options.connect_options(true).unwrap(), settings, 1);
+        with_each_engine(|runtime, pool| {
+            runtime.block_on(async {
                 let mut connection = pool.acquire().await.unwrap();
                 for (second, network, kept) in [
                     (1, 1, &[1][..]),
@@ -176,6 +162,6 @@ mod tests {
                     assert_eq!(seconds(&mut connection).await, kept, "{second}");
                 }
             });
-        }
+        });
     }
 }

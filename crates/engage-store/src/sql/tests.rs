@@ -1,5 +1,6 @@
 //! What only a database can do wrong.
 
+mod each_engine;
 mod retention;
 mod server;
 
@@ -19,6 +20,8 @@ use crate::{
     DeviceStore, EventLog, Health, KeepDays, OpenError, SqlOptions, SqlStore, StoreError,
     StoreReader, Subscriber,
 };
+
+pub(super) use each_engine::with_each_engine;
 
 pub(super) fn device(number: u64) -> DeviceId {
     format!("{number:016X}").parse().unwrap()

@@ -9,6 +9,9 @@ use crate::staged_file::folder;
 use engage_wire::pki::issue::{CertifiedIssuer, IssueError, ValidityPolicy};
 use engage_wire::pki::{Certificate, PrivateKey, load_certificate_der};
 
+/// What messages call it.
+const INTERMEDIATE: &str = "intermediate certificate";
+
 /// The file name of a root's key.
 pub(crate) const ROOT_KEY: &str = "partner_CA.key";
 
@@ -46,14 +49,18 @@ impl AuthorityFiles {
 
     pub(super) fn present_intermediate(&self) -> Result<Certificate, RenewError> {
         Ok(load_certificate_der(
-            "intermediate certificate",
+            INTERMEDIATE,
             &self.intermediate.certificate,
         )?)
     }
 
     /// The intermediate with its key.
     pub(super) fn intermediate(&self) -> Result<CertifiedIssuer, RenewError> {
-        existing_issuer(&self.intermediate.certificate, &self.intermediate.key)
+        existing_issuer(
+            INTERMEDIATE,
+            &self.intermediate.certificate,
+            &self.intermediate.key,
+        )
     }
 
     /// One that the root issues now, with `key`.
@@ -71,15 +78,19 @@ impl AuthorityFiles {
         }
         // None announces the intermediate, and a configuration without a site does not exist.
         let path = &config.sites[0].certificate;
-        let root = existing_issuer(path, key)?;
+        let root = existing_issuer("root certificate", path, key)?;
         root.issue_intermediate_beside(&[self.present_intermediate()?], validity_policy)
             .map_err(RenewError::issuing("an intermediate certificate"))
     }
 }
 
 /// An authority whose certificate and key lie in these files.
-pub(crate) fn existing_issuer(path: &Path, key: &Path) -> Result<CertifiedIssuer, RenewError> {
-    let certificate = load_certificate_der("issuer certificate", path)?;
+pub(crate) fn existing_issuer(
+    what: &'static str,
+    path: &Path,
+    key: &Path,
+) -> Result<CertifiedIssuer, RenewError> {
+    let certificate = load_certificate_der(what, path)?;
     let key_of = PrivateKey::load_for(key, &certificate)?;
     CertifiedIssuer::from_existing(certificate, key_of).map_err(|source| match source {
         IssueError::ForeignKey { .. } | IssueError::UnusableKey => RenewError::IssuerKey {

@@ -178,7 +178,7 @@ impl Authorities {
         Ok(Self {
             files: missing_anchors(&layout.root, &pair.certificate)?,
             root: root.transpose()?,
-            intermediate: existing_issuer(&pair.certificate, &pair.key)?,
+            intermediate: existing_issuer(ISSUER, &pair.certificate, &pair.key)?,
         })
     }
 }
@@ -191,7 +191,7 @@ fn root(
     let has_key = exists(&paths.key)?;
     match paths.existing()? {
         Some(path) if has_key => {
-            let root = existing_issuer(path, &paths.key)?;
+            let root = existing_issuer(ISSUER, path, &paths.key)?;
             Ok((root, missing_anchors(paths, path)?))
         }
         Some(root) => Err(InitError::RootKeyAway {
@@ -281,3 +281,6 @@ pub(in crate::cli) fn pem<'a>(certificates: impl IntoIterator<Item = &'a Certifi
     let sections = certificates.map(|it| it.to_pem(LineEnding::LF));
     sections.collect::<String>().into_bytes()
 }
+
+/// What messages call it.
+const ISSUER: &str = "issuer certificate";

@@ -215,7 +215,9 @@ impl<'a> Present<'a> {
         let announced = self.layout.root.existing()?;
         let certificate = self.config.https.root.as_deref().or(announced);
         match certificate {
-            Some(certificate) if key.exists() => Ok(existing_issuer(certificate, key)?),
+            Some(certificate) if key.exists() => {
+                Ok(existing_issuer("issuer certificate", certificate, key)?)
+            }
             _ => Err(RotateError::RootKeyAway {
                 path: key.to_owned(),
             }

@@ -5,6 +5,7 @@ mod commands;
 mod devices_view;
 mod installations;
 mod rotate;
+mod setup;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

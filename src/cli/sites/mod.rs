@@ -9,6 +9,7 @@ mod list;
 mod new_site;
 mod remove;
 mod show;
+mod table;
 mod told;
 
 use std::path::PathBuf;

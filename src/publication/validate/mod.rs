@@ -1,6 +1,7 @@
 //! The validation: everything that a device would check, checked first.
 
 mod ambiguous;
+mod anchors;
 mod checks;
 mod kept;
 mod next;
@@ -22,6 +23,7 @@ use super::static_files::{FileName, StaticCertificates};
 use super::{Publication, PublishedSite, ServedCertificate, Warning};
 use crate::config::{BaseUrl, Config};
 use crate::tls::TlsIdentity;
+use anchors::Anchor;
 use engage_store::Rotation;
 use engage_wire::pki::device_profile::{DeviceProfile, Judgement};
 use engage_wire::pki::{
@@ -31,7 +33,7 @@ use engage_wire::pki::{
 use engage_wire::site::SiteName;
 use jiff::Timestamp;
 use report::Report;
-use site::{Anchor, GoodSite};
+use site::GoodSite;
 
 pub(crate) use next::NextFiles;
 

@@ -2,6 +2,8 @@
 
 use std::net::TcpListener;
 use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use engage_wire::paths;
 
@@ -21,6 +23,12 @@ fn health_is_answered_on_the_admin_port_and_nowhere_else() {
     let mut daemon = daemon();
     let admin = daemon.admin();
     let config = trusting(&standard().root.der);
+    // The listeners do not wait for a slow disk.
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while get(admin, "/readyz").status() != 200 {
+        assert!(Instant::now() < deadline, "not ready");
+        thread::yield_now();
+    }
     for (path, body) in [("/healthz", "ok\n"), ("/readyz", "ready\n")] {
         let answer = get(admin, path);
         assert_eq!(answer.status(), 200);

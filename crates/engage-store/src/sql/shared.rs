@@ -1,24 +1,21 @@
 //! What everything that uses the database shares.
 
 mod reconnect;
+mod work;
 
 use std::collections::BTreeSet;
-use std::io;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use engage_wire::diagnostic::one_line;
 use jiff::Timestamp;
 use parking_lot::{Mutex, RwLock};
-use sqlx::any::Any;
-use sqlx::pool::PoolConnection;
 use sqlx::{AnyConnection, Executor, Row};
 use tracing::warn;
 
 use super::admission;
-use super::connect::{Engine, MAX_STATEMENT, Pools, directory_of};
+use super::connect::{Engine, Pools, directory_of};
 use super::damage::Damage;
 use super::error::unavailable;
 use super::events;
@@ -28,7 +25,6 @@ use super::hosts::{self, Hosts};
 use super::json_files::Copies;
 use super::options::SqlOptions;
 use super::size::DatabaseSize;
-use super::transaction::WriteTransaction;
 use super::write_ahead_log::WriteAheadLog;
 use crate::adoption::UnstoredSightings;
 use crate::certificate_fetch::UnstoredFetches;
@@ -162,32 +158,8 @@ impl Shared {
         }
     }
 
-    pub(super) async fn begin(&self) -> Result<WriteTransaction, sqlx::Error> {
-        self.reconnect_if_replaced().await?;
-        self.damage().check()?;
-        WriteTransaction::begin(&self.pools().writes).await
-    }
-
-    /// Makes it durable; and a file, or a log, that somebody removed meanwhile holds nothing.
-    pub(super) async fn commit(&self, transaction: WriteTransaction) -> Result<(), sqlx::Error> {
-        transaction.commit().await?;
-        if self.is_replaced()? || self.log.as_ref().is_some_and(|log| !log.exists()) {
-            // The last connection to close writes what the log holds into the file.
-            self.pools().close().await;
-            let text = "the file or its log was removed or replaced meanwhile";
-            return Err(io::Error::other(text).into());
-        }
-        Ok(())
-    }
-
     fn damage(&self) -> Damage {
         self.connected.read().damage.clone()
-    }
-
-    /// It may have to be opened: by a name that may stand for another file by now.
-    pub(super) async fn reader(&self) -> Result<PoolConnection<Any>, sqlx::Error> {
-        self.reconnect_if_replaced().await?;
-        self.pools().reads.acquire().await
     }
 
     /// The term that has a lease now; `None` while another host has it. Only for databases that
@@ -232,42 +204,6 @@ impl Shared {
             }
         }
         Ok(())
-    }
-
-    /// Reads in the time that there is for it.
-    pub(super) async fn read<T>(
-        &self,
-        work: impl for<'a> FnOnce(&'a mut AnyConnection) -> Reply<'a, T>,
-    ) -> Result<T, StoreError> {
-        self.limited(async {
-            let mut connection = self.reader().await?;
-            work(&mut connection).await
-        })
-        .await
-    }
-
-    /// Writes in the time that there is for it: all of it, durably, or nothing.
-    pub(super) async fn write<T>(
-        &self,
-        work: impl for<'a> FnOnce(&'a mut AnyConnection) -> Reply<'a, T>,
-    ) -> Result<T, StoreError> {
-        self.limited(async {
-            let mut transaction = self.begin().await?;
-            let written = work(&mut transaction).await?;
-            self.commit(transaction).await?;
-            Ok(written)
-        })
-        .await
-    }
-
-    /// For what cannot be stored or read within the time there is.
-    pub(super) async fn limited<T>(
-        &self,
-        work: impl Future<Output = Result<T, sqlx::Error>>,
-    ) -> Result<T, StoreError> {
-        let done = tokio::time::timeout(MAX_WORK, work).await;
-        done.unwrap_or(Err(sqlx::Error::PoolTimedOut))
-            .map_err(|error| self.unavailable(error))
     }
 
     pub(super) fn unavailable(&self, error: sqlx::Error) -> StoreError {
@@ -405,6 +341,3 @@ impl Shared {
 
 /// Whoever has seen as many looks at the database.
 const MAX_LEFT_OUT: usize = 64;
-
-/// A transaction of several statements.
-const MAX_WORK: Duration = MAX_STATEMENT.saturating_mul(2);

@@ -182,19 +182,21 @@ impl Writer {
         refuse(group, &failure.error);
     }
 
-    /// Fetches first: who called in since is credited with them.
+    /// Fetches first: who called in since is credited with them. Call-ins wait meanwhile, so nothing more
+    /// is tried where the first cannot be saved.
     async fn save_seen(&mut self) {
-        self.save_fetches().await;
-        self.save_sightings().await;
-        self.save_observations().await;
+        let _ = self.save_fetches().await
+            && self.save_sightings().await
+            && self.save_observations().await;
     }
 
-    async fn save_fetches(&self) {
+    /// Whether they are saved, if there are any.
+    async fn save_fetches(&self) -> bool {
         let fetches = self.shared.fetches.take();
         if fetches.is_empty() {
-            return;
+            return true;
         }
-        let saved = self.shared.limited(async {
+        let saved = self.shared.limited_to(MAX_SAVING, async {
             let mut transaction = self.shared.begin().await?;
             certificate_fetches::save(&mut transaction, &LIMITS, &fetches).await?;
             self.shared.commit(transaction).await
@@ -204,16 +206,18 @@ impl Writer {
             Err(error) => {
                 self.shared.health.failed(&error);
                 self.shared.fetches.put_back(fetches);
+                return false;
             }
         }
+        true
     }
 
     /// In pieces, so that call-ins do not wait for a flood.
-    async fn save_sightings(&self) {
+    async fn save_sightings(&self) -> bool {
         let mut rows = adoption::rows(self.shared.sightings.take());
         while !rows.is_empty() {
             let rest = rows.split_off(rows.len().min(adoption::MAX_ROWS));
-            let saved = self.shared.limited(async {
+            let saved = self.shared.limited_to(MAX_SAVING, async {
                 let mut transaction = self.shared.begin().await?;
                 let now = self.shared.database_time(&mut transaction).await?;
                 adoption::save(&mut transaction, &adoption::LIMITS, &rows, now).await?;
@@ -225,18 +229,20 @@ impl Writer {
                     self.shared.health.failed(&error);
                     rows.extend(rest);
                     let sightings = rows.into_iter().flat_map(|row| row.sightings);
-                    return self.shared.sightings.put_back(sightings.collect());
+                    self.shared.sightings.put_back(sightings.collect());
+                    return false;
                 }
             }
             rows = rest;
         }
+        true
     }
 
-    async fn save_observations(&mut self) {
+    async fn save_observations(&mut self) -> bool {
         if self.observations.is_empty() {
-            return;
+            return true;
         }
-        let saved = self.shared.limited(async {
+        let saved = self.shared.limited_to(MAX_SAVING, async {
             let mut transaction = self.shared.begin().await?;
             let written = match self.observations.save(&mut transaction).await {
                 // What the database never takes is lost.
@@ -255,8 +261,12 @@ impl Writer {
                 }
             }
             Ok(None) => self.observations = Observations::default(),
-            Err(error) => self.shared.health.failed(&error),
+            Err(error) => {
+                self.shared.health.failed(&error);
+                return false;
+            }
         }
+        true
     }
 }
 
@@ -285,3 +295,6 @@ const TICK: Duration = Duration::from_secs(2);
 
 /// Uploads that are answered together, so that the first does not wait for the last of a flood.
 const MAX_GROUP: usize = 512;
+
+/// For what was seen: a database that hangs is not to take the time of a call-in three times over.
+const MAX_SAVING: Duration = Duration::from_secs(5);

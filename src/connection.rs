@@ -42,6 +42,16 @@ impl Connection {
     }
 }
 
+/// The other end of a connection to the admin listener, of which every request carries it as its
+/// extension.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AdminPeer {
+    /// Where it is.
+    pub(crate) address: SocketAddr,
+    /// Whether the connection is TLS.
+    pub(crate) is_tls: bool,
+}
+
 /// One of the two listeners that devices speak with.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum ListenerKind {

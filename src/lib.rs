@@ -27,6 +27,7 @@
 //! - `rotation`: a change of the root: who is shown which chain.
 //! - `config`, `tls`: configuration, what the server authenticates with.
 //! - `telemetry`, `platform`: logs; what differs by operating system.
+//! - `reload_outcome`: what a reload came to.
 //! - `file_version`: whether a file is still what it was when it was read. `staged_file`: one that is written whole or not at all.
 //!
 //! Below it: `engage-wire` (what a device and a host agree on), `engage-device` (a device,
@@ -43,6 +44,7 @@ mod daemon;
 mod file_version;
 mod platform;
 mod publication;
+mod reload_outcome;
 mod renewal;
 mod requested_host;
 mod rotation;

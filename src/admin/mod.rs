@@ -1,8 +1,12 @@
-//! The admin listener: health and metrics, never on the devices' ports.
+//! The admin listener: health and metrics, the pages and the API; never on the devices' ports.
 
+mod access;
+mod api;
+mod control;
 mod health;
 mod host;
 mod metrics;
+mod pages;
 
 use std::sync::Arc;
 
@@ -14,26 +18,57 @@ use crate::routes::App;
 use engage_wire::HostName;
 use host::AllowedHosts;
 
+pub(crate) use access::{Access, Role, TokenFile, TokenName, add_token};
+pub(crate) use control::{Control, ReloadRequest};
+
 /// What the admin listener answers from.
-struct Admin {
+pub(crate) struct Admin {
     app: Arc<App>,
     hosts: AllowedHosts,
+    /// Who may use the pages and the API; `None`: there are none.
+    access: Option<Arc<Access>>,
+    control: Arc<Control>,
 }
 
-/// What the admin listener serves, to whoever asks for one of `hosts`, for `localhost` or for an
-/// address.
-pub(crate) fn router(app: &Arc<App>, hosts: Vec<HostName>) -> Router {
-    let admin = Arc::new(Admin {
-        app: Arc::clone(app),
-        hosts: AllowedHosts::new(hosts),
-    });
+impl Admin {
+    /// For whoever asks for one of `hosts`, for `localhost` or for an address.
+    pub(crate) fn new(
+        app: &Arc<App>,
+        hosts: Vec<HostName>,
+        access: Option<&Arc<Access>>,
+        control: &Arc<Control>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            app: Arc::clone(app),
+            hosts: AllowedHosts::new(hosts),
+            access: access.cloned(),
+            control: Arc::clone(control),
+        })
+    }
+}
+
+/// What the admin listener serves.
+pub(crate) fn router(admin: Arc<Admin>) -> Router {
     Router::new()
         .route("/healthz", get("ok\n"))
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(metrics::metrics))
+        .merge(behind_tokens(&admin))
         .layer(from_fn_with_state(
             Arc::clone(&admin),
             host::require_allowed_host,
         ))
         .with_state(admin)
+}
+
+/// Nothing, unless there is a file of tokens.
+fn behind_tokens(admin: &Arc<Admin>) -> Router<Arc<Admin>> {
+    let Some(access) = &admin.access else {
+        return Router::new();
+    };
+    let require_api = from_fn_with_state(Arc::clone(access), access::require_api);
+    let require_page = from_fn_with_state(Arc::clone(access), access::require_page);
+    Router::new()
+        .nest("/api", api::routes().layer(require_api))
+        .merge(pages::routes().layer(require_page))
 }

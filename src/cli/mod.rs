@@ -1,5 +1,6 @@
 //! The command line: one file per command, and the only place that prints.
 
+mod admin;
 mod adopt;
 mod check;
 mod check_ports;
@@ -52,6 +53,7 @@ enum Command {
     Devices(Box<devices::Devices>),
     Rotate(Box<rotate::Rotate>),
     Sites(sites::Sites),
+    Admin(admin::Admin),
     Completions(completions::Completions),
     #[command(name = "man")]
     ManualPages(completions::ManualPages),
@@ -88,6 +90,7 @@ impl Command {
             Self::Devices(devices) => devices.is_json(),
             Self::Rotate(rotate) => rotate.is_json(),
             Self::Sites(sites) => sites.is_json(),
+            Self::Admin(admin) => admin.is_json(),
         }
     }
 
@@ -105,6 +108,7 @@ impl Command {
             Self::Devices(devices) => devices.run(),
             Self::Rotate(rotate) => rotate.run(),
             Self::Sites(sites) => sites.run(),
+            Self::Admin(admin) => admin.run(),
             Self::Completions(completions) => completions.run(),
             Self::ManualPages(pages) => pages.run(),
         }

@@ -10,8 +10,8 @@ use miette::Diagnostic;
 use serde::Serialize;
 
 use super::output::{Failure, print, print_json};
-use crate::daemon::ReloadOutcome;
 use crate::platform::{default_reload_socket_path, request_reload};
+use crate::reload_outcome::ReloadOutcome;
 
 /// Have the running daemon read its files again, and wait for the outcome.
 ///

@@ -1,6 +1,7 @@
-//! `[admin]`: health and metrics.
+//! `[admin]`: health and metrics, the pages and the API.
 
 use std::net::{AddrParseError, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 
 use engage_wire::HostName;
 use serde::Deserialize;
@@ -13,6 +14,8 @@ pub struct AdminConfig {
     pub listen: AdminListen,
     /// Names under which it may be asked, besides `localhost` and addresses.
     pub hosts: Vec<HostName>,
+    /// Whose tokens open the pages and the API; without it there are none.
+    pub token_file: Option<PathBuf>,
 }
 
 /// Whether and where the admin listener listens.

@@ -242,6 +242,7 @@ impl Config {
             .chain(root)
             .chain(&mut self.sites_dir)
             .chain(sites.flat_map(|site| Arc::make_mut(site).paths_mut()))
+            .chain(&mut self.admin.token_file)
             .chain(devices.paths_mut())
             .chain(webhook.flat_map(|it| [&mut it.secret_file].into_iter().chain(&mut it.ca_file)))
     }

@@ -5,7 +5,6 @@ mod base_url;
 mod expiry;
 mod open_store;
 mod reload;
-mod reload_outcome;
 mod reload_requests;
 mod store;
 mod warm_up;
@@ -24,13 +23,14 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
-use crate::admin;
+use crate::admin::{self, Access, Admin, Control};
 use crate::config::{BaseUrl, Config, ConfigSource};
 use crate::platform::service_manager::{self, WatchdogProbe};
 use crate::platform::{self, ReloadSignals};
 use crate::publication::{
     CurrentPublication, Publication, Refusals, Validation, Warning, validate,
 };
+use crate::reload_outcome::{self, MAX_BAD_SITES};
 use crate::renewal;
 use crate::rotation::{self, RotationFollower};
 use crate::routes::App;
@@ -45,7 +45,6 @@ use reload_requests::ReloadRequests;
 use store::{Delivery, Recording};
 use watch::FileFingerprint;
 
-pub(crate) use reload_outcome::{ReloadOutcome, ReloadRefusal};
 pub(crate) use store::{database, refusals as recording_refusals, warnings as recording_warnings};
 
 /// Serves `config` on `sockets` until `shutdown` completes with the reason, then drains. With
@@ -122,9 +121,14 @@ impl Running {
             limits: config.limits.clone(),
             watchdog: probe.clone(),
         };
-        let admin = admin::router(&app, config.admin.hosts.clone());
+        let access = config.admin.token_file.as_deref();
+        let access = access.map(|path| Arc::new(Access::open(path)));
+        let (control, control_requests) = Control::new(config.clone());
+        let control = Arc::new(control);
+        let hosts = config.admin.hosts.clone();
+        let admin = Admin::new(&app, hosts, access.as_ref(), &control);
         let running = Self {
-            servers: Servers::start(sockets, &app, admin, rules)?,
+            servers: Servers::start(sockets, &app, admin::router(admin), rules)?,
             probe,
             drain_timeout: config.limits.drain,
             app,
@@ -147,8 +151,10 @@ impl Running {
             rotation: follower.map(|follower| running.follow_rotations(follower)),
             app: Arc::clone(&running.app),
             reloaded: Arc::clone(&running.reloaded),
+            access,
+            control,
         };
-        running.spawn(reloader.run(files, signals, requests));
+        running.spawn(reloader.run(files, signals, requests, control_requests));
         Ok(running)
     }
 
@@ -294,6 +300,3 @@ fn publication(
 
 /// For the cursors of the webhook to be saved. Only a disk that hangs takes longer.
 const TASKS_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// As many as somebody reads.
-const MAX_BAD_SITES: usize = 100;

@@ -9,19 +9,20 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use miette::Diagnostic;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinError;
 use tokio::time::{interval, timeout};
 use tracing::{info, warn};
 
 use super::base_url::ToldBaseUrl;
-use super::reload_outcome::{ReloadOutcome, ReloadRefusal};
 use super::reload_requests::ReloadRequests;
 use super::watch::{FileFingerprint, FileWatcher};
 use super::{log_bad_sites, log_warnings};
+use crate::admin::{Access, Control, ReloadRequest, TokenFile};
 use crate::config::{Config, ConfigSource, SiteFiles};
 use crate::platform::{ReloadSignals, service_manager};
 use crate::publication::{Publication, PublishedRotation, Validation, validate};
+use crate::reload_outcome::{ReloadOutcome, ReloadRefusal};
 use crate::rotation::{self, RotationFollower};
 use crate::routes::App;
 use engage_store::{Credentials, RotationReport, StoredRotation};
@@ -45,6 +46,10 @@ pub(super) struct Reloader {
     pub(super) is_time_spent: bool,
     /// Where a rotation stands, if there is a store that knows.
     pub(super) rotation: Option<FollowedRotation>,
+    /// Who may use the pages and the API, if there are any.
+    pub(super) access: Option<Arc<Access>>,
+    /// What those are told of this.
+    pub(super) control: Arc<Control>,
 }
 
 impl Reloader {
@@ -55,23 +60,36 @@ impl Reloader {
         files: FileFingerprint,
         mut signals: ReloadSignals,
         mut requests: ReloadRequests,
+        mut control_requests: mpsc::Receiver<ReloadRequest>,
     ) {
         let mut sources = Arc::clone(&files.sources);
         let mut watcher = FileWatcher::new(files);
         let mut ticks = interval(CONDITION_INTERVAL);
         self.report_rotation(&self.app.published.current_arc(), None);
         loop {
-            let (trigger, request) = tokio::select! {
+            let (mut request, mut control_request) = (None, None);
+            let trigger = tokio::select! {
                 _ = ticks.tick() => match self.due() {
-                    Some(trigger) => (trigger, None),
+                    Some(trigger) => trigger,
                     None => continue,
                 },
-                () = signals.recv() => ("SIGHUP", None),
-                () = watcher.changed() => ("files changed", None),
-                () = rotation_changed(&mut self.rotation) => ("the root rotation has moved on", None),
-                request = requests.next() => ("asked by `engage-host reload`", Some(request)),
+                () = signals.recv() => "SIGHUP",
+                () = watcher.changed() => "files changed",
+                () = rotation_changed(&mut self.rotation) => "the root rotation has moved on",
+                it = requests.next() => {
+                    request = Some(it);
+                    "asked by `engage-host reload`"
+                }
+                Some(it) = control_requests.recv() => {
+                    control_request = Some(it);
+                    "asked on the admin listener"
+                }
             };
             let (files, outcome) = self.reload(trigger).await;
+            if let Some(request) = control_request {
+                // Who has gone away does not wait.
+                let _ = request.send(Arc::clone(&outcome));
+            }
             if let Some(request) = request {
                 tokio::spawn(request.answer(outcome));
             }
@@ -96,7 +114,7 @@ impl Reloader {
     }
 
     /// The outcome, and the files that were read if there was a configuration to name them.
-    async fn reload(&mut self, trigger: &str) -> (Option<FileFingerprint>, ReloadOutcome) {
+    async fn reload(&mut self, trigger: &str) -> (Option<FileFingerprint>, Arc<ReloadOutcome>) {
         let started = Instant::now();
         info!("reloading: {trigger}");
         service_manager::reloading();
@@ -105,7 +123,8 @@ impl Reloader {
             Err(refusal) => (None, Err(vec![refusal])),
         };
         let publication = self.app.published.current();
-        let outcome = ReloadOutcome::new(replaced, publication.bad_sites());
+        let outcome = Arc::new(ReloadOutcome::new(replaced, publication.bad_sites()));
+        self.control.set_last_reload(Arc::clone(&outcome));
         outcome.log();
         if outcome.is_ok() {
             log_bad_sites(&publication);
@@ -131,11 +150,15 @@ impl Reloader {
         let (told, site_files) = (self.base_url.clone(), Arc::clone(&self.site_files));
         let in_force = self.app.published.current_arc();
         let credentials_file = self.config.devices.credentials_file.clone();
+        let token_file = self.access.as_ref().map(|it| it.path().to_owned());
         let reading = tokio::task::spawn_blocking(move || {
             let config = source.load_after(&site_files);
             let config = config.map_err(|error| ReloadRefusal::new(&error))?;
             let credentials_file = credentials_file.as_deref();
-            Candidate::read(config, http, &told, &in_force, credentials_file, row)
+            let tokens = token_file.as_deref().map(TokenFile::load).transpose();
+            let tokens = tokens.map_err(|error| ReloadRefusal::new(&error))?;
+            let read = Candidate::read(config, http, &told, &in_force, credentials_file, row)?;
+            Ok(Candidate { tokens, ..read })
         });
         timeout(READ_TIMEOUT, reading)
             .await
@@ -151,6 +174,7 @@ impl Reloader {
             base_url,
             validation,
             credentials,
+            tokens,
             revision,
         } = candidate;
         // Also if it is refused: else this would be tried every few seconds.
@@ -175,20 +199,46 @@ impl Reloader {
             let (old, new) = (&told.url, &self.base_url.url);
             info!("devices are told `{new}` instead of `{old}`");
         }
-        let files = std::mem::replace(&mut self.site_files, config.site_files);
+        let files = std::mem::replace(&mut self.site_files, Arc::clone(&config.site_files));
+        let replaced = self.control.replace_config(self.in_force(config));
         self.app.metrics.published(&publication);
         let before = self.app.published.current_arc();
         self.app.published.replace(publication);
         rotation::log(Some(&before), &self.app.published.current());
         // To take down ten thousand sites takes a while.
-        tokio::task::spawn_blocking(move || drop((before, files, validation.inventory)));
+        tokio::task::spawn_blocking(move || drop((before, files, replaced, validation.inventory)));
         if let Some(rotation) = &mut self.rotation {
             rotation.revision = revision;
         }
         if let (Some(call_in), Some(credentials)) = (&self.app.call_in, credentials) {
             call_in.authenticator.replace_credentials(credentials);
         }
+        if let (Some(access), Some(tokens)) = (&self.access, tokens) {
+            access.replace_tokens(tokens);
+        }
         Ok(())
+    }
+
+    /// What is only read at start, as it was then, with all else of a new configuration.
+    fn in_force(&self, new: Config) -> Config {
+        let old = &self.config;
+        let mut pki = new.pki.clone();
+        pki.auto_renew = old.pki.auto_renew;
+        pki.steady_clock_minutes = old.pki.steady_clock_minutes;
+        let mut https = new.https.clone();
+        https.listen = old.https.listen;
+        Config {
+            http: old.http.clone(),
+            https,
+            limits: old.limits.clone(),
+            access: old.access.clone(),
+            admin: old.admin.clone(),
+            log: old.log.clone(),
+            pki,
+            devices: old.devices.clone(),
+            webhook: old.webhook.clone(),
+            ..new
+        }
     }
 
     /// Tells the store what is served of its rotation, and why not what it says.
@@ -292,6 +342,7 @@ struct Candidate {
     base_url: ToldBaseUrl,
     validation: Validation,
     credentials: Option<Credentials>,
+    tokens: Option<TokenFile>,
     /// Of the row with the rotation.
     revision: i64,
 }
@@ -315,6 +366,7 @@ impl Candidate {
         let credentials = credentials_file.map(Credentials::load).transpose();
         Ok(Self {
             credentials: credentials.map_err(|error| ReloadRefusal::new(&error))?,
+            tokens: None,
             validation,
             base_url,
             files,

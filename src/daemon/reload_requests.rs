@@ -1,13 +1,14 @@
 //! Requests of `engage-host reload`, each of which is told the outcome.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
-use super::reload_outcome::ReloadOutcome;
 use crate::platform::{ReloadListener, reload_socket_path};
+use crate::reload_outcome::ReloadOutcome;
 
 /// Where requests come from; without a service manager that made a folder for the socket, nowhere.
 pub(super) struct ReloadRequests(Option<ReloadListener>);
@@ -51,8 +52,8 @@ pub(super) struct ReloadRequest<S> {
 }
 
 impl<S: AsyncWrite + Unpin> ReloadRequest<S> {
-    pub(super) async fn answer(mut self, outcome: ReloadOutcome) {
-        let Ok(json) = serde_json::to_vec(&outcome) else {
+    pub(super) async fn answer(mut self, outcome: Arc<ReloadOutcome>) {
+        let Ok(json) = serde_json::to_vec(&*outcome) else {
             return;
         };
         let answering = async {

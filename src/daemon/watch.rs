@@ -93,7 +93,8 @@ impl Sources {
         let files = [&config.path, &https.certificate, &https.private_key]
             .into_iter()
             .chain(&https.root)
-            .chain(&config.devices.credentials_file);
+            .chain(&config.devices.credentials_file)
+            .chain(&config.admin.token_file);
         let mut files: BTreeSet<_> = files.cloned().collect();
         if is_rotation {
             files.extend(NextFiles::new(config).all());

@@ -22,8 +22,9 @@ pub(crate) use run_as::{ServiceDir, create_service_dir, run_as};
 pub(crate) use unix::{
     FileAccess, ReloadSignals, accept_ipv4_too, accepts_ipv4, changed_at, create_dir,
     create_private_file, file_number, file_system_bytes, file_version, ignore_new_connections,
-    inherit_access, is_listening, is_writable_dir, mode_readable_by_others, raise_descriptor_limit,
-    read_hidden_line, rename_new, send_more, shutdown_requested, survive_file_size_limit,
+    inherit_access, is_listening, is_writable_dir, mode_open_to_others, mode_readable_by_others,
+    raise_descriptor_limit, read_hidden_line, rename_new, send_more, shutdown_requested,
+    survive_file_size_limit,
 };
 
 #[cfg(not(unix))]
@@ -35,7 +36,7 @@ pub use portable::{
     FileAccess, ReloadListener, ReloadSignals, ServiceDir, accept_ipv4_too, accepts_ipv4,
     changed_at, create_dir, create_private_file, create_service_dir, default_reload_socket_path,
     file_number, file_system_bytes, file_version, ignore_new_connections, inherit_access,
-    is_listening, is_writable_dir, mode_readable_by_others, raise_descriptor_limit,
-    read_hidden_line, reload_socket_path, rename_new, request_reload, run_as, send_more,
-    shutdown_requested, survive_file_size_limit,
+    is_listening, is_writable_dir, mode_open_to_others, mode_readable_by_others,
+    raise_descriptor_limit, read_hidden_line, reload_socket_path, rename_new, request_reload,
+    run_as, send_more, shutdown_requested, survive_file_size_limit,
 };

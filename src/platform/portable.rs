@@ -14,6 +14,11 @@ pub fn mode_readable_by_others(_path: &Path) -> Option<u32> {
     None
 }
 
+/// File modes do not exist here, so nothing is known about others.
+pub fn mode_open_to_others(_path: &Path) -> Option<u32> {
+    None
+}
+
 /// Creates a new file, and fails if it exists. It inherits the access list of its folder.
 pub fn create_private_file(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create_new(true).open(path)

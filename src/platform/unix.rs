@@ -31,6 +31,13 @@ pub(crate) fn mode_readable_by_others(path: &Path) -> Option<u32> {
     (mode & 0o004 != 0).then_some(mode)
 }
 
+/// The permission bits of `path` if anybody but its owner and its group can use it, or the group can
+/// change it.
+pub(crate) fn mode_open_to_others(path: &Path) -> Option<u32> {
+    let mode = std::fs::metadata(path).ok()?.mode() & 0o7777;
+    (mode & 0o027 != 0).then_some(mode)
+}
+
 /// Creates a new file that only its owner can read, and fails if it exists.
 pub(crate) fn create_private_file(path: &Path) -> io::Result<File> {
     OpenOptions::new()

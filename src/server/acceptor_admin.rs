@@ -20,6 +20,7 @@ use tracing::warn;
 use super::listener::Accepted;
 use super::stream::{Evictable, Intercepted, Timeouts, WriteDeadline};
 use crate::config::Limits;
+use crate::connection::AdminPeer;
 use crate::telemetry::{LogThrottle, Metrics};
 
 /// Lets a few connections in, counted apart from those of devices: whoever reads metrics never
@@ -108,7 +109,7 @@ impl AdminAcceptor {
 
 impl<S> Accept<Accepted, S> for AdminAcceptor {
     type Stream = Intercepted<Intercepted<TcpStream, WriteDeadline>, Evictable>;
-    type Service = AddExtension<S, Arc<AdminConnection>>;
+    type Service = AddExtension<AddExtension<S, AdminPeer>, Arc<AdminConnection>>;
     type Future = Ready<io::Result<(Self::Stream, Self::Service)>>;
 
     fn accept(&self, accepted: Accepted, service: S) -> Self::Future {
@@ -120,9 +121,13 @@ impl<S> Accept<Accepted, S> for AdminAcceptor {
         };
         let deadline = WriteDeadline::new(Arc::clone(&self.timeouts));
         let stream = Intercepted::new(accepted.socket, deadline);
+        let peer = AdminPeer {
+            address: accepted.peer,
+            is_tls: false,
+        };
         ready(Ok((
             Intercepted::new(stream, Evictable::new(eviction)),
-            AddExtension::new(service, Arc::new(connection)),
+            AddExtension::new(AddExtension::new(service, peer), Arc::new(connection)),
         )))
     }
 }

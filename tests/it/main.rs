@@ -10,6 +10,7 @@
 
 mod access;
 mod admin;
+mod admin_access;
 mod admin_limits;
 mod admission;
 mod adopt;

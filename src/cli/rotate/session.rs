@@ -19,8 +19,8 @@ use crate::cli::devices::store_args::StoreLocation;
 use crate::cli::output::Failure;
 use crate::cli::reload::request_if_running;
 use crate::config::{BaseUrl, Config};
-use crate::daemon::ReloadRefusal;
 use crate::publication::{NextFiles, Validation, validate};
+use crate::reload_outcome::ReloadRefusal;
 
 pub(super) struct Session {
     pub(super) config: Config,

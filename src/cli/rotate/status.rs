@@ -19,7 +19,7 @@ use super::report::{in_force, next};
 use super::session::Session;
 use crate::cli::devices::table::{moment, or_dash, table};
 use crate::cli::output::{Failure, print_result};
-use crate::daemon::ReloadRefusal;
+use crate::reload_outcome::ReloadRefusal;
 use crate::rotation::Counts;
 
 /// Show how far the devices and the hosts are, and which command comes next.

@@ -10,8 +10,8 @@ use serde::Serialize;
 use crate::cli::init::outcome::CreatedEntry;
 use crate::cli::output::{ErrorEntry, Failure, print_result};
 use crate::cli::reload::{ReloadError, request};
-use crate::daemon::ReloadOutcome;
 use crate::platform::default_reload_socket_path;
+use crate::reload_outcome::ReloadOutcome;
 
 /// How the daemon hears of a change.
 #[derive(Args, Debug)]

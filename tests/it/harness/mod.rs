@@ -1,6 +1,7 @@
 //! What the tests stand on: certificates by openssl, an installation on disk, the daemon, and
 //! clients that show every byte.
 
+mod admin;
 mod attack;
 mod certificate;
 mod command;
@@ -15,6 +16,7 @@ mod stored;
 mod tls;
 mod wire;
 
+pub(crate) use admin::{Role, TOKEN_FILE, ask_admin, bearer};
 pub(crate) use attack::{Attack, HonestDevice, affordable};
 pub(crate) use certificate::{CA, Certificate, Chain, INTERMEDIATE, Request, SERVER, standard};
 pub(crate) use command::{Finished, openssl, program, run, run_with_input, with_descriptors};

@@ -7,12 +7,11 @@ use miette::Diagnostic;
 use serde::{Deserialize, Serialize};
 use tracing::{error, info};
 
-use super::MAX_BAD_SITES;
 use crate::publication::{BadSite, Publication};
 use engage_wire::diagnostic::{causes, code, hint, one_line};
 
 /// The status line of a daemon that serves `publication`.
-pub(super) fn serving(publication: &Publication) -> String {
+pub(crate) fn serving(publication: &Publication) -> String {
     let mut text = match publication.identity() {
         Ok(_) => "serving".to_owned(),
         Err(refusals) => {
@@ -38,7 +37,7 @@ pub(crate) struct ReloadOutcome {
 
 impl ReloadOutcome {
     /// `bad_sites` are those of what is in force now.
-    pub(super) fn new(replaced: Result<(), Vec<ReloadRefusal>>, bad_sites: &[BadSite]) -> Self {
+    pub(crate) fn new(replaced: Result<(), Vec<ReloadRefusal>>, bad_sites: &[BadSite]) -> Self {
         let others = bad_sites.len().saturating_sub(MAX_BAD_SITES);
         let others = (others > 0).then(|| ReloadRefusal::new(&MoreBadSites(others)));
         let bad_sites = bad_sites.iter().take(MAX_BAD_SITES);
@@ -52,11 +51,20 @@ impl ReloadOutcome {
         }
     }
 
-    pub(super) fn is_ok(&self) -> bool {
+    /// One where nothing was replaced.
+    pub(crate) fn refused(refusal: ReloadRefusal) -> Self {
+        Self {
+            refusals: vec![refusal],
+            bad_sites: Vec::new(),
+        }
+    }
+
+    /// Whether the new state is in force.
+    pub(crate) fn is_ok(&self) -> bool {
         self.refusals.is_empty()
     }
 
-    pub(super) fn log(&self) {
+    pub(crate) fn log(&self) {
         for refusal in &self.refusals {
             error!(
                 code = refusal.code,
@@ -70,7 +78,7 @@ impl ReloadOutcome {
     }
 
     /// One line for people about a daemon that serves `publication` now.
-    pub(super) fn status(&self, publication: &Publication) -> String {
+    pub(crate) fn status(&self, publication: &Publication) -> String {
         let Some((first, others)) = self.refusals.split_first() else {
             return serving(publication);
         };
@@ -137,5 +145,8 @@ fn and_more(count: usize) -> String {
 fn shortened(text: &str) -> String {
     text.chars().take(MAX_STATUS_CHARS).collect()
 }
+
+/// As many as somebody reads.
+pub(crate) const MAX_BAD_SITES: usize = 100;
 
 const MAX_STATUS_CHARS: usize = 500;

@@ -1,0 +1,208 @@
+//! `[admin] token_file`: whose tokens are known.
+//!
+//! ```text
+//! # name, role, SHA-256 of the token in Base64url; `engage-host admin token NAME --role read` adds one
+//! night-shift read AEQ0Kh2..
+//! ```
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::path::{Path, PathBuf};
+
+use miette::Diagnostic;
+
+use super::role::{Role, UnknownRole};
+use super::token::{NotAHash, NotAName, TokenHash, TokenName};
+use crate::platform;
+use engage_wire::{ReadError, read_regular_file};
+
+/// The tokens of a file. Empty is allowed: then nobody is let in.
+#[derive(Debug, Default)]
+pub(crate) struct TokenFile {
+    by_hash: HashMap<TokenHash, Holder>,
+}
+
+/// Whose token it is, and what it allows.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Holder {
+    pub(super) name: TokenName,
+    pub(super) role: Role,
+}
+
+impl TokenFile {
+    /// Reads a file that only its owner, and perhaps its group, can read.
+    pub(crate) fn load(path: &Path) -> Result<Self, TokenFileError> {
+        if let Some(mode) = platform::mode_open_to_others(path) {
+            return Err(TokenFileError::Open {
+                path: path.to_owned(),
+                mode,
+            });
+        }
+        let contents = read_regular_file("admin token_file", path, MAX_BYTES)?;
+        Self::parse(path, &contents)
+    }
+
+    /// Reads a file's contents; `path` is for messages, which never quote a line.
+    pub(crate) fn parse(path: &Path, contents: &[u8]) -> Result<Self, TokenFileError> {
+        let mut by_hash = HashMap::new();
+        let mut lines: HashMap<TokenName, usize> = HashMap::new();
+        for (line, text) in (1..).zip(contents.split(|it| *it == b'\n')) {
+            let at = |problem| TokenFileError::Line {
+                path: path.to_owned(),
+                line,
+                problem,
+            };
+            let Some((holder, hash)) = parse_line(text).map_err(at)? else {
+                continue;
+            };
+            if let Some(first) = lines.insert(holder.name.clone(), line) {
+                return Err(at(LineProblem::RepeatedName { first }));
+            }
+            match by_hash.entry(hash) {
+                Entry::Occupied(_) => return Err(at(LineProblem::RepeatedHash)),
+                Entry::Vacant(vacant) => vacant.insert(holder),
+            };
+        }
+        Ok(Self { by_hash })
+    }
+
+    pub(super) fn holder(&self, hash: TokenHash) -> Option<&Holder> {
+        self.by_hash.get(&hash)
+    }
+
+    /// Whether one is called so.
+    pub(crate) fn has_name(&self, name: &TokenName) -> bool {
+        self.by_hash.values().any(|holder| holder.name == *name)
+    }
+
+    /// Whether nobody is let in.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.by_hash.is_empty()
+    }
+
+    /// The line of a token.
+    pub(crate) fn line(name: &TokenName, role: Role, hash: TokenHash) -> String {
+        format!("{name} {role} {hash}\n")
+    }
+}
+
+/// Why the tokens of a file are not used.
+#[derive(Debug, Diagnostic, thiserror::Error)]
+pub(crate) enum TokenFileError {
+    /// It cannot be read.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Unreadable(#[from] ReadError),
+    /// Others could read it, or put a token of theirs into it.
+    #[error("admin token_file `{}` has mode {mode:04o}; allowed: 0600 or 0640", path.display())]
+    #[diagnostic(code("token-file-open"), help("`chmod 600` it"))]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// A line is not one of a token.
+    #[error("admin token_file `{}`, line {line}: {problem}", path.display())]
+    #[diagnostic(
+        code("token-file-line"),
+        help(
+            "a line is a name, `read` or `write`, and the hash; `engage-host admin token NAME --role read` adds one"
+        )
+    )]
+    Line {
+        /// The file.
+        path: PathBuf,
+        /// Counted from 1.
+        line: usize,
+        /// What is wrong.
+        problem: LineProblem,
+    },
+}
+
+/// What is wrong with a line.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub(crate) enum LineProblem {
+    #[error("it is not UTF-8")]
+    NotText,
+    #[error(transparent)]
+    Name(#[from] NotAName),
+    #[error(transparent)]
+    Role(#[from] UnknownRole),
+    #[error(transparent)]
+    Hash(#[from] NotAHash),
+    #[error("it has not three words")]
+    Words,
+    #[error("the name is that of line {first}")]
+    RepeatedName { first: usize },
+    #[error("the token is that of a line before")]
+    RepeatedHash,
+}
+
+/// A line's token; `None` if it holds none.
+fn parse_line(line: &[u8]) -> Result<Option<(Holder, TokenHash)>, LineProblem> {
+    let text = str::from_utf8(line).map_err(|_| LineProblem::NotText)?;
+    let text = text.split('#').next().unwrap_or_default();
+    let words: Vec<_> = text.split_whitespace().collect();
+    match words[..] {
+        [] => Ok(None),
+        [name, role, hash] => {
+            let (name, role) = (name.parse()?, role.parse()?);
+            Ok(Some((Holder { name, role }, hash.parse()?)))
+        }
+        _ => Err(LineProblem::Words),
+    }
+}
+
+/// Room for two thousand tokens.
+const MAX_BYTES: usize = 256 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::super::token::Token;
+    use super::*;
+
+    fn problem(text: &str) -> LineProblem {
+        match TokenFile::parse(Path::new("tokens"), text.as_bytes()) {
+            Err(TokenFileError::Line { problem, .. }) => problem,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn comments_and_empty_lines_hold_no_token() {
+        let hash = Token::generate().unwrap().hash();
+        let text = format!("# tokens\r\n\r\n  ops  write\t{hash} # of the shift\r\n");
+        let file = TokenFile::parse(Path::new("tokens"), text.as_bytes()).unwrap();
+        let holder = file.holder(hash).unwrap();
+        assert_eq!((holder.name.as_str(), holder.role), ("ops", Role::Write));
+        assert!(file.holder(Token::generate().unwrap().hash()).is_none());
+        assert!(
+            TokenFile::parse(Path::new("tokens"), b"")
+                .unwrap()
+                .is_empty()
+        );
+    }
+
+    #[test]
+    fn any_other_line_is_refused() {
+        let hash = Token::generate().unwrap().hash();
+        for (text, expected) in [
+            (format!("ops {hash}"), LineProblem::Words),
+            (format!("ops read {hash} x"), LineProblem::Words),
+            (format!("ops Read {hash}"), LineProblem::Role(UnknownRole)),
+            (format!("<b> read {hash}"), LineProblem::Name(NotAName)),
+            ("ops read abc".into(), LineProblem::Hash(NotAHash)),
+            (
+                format!("ops read {hash}\nops write {hash}"),
+                LineProblem::RepeatedName { first: 1 },
+            ),
+            (
+                format!("ops read {hash}\nshift write {hash}"),
+                LineProblem::RepeatedHash,
+            ),
+        ] {
+            assert_eq!(problem(&text), expected, "{text}");
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! Who may use the pages and the API of the admin listener.
+
+mod command;
+mod tokens;

@@ -17,11 +17,10 @@ pub(super) async fn metrics(
     headers: HeaderMap,
 ) -> impl IntoResponse + use<> {
     if let Some(call_in) = &admin.app.call_in {
-        let evicted = call_in.store.evicted_devices();
-        admin.app.metrics.evicted(evicted);
-        if let Some(size) = call_in.store.size() {
-            admin.app.metrics.store_size(size);
-        }
+        let metrics = &admin.app.metrics;
+        metrics.show_store(&*call_in.store);
+        let has_problem = call_in.delivery_problem.lock().is_some();
+        metrics.deliveries().unusable(has_problem);
     }
     let open_metrics = admin.app.metrics.open_metrics();
     let (content_type, text) = if prefers_open_metrics(&headers) {

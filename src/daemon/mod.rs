@@ -6,6 +6,7 @@ mod expiry;
 mod open_store;
 mod reload;
 mod reload_requests;
+mod seen_devices;
 mod store;
 mod warm_up;
 mod watch;
@@ -138,6 +139,7 @@ impl Running {
             drained: CancellationToken::new(),
         };
         running.deliver(delivery);
+        running.count_devices();
         running.warm_up();
         running.feed_watchdog(http);
         running.watch_certificates(&source, &config, http);
@@ -207,6 +209,14 @@ impl Running {
         self.spawn(Arc::clone(&follower).run());
         self.spawn(Arc::clone(&follower).count_devices(metrics));
         FollowedRotation::new(follower)
+    }
+
+    fn count_devices(&self) {
+        let Some(call_in) = &self.app.call_in else {
+            return;
+        };
+        let (store, metrics) = (Arc::clone(&call_in.store), Arc::clone(&self.app.metrics));
+        self.spawn(seen_devices::count(store, metrics));
     }
 
     fn deliver(&self, delivery: Option<Delivery>) {

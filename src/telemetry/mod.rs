@@ -20,7 +20,7 @@ use crate::config::{LogConfig, LogFormat, LogLevel};
 
 pub(crate) use access::{AccessEvent, Shortened};
 pub(crate) use engage_wire::{CallerThrottle, LogThrottle};
-pub(crate) use metrics::{DeliveryMetrics, Metrics, OpenConnection, RouteMetrics};
+pub(crate) use metrics::{DeliveryMetrics, Metrics, OpenConnection, RouteMetrics, SeenDevices};
 pub(crate) use stderr::flush_log;
 
 /// Starts logging as configured. `RUST_LOG` overrides the level. Fails if there can be no further

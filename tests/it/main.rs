@@ -55,6 +55,7 @@ mod log_reader;
 mod logs;
 mod malformed;
 mod messages;
+mod monitoring;
 mod output;
 mod passed_sockets;
 mod paths;

@@ -16,6 +16,7 @@ pub struct DeliveryMetrics {
     set_aside: Counter,
     oldest: Gauge,
     devices: Gauge,
+    unusable: Gauge,
 }
 
 impl DeliveryMetrics {
@@ -51,6 +52,12 @@ impl DeliveryMetrics {
                 "Unix time at which the oldest undelivered event arrived; 0 if there is none",
                 Gauge::default(),
             ),
+            unusable: register(
+                registry,
+                "webhook_unusable",
+                "1 while the secret or the certificates of the webhook cannot be used, and nothing is delivered",
+                Gauge::default(),
+            ),
         }
     }
 
@@ -79,6 +86,11 @@ impl DeliveryMetrics {
     pub fn waiting(&self, devices: usize, oldest_unix_seconds: Option<i64>) {
         self.devices.set(i64::try_from(devices).unwrap_or(i64::MAX));
         self.oldest.set(oldest_unix_seconds.unwrap_or(0));
+    }
+
+    /// Whether nothing can be delivered, because of this host's own files.
+    pub fn unusable(&self, is_unusable: bool) {
+        self.unusable.set(is_unusable.into());
     }
 
     fn attempted(&self, result: &'static str) {

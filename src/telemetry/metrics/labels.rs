@@ -75,6 +75,12 @@ pub(super) struct StepLabels {
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
-pub(super) struct SiteLabels {
+pub(super) struct StateLabels {
     pub(super) state: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+pub(super) struct SeenLabels {
+    pub(super) site: String,
+    pub(super) within: &'static str,
 }

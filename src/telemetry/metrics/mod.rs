@@ -6,10 +6,10 @@ mod labels;
 mod listener;
 mod publication;
 mod rotation;
+mod store;
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use http::StatusCode;
@@ -26,14 +26,16 @@ use super::stderr::dropped_lines;
 use crate::connection::{Connection, ListenerKind, PerListener};
 use crate::publication::{ChainGeneration, Publication};
 use crate::rotation::{Counts, SelectionReason};
-use engage_store::StoreSize;
+use engage_store::Store;
 use handshake::HandshakeMetrics;
 use labels::{ListenerLabels, RefusalLabels, RequestLabels};
 use listener::ListenerMetrics;
 use publication::PublicationMetrics;
 use rotation::RotationMetrics;
+use store::StoreMetrics;
 
 pub(crate) use delivery::DeliveryMetrics;
+pub(crate) use store::SeenDevices;
 
 /// Every metric of the daemon. Names carry units; no label holds a device or a secret.
 #[derive(Debug)]
@@ -47,9 +49,7 @@ pub struct Metrics {
     publication: PublicationMetrics,
     rotation: RotationMetrics,
     deliveries: DeliveryMetrics,
-    evicted: Counter,
-    store_size: Gauge,
-    store_limit: Gauge,
+    store: StoreMetrics,
 }
 
 impl Metrics {
@@ -89,26 +89,7 @@ impl Metrics {
             publication: PublicationMetrics::register(&mut registry),
             rotation: RotationMetrics::register(&mut registry),
             deliveries: DeliveryMetrics::register(&mut registry),
-            evicted: register(
-                &mut registry,
-                "devices_evicted",
-                "Devices of which nothing was proven that were removed to make room for others",
-                Counter::default(),
-            ),
-            store_size: register_with_unit(
-                &mut registry,
-                "store_size",
-                "What the database takes of the disk, where that is bounded",
-                Unit::Bytes,
-                Gauge::default(),
-            ),
-            store_limit: register_with_unit(
-                &mut registry,
-                "store_limit",
-                "What the database may take of the disk, 0 where it is not bounded; the last tenth is for registered devices",
-                Unit::Bytes,
-                Gauge::default(),
-            ),
+            store: StoreMetrics::register(&mut registry),
             registry,
         }
     }
@@ -218,20 +199,14 @@ impl Metrics {
         self.rotation.show(publication);
     }
 
-    /// So many devices have made room for others since the start.
-    pub(crate) fn evicted(&self, devices: u64) {
-        self.evicted.inner().fetch_max(devices, Ordering::Relaxed);
+    /// What is to be seen of the store now.
+    pub(crate) fn show_store(&self, store: &dyn Store) {
+        self.store.show(store);
     }
 
-    /// What the database takes of the disk.
-    pub(crate) fn store_size(&self, size: StoreSize) {
-        let gauges = [
-            (&self.store_size, size.bytes),
-            (&self.store_limit, size.allowed),
-        ];
-        for (gauge, bytes) in gauges {
-            gauge.set(i64::try_from(bytes).unwrap_or(i64::MAX));
-        }
+    /// How many devices have called in lately, by site.
+    pub(crate) fn devices_seen(&self, sites: &BTreeMap<String, SeenDevices>) {
+        self.store.devices_seen(sites);
     }
 
     /// All of them, in the `OpenMetrics` format.
@@ -318,3 +293,6 @@ fn latency_histogram() -> Histogram {
         0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.005, 0.025, 0.1, 0.5, 2.0, 5.0, 15.0,
     ])
 }
+
+/// Sites that a metric names.
+const MAX_SITES: usize = 200;

@@ -8,7 +8,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
-use super::labels::{CertificateLabels, ResultLabels, SiteLabels};
+use super::labels::{CertificateLabels, ResultLabels, StateLabels};
 use super::{latency_histogram, register, register_with_unit};
 use crate::publication::Publication;
 
@@ -17,10 +17,11 @@ pub(super) struct PublicationMetrics {
     reloads: Family<ResultLabels, Counter>,
     reload_duration: Histogram,
     last_reload: Gauge,
+    last_reload_successful: Gauge,
     renewals: Family<ResultLabels, Counter>,
     not_after: Family<CertificateLabels, Gauge>,
     chain_size: Gauge,
-    sites: Family<SiteLabels, Gauge>,
+    sites: Family<StateLabels, Gauge>,
 }
 
 impl PublicationMetrics {
@@ -39,6 +40,12 @@ impl PublicationMetrics {
                 "last_reload_timestamp_seconds",
                 "Unix time of the last successful reload; 0 before the first",
                 Gauge::default(),
+            ),
+            last_reload_successful: register(
+                registry,
+                "last_reload_successful",
+                "0 while the last reload was refused and the previous state is in force; 1 before the first",
+                one(),
             ),
             renewals: register(
                 registry,
@@ -72,6 +79,7 @@ impl PublicationMetrics {
         let result = RESULTS[usize::from(succeeded)];
         self.reloads.get_or_create(&ResultLabels { result }).inc();
         self.reload_duration.observe(took.as_secs_f64());
+        self.last_reload_successful.set(succeeded.into());
         if succeeded {
             self.last_reload.set(unix_seconds);
         }
@@ -103,9 +111,15 @@ impl PublicationMetrics {
             ("withheld", bad_sites.len() - kept),
         ] {
             let sites = i64::try_from(sites).unwrap_or(i64::MAX);
-            self.sites.get_or_create(&SiteLabels { state }).set(sites);
+            self.sites.get_or_create(&StateLabels { state }).set(sites);
         }
     }
+}
+
+fn one() -> Gauge {
+    let gauge = Gauge::default();
+    gauge.set(1);
+    gauge
 }
 
 fn results_at_zero() -> Family<ResultLabels, Counter> {

@@ -8,7 +8,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 use super::labels::{ChainLabels, DevicesLabels, SelectionLabels, StepLabels};
-use super::register;
+use super::{MAX_SITES, register};
 use crate::publication::{ChainGeneration, Publication, PublishedRotation};
 use crate::rotation::{Counts, SelectionReason};
 use engage_store::RotationStep;
@@ -108,8 +108,6 @@ impl RotationMetrics {
             .set(i64::try_from(refusals).unwrap_or(i64::MAX));
     }
 }
-
-const MAX_SITES: usize = 200;
 
 const CHAINS: [ChainGeneration; 2] = [ChainGeneration::Old, ChainGeneration::New];
 

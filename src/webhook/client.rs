@@ -32,6 +32,7 @@ pub(super) struct WebhookClient {
 pub(super) struct DeliveryHeaders {
     pub(super) signature: String,
     pub(super) delivery: String,
+    pub(super) traceparent: String,
 }
 
 /// Why a delivery is not done.
@@ -129,6 +130,7 @@ impl WebhookClient {
             .header(CONTENT_LENGTH, body.len())
             .header(X_ENGAGE_DELIVERY, &headers.delivery)
             .header(X_ENGAGE_SIGNATURE, &headers.signature)
+            .header(TRACEPARENT, &headers.traceparent)
             .body(Full::new(body))
             .map_err(|error| DeliveryError::Unanswered(error.to_string()))
     }
@@ -180,6 +182,8 @@ const AGENT: &str = concat!("engage-host/", env!("CARGO_PKG_VERSION"));
 const X_ENGAGE_DELIVERY: HeaderName = HeaderName::from_static("x-engage-delivery");
 
 const X_ENGAGE_SIGNATURE: HeaderName = HeaderName::from_static("x-engage-signature");
+
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// Shorter than that of usual receivers: who closes first meets no request on the way.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(1);

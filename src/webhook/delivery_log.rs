@@ -7,6 +7,8 @@ use tracing::{error, info, warn};
 
 use super::Receiver;
 use super::client::DeliveryError;
+use super::job::FailedDelivery;
+use super::trace::TraceId;
 use crate::telemetry::LogThrottle;
 use engage_store::{DeviceId, StoreError};
 use engage_wire::diagnostic::causes;
@@ -36,35 +38,40 @@ impl DeliveryLog {
         info!("webhook receiver {} takes deliveries again", self.receiver);
     }
 
-    pub(super) fn failed(&self, device: DeviceId, failure: &DeliveryError) {
+    pub(super) fn failed(&self, device: DeviceId, failed: &FailedDelivery) {
         let receiver = &self.receiver;
+        let FailedDelivery {
+            error: failure,
+            trace,
+            ..
+        } = failed;
         match failure {
             DeliveryError::Unanswered(reason) => {
                 if let Some(others) = self.receiver_fails.check() {
                     warn!(
-                        others = others.count(),
+                        trace.id = %trace, others = others.count(),
                         "webhook receiver {receiver} cannot be reached: {reason}; trying again"
                     );
                 }
             }
             DeliveryError::Answered { .. } if failure.is_of_receiver() => {
                 if let Some(others) = self.receiver_fails.check() {
-                    warn!(%device, others = others.count(), "webhook receiver {receiver} fails: {failure}; trying again");
+                    warn!(%device, trace.id = %trace, others = others.count(), "webhook receiver {receiver} fails: {failure}; trying again");
                 }
             }
             DeliveryError::Answered { status, .. } => {
                 if let Some(others) = self.refused.check() {
                     let hint = hint(*status);
-                    error!(%device, others = others.count(), "webhook receiver {receiver} refuses events: {failure}; trying again; hint: {hint}");
+                    error!(%device, trace.id = %trace, others = others.count(), "webhook receiver {receiver} refuses events: {failure}; trying again; hint: {hint}");
                 }
             }
         }
     }
 
-    pub(super) fn set_aside(&self, device: DeviceId, failure: &DeliveryError) {
+    pub(super) fn set_aside(&self, device: DeviceId, trace: TraceId, failure: &DeliveryError) {
         if let Some(others) = self.set_aside.check() {
             let receiver = &self.receiver;
-            error!(%device, others = others.count(), "webhook receiver {receiver} refuses an event again and again: {failure}; going on with the next; hint: `engage-host devices undelivered` lists what was not taken");
+            error!(%device, trace.id = %trace, others = others.count(), "webhook receiver {receiver} refuses an event again and again: {failure}; going on with the next; hint: `engage-host devices undelivered` lists what was not taken");
         }
     }
 

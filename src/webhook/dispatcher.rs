@@ -12,7 +12,7 @@ use tracing::error;
 
 use super::breaker::CircuitBreaker;
 use super::delivery_log::DeliveryLog;
-use super::job::{Delivery, DeliveryJob, JobResult, Outcome, RetryState};
+use super::job::{Delivery, DeliveryJob, FailedDelivery, JobResult, Outcome, RetryState};
 use super::queue::DeviceQueue;
 use engage_store::{AppendedDevices, DeviceId};
 
@@ -110,8 +110,8 @@ impl Dispatcher {
         if let Some(error) = &result.commit_error {
             self.log.uncommitted(device, error);
         }
-        if let Some(error) = &result.set_aside {
-            self.log.set_aside(device, error);
+        if let Some((error, trace)) = &result.set_aside {
+            self.log.set_aside(device, *trace, error);
         }
         if result.is_accepted {
             self.receiver_works();
@@ -128,21 +128,30 @@ impl Dispatcher {
                 self.log.unreadable(device, &error);
                 self.back_off(device, result.state);
             }
-            Outcome::Failed(error, delay) => {
-                self.log.failed(device, &error);
-                let now = Instant::now();
-                if error.is_of_receiver() {
-                    self.breaker
-                        .on_failure(now, generation, error.retry_after());
-                } else {
-                    self.receiver_works();
-                }
-                match delay {
-                    Some(delay) => self.queue.back_off(device, result.state, now + delay),
-                    // To the end: the next attempt is with another device.
-                    None => self.queue.requeue(device, result.state),
-                }
-            }
+            Outcome::Failed(failed) => self.on_failed(device, generation, &failed, result.state),
+        }
+    }
+
+    fn on_failed(
+        &mut self,
+        device: DeviceId,
+        generation: u64,
+        failed: &FailedDelivery,
+        state: RetryState,
+    ) {
+        self.log.failed(device, failed);
+        let FailedDelivery { error, delay, .. } = failed;
+        let now = Instant::now();
+        if error.is_of_receiver() {
+            let retry_after = error.retry_after();
+            self.breaker.on_failure(now, generation, retry_after);
+        } else {
+            self.receiver_works();
+        }
+        match *delay {
+            Some(delay) => self.queue.back_off(device, state, now + delay),
+            // To the end: the next attempt is with another device.
+            None => self.queue.requeue(device, state),
         }
     }
 

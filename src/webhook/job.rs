@@ -10,8 +10,10 @@ use data_encoding::HEXLOWER;
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
+use tracing::debug;
 
 use super::client::{DeliveryError, DeliveryHeaders};
+use super::trace::TraceId;
 use super::{Receiver, SUBSCRIBER};
 use crate::telemetry::DeliveryMetrics;
 use engage_store::{BatchLimit, Cursor, DeviceId, EventBatch, EventLog, Lease, StoreError};
@@ -62,7 +64,7 @@ pub(super) struct JobResult {
     /// Whether the receiver took anything.
     pub(super) is_accepted: bool,
     /// Events that were set aside, with what the receiver said last.
-    pub(super) set_aside: Option<DeliveryError>,
+    pub(super) set_aside: Option<(DeliveryError, TraceId)>,
     /// The cursor could not be committed.
     pub(super) commit_error: Option<StoreError>,
 }
@@ -72,15 +74,22 @@ pub(super) enum Outcome {
     Drained,
     /// More waits, but devices alternate.
     More,
-    /// The next delivery failed, and is to be repeated after a delay of the device's own; `None`
-    /// where it says nothing about the device.
-    Failed(DeliveryError, Option<Duration>),
+    /// The next delivery failed, and is to be repeated.
+    Failed(FailedDelivery),
     /// Another host delivers the device, or may do so by now.
     LeasedElsewhere,
     /// The device's events could not be read.
     Unreadable(StoreError),
     /// The daemon stops.
     Stopped,
+}
+
+/// A delivery that was not taken.
+pub(super) struct FailedDelivery {
+    pub(super) error: DeliveryError,
+    pub(super) trace: TraceId,
+    /// Of the device's own; `None` where the failure says nothing about the device.
+    pub(super) delay: Option<Duration>,
 }
 
 impl RetryState {
@@ -145,21 +154,22 @@ impl DeliveryJob {
                 Ok(None) => return Outcome::Drained,
                 Err(error) => return Outcome::Unreadable(error),
             };
+            let trace = TraceId::of(self.device, &batch);
             let posted = tokio::select! {
                 biased;
                 // Another host may deliver the same by now, and what comes after it.
                 () = lease.expired() => return Outcome::LeasedElsewhere,
                 // What was answered counts, even if we are to stop now.
-                posted = self.post(&batch) => posted,
+                posted = self.post(&batch, trace) => posted,
                 () = self.delivery.stop.cancelled() => return Outcome::Stopped,
             };
             match posted {
                 Ok(()) => {
-                    self.accepted(batch.events.len());
+                    self.accepted(batch.events.len(), trace);
                     result.is_accepted = true;
                 }
-                Err(error) => match self.failed(error, lease, &batch).await {
-                    Ok(error) => result.set_aside = Some(error),
+                Err(error) => match self.failed(error, lease, &batch, trace).await {
+                    Ok(error) => result.set_aside = Some((error, trace)),
                     Err(outcome) => return outcome,
                 },
             }
@@ -176,7 +186,9 @@ impl DeliveryJob {
         }
     }
 
-    fn accepted(&mut self, events: usize) {
+    fn accepted(&mut self, events: usize, trace: TraceId) {
+        let device = self.device;
+        debug!(%device, trace.id = %trace, "{events} events were delivered");
         self.delivery.metrics.delivered(events);
         self.delivery.accepted.fetch_add(1, Ordering::Relaxed);
         self.state.refusals = None;
@@ -188,13 +200,21 @@ impl DeliveryJob {
         error: DeliveryError,
         lease: &Lease,
         batch: &EventBatch,
+        trace: TraceId,
     ) -> Result<DeliveryError, Outcome> {
+        let failed = |error, delay| {
+            Outcome::Failed(FailedDelivery {
+                error,
+                trace,
+                delay,
+            })
+        };
         match &error {
             DeliveryError::Answered { .. } => self.delivery.metrics.refused(),
             DeliveryError::Unanswered(_) => self.delivery.metrics.unanswered(),
         }
         if !error.may_be_of_events() {
-            return Err(Outcome::Failed(error, None));
+            return Err(failed(error, None));
         }
         let accepted = self.delivery.accepted.load(Ordering::Relaxed);
         let refusals = self.state.refusals.get_or_insert_with(|| Refusals {
@@ -206,7 +226,7 @@ impl DeliveryJob {
         if batch.events.len() > 1 {
             refusals.max_events = batch.events.len() / 2;
             let delay = self.delivery.receiver.timing.first_delay;
-            return Err(Outcome::Failed(error, Some(delay)));
+            return Err(failed(error, Some(delay)));
         }
         refusals.attempts += 1;
         let attempts = refusals.attempts;
@@ -218,7 +238,7 @@ impl DeliveryJob {
         };
         if !is_of_event {
             let delay = refusals.delays.next();
-            return Err(Outcome::Failed(error, delay));
+            return Err(failed(error, delay));
         }
         let reason = format!("{error}, {attempts} times");
         self.set_aside(lease, batch, &reason).await.map(|()| error)
@@ -240,12 +260,13 @@ impl DeliveryJob {
         Ok(())
     }
 
-    async fn post(&self, batch: &EventBatch) -> Result<(), DeliveryError> {
+    async fn post(&self, batch: &EventBatch, trace: TraceId) -> Result<(), DeliveryError> {
         let Receiver { client, secret, .. } = &*self.delivery.receiver;
         let body = body(self.device, batch);
         let headers = DeliveryHeaders {
             signature: secret.signature(Timestamp::now().as_second(), &body),
             delivery: HEXLOWER.encode(&Sha256::digest(&body)[..16]),
+            traceparent: trace.traceparent()?,
         };
         client.post(&headers, body).await
     }

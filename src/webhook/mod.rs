@@ -31,6 +31,7 @@ mod secret;
 #[cfg(test)]
 mod tests;
 mod tls_config;
+mod trace;
 
 use std::fmt;
 use std::sync::Arc;

@@ -99,6 +99,29 @@ fn a_delivery_is_signed_over_its_time_and_its_bytes() {
     assert_eq!(json["log"], "audits");
 }
 
+/// A span of its own for each attempt; the trace is the same over failures and a kill.
+#[test]
+fn every_attempt_is_a_span_of_one_trace_that_the_log_names() {
+    let receiver = ReceiverOnLoopback::start([503]);
+    let mut host = host(receiver.address);
+    deliver(&host, "0123456789ABCDEF", 1);
+    let refused = receiver.next().trace();
+    let line = host.daemon.wait_for("fails: it answered 503");
+    assert!(line.contains(&format!("trace.id={}", refused.id)), "{line}");
+    let address = receiver.stop();
+    host.daemon.signal("KILL");
+    let host = host.restart();
+    let receiver = ReceiverOnLoopback::start_at(address, [200; 8]);
+    let taken = receiver.next().trace();
+    assert_eq!(taken.id, refused.id);
+    assert_ne!(taken.span, refused.span);
+    // What follows is another matter.
+    deliver(&host, "0123456789ABCDEF", 2);
+    let next = receiver.next().trace();
+    assert_ne!(next.id, taken.id);
+    assert_ne!(next.span, taken.span);
+}
+
 #[test]
 fn a_receiver_that_cannot_be_used_holds_up_its_deliveries_and_nothing_else() {
     let installation = Host::installation("");
@@ -204,6 +227,33 @@ pub(crate) struct Delivery {
     pub(crate) body: Vec<u8>,
     pub(crate) device: String,
     pub(crate) events: Vec<u64>,
+}
+
+/// What `traceparent` says.
+struct Trace {
+    id: String,
+    span: String,
+}
+
+impl Delivery {
+    /// By the grammar of W3C Trace Context, section 3.2.2.
+    fn trace(&self) -> Trace {
+        let mut lines = self.head.lines();
+        let header = lines.find_map(|line| line.strip_prefix("traceparent: "));
+        let fields: Vec<_> = header.unwrap().split('-').collect();
+        let [version, id, span, flags] = fields.as_slice() else {
+            panic!("{header:?}");
+        };
+        let is_hex = |text: &str| text.bytes().all(|it| b"0123456789abcdef".contains(&it));
+        assert!(is_hex(id) && is_hex(span), "{header:?}");
+        assert!(id.contains(|it| it != '0') && span.contains(|it| it != '0'));
+        assert_eq!((id.len(), span.len()), (32, 16), "{header:?}");
+        assert_eq!((*version, *flags), ("00", "01"));
+        Trace {
+            id: (*id).to_owned(),
+            span: (*span).to_owned(),
+        }
+    }
 }
 
 impl ReceiverOnLoopback {

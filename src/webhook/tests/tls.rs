@@ -32,6 +32,7 @@ async fn a_receiver_of_another_authority_or_name_is_refused_and_its_address_is_n
         let headers = client::DeliveryHeaders {
             signature: String::new(),
             delivery: String::new(),
+            traceparent: String::new(),
         };
         let posted = webhook.client.post(&headers, "{}".into()).await;
         let error = posted.unwrap_err().to_string();

@@ -27,6 +27,7 @@
 //! - `rotation`: a change of the root: who is shown which chain.
 //! - `config`, `tls`: configuration, what the server authenticates with.
 //! - `telemetry`, `platform`: logs; what differs by operating system.
+//! - `login_throttle`: callers that keep presenting wrong credentials.
 //! - `reload_outcome`: what a reload came to.
 //! - `file_version`: whether a file is still what it was when it was read. `staged_file`: one that is written whole or not at all.
 //!
@@ -42,6 +43,7 @@ mod config;
 mod connection;
 mod daemon;
 mod file_version;
+mod login_throttle;
 mod platform;
 mod publication;
 mod reload_outcome;

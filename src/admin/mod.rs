@@ -11,7 +11,7 @@ mod pages;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn_with_state, map_response};
 use axum::routing::get;
 
 use crate::routes::App;
@@ -71,4 +71,6 @@ fn behind_tokens(admin: &Arc<Admin>) -> Router<Arc<Admin>> {
     Router::new()
         .nest("/api", api::routes().layer(require_api))
         .merge(pages::routes().layer(require_page))
+        .merge(access::sign_in_routes(access))
+        .layer(map_response(access::with_headers))
 }

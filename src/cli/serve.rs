@@ -82,6 +82,7 @@ impl Serve {
             .await
             .map_err(|error| match error {
                 RunError::Store(error) => error.into(),
+                RunError::Admin(error) => error.into(),
                 RunError::Io(source) => SystemError::new("serve")(source).into(),
                 RunError::Refused(refusals) => Failure::from_errors(refusals),
             })

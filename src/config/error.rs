@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use miette::Diagnostic;
 
+use super::admin::AdminExposed;
 use super::syntax_hint::syntax_hint;
 use engage_wire::ReadError;
 use engage_wire::diagnostic::{hint, io_hint};
@@ -97,6 +98,23 @@ pub enum ConfigError {
         /// Where the latter would listen.
         address: SocketAddr,
     },
+    /// A certificate without its key, or a key without its certificate.
+    #[error(
+        "configuration file `{}` has one of `[admin] certificate` and `private_key`; allowed: both or none",
+        path.display()
+    )]
+    #[diagnostic(
+        code("admin-certificate"),
+        help("name the other one too; `openssl req -x509` makes a pair")
+    )]
+    AdminHalfPair {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Others could read what the admin listener says.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    AdminExposed(#[from] AdminExposed),
     /// Not UTF-8.
     #[error(
         "configuration file `{}` is {}; allowed: UTF-8",

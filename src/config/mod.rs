@@ -28,7 +28,7 @@ use engage_wire::read_regular_file;
 use engage_wire::site::SiteKey;
 
 pub(crate) use access::Access;
-pub(crate) use admin::{AdminConfig, AdminListen};
+pub(crate) use admin::{AdminConfig, AdminExposed, AdminListen};
 pub(crate) use base_url::{BaseUrl, primary_ipv4};
 pub(crate) use devices::{DevicesConfig, DevicesDirectory};
 pub(crate) use error::ConfigError;
@@ -192,6 +192,22 @@ impl Config {
             .unwrap_or_else(|| BaseUrl::from_listener(http))
     }
 
+    /// Whether the admin listener may listen as configured.
+    fn check_admin(&self) -> Result<(), ConfigError> {
+        let admin = &self.admin;
+        if admin.certificate.is_some() != admin.private_key.is_some() {
+            return Err(ConfigError::AdminHalfPair {
+                path: self.path.clone(),
+            });
+        }
+        match admin.listen {
+            AdminListen::Address(address) if admin.is_exposed_at(address) && !admin.insecure => {
+                Err(ConfigError::AdminExposed(AdminExposed(address)))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Whether each listener can have its port. That `[::]` takes `0.0.0.0` too shows when it is bound.
     fn check_ports(&self) -> Result<(), ConfigError> {
         let admin = match self.admin.listen {
@@ -242,7 +258,7 @@ impl Config {
             .chain(root)
             .chain(&mut self.sites_dir)
             .chain(sites.flat_map(|site| Arc::make_mut(site).paths_mut()))
-            .chain(&mut self.admin.token_file)
+            .chain(self.admin.paths_mut())
             .chain(devices.paths_mut())
             .chain(webhook.flat_map(|it| [&mut it.secret_file].into_iter().chain(&mut it.ca_file)))
     }

@@ -24,6 +24,7 @@ impl ConfigSource {
     pub(crate) fn load_after(&self, last: &SiteFiles) -> Result<Config, ConfigError> {
         let config = self.listen.apply(Config::load_after(&self.path, last)?);
         config.check_ports()?;
+        config.check_admin()?;
         Ok(config)
     }
 }

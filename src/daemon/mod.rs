@@ -35,7 +35,8 @@ use crate::reload_outcome::{self, MAX_BAD_SITES};
 use crate::renewal;
 use crate::rotation::{self, RotationFollower};
 use crate::routes::App;
-use crate::server::{Rules, Servers, Sockets};
+use crate::server::{AdminService, Rules, Servers, Sockets};
+use crate::tls::{AdminIdentity, AdminIdentityError};
 use auto_renewal::{Attempts, AutoRenewal, SteadyClock};
 use base_url::ToldBaseUrl;
 use engage_store::{OpenError, Rotation, StoredRotation};
@@ -75,6 +76,9 @@ pub(crate) enum RunError {
     /// The operating system does not let it.
     #[error("failed to serve: {0}")]
     Io(#[from] io::Error),
+    /// The admin listener cannot shake hands.
+    #[error(transparent)]
+    Admin(#[from] AdminIdentityError),
     /// Devices would not accept what is configured.
     #[error(transparent)]
     Refused(#[from] Refusals),
@@ -123,13 +127,20 @@ impl Running {
             watchdog: probe.clone(),
         };
         let access = config.admin.token_file.as_deref();
-        let access = access.map(|path| Arc::new(Access::open(path)));
+        let access = access.map(|path| Arc::new(Access::open(path, &app.metrics)));
+        let identity = config.admin.identity();
+        let identity = identity.map(|(certificate, key)| AdminIdentity::load(certificate, key));
+        let identity = identity.transpose()?.map(AdminIdentity::new).map(Arc::new);
         let (control, control_requests) = Control::new(config.clone());
         let control = Arc::new(control);
         let hosts = config.admin.hosts.clone();
         let admin = Admin::new(&app, hosts, access.as_ref(), &control);
+        let admin = AdminService {
+            router: admin::router(admin),
+            identity: identity.clone(),
+        };
         let running = Self {
-            servers: Servers::start(sockets, &app, admin::router(admin), rules)?,
+            servers: Servers::start(sockets, &app, admin, rules)?,
             probe,
             drain_timeout: config.limits.drain,
             app,
@@ -154,6 +165,7 @@ impl Running {
             app: Arc::clone(&running.app),
             reloaded: Arc::clone(&running.reloaded),
             access,
+            admin_identity: identity,
             control,
         };
         running.spawn(reloader.run(files, signals, requests, control_requests));

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use miette::Diagnostic;
+use rustls::ServerConfig;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinError;
 use tokio::time::{interval, timeout};
@@ -19,12 +20,13 @@ use super::reload_requests::ReloadRequests;
 use super::watch::{FileFingerprint, FileWatcher};
 use super::{log_bad_sites, log_warnings};
 use crate::admin::{Access, Control, ReloadRequest, TokenFile};
-use crate::config::{Config, ConfigSource, SiteFiles};
+use crate::config::{AdminConfig, Config, ConfigSource, SiteFiles};
 use crate::platform::{ReloadSignals, service_manager};
 use crate::publication::{Publication, PublishedRotation, Validation, validate};
 use crate::reload_outcome::{ReloadOutcome, ReloadRefusal};
 use crate::rotation::{self, RotationFollower};
 use crate::routes::App;
+use crate::tls::AdminIdentity;
 use engage_store::{Credentials, RotationReport, StoredRotation};
 use engage_wire::clock;
 use engage_wire::diagnostic::one_line;
@@ -48,6 +50,8 @@ pub(super) struct Reloader {
     pub(super) rotation: Option<FollowedRotation>,
     /// Who may use the pages and the API, if there are any.
     pub(super) access: Option<Arc<Access>>,
+    /// How the admin listener shakes hands, if it does.
+    pub(super) admin_identity: Option<Arc<AdminIdentity>>,
     /// What those are told of this.
     pub(super) control: Arc<Control>,
 }
@@ -150,15 +154,14 @@ impl Reloader {
         let (told, site_files) = (self.base_url.clone(), Arc::clone(&self.site_files));
         let in_force = self.app.published.current_arc();
         let credentials_file = self.config.devices.credentials_file.clone();
-        let token_file = self.access.as_ref().map(|it| it.path().to_owned());
+        let admin = self.config.admin.clone();
         let reading = tokio::task::spawn_blocking(move || {
             let config = source.load_after(&site_files);
             let config = config.map_err(|error| ReloadRefusal::new(&error))?;
             let credentials_file = credentials_file.as_deref();
-            let tokens = token_file.as_deref().map(TokenFile::load).transpose();
-            let tokens = tokens.map_err(|error| ReloadRefusal::new(&error))?;
+            let admin = AdminFiles::load(&admin)?;
             let read = Candidate::read(config, http, &told, &in_force, credentials_file, row)?;
-            Ok(Candidate { tokens, ..read })
+            Ok(Candidate { admin, ..read })
         });
         timeout(READ_TIMEOUT, reading)
             .await
@@ -174,7 +177,7 @@ impl Reloader {
             base_url,
             validation,
             credentials,
-            tokens,
+            admin,
             revision,
         } = candidate;
         // Also if it is refused: else this would be tried every few seconds.
@@ -213,8 +216,11 @@ impl Reloader {
         if let (Some(call_in), Some(credentials)) = (&self.app.call_in, credentials) {
             call_in.authenticator.replace_credentials(credentials);
         }
-        if let (Some(access), Some(tokens)) = (&self.access, tokens) {
+        if let (Some(access), Some(tokens)) = (&self.access, admin.tokens) {
             access.replace_tokens(tokens);
+        }
+        if let (Some(present), Some(new)) = (&self.admin_identity, admin.identity) {
+            present.replace(new);
         }
         Ok(())
     }
@@ -281,6 +287,28 @@ impl Reloader {
     }
 }
 
+/// What the admin listener is made of. Until a restart, its files are where they were at start.
+#[derive(Default)]
+struct AdminFiles {
+    tokens: Option<TokenFile>,
+    identity: Option<Arc<ServerConfig>>,
+}
+
+impl AdminFiles {
+    fn load(config: &AdminConfig) -> Result<Self, ReloadRefusal> {
+        let tokens = config.token_file.as_deref().map(TokenFile::load);
+        let tokens = tokens.transpose();
+        let identity = config.identity();
+        let identity = identity.map(|(certificate, key)| AdminIdentity::load(certificate, key));
+        Ok(Self {
+            tokens: tokens.map_err(|error| ReloadRefusal::new(&error))?,
+            identity: identity
+                .transpose()
+                .map_err(|error| ReloadRefusal::new(&error))?,
+        })
+    }
+}
+
 /// The row that says where a rotation stands.
 pub(super) struct FollowedRotation {
     follower: Arc<RotationFollower>,
@@ -342,7 +370,7 @@ struct Candidate {
     base_url: ToldBaseUrl,
     validation: Validation,
     credentials: Option<Credentials>,
-    tokens: Option<TokenFile>,
+    admin: AdminFiles,
     /// Of the row with the rotation.
     revision: i64,
 }
@@ -366,7 +394,7 @@ impl Candidate {
         let credentials = credentials_file.map(Credentials::load).transpose();
         Ok(Self {
             credentials: credentials.map_err(|error| ReloadRefusal::new(&error))?,
-            tokens: None,
+            admin: AdminFiles::default(),
             validation,
             base_url,
             files,

@@ -94,7 +94,9 @@ impl Sources {
             .into_iter()
             .chain(&https.root)
             .chain(&config.devices.credentials_file)
-            .chain(&config.admin.token_file);
+            .chain(&config.admin.token_file)
+            .chain(&config.admin.certificate)
+            .chain(&config.admin.private_key);
         let mut files: BTreeSet<_> = files.cloned().collect();
         if is_rotation {
             files.extend(NextFiles::new(config).all());

@@ -1,8 +1,8 @@
 //! Connections of the admin listener.
 
 use std::collections::VecDeque;
-use std::future::{Ready, ready};
 use std::io;
+use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -12,6 +12,9 @@ use hyper_util::server::conn::auto;
 use parking_lot::Mutex;
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::timeout;
+use tokio_rustls::server::TlsStream;
+use tokio_util::either::Either;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use tower_http::add_extension::AddExtension;
@@ -22,6 +25,7 @@ use super::stream::{Evictable, Intercepted, Timeouts, WriteDeadline};
 use crate::config::Limits;
 use crate::connection::AdminPeer;
 use crate::telemetry::{LogThrottle, Metrics};
+use crate::tls::AdminIdentity;
 
 /// Lets a few connections in, counted apart from those of devices: whoever reads metrics never
 /// takes a device's place, nor the other way round. One more than the limit takes the place of the
@@ -29,6 +33,8 @@ use crate::telemetry::{LogThrottle, Metrics};
 #[derive(Clone, Debug)]
 pub(super) struct AdminAcceptor {
     max_connections: usize,
+    /// How it shakes hands; `None`: it speaks clear text.
+    identity: Option<Arc<AdminIdentity>>,
     /// How to end each connection, the oldest first; those that have ended are left until the next.
     open: Arc<Mutex<VecDeque<Eviction>>>,
     timeouts: Arc<Timeouts>,
@@ -45,13 +51,18 @@ pub(super) struct AdminConnection {
 }
 
 impl AdminAcceptor {
-    pub(super) fn new(max_connections: usize, metrics: &Arc<Metrics>) -> Self {
+    pub(super) fn new(
+        max_connections: usize,
+        identity: Option<Arc<AdminIdentity>>,
+        metrics: &Arc<Metrics>,
+    ) -> Self {
         let limits = Limits {
             stalled_write: TIMEOUT,
             ..Limits::default()
         };
         Self {
             max_connections,
+            identity,
             open: Arc::default(),
             timeouts: Arc::new(Timeouts {
                 limits,
@@ -65,6 +76,14 @@ impl AdminAcceptor {
     /// Most connections that it serves at a time.
     pub(super) fn max_connections(&self) -> usize {
         self.max_connections
+    }
+
+    /// As the log says where it listens.
+    pub(super) fn scheme(&self) -> &'static str {
+        match self.identity {
+            Some(_) => "admin https",
+            None => "admin http",
+        }
     }
 
     /// Few ask here, and none of them devices: 15 seconds from an answer to the end of the next
@@ -107,10 +126,13 @@ impl AdminAcceptor {
     }
 }
 
-impl<S> Accept<Accepted, S> for AdminAcceptor {
-    type Stream = Intercepted<Intercepted<TcpStream, WriteDeadline>, Evictable>;
+/// The bytes of an admin connection, as they travel.
+type Raw = Intercepted<Intercepted<TcpStream, WriteDeadline>, Evictable>;
+
+impl<S: Send + 'static> Accept<Accepted, S> for AdminAcceptor {
+    type Stream = Either<Raw, TlsStream<Raw>>;
     type Service = AddExtension<AddExtension<S, AdminPeer>, Arc<AdminConnection>>;
-    type Future = Ready<io::Result<(Self::Stream, Self::Service)>>;
+    type Future = Pin<Box<dyn Future<Output = io::Result<(Self::Stream, Self::Service)>> + Send>>;
 
     fn accept(&self, accepted: Accepted, service: S) -> Self::Future {
         let (is_open, eviction) = self.admit();
@@ -121,14 +143,24 @@ impl<S> Accept<Accepted, S> for AdminAcceptor {
         };
         let deadline = WriteDeadline::new(Arc::clone(&self.timeouts));
         let stream = Intercepted::new(accepted.socket, deadline);
+        let stream = Intercepted::new(stream, Evictable::new(eviction));
+        let identity = self.identity.clone();
         let peer = AdminPeer {
             address: accepted.peer,
-            is_tls: false,
+            is_tls: identity.is_some(),
         };
-        ready(Ok((
-            Intercepted::new(stream, Evictable::new(eviction)),
-            AddExtension::new(AddExtension::new(service, peer), Arc::new(connection)),
-        )))
+        let service = AddExtension::new(service, peer);
+        let service = AddExtension::new(service, Arc::new(connection));
+        Box::pin(async move {
+            let stream = match identity {
+                None => Either::Left(stream),
+                Some(identity) => {
+                    let shaken = timeout(TIMEOUT, identity.accept(stream)).await;
+                    Either::Right(shaken.map_err(|_| io::ErrorKind::TimedOut)??)
+                }
+            };
+            Ok((stream, service))
+        })
     }
 }
 

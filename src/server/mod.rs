@@ -30,6 +30,7 @@ use crate::platform::service_manager::WatchdogProbe;
 use crate::rotation::Identities;
 use crate::routes::{App, device_service};
 use crate::telemetry::LogThrottle;
+use crate::tls::AdminIdentity;
 use acceptor::PlainAcceptor;
 use acceptor_admin::AdminAcceptor;
 use acceptor_tls::TlsAcceptor;
@@ -51,6 +52,13 @@ pub(crate) struct Servers {
     tasks: JoinSet<io::Result<()>>,
 }
 
+/// What the admin listener serves, and how.
+pub(crate) struct AdminService {
+    pub(crate) router: Router,
+    /// How it shakes hands; `None`: it speaks clear text.
+    pub(crate) identity: Option<Arc<AdminIdentity>>,
+}
+
 /// What decides who is let in, and for how long.
 pub(crate) struct Rules {
     pub(crate) access: Access,
@@ -67,7 +75,7 @@ impl Servers {
     pub(crate) fn start(
         sockets: Sockets,
         app: &Arc<App>,
-        admin: Router,
+        admin: AdminService,
         rules: Rules,
     ) -> io::Result<Self> {
         let (shutdown, mut tasks) = (Shutdown::default(), JoinSet::new());
@@ -99,10 +107,13 @@ impl Servers {
         tasks.spawn(http.acceptor(plain).serve(Shared::new(devices.clone())));
         tasks.spawn(https.acceptor(tls).serve(Shared::new(devices)));
         if let Some(socket) = sockets.admin {
-            let acceptor =
-                AdminAcceptor::new(sockets.descriptors.admin_connections(), &app.metrics);
+            let acceptor = AdminAcceptor::new(
+                sockets.descriptors.admin_connections(),
+                admin.identity,
+                &app.metrics,
+            );
             let server = open_admin(socket, &acceptor, &shutdown)?;
-            tasks.spawn(server.acceptor(acceptor).serve(Shared::new(admin)));
+            tasks.spawn(server.acceptor(acceptor).serve(Shared::new(admin.router)));
         }
         Ok(Self { shutdown, tasks })
     }
@@ -143,7 +154,7 @@ fn open_admin(
     // One more than it serves, which takes the place of another.
     let places = Arc::new(Semaphore::new(acceptor.max_connections() + 1));
     let socket = Listener::new(socket, &places, shutdown)?;
-    let mut server = listen("admin", "admin http", socket, shutdown);
+    let mut server = listen("admin", acceptor.scheme(), socket, shutdown);
     AdminAcceptor::configure(server.http_builder());
     let log = LogThrottle::default();
     Ok(server.accept_error_handler(move |peer, error| {

@@ -9,7 +9,7 @@ use tracing::warn;
 
 use super::descriptors::{Descriptors, TooFewDescriptors};
 use super::passed_sockets::{PassedSocketError, PassedSockets};
-use crate::config::{AdminListen, Config};
+use crate::config::{AdminExposed, AdminListen, Config};
 use crate::platform::{PortHolder, accept_ipv4_too};
 use engage_wire::diagnostic::one_line;
 
@@ -43,17 +43,16 @@ impl Sockets {
         let or_bound = |socket: Option<TcpListener>, name, address| {
             socket.map_or_else(|| listen(name, address), |socket| Ok(passed(socket)))
         };
+        let http = or_bound(http, "http", config.http.listen)?;
+        let https = or_bound(https, "https", config.https.listen)?;
+        let admin = admin.map_or_else(|| bind_admin(config), |socket| Ok(Some(passed(socket))))?;
+        if let Some(admin) = &admin {
+            check_exposed(config, admin)?;
+        }
         Ok(Self {
-            http: or_bound(http, "http", config.http.listen)?,
-            https: or_bound(https, "https", config.https.listen)?,
-            admin: match config.admin.listen {
-                _ if admin.is_some() => admin.map(passed),
-                AdminListen::Default => listen("admin", AdminListen::DEFAULT_ADDRESS.into())
-                    .inspect_err(|error| warn!("no admin listener: {}", one_line(error)))
-                    .ok(),
-                AdminListen::Address(address) => Some(listen("admin", address)?),
-                AdminListen::Off => None,
-            },
+            http,
+            https,
+            admin,
             descriptors,
         })
     }
@@ -62,6 +61,35 @@ impl Sockets {
     pub(crate) fn http_address(&self) -> io::Result<SocketAddr> {
         self.http.socket.local_addr()
     }
+}
+
+fn bind_admin(config: &Config) -> Result<Option<ListeningSocket>, BindError> {
+    Ok(match config.admin.listen {
+        AdminListen::Default => listen("admin", AdminListen::DEFAULT_ADDRESS.into())
+            .inspect_err(|error| warn!("no admin listener: {}", one_line(error)))
+            .ok(),
+        AdminListen::Address(address) => Some(listen("admin", address)?),
+        AdminListen::Off => None,
+    })
+}
+
+/// Refuses clear text where others can read it, unless that is meant. Where a socket is passed, the
+/// configuration does not say where it listens.
+fn check_exposed(config: &Config, admin: &ListeningSocket) -> Result<(), SocketsError> {
+    let Ok(address) = admin.socket.local_addr() else {
+        return Ok(());
+    };
+    if !config.admin.is_exposed_at(address) {
+        return Ok(());
+    }
+    if !config.admin.insecure {
+        return Err(AdminExposed(address).into());
+    }
+    warn!(
+        listener = "admin",
+        "the admin listener is in clear text at {address}: whoever is on the way can read tokens; `[admin] insecure = true` allows it"
+    );
+    Ok(())
 }
 
 /// The daemon has not all sockets that it is to serve on.
@@ -79,6 +107,10 @@ pub(crate) enum SocketsError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Bind(#[from] BindError),
+    /// Others could read what the admin listener says.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    AdminExposed(#[from] AdminExposed),
 }
 
 /// A listener's address cannot be had.

@@ -1,5 +1,6 @@
 //! TLS on the server's side: its identity, and how it speaks.
 
+mod admin_identity;
 mod capabilities;
 mod diagnosis;
 mod handshake;
@@ -14,6 +15,7 @@ use rustls::crypto::aws_lc_rs;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ServerConfig, version};
 
+pub(crate) use admin_identity::{AdminIdentity, AdminIdentityError};
 pub(crate) use capabilities::TlsCapabilities;
 pub(crate) use diagnosis::{Diagnosis, FailureReason, diagnose};
 pub(crate) use handshake::accept;

@@ -1,4 +1,6 @@
 //! Who may use the pages and the API of the admin listener.
 
 mod command;
+mod sessions;
+mod tls;
 mod tokens;

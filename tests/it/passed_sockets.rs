@@ -116,7 +116,7 @@ fn they_are_taken_by_their_names() {
     let installation = unbindable();
     installation.edit(
         "[admin]\nlisten = \"\"",
-        "[admin]\nlisten = \"192.0.2.1:9480\"",
+        "[admin]\nlisten = \"192.0.2.1:9480\"\ninsecure = true",
     );
     let Some(mut command) = activated(&installation, &[HERE, HERE, HERE], "https:admin:http")
     else {

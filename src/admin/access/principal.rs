@@ -7,6 +7,7 @@ use http::StatusCode;
 use http::request::Parts;
 
 use super::role::Role;
+use super::sessions::FormToken;
 use super::token::TokenName;
 
 /// Who makes a request, as the layers around the pages and the API have found. A handler that takes
@@ -15,17 +16,9 @@ use super::token::TokenName;
 pub(crate) struct Principal {
     pub(super) name: TokenName,
     pub(super) role: Role,
-    pub(super) source: Source,
     pub(super) address: IpAddr,
-}
-
-/// How a request shows who makes it.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Source {
-    /// `Authorization: Bearer`, which no page of another origin can send.
-    Bearer,
-    /// The cookie of a session, which a browser sends unasked.
-    Session,
+    /// Of a session.
+    pub(super) form_token: Option<FormToken>,
 }
 
 impl Principal {
@@ -44,9 +37,9 @@ impl Principal {
         self.role >= Role::Write
     }
 
-    /// How the request shows it.
-    pub(crate) fn source(&self) -> Source {
-        self.source
+    /// What forms on its pages send as field `form_token`; none where there is no session.
+    pub(crate) fn form_token(&self) -> Option<&FormToken> {
+        self.form_token.as_ref()
     }
 
     /// From where the request comes.

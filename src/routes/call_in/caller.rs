@@ -19,8 +19,8 @@ use tracing::warn;
 use zeroize::Zeroizing;
 
 use super::CallIn;
-use super::login_throttle::LoginThrottle;
 use crate::connection::{Connection, ListenerKind};
+use crate::login_throttle::LoginThrottle;
 use crate::requested_host::requested_host;
 use crate::routes::error::ApiError;
 use crate::telemetry::{LogThrottle, Shortened};

@@ -7,7 +7,6 @@ mod body;
 mod body_memory;
 mod caller;
 mod day_budget;
-mod login_throttle;
 
 use std::error::Error;
 use std::sync::Arc;

@@ -70,3 +70,59 @@ pub(crate) fn bearer(token: &str) -> String {
 }
 
 pub(crate) const TOKEN_FILE: &str = "admin-tokens";
+
+/// As far as a browser counts here: it keeps the cookie of a session.
+pub(crate) struct Browser {
+    address: SocketAddr,
+    /// Its name and its value.
+    pub(crate) cookie: Option<String>,
+}
+
+impl Browser {
+    pub(crate) fn new(address: SocketAddr) -> Self {
+        Self {
+            address,
+            cookie: None,
+        }
+    }
+
+    /// Sends the form to sign in.
+    pub(crate) fn sign_in(&self, token: &str, next: &str) -> Response {
+        let encoded =
+            |text: &str| -> String { text.bytes().map(|it| format!("%{it:02x}")).collect() };
+        let form = format!("token={}&next={}", encoded(token), encoded(next));
+        self.post_form("/sign-in", &form)
+    }
+
+    /// Signs in, and keeps the cookie.
+    pub(crate) fn signed_in(&mut self, token: &str) {
+        let answer = self.sign_in(token, "/");
+        assert_eq!(answer.status(), 303, "{answer:?}");
+        let cookie = answer.header("set-cookie").unwrap();
+        self.cookie = cookie.split(';').next().map(str::to_owned);
+    }
+
+    pub(crate) fn get(&self, target: &str) -> Response {
+        self.send(&format!("GET {target}"), "", "")
+    }
+
+    pub(crate) fn post_form(&self, target: &str, form: &str) -> Response {
+        let headers = "Content-Type: application/x-www-form-urlencoded\r\n";
+        self.send(&format!("POST {target}"), headers, form)
+    }
+
+    /// A request with the cookie.
+    pub(crate) fn send(&self, method_and_target: &str, headers: &str, body: &str) -> Response {
+        let cookie = self.cookie.as_ref();
+        let cookie = cookie.map_or_else(String::new, |it| format!("Cookie: {it}\r\n"));
+        let headers = format!("{cookie}{headers}");
+        ask_admin(self.address, method_and_target, &headers, body)
+    }
+
+    /// What the forms of its pages send.
+    pub(crate) fn form_token(&self) -> String {
+        let page = String::from_utf8(self.get("/sign-out").body).unwrap();
+        let (_, rest) = page.split_once("name=\"form_token\" value=\"").unwrap();
+        rest.split('"').next().unwrap().to_owned()
+    }
+}

@@ -134,6 +134,11 @@ impl Daemon {
         self.address_after("listening on admin http://")
     }
 
+    /// Where it listens with TLS.
+    pub(crate) fn admin_tls(&mut self) -> SocketAddr {
+        self.address_after("listening on admin https://")
+    }
+
     /// Asks the daemon to stop, as a service supervisor does.
     pub(crate) fn terminate(&self) {
         self.signal("TERM");

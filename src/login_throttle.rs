@@ -7,7 +7,7 @@ use engage_wire::{CallerNetwork, ShardedLru};
 
 /// Counts failures for each caller's network, and says when one has had too many.
 #[derive(Debug, Default)]
-pub(super) struct LoginThrottle(ShardedLru<CallerNetwork, Failures>);
+pub(crate) struct LoginThrottle(ShardedLru<CallerNetwork, Failures>);
 
 #[derive(Clone, Copy, Debug)]
 struct Failures {
@@ -23,12 +23,12 @@ impl Failures {
 
 impl LoginThrottle {
     /// Whether a caller may try once more.
-    pub(super) fn check(&self, caller: IpAddr) -> bool {
+    pub(crate) fn check(&self, caller: IpAddr) -> bool {
         self.check_at(caller, Instant::now())
     }
 
     /// A caller presented wrong credentials.
-    pub(super) fn record_failure(&self, caller: IpAddr) {
+    pub(crate) fn record_failure(&self, caller: IpAddr) {
         self.record_failure_at(caller, Instant::now());
     }
 
@@ -53,9 +53,10 @@ impl LoginThrottle {
     }
 }
 
-/// A device with a wrong password tries a few times a night; a guesser tries all the time.
+/// A device with a wrong password tries a few times a night, a person a few times in a row; a guesser
+/// tries all the time.
 const MAX_FAILURES: u32 = 10;
-const PERIOD: Duration = Duration::from_mins(1);
+pub(crate) const PERIOD: Duration = Duration::from_mins(1);
 
 #[cfg(test)]
 mod tests {

@@ -250,6 +250,10 @@ const UNSEEN: &[(&str, &str)] = &[
         "hosts-not-ready",
         "needs a daemon: held in the tests of rotations",
     ),
+    (
+        "invalid-page-token",
+        "only the API passes one of another question: held in the store's tests",
+    ),
     ("lease-lost", "needs two hosts: held in the store's tests"),
     ("name-timeout", "needs a name server that is silent"),
     ("no-address", "needs a name without addresses"),

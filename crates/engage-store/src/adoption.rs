@@ -124,6 +124,8 @@ pub struct AddressEvidence {
 /// Which devices are asked for: those that have called in, by name.
 #[derive(Clone, Debug, Default)]
 pub struct AdoptionQuery {
+    /// This device only.
+    pub device: Option<DeviceId>,
     /// Only those that were seen at this moment or later.
     pub seen_since: Option<Timestamp>,
     /// Behind this page; the first one otherwise.

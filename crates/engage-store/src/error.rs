@@ -9,7 +9,7 @@ use std::sync::Arc;
 use engage_wire::ReadError;
 use miette::Diagnostic;
 
-use crate::DeviceId;
+use crate::{DeviceId, InvalidPageToken};
 
 /// Why nothing was stored: 503, and nothing is acknowledged.
 #[derive(Clone, Debug, Diagnostic, thiserror::Error)]
@@ -46,6 +46,13 @@ pub enum StoreError {
         /// For whom, if not for all.
         whose: &'static str,
     },
+    /// The page token is of another order, or of another device's events.
+    #[error(transparent)]
+    #[diagnostic(
+        code("invalid-page-token"),
+        help("a page token belongs to the question that it came with")
+    )]
+    InvalidPageToken(#[from] InvalidPageToken),
     /// This host could not say in time that it lives.
     #[error("another host delivers device {device} by now")]
     #[diagnostic(

@@ -11,16 +11,20 @@ use jiff::Timestamp;
 use parking_lot::RwLock;
 use tokio::sync::Notify;
 use tokio::time::timeout;
+use zeroize::Zeroizing;
 
 use crate::adoption::UnstoredSightings;
 use crate::certificate_fetch::UnstoredFetches;
 use crate::{
-    AddressEvidence, AdoptionLedger, AdoptionPage, AdoptionQuery, Alert, AppendOutcome,
-    AppendedDevices, AuditBatch, BatchLimit, Call, CertificateFetch, ConfigUpload, Cursor,
-    Database, DeviceId, DeviceObservation, DevicePage, DeviceQuery, DeviceStore, EventBatch,
-    EventLog, EventPage, EventQuery, Health, HostRotation, Lease, PendingDevice, Replaced,
-    Rotation, RotationReport, RotationStore, Sighting, Store, StoreError, StoreQueries, StoreSize,
-    StoreWarning, StoredRotation, Subscriber, UploadKind,
+    AddressEvidence, AdminEvent, AdminEventPage, AdminEventQuery, AdminLog, AdoptionLedger,
+    AdoptionPage, AdoptionQuery, Alert, AppendOutcome, AppendedDevices, AuditBatch, BatchLimit,
+    Call, CertificateFetch, ConfigUpload, Cursor, Database, DatabaseChange, DatabaseFile,
+    DatabaseStore, DbVersion, DeviceId, DeviceObservation, DevicePage, DeviceQuery, DeviceRecord,
+    DeviceStore, DeviceSummary, EventBatch, EventLog, EventPage, EventPageToken, EventQuery,
+    Health, HostRotation, HourlyCallIns, IdempotencyKey, IdempotencyStore, Lease, PendingDevice,
+    RecordedAnswer, Replaced, RequestHash, Reservation, Rotation, RotationReport, RotationStore,
+    SetAside, Sighting, Store, StoreError, StoreQueries, StoreSize, StoreWarning, StoredDatabase,
+    StoredRotation, Subscriber, UploadKind,
 };
 
 /// Stands for a store from the start on. Until it is there, calls wait for it for some seconds, and
@@ -247,6 +251,100 @@ impl StoreQueries for StoreHandle {
 
     async fn events(&self, query: &EventQuery) -> Result<EventPage, StoreError> {
         self.store().await?.events(query).await
+    }
+
+    async fn device(&self, device: DeviceId) -> Result<Option<DeviceRecord>, StoreError> {
+        self.store().await?.device(device).await
+    }
+
+    async fn config_upload(
+        &self,
+        device: DeviceId,
+    ) -> Result<Option<(Timestamp, String)>, StoreError> {
+        self.store().await?.config_upload(device).await
+    }
+
+    async fn set_aside_of(&self, device: DeviceId) -> Result<SetAside, StoreError> {
+        self.store().await?.set_aside_of(device).await
+    }
+
+    async fn events_end(&self) -> Result<EventPageToken, StoreError> {
+        self.store().await?.events_end().await
+    }
+
+    async fn summary(&self, since: Timestamp) -> Result<DeviceSummary, StoreError> {
+        self.store().await?.summary(since).await
+    }
+
+    async fn call_ins_by_hour(&self, since: Timestamp) -> Result<Vec<HourlyCallIns>, StoreError> {
+        self.store().await?.call_ins_by_hour(since).await
+    }
+}
+
+#[async_trait]
+impl AdminLog for StoreHandle {
+    async fn record_admin_event(&self, event: AdminEvent) -> Result<(), StoreError> {
+        self.store().await?.record_admin_event(event).await
+    }
+
+    async fn admin_events(&self, query: AdminEventQuery) -> Result<AdminEventPage, StoreError> {
+        self.store().await?.admin_events(query).await
+    }
+}
+
+#[async_trait]
+impl IdempotencyStore for StoreHandle {
+    async fn reserve_answer(
+        &self,
+        key: &IdempotencyKey,
+        request: RequestHash,
+        now: Timestamp,
+    ) -> Result<Reservation, StoreError> {
+        self.store().await?.reserve_answer(key, request, now).await
+    }
+
+    async fn record_answer(
+        &self,
+        key: &IdempotencyKey,
+        answer: RecordedAnswer,
+    ) -> Result<(), StoreError> {
+        self.store().await?.record_answer(key, answer).await
+    }
+
+    async fn release_key(&self, key: &IdempotencyKey) -> Result<(), StoreError> {
+        self.store().await?.release_key(key).await
+    }
+}
+
+#[async_trait]
+impl DatabaseStore for StoreHandle {
+    async fn stored_database(
+        &self,
+        device: DeviceId,
+        now: Timestamp,
+    ) -> Result<Option<(StoredDatabase, Zeroizing<Vec<u8>>)>, StoreError> {
+        self.store().await?.stored_database(device, now).await
+    }
+
+    async fn set_database(
+        &self,
+        device: DeviceId,
+        file: DatabaseFile,
+        if_match: Option<DbVersion>,
+        now: Timestamp,
+    ) -> Result<DatabaseChange, StoreError> {
+        let store = self.store().await?;
+        store.set_database(device, file, if_match, now).await
+    }
+
+    async fn remove_database(
+        &self,
+        device: DeviceId,
+        if_match: Option<DbVersion>,
+        now: Timestamp,
+    ) -> Result<DatabaseChange, StoreError> {
+        let store = self.store().await?;
+        store.remove_database(device, if_match, now).await
     }
 }
 

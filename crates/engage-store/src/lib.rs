@@ -6,6 +6,7 @@
 //! beside a daemon, through a [`StoreReader`]. [`SqlStore`] is the engine: SQL on SQLite or PostgreSQL.
 //! [`Database`] is what an integrator dropped for a device, and [`CallInWindow`] says when a device is to call next. [`Credentials`] says who may.
 
+mod admin_log;
 mod adoption;
 mod batch_id;
 mod body_error;
@@ -14,6 +15,7 @@ mod clock;
 #[cfg(test)]
 mod conformance;
 pub mod credentials;
+mod database_store;
 mod db;
 mod db_version;
 mod device;
@@ -23,6 +25,7 @@ mod event_log;
 mod file_identity;
 mod handle;
 mod id;
+mod idempotency;
 mod import;
 mod json;
 mod json_files;
@@ -48,6 +51,9 @@ mod subscribers;
 mod undelivered;
 mod upload;
 
+pub use admin_log::{
+    AdminEvent, AdminEventId, AdminEventPage, AdminEventQuery, AdminLog, RecordedAdminEvent,
+};
 pub use adoption::{
     AddressEvidence, Adopted, Adoption, AdoptionLedger, AdoptionPage, AdoptionQuery, Evidence,
     Seen, Sighting,
@@ -56,6 +62,7 @@ pub use batch_id::BatchId;
 pub use body_error::BodyError;
 pub use certificate_fetch::CertificateFetch;
 pub use credentials::{Credentials, CredentialsError, LineProblem, credential_line};
+pub use database_store::{DatabaseChange, DatabaseFile, DatabaseStore};
 pub use db::{
     Database, DbContents, DbDuplicate, DbError, DbProblem, DbWarning, MAX_DB_BYTES, answer,
 };
@@ -69,12 +76,18 @@ pub use event_log::{
 };
 pub use handle::StoreHandle;
 pub use id::{DeviceId, UnknownDeviceId};
+pub use idempotency::{
+    IdempotencyKey, IdempotencyStore, InvalidIdempotencyKey, MAX_ANSWER_BYTES, RecordedAnswer,
+    RequestHash, Reservation,
+};
 pub use import::{ImportError, ImportNews, Imported};
 pub use keep_days::{KeepDays, KeepDaysError};
 pub use lease::Lease;
 pub use query::{
-    DeviceEvent, DevicePage, DevicePageToken, DeviceQuery, EventFilter, EventOrder, EventPage,
-    EventPageToken, EventQuery, InvalidPageToken, InvalidSerialPrefix, PageLimit, SerialPrefix,
+    BatteryCount, DeviceEvent, DeviceOrder, DevicePage, DevicePageToken, DeviceQuery,
+    DeviceSummary, EventFilter, EventOrder, EventPage, EventPageToken, EventQuery, HourlyCallIns,
+    InvalidNamePart, InvalidPageToken, InvalidSerialPrefix, NamePart, PageLimit, SerialPrefix,
+    SiteDevices,
 };
 pub use record::{Alert, AuditBatch};
 pub use redact::redact;
@@ -90,8 +103,8 @@ pub use sql::{
     StoreWriter, StoredDatabase, import, take_over,
 };
 pub use store::{
-    AppendOutcome, Call, DeviceStore, Health, Store, StoreQueries, StoreSize, StoreWarning,
-    UploadKind,
+    AppendOutcome, Call, DeviceStore, Health, SetAside, Store, StoreQueries, StoreSize,
+    StoreWarning, UploadKind,
 };
 pub use stored_event::StoredEvent;
 pub use strays::strays;

@@ -9,9 +9,10 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::{
-    AdoptionLedger, Alert, AuditBatch, CallInWindow, CertificateFetch, ConfigUpload, Database,
-    DbVersion, DeviceId, DeviceObservation, DevicePage, DeviceQuery, EventLog, EventPage,
-    EventQuery, RotationStore, StoreError, answer,
+    AdminLog, AdoptionLedger, Alert, AuditBatch, CallInWindow, CertificateFetch, ConfigUpload,
+    Database, DatabaseStore, DbVersion, DeviceId, DeviceObservation, DevicePage, DeviceQuery,
+    DeviceRecord, DeviceSummary, EventLog, EventPage, EventPageToken, EventQuery, HourlyCallIns,
+    IdempotencyStore, RotationStore, StoreError, answer,
 };
 
 /// Where the call-in is recorded.
@@ -109,12 +110,65 @@ pub trait StoreQueries: Send + Sync {
 
     /// The events that a query asks for.
     async fn events(&self, query: &EventQuery) -> Result<EventPage, StoreError>;
+
+    /// What is known of a device.
+    async fn device(&self, device: DeviceId) -> Result<Option<DeviceRecord>, StoreError>;
+
+    /// When a device uploaded its parameters last, and the upload with secret values replaced
+    /// ([`redact`](crate::redact())).
+    async fn config_upload(
+        &self,
+        device: DeviceId,
+    ) -> Result<Option<(Timestamp, String)>, StoreError>;
+
+    /// How much of what a device sent went no further.
+    async fn set_aside_of(&self, device: DeviceId) -> Result<SetAside, StoreError>;
+
+    /// Where who only wants what comes from now on begins, with
+    /// [`EventOrder::OldestFirst`](crate::EventOrder::OldestFirst) of all devices.
+    async fn events_end(&self) -> Result<EventPageToken, StoreError>;
+
+    /// All devices, counted, and those that called at this moment or later.
+    async fn summary(&self, since: Timestamp) -> Result<DeviceSummary, StoreError>;
+
+    /// The hours of the last eight days that begin at this moment or later and in which devices
+    /// called, by hour.
+    async fn call_ins_by_hour(&self, since: Timestamp) -> Result<Vec<HourlyCallIns>, StoreError>;
+}
+
+/// How much of what a device sent went no further.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
+pub struct SetAside {
+    /// Events that the webhook gave up, those included that are not named any more.
+    pub undelivered: u64,
+    /// Bodies that were refused and are kept.
+    pub quarantined: u64,
 }
 
 /// A store with its log of events: what the daemon holds.
-pub trait Store: DeviceStore + EventLog + StoreQueries + RotationStore + AdoptionLedger {}
+pub trait Store:
+    DeviceStore
+    + EventLog
+    + StoreQueries
+    + RotationStore
+    + AdoptionLedger
+    + DatabaseStore
+    + AdminLog
+    + IdempotencyStore
+{
+}
 
-impl<S: DeviceStore + EventLog + StoreQueries + RotationStore + AdoptionLedger> Store for S {}
+impl<S> Store for S where
+    S: DeviceStore
+        + EventLog
+        + StoreQueries
+        + RotationStore
+        + AdoptionLedger
+        + DatabaseStore
+        + AdminLog
+        + IdempotencyStore
+{
+}
 
 /// One call of a device.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

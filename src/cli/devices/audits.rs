@@ -84,6 +84,7 @@ impl Audits {
             kind: Some(kind),
             since,
             until,
+            ..EventFilter::default()
         };
         let mut printer = Printer::new(self.form);
         match self.limit {
@@ -181,7 +182,9 @@ impl Printer {
     }
 
     fn print(&mut self, event: &DeviceEvent) -> io::Result<()> {
-        let DeviceEvent { device, seq, text } = event;
+        let DeviceEvent {
+            device, seq, text, ..
+        } = event;
         let Ok(stored) = event.parse() else {
             let text = format!("event {seq} of device {device} is not an event; passed over");
             eprint_note("warning", text);

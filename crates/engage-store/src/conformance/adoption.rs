@@ -254,7 +254,7 @@ pub(super) async fn devices_are_paged_through_and_only_those_that_were_seen_sinc
     let mut query = AdoptionQuery {
         seen_since: Some(at(DECEMBER)),
         limit: PageLimit::clamped(2),
-        after: None,
+        ..AdoptionQuery::default()
     };
     let mut pages = Vec::new();
     loop {
@@ -268,6 +268,15 @@ pub(super) async fn devices_are_paged_through_and_only_those_that_were_seen_sinc
     }
     let expected = [vec![device(0), device(1)], vec![device(3), device(4)]];
     assert_eq!(pages, expected);
+    for (number, expected) in [(2, &[][..]), (3, &[device(3)])] {
+        let query = AdoptionQuery {
+            device: Some(device(number)),
+            ..query.clone()
+        };
+        let page = store.adoption(&query).await.unwrap();
+        let found: Vec<_> = page.devices.iter().map(|it| it.device).collect();
+        assert_eq!(found, expected);
+    }
     assert_eq!(
         engine.read(|it| it.adoption(&query).unwrap()).devices.len(),
         2

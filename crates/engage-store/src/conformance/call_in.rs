@@ -157,6 +157,12 @@ pub(super) async fn an_upload_is_kept_and_its_secrets_are_not_shown(engine: &Tes
         shown.contains("NDE80") && !shown.contains("hunter2"),
         "{shown}"
     );
+    let (saved_at, shown_by_daemon) = store.config_upload(device(1)).await.unwrap().unwrap();
+    assert_eq!((saved_at, shown_by_daemon), (at(NOVEMBER), shown));
+    assert_eq!(store.config_upload(device(2)).await.unwrap(), None);
+    let record = store.device(device(1)).await.unwrap();
+    assert_eq!(record.unwrap().model.as_deref(), Some("NDE80"));
+    assert_eq!(store.device(device(2)).await.unwrap(), None);
     drop(store);
     let record = engine.record(device(1)).unwrap();
     assert_eq!(record.model.as_deref(), Some("NDE80"));

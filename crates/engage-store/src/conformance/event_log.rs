@@ -3,8 +3,8 @@
 use super::engine::TestEngine;
 use super::*;
 use crate::{
-    Alert, AppendedDevices, BatchLimit, Cursor, EventFilter, EventKind, Lease, Store, StoreError,
-    Subscriber,
+    Alert, AppendedDevices, BatchLimit, Cursor, EventFilter, EventKind, Lease, SetAside, Store,
+    StoreError, Subscriber, UploadKind,
 };
 
 const ALL: BatchLimit = BatchLimit {
@@ -156,6 +156,17 @@ pub(super) async fn what_is_set_aside_can_be_read_and_is_not_delivered_again(eng
     assert_eq!(event.event.code.as_deref(), Some("00010000"));
     assert_eq!(event.reason, "answered 400");
     assert!(undelivered(2).is_empty());
+    let body = b"{".as_slice().into();
+    let from_first = call(1, NOVEMBER);
+    let refused = store.quarantine(&from_first, UploadKind::Audit, body);
+    refused.await.unwrap();
+    let set_aside = async |number| store.set_aside_of(device(number)).await.unwrap();
+    let of_first = SetAside {
+        undelivered: 1,
+        quarantined: 1,
+    };
+    assert_eq!(set_aside(1).await, of_first);
+    assert_eq!(set_aside(2).await, SetAside::default());
 }
 
 pub(super) async fn who_waits_is_told_and_who_has_all_is_not_pending(engine: &TestEngine) {
@@ -234,6 +245,7 @@ pub(super) async fn a_follower_reads_each_event_once_and_only_what_it_asked_for(
         kind: Some(EventKind::Audits),
         since: Some(at(DECEMBER)),
         until: None,
+        ..EventFilter::default()
     };
     let (more, added) = std::sync::mpsc::channel();
     let (told, heard) = std::sync::mpsc::channel();

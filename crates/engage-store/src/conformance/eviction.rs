@@ -100,6 +100,9 @@ pub(super) async fn a_database_of_the_first_schema_is_told_who_is_proven(engine:
     deliver(&*store, 2, OLD).await.unwrap();
     drop(store);
     let mut connection = engine.connect(None).await;
+    for change in UNDO_SCHEMA_4 {
+        connection.execute(change).await.unwrap();
+    }
     for change in [
         "DROP INDEX devices_unproven",
         "DROP INDEX cursors_device",

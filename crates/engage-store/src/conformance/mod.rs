@@ -1,11 +1,15 @@
 //! What a store promises, whatever engine keeps it: every rule on SQLite and PostgreSQL.
 
+mod admin;
 mod adoption;
 mod call_in;
 mod databases;
 mod engine;
 mod event_log;
 mod eviction;
+mod large;
+mod oldest_first;
+mod orders;
 mod pages;
 pub(crate) mod postgres;
 mod properties;
@@ -66,6 +70,10 @@ rules! {
     databases::a_database_that_is_set_stays_until_another_file_is_dropped,
     databases::a_file_that_lay_there_before_a_database_was_set_is_not_newer,
     databases::what_is_set_is_not_taken_back_with_a_file_that_says_the_same,
+    databases::a_database_is_changed_by_who_knows_its_version,
+    databases::of_many_who_change_the_same_version_one_does,
+    databases::what_is_dropped_is_found_and_is_removed_by_who_dropped_it,
+    databases::who_asks_for_a_database_is_not_the_device,
     call_in::who_sent_a_body_that_is_refused_is_known,
     call_in::the_newest_refused_bodies_of_a_device_can_be_read_byte_for_byte,
     call_in::one_network_brings_a_bounded_number_of_new_devices_and_known_ones_are_taken,
@@ -86,6 +94,20 @@ rules! {
     size::the_last_tenth_is_for_registered_devices,
     size::a_store_that_takes_as_much_as_it_may_keeps_what_it_has_and_takes_no_more,
     pages::pages_are_the_sorted_set_whatever_is_added_between_them,
+    orders::devices_are_paged_through_in_each_order,
+    orders::a_page_token_of_another_order_is_refused,
+    orders::devices_are_found_by_a_part_of_their_doors_name_in_each_order,
+    orders::a_door_that_is_called_otherwise_is_found_by_its_new_name,
+    oldest_first::a_follower_gets_what_is_stored_later_later_whatever_clocks_say,
+    oldest_first::with_many_hosts_at_once_a_follower_misses_nothing_and_gets_nothing_twice,
+    oldest_first::a_follower_of_a_code_is_given_that_code_alone_and_goes_on_behind_the_others,
+    oldest_first::what_was_stored_by_the_third_schema_comes_first_and_is_found,
+    oldest_first::a_token_of_another_question_is_refused,
+    admin::devices_are_counted_by_site_and_by_battery,
+    admin::a_device_is_counted_once_in_each_hour_in_which_it_calls,
+    admin::changes_are_recorded_and_read_from_the_newest_on,
+    admin::a_request_with_a_key_is_done_once_and_answered_the_same,
+    admin::of_many_requests_with_one_key_one_is_reserved,
     properties::every_acknowledged_event_is_there_exactly_once_and_in_order,
     views::the_views_have_the_promised_columns,
     views::who_may_only_read_the_views_sees_what_was_stored_and_nothing_else,
@@ -125,3 +147,21 @@ fn codes_of(seed: usize, events: usize) -> Vec<String> {
 
 const NOVEMBER: &str = "2026-11-23T02:13:05Z";
 const DECEMBER: &str = "2026-12-01T00:00:01Z";
+
+/// Makes a database one of the third schema again.
+const UNDO_SCHEMA_4: [&str; 14] = [
+    "DROP INDEX devices_door_name",
+    "DROP INDEX devices_search",
+    "DROP INDEX devices_last_seen",
+    "DROP INDEX devices_battery",
+    "DROP INDEX devices_site_last_seen",
+    "DROP INDEX events_code",
+    "ALTER TABLE devices DROP COLUMN name_key",
+    "ALTER TABLE devices DROP COLUMN battery_millis",
+    "DROP TABLE counters",
+    "DROP TABLE appended",
+    "DROP TABLE call_ins",
+    "DROP TABLE admin_events",
+    "DROP TABLE idempotency",
+    "UPDATE schema_version SET version = 3",
+];

@@ -257,6 +257,7 @@ impl Case {
             since: Some(begin),
             until: Some(begin + SignedDuration::from_hours(1)),
             device: None,
+            code: None,
         };
         let events = |order, device| EventQuery {
             filter: EventFilter { device, ..filter },

@@ -3,24 +3,36 @@
 //! A page ends with the key of its last row, and the next one begins behind that key: a row that is
 //! added meanwhile moves no other, and none comes twice.
 
+mod device_order;
+mod name_part;
 mod page_token;
 mod serial_prefix;
+mod summary;
 
 use std::num::NonZeroU16;
 
 use engage_wire::pki::Fingerprint;
 use jiff::Timestamp;
 
-use crate::{DeviceId, DeviceRecord, EventKind, StoredEvent};
+use crate::{DeviceId, DeviceRecord, EventCode, EventKind, StoredEvent};
 
+pub use device_order::DeviceOrder;
+pub(crate) use name_part::name_key;
+pub use name_part::{InvalidNamePart, NamePart};
+pub(crate) use page_token::{DeviceKey, EventPosition};
 pub use page_token::{DevicePageToken, EventPageToken, InvalidPageToken};
 pub use serial_prefix::{InvalidSerialPrefix, SerialPrefix};
+pub use summary::{BatteryCount, DeviceSummary, HourlyCallIns, SiteDevices};
 
-/// Which devices are asked for: those that meet all conditions, by name.
+/// Which devices are asked for: those that meet all conditions.
 #[derive(Clone, Debug, Default)]
 pub struct DeviceQuery {
     /// How the serial number begins.
     pub serial: Option<SerialPrefix>,
+    /// What the name of its door contains.
+    pub name: Option<NamePart>,
+    /// What the name of its door contains, or how its serial number begins.
+    pub search: Option<NamePart>,
     /// The name of its site, to the letter.
     pub site: Option<String>,
     /// Its model, to the letter.
@@ -31,6 +43,8 @@ pub struct DeviceQuery {
     pub seen_since: Option<Timestamp>,
     /// It has not called since.
     pub not_seen_since: Option<Timestamp>,
+    /// Which come first.
+    pub order: DeviceOrder,
     /// Behind this page; the first one otherwise.
     pub after: Option<DevicePageToken>,
     /// How many on one page.
@@ -40,7 +54,7 @@ pub struct DeviceQuery {
 /// Some devices, and where the others are.
 #[derive(Clone, Debug)]
 pub struct DevicePage {
-    /// By name, which sorts by its bytes.
+    /// In the order that was asked for.
     pub devices: Vec<DeviceRecord>,
     /// For the next page, if there is more.
     pub next: Option<DevicePageToken>,
@@ -72,6 +86,8 @@ pub struct EventFilter {
     pub since: Option<Timestamp>,
     /// Received before this moment.
     pub until: Option<Timestamp>,
+    /// With this code.
+    pub code: Option<EventCode>,
 }
 
 /// Which events come first.
@@ -82,6 +98,38 @@ pub enum EventOrder {
     ByDevice,
     /// The newest of all devices; of each in the order opposite to that in which they were stored.
     NewestFirst,
+    /// In the order in which they were stored, of all devices and by all hosts: what is stored later
+    /// comes later. Who goes on from [`EventPage::end`] misses nothing and gets nothing twice.
+    OldestFirst,
+}
+
+impl DeviceQuery {
+    /// Whether the page token is of this order.
+    pub fn check_token(&self) -> Result<(), InvalidPageToken> {
+        let after = self.after.as_ref();
+        let is_own = after.is_none_or(|token| token.order() == self.order);
+        is_own.then_some(()).ok_or(InvalidPageToken)
+    }
+}
+
+impl EventQuery {
+    /// Whether the page token is of this order, and of this device where only one is asked for.
+    pub fn check_token(&self) -> Result<(), InvalidPageToken> {
+        let is_own = match self.after.as_ref().map(EventPageToken::position) {
+            None => true,
+            Some(EventPosition::Appended { .. }) => self.is_of_all_oldest_first(),
+            Some(EventPosition::Filed { device, .. }) => {
+                let is_of_device = self.filter.device.is_none_or(|asked| asked == device);
+                is_of_device && !self.is_of_all_oldest_first()
+            }
+        };
+        is_own.then_some(()).ok_or(InvalidPageToken)
+    }
+
+    /// The order of one device is that of its numbers.
+    pub(crate) fn is_of_all_oldest_first(&self) -> bool {
+        self.order == EventOrder::OldestFirst && self.filter.device.is_none()
+    }
 }
 
 /// Some events, and where the others are.
@@ -89,8 +137,12 @@ pub enum EventOrder {
 pub struct EventPage {
     /// In the order that was asked for.
     pub events: Vec<DeviceEvent>,
-    /// For the next page, if there is more.
+    /// For the next page, if there is more. With [`EventOrder::OldestFirst`] a page that others follow
+    /// may be empty: so many were looked at, of which the filter let none through.
     pub next: Option<EventPageToken>,
+    /// With [`EventOrder::OldestFirst`], where who comes back later goes on: behind all that was looked
+    /// at, whether or not there was anything.
+    pub end: Option<EventPageToken>,
     /// What is wrong with rows among them that are left out: somebody changed them.
     pub left_out: Vec<String>,
 }
@@ -102,6 +154,8 @@ pub struct DeviceEvent {
     pub device: DeviceId,
     /// Its number among the device's events, from 1.
     pub seq: i64,
+    /// Audits or alerts; `None` where somebody has changed that.
+    pub kind: Option<EventKind>,
     /// One JSON object.
     pub text: String,
 }

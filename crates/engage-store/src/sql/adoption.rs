@@ -227,20 +227,25 @@ pub(super) async fn adoption(
     query: &AdoptionQuery,
 ) -> Result<AdoptionPage, sqlx::Error> {
     let after = query.after.as_ref();
-    let after = after.map_or_else(String::new, |DevicePageToken(device)| device.to_string());
+    let after = after.map_or_else(String::new, |token| token.device.to_string());
     let seen_since = query.seen_since.unwrap_or(Timestamp::UNIX_EPOCH);
-    let rows = statement(format!("{PAGE} LIMIT {}", query.limit.rows() + 1))
-        .bind(seen_since.as_microsecond())
-        .bind(after)
-        .fetch_all(connection)
-        .await?;
+    let of_device = query.device.map_or("", |_| "AND devices.device = $3 ");
+    let mut rows = statement(format!(
+        "{PAGE} {of_device}ORDER BY devices.device LIMIT {}",
+        query.limit.rows() + 1
+    ));
+    rows = rows.bind(seen_since.as_microsecond()).bind(after);
+    if let Some(device) = query.device {
+        rows = rows.bind(device.to_string());
+    }
+    let rows = rows.fetch_all(connection).await?;
     let is_last = rows.len() <= query.limit.rows();
     let rows = &rows[..rows.len().min(query.limit.rows())];
     let next = rows.last().filter(|_| !is_last);
     Ok(AdoptionPage {
         devices: readable(rows, &mut Vec::new(), read)?,
         next: next
-            .map(|row| Ok::<_, sqlx::Error>(DevicePageToken(device(row, "device")?)))
+            .map(|row| Ok::<_, sqlx::Error>(DevicePageToken::by_name(device(row, "device")?)))
             .transpose()?,
     })
 }
@@ -289,7 +294,7 @@ const PAGE: &str = "SELECT devices.device, coalesce(own.site, devices.site) AS s
     FROM devices LEFT JOIN adoption AS own ON own.device = devices.device \
     LEFT JOIN adoption AS at ON at.address = coalesce(devices.address, own.address) \
     AND at.device >= 'addr-' \
-    WHERE devices.last_seen >= $1 AND devices.device > $2 ORDER BY devices.device";
+    WHERE devices.last_seen >= $1 AND devices.device > $2";
 
 fn adopted(row: &AnyRow, prefix: &str) -> Result<Adopted, sqlx::Error> {
     let of = |kind: &str| {

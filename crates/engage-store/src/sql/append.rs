@@ -6,6 +6,8 @@ use std::mem::take;
 use jiff::Timestamp;
 use sqlx::{AnyConnection, Row};
 
+use super::appended::{self, Run};
+use super::call_ins;
 use super::devices::{self, DeviceRow};
 use super::statement::{pieces, statement, value_list, value_rows};
 use crate::BatchId;
@@ -41,11 +43,26 @@ impl Upload {
     }
 }
 
-/// Stores all of it within the transaction that is begun.
+/// What is stored, and what is to be counted and numbered of it.
+pub(super) struct Appended {
+    pub(super) outcomes: Vec<AppendOutcome>,
+    rows: BTreeMap<DeviceId, DeviceRow>,
+    runs: Vec<Run>,
+}
+
+impl Appended {
+    /// At the end of the transaction: other hosts wait for the same rows until it has ended.
+    pub(super) async fn count(&self, connection: &mut AnyConnection) -> Result<(), sqlx::Error> {
+        call_ins::add(connection, self.rows.values()).await?;
+        appended::number(connection, &self.runs).await
+    }
+}
+
+/// Stores all of it within the transaction that is begun, but for what is [counted](Appended::count).
 pub(super) async fn append(
     connection: &mut AnyConnection,
     uploads: &[&Upload],
-) -> Result<Vec<AppendOutcome>, sqlx::Error> {
+) -> Result<Appended, sqlx::Error> {
     let named: Vec<_> = uploads.iter().map(|upload| names(upload)).collect();
     let mut callers: BTreeMap<DeviceId, Timestamp> = BTreeMap::new();
     for Upload { call, .. } in uploads {
@@ -61,8 +78,12 @@ pub(super) async fn append(
     for (upload, ids) in uploads.iter().zip(&named) {
         outcomes.push(plan.add(upload, ids)?);
     }
-    plan.save(connection).await?;
-    Ok(outcomes)
+    let (rows, runs) = plan.save(connection).await?;
+    Ok(Appended {
+        outcomes,
+        rows,
+        runs,
+    })
 }
 
 fn names(upload: &Upload) -> Vec<BatchId> {
@@ -159,8 +180,13 @@ impl<'a> Plan<'a> {
         })
     }
 
-    async fn save(mut self, connection: &mut AnyConnection) -> Result<(), sqlx::Error> {
-        insert_events(connection, &take(&mut self.events)).await?;
+    async fn save(
+        mut self,
+        connection: &mut AnyConnection,
+    ) -> Result<(BTreeMap<DeviceId, DeviceRow>, Vec<Run>), sqlx::Error> {
+        let (events, mut runs) = (take(&mut self.events), Vec::new());
+        appended::add_runs(&mut runs, &events);
+        insert_events(connection, &events).await?;
         insert_batches(connection, &take(&mut self.new_batches)).await?;
         for (device, (body, at)) in take(&mut self.configs) {
             sqlx::query(
@@ -173,7 +199,8 @@ impl<'a> Plan<'a> {
             .execute(&mut *connection)
             .await?;
         }
-        devices::save(connection, self.devices.values()).await
+        devices::save(connection, self.devices.values()).await?;
+        Ok((self.devices, runs))
     }
 }
 

@@ -37,6 +37,24 @@ impl Conditions {
         }
     }
 
+    /// The same around a statement that finds the devices, of which `columns_and_outer` are read.
+    pub(super) fn select_within(
+        self,
+        columns_and_outer: fmt::Arguments<'_>,
+        order: &str,
+        rows: usize,
+    ) -> Query<'static, Any, AnyArguments> {
+        let Self { text, values } = self;
+        let limit = values.len() + 1;
+        bound(
+            format!(
+                "SELECT {columns_and_outer}{text} ORDER BY {order} LIMIT ${limit}) ORDER BY {order}"
+            ),
+            values,
+            rows,
+        )
+    }
+
     /// The statement's text around the conditions, with the values bound, and at most so many rows.
     pub(super) fn select(
         self,
@@ -46,17 +64,23 @@ impl Conditions {
     ) -> Query<'static, Any, AnyArguments> {
         let Self { text, values } = self;
         let limit = values.len() + 1;
-        let mut query = statement(format!(
-            "SELECT {columns_and_table}{text} ORDER BY {order} LIMIT ${limit}"
-        ));
-        for value in values {
-            query = match value {
-                Value::Number(number) => query.bind(number),
-                Value::Text(text) => query.bind(text),
-            };
-        }
-        query.bind(i64::try_from(rows).unwrap_or(i64::MAX))
+        bound(
+            format!("SELECT {columns_and_table}{text} ORDER BY {order} LIMIT ${limit}"),
+            values,
+            rows,
+        )
     }
+}
+
+fn bound(text: String, values: Vec<Value>, rows: usize) -> Query<'static, Any, AnyArguments> {
+    let mut query = statement(text);
+    for value in values {
+        query = match value {
+            Value::Number(number) => query.bind(number),
+            Value::Text(text) => query.bind(text),
+        };
+    }
+    query.bind(i64::try_from(rows).unwrap_or(i64::MAX))
 }
 
 impl From<i64> for Value {

@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 
 use super::devices::moment;
 use super::shared::Shared;
-use crate::{Database, DbVersion, DeviceId, MAX_DB_BYTES};
+use crate::{Database, DbVersion, DeviceId, MAX_DB_BYTES, StoreError};
 
 /// What stands in a device's folder as its `db.json`.
 pub enum DroppedDatabase {
@@ -45,10 +45,15 @@ impl DroppedDatabase {
         }
     }
 
+    /// Where a device's is dropped.
+    pub(super) fn path(directory: &Path, device: DeviceId) -> PathBuf {
+        directory.join(device.to_string()).join(FILE)
+    }
+
     /// Reads and checks the file, as the daemon does at each call-in: devices call once a night,
     /// integrators write when they like. Blocks.
     pub fn read(directory: &Path, device: DeviceId) -> Self {
-        let path: PathBuf = directory.join(device.to_string()).join(FILE);
+        let path = Self::path(directory, device);
         let file = match read_regular_file("database", &path, MAX_DB_BYTES) {
             Err(error) if error.is_not_found() => return Self::Nothing,
             Err(error) => {
@@ -176,6 +181,37 @@ async fn find(
     Ok((database, refused))
 }
 
+/// Reads what was dropped for a device, where databases are dropped.
+pub(super) async fn read_dropped(
+    shared: &Shared,
+    device: DeviceId,
+) -> Result<DroppedDatabase, StoreError> {
+    let directory = shared.directory().map(Path::to_owned);
+    let reading = tokio::task::spawn_blocking(move || match directory {
+        Some(directory) => DroppedDatabase::read(&directory, device),
+        None => DroppedDatabase::Nothing,
+    });
+    reading.await.map_err(|_| StoreError::Closed)
+}
+
+/// The database that a device would be sent now, as it is stored.
+pub(super) async fn in_force(
+    shared: &Shared,
+    device: DeviceId,
+    dropped: DroppedDatabase,
+    now: Timestamp,
+) -> Result<Option<(StoredDatabase, Zeroizing<Vec<u8>>)>, sqlx::Error> {
+    let (Some(_), _) = find(shared, device, dropped, now).await? else {
+        return Ok(None);
+    };
+    let mut connection = shared.reader().await?;
+    let Some(stored) = stored(&mut connection, device).await? else {
+        return Ok(None);
+    };
+    let body = body(&mut connection, device).await?;
+    Ok(body.map(|body| (stored, body)))
+}
+
 /// Takes what was dropped into the store.
 async fn take(
     shared: &Shared,
@@ -217,6 +253,50 @@ pub(super) async fn put(
     .execute(connection)
     .await
     .map(drop)
+}
+
+/// In place of the one that has this version, or of none; whether it was that.
+pub(super) async fn replace(
+    connection: &mut AnyConnection,
+    device: DeviceId,
+    expected: Option<DbVersion>,
+    database: &StoredDatabase,
+    body: &[u8],
+) -> Result<bool, sqlx::Error> {
+    let query = match expected {
+        None => {
+            "INSERT INTO databases (device, taken_at, version, source, file_version, body)              VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (device) DO NOTHING"
+        }
+        Some(_) => {
+            "UPDATE databases SET taken_at = $2, version = $3, source = $4,              file_version = coalesce($5, file_version), body = $6 WHERE device = $1 AND version = $7"
+        }
+    };
+    let mut query = sqlx::query(query)
+        .bind(device.to_string())
+        .bind(database.taken_at.as_microsecond())
+        .bind(database.version.to_string())
+        .bind(database.source.as_str())
+        .bind(database.file_version.map(|version| version.to_string()))
+        .bind(body.to_vec());
+    if let Some(expected) = expected {
+        query = query.bind(expected.to_string());
+    }
+    let done = query.execute(connection).await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// The one that has this version; whether it was that.
+pub(super) async fn remove(
+    connection: &mut AnyConnection,
+    device: DeviceId,
+    expected: DbVersion,
+) -> Result<bool, sqlx::Error> {
+    let removed = sqlx::query("DELETE FROM databases WHERE device = $1 AND version = $2")
+        .bind(device.to_string())
+        .bind(expected.to_string())
+        .execute(connection)
+        .await?;
+    Ok(removed.rows_affected() == 1)
 }
 
 pub(super) async fn stored(

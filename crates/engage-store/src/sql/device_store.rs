@@ -1,7 +1,6 @@
-//! The store as call-ins and pages see it.
+//! The store as call-ins see it.
 
 use std::net::IpAddr;
-use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -9,15 +8,14 @@ use bytes::Bytes;
 use jiff::Timestamp;
 
 use super::append::{Upload, UploadBody};
-use super::database::{self, DroppedDatabase};
 use super::observations::Observed;
 use super::quarantine::LIMITS;
 use super::store::SqlStore;
-use super::{devices, pages, quarantine};
+use super::{database, devices, quarantine};
 use crate::{
     Alert, AppendOutcome, AuditBatch, Call, CertificateFetch, ConfigUpload, Database, DeviceId,
-    DeviceObservation, DevicePage, DeviceQuery, DeviceStore, EventKind, EventPage, EventQuery,
-    Health, StoreError, StoreQueries, StoreSize, StoreWarning, UploadKind,
+    DeviceObservation, DeviceStore, EventKind, Health, StoreError, StoreSize, StoreWarning,
+    UploadKind,
 };
 
 #[async_trait]
@@ -76,12 +74,7 @@ impl DeviceStore for SqlStore {
     ) -> Result<Option<Database>, StoreError> {
         let shared = Arc::clone(&self.shared);
         let found = self.run(async move {
-            let directory = shared.directory().map(Path::to_owned);
-            let reading = tokio::task::spawn_blocking(move || match directory {
-                Some(directory) => DroppedDatabase::read(&directory, device),
-                None => DroppedDatabase::Nothing,
-            });
-            let dropped = reading.await.map_err(|_| StoreError::Closed)?;
+            let dropped = database::read_dropped(&shared, device).await?;
             shared
                 .limited(database::current(&shared, device, dropped, now))
                 .await
@@ -135,24 +128,5 @@ impl DeviceStore for SqlStore {
         let mut warnings = self.shared.warnings();
         warnings.extend(copies.unwrap_or_default());
         warnings
-    }
-}
-
-#[async_trait]
-impl StoreQueries for SqlStore {
-    async fn devices(&self, query: &DeviceQuery) -> Result<DevicePage, StoreError> {
-        let query = query.clone();
-        self.reading(move |connection| {
-            Box::pin(async move { pages::devices(connection, &query).await })
-        })
-        .await
-    }
-
-    async fn events(&self, query: &EventQuery) -> Result<EventPage, StoreError> {
-        let query = query.clone();
-        self.reading(move |connection| {
-            Box::pin(async move { pages::events(connection, &query).await })
-        })
-        .await
     }
 }

@@ -7,6 +7,8 @@ use jiff::Timestamp;
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 
+use super::call_ins::Hour;
+use super::device_keys::DeviceKeys;
 use super::error::is_of_row;
 use super::statement::{pieces, statement, value_list, value_rows};
 use crate::BatchId;
@@ -26,6 +28,10 @@ pub(super) struct DeviceRow {
     last_alerts: Option<BatchId>,
     /// Since when it is told from one that somebody has invented; `None` also where it was not read.
     proven_at: Option<Timestamp>,
+    /// As they are stored, where they were read.
+    keys: Option<DeviceKeys>,
+    /// Hours in which it is seen for the first time.
+    call_in_hours: Vec<Hour>,
 }
 
 impl DeviceRow {
@@ -38,12 +44,15 @@ impl DeviceRow {
             last_audits: None,
             last_alerts: None,
             proven_at: None,
+            keys: None,
+            call_in_hours: Vec::new(),
         }
     }
 
     /// It delivers something.
     pub(super) fn called(&mut self, call: &Call) {
         let at = call.received_at;
+        self.count_hour(at);
         self.record.last_seen = self.record.last_seen.max(at);
         self.prove_if(call.is_registered(), at);
     }
@@ -57,8 +66,21 @@ impl DeviceRow {
                 ..
             }
         );
+        self.count_hour(at);
         self.record.apply(observation, at);
         self.prove_if(is_registered, at);
+    }
+
+    fn count_hour(&mut self, at: Timestamp) {
+        let hour = Hour::of(at);
+        let is_first = self.is_new() || hour > Hour::of(self.record.last_seen);
+        if is_first && !self.call_in_hours.contains(&hour) {
+            self.call_in_hours.push(hour);
+        }
+    }
+
+    pub(super) fn call_in_hours(&self) -> &[Hour] {
+        &self.call_in_hours
     }
 
     fn prove_if(&mut self, is_proven: bool, at: Timestamp) {
@@ -124,6 +146,8 @@ impl DeviceRow {
             last_audits: batch("last_audits")?,
             last_alerts: batch("last_alerts")?,
             proven_at: None,
+            keys: None,
+            call_in_hours: Vec::new(),
         })
     }
 }
@@ -162,7 +186,7 @@ pub(super) async fn lock(
         let mut query = statement(format!(
             "INSERT INTO devices (device, first_seen, last_seen, revision, last_seq, filed_at) VALUES {values} \
              ON CONFLICT (device) DO UPDATE SET last_seq = devices.last_seq \
-             RETURNING {},proven_at",
+             RETURNING {},proven_at,name_key,battery_millis",
             COLUMNS.join(",")
         ));
         for (device, seen) in devices {
@@ -174,8 +198,16 @@ pub(super) async fn lock(
         }
         for row in query.fetch_all(&mut *connection).await? {
             let proven_at = moment(&row, "proven_at")?;
-            let row = DeviceRow::read(&row)?;
-            rows.insert(row.record.device, DeviceRow { proven_at, ..row });
+            let keys = Some(DeviceKeys {
+                name: row.try_get("name_key")?,
+                battery_millis: row.try_get("battery_millis")?,
+            });
+            let row = DeviceRow {
+                proven_at,
+                keys,
+                ..DeviceRow::read(&row)?
+            };
+            rows.insert(row.record.device, row);
         }
     }
     Ok(rows)
@@ -187,8 +219,22 @@ pub(super) async fn save<'a>(
     rows: impl Iterator<Item = &'a DeviceRow>,
 ) -> Result<(), sqlx::Error> {
     let rows: Vec<_> = rows.collect();
+    save_columns(connection, &rows).await?;
+    for row in rows {
+        let keys = DeviceKeys::of(&row.record);
+        if row.keys.as_ref() != Some(&keys) {
+            keys.save(connection, row.record.device).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn save_columns(
+    connection: &mut AnyConnection,
+    rows: &[&DeviceRow],
+) -> Result<(), sqlx::Error> {
     let columns = [&COLUMNS[..], &["proven_at"]].concat();
-    for rows in pieces(&rows, columns.len()) {
+    for rows in pieces(rows, columns.len()) {
         let values = value_rows(rows.len(), columns.len());
         let replaced = columns[1..]
             .iter()

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use super::pages::{self, Newest, SumOfNewest};
 use super::reader::StoreReader;
+use crate::query::EventPosition;
 use crate::{
     DeviceEvent, DeviceId, EventFilter, EventOrder, EventPageToken, EventQuery, PageLimit,
 };
@@ -84,10 +85,12 @@ impl<'a> EventFollower<'a> {
         device: Option<DeviceId>,
         found: &mut impl FnMut(&DeviceEvent) -> io::Result<()>,
     ) -> io::Result<()> {
-        let read_to = |device| EventPageToken {
-            filed_at: 0,
-            device,
-            seq: self.read_to(device),
+        let read_to = |device| {
+            EventPageToken(EventPosition::Filed {
+                filed_at: 0,
+                device,
+                seq: self.read_to(device),
+            })
         };
         let mut query = EventQuery {
             filter: EventFilter {

@@ -18,17 +18,24 @@
 //!   refuses at once.
 
 mod address;
+mod admin_log;
 mod admission;
 mod adoption;
 mod append;
+mod appended;
 mod backup;
+mod call_ins;
 mod catch_panic;
 mod certificate_fetches;
 mod check;
 mod conditions;
 mod connect;
+mod counters;
 mod damage;
 mod database;
+mod database_store;
+mod device_keys;
+mod device_pages;
 mod device_store;
 mod devices;
 mod error;
@@ -39,6 +46,7 @@ mod export;
 mod follower;
 mod health;
 mod hosts;
+mod idempotency;
 mod import;
 mod json_files;
 #[cfg(test)]
@@ -56,7 +64,9 @@ mod shared;
 mod size;
 mod statement;
 mod store;
+mod store_queries;
 mod store_writer;
+mod summary;
 mod tasks;
 #[cfg(test)]
 mod tests;

@@ -8,7 +8,7 @@ use hashlink::LruCache;
 use jiff::Timestamp;
 use sqlx::AnyConnection;
 
-use super::{certificate_fetches, devices};
+use super::{call_ins, certificate_fetches, devices};
 use crate::{DeviceId, DeviceObservation};
 
 /// Something that was seen, and when.
@@ -73,6 +73,7 @@ impl Observations {
         let callers = self.callers(&known);
         certificate_fetches::credit(connection, &mut rows, &callers).await?;
         devices::save(connection, rows.values()).await?;
+        call_ins::add(connection, rows.values()).await?;
         Ok(known.into_iter().collect())
     }
 

@@ -1,104 +1,36 @@
-//! Pages of devices and of events, by key: the next one begins behind the last row of the one
-//! before.
+//! Pages of events, by key: the next one begins behind the last row of the one before.
 
 use jiff::Timestamp;
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 
+use super::appended;
 use super::conditions::Conditions;
-use super::devices::{COLUMNS, DeviceRow, device, readable};
+use super::devices::{device, readable};
+use crate::query::EventPosition;
 use crate::{
-    DeviceEvent, DeviceId, DevicePage, DevicePageToken, DeviceQuery, EventFilter, EventOrder,
-    EventPage, EventPageToken, EventQuery,
+    DeviceEvent, DeviceId, EventFilter, EventKind, EventOrder, EventPage, EventPageToken,
+    EventQuery,
 };
-
-/// The devices that a query asks for.
-pub(super) async fn devices(
-    connection: &mut AnyConnection,
-    query: &DeviceQuery,
-) -> Result<DevicePage, sqlx::Error> {
-    let limit = query.limit.rows();
-    let (mut devices, mut left_out) = (Vec::new(), Vec::new());
-    let after = query.after.as_ref();
-    let mut after = after.map(|DevicePageToken(device)| device.to_string());
-    // One more tells whether there is a next page.
-    while devices.len() <= limit {
-        let wanted = limit + 1 - devices.len();
-        let mut conditions = device_conditions(query);
-        if let Some(after) = &after {
-            conditions.add("device > $", [after.into()]);
-        }
-        let select = conditions.select(
-            format_args!("{} FROM devices", COLUMNS.join(",")),
-            "device",
-            wanted,
-        );
-        let rows = select.fetch_all(&mut *connection).await?;
-        let read = |row: &AnyRow| Ok(DeviceRow::read(row)?.record);
-        devices.extend(readable(&rows, &mut left_out, read)?);
-        if rows.len() < wanted {
-            break;
-        }
-        after = rows.last().map(|row| row.try_get("device")).transpose()?;
-    }
-    let has_next = devices.len() > limit;
-    devices.truncate(limit);
-    let last = devices.last().filter(|_| has_next);
-    Ok(DevicePage {
-        next: last.map(|record| DevicePageToken(record.device)),
-        devices,
-        left_out,
-    })
-}
-
-fn device_conditions(query: &DeviceQuery) -> Conditions {
-    let DeviceQuery {
-        serial,
-        site,
-        model,
-        certificate,
-        seen_since,
-        not_seen_since,
-        after: _,
-        limit: _,
-    } = query;
-    let mut conditions = Conditions::default();
-    if let Some(prefix) = serial {
-        // Behind all digits, so that nothing but them is compared: no wildcard there is.
-        let end = format!("{prefix}G");
-        conditions.add("device >= $ AND device < $", [prefix.into(), (&end).into()]);
-    }
-    if let Some(site) = site {
-        conditions.add("site = $", [site.into()]);
-    }
-    if let Some(model) = model {
-        conditions.add("model = $", [model.into()]);
-    }
-    if let Some(certificate) = certificate {
-        conditions.add("certificate = $", [certificate.into()]);
-    }
-    if let Some(since) = seen_since {
-        conditions.add("last_seen >= $", [since.as_microsecond().into()]);
-    }
-    if let Some(since) = not_seen_since {
-        conditions.add("last_seen < $", [since.as_microsecond().into()]);
-    }
-    conditions
-}
 
 /// The events that a query asks for.
 pub(super) async fn events(
     connection: &mut AnyConnection,
     query: &EventQuery,
 ) -> Result<EventPage, sqlx::Error> {
+    if query.is_of_all_oldest_first() {
+        return appended::events(connection, query).await;
+    }
     let limit = query.limit.rows();
     let mut page = EventPage {
         events: Vec::new(),
         next: query.after.clone(),
+        end: None,
         left_out: Vec::new(),
     };
     let mut bytes = 0;
-    let mut after = query.after.as_ref().map(EventKey::from);
+    let mut after = query.after.as_ref().and_then(EventKey::of);
+    let mut is_end = false;
     while page.events.len() < limit && bytes < MAX_PAGE_BYTES {
         let wanted = MAX_ROWS.min(limit - page.events.len());
         let rows = some_events(connection, query, after.as_ref(), wanted).await?;
@@ -107,19 +39,33 @@ pub(super) async fn events(
             page.next = Some(token);
             page.events.push(event);
         }
-        if rows.len() < wanted {
-            page.next = None;
-            return Ok(page);
+        is_end = rows.len() < wanted;
+        if is_end {
+            break;
         }
         after = rows.last().map(EventKey::read).transpose()?;
     }
-    if some_events(connection, query, after.as_ref(), 1)
-        .await?
-        .is_empty()
+    page.end = end_of_device(query, page.next.as_ref());
+    if is_end
+        || some_events(connection, query, after.as_ref(), 1)
+            .await?
+            .is_empty()
     {
         page.next = None;
     }
     Ok(page)
+}
+
+/// Where who follows one device goes on.
+fn end_of_device(query: &EventQuery, last: Option<&EventPageToken>) -> Option<EventPageToken> {
+    let device = query.filter.device?;
+    let beginning = EventPageToken(EventPosition::Filed {
+        filed_at: 0,
+        device,
+        seq: 0,
+    });
+    let is_followed = query.order == EventOrder::OldestFirst;
+    is_followed.then(|| last.cloned().unwrap_or(beginning))
 }
 
 /// Where a row is, whether or not the rest of it can be read.
@@ -130,22 +76,27 @@ struct EventKey {
 }
 
 impl EventKey {
+    fn of(token: &EventPageToken) -> Option<Self> {
+        match token.position() {
+            EventPosition::Filed {
+                filed_at,
+                device,
+                seq,
+            } => Some(Self {
+                filed_at,
+                device: device.to_string(),
+                seq,
+            }),
+            EventPosition::Appended { .. } => None,
+        }
+    }
+
     fn read(row: &AnyRow) -> Result<Self, sqlx::Error> {
         Ok(Self {
             filed_at: row.try_get("filed_at")?,
             device: row.try_get("device")?,
             seq: row.try_get("seq")?,
         })
-    }
-}
-
-impl From<&EventPageToken> for EventKey {
-    fn from(token: &EventPageToken) -> Self {
-        Self {
-            filed_at: token.filed_at,
-            device: token.device.to_string(),
-            seq: token.seq,
-        }
     }
 }
 
@@ -166,62 +117,72 @@ async fn some_events(
     {
         let (filed_at, last, seq) = ((*filed_at).into(), last.into(), (*seq).into());
         match (device, query.order) {
-            (Some(_), EventOrder::ByDevice) => conditions.add("seq > $", [seq]),
+            (Some(_), EventOrder::ByDevice | EventOrder::OldestFirst) => {
+                conditions.add("seq > $", [seq]);
+            }
             (Some(_), EventOrder::NewestFirst) => conditions.add("seq < $", [seq]),
-            (None, EventOrder::ByDevice) => conditions.add("(device, seq) > ($, $)", [last, seq]),
+            (None, EventOrder::ByDevice | EventOrder::OldestFirst) => {
+                conditions.add("(device, seq) > ($, $)", [last, seq])
+            }
             (None, EventOrder::NewestFirst) => {
                 conditions.add("(filed_at, device, seq) < ($, $, $)", [filed_at, last, seq]);
             }
         }
     }
     let order = match (device, query.order) {
-        (_, EventOrder::ByDevice) => "device, seq",
+        (_, EventOrder::ByDevice | EventOrder::OldestFirst) => "device, seq",
         (Some(_), EventOrder::NewestFirst) => "seq DESC",
         (None, EventOrder::NewestFirst) => "filed_at DESC, device DESC, seq DESC",
     };
-    let columns = format_args!("device, seq, filed_at, body FROM events");
+    let columns = format_args!("device, seq, kind, filed_at, body FROM events e");
     let select = conditions.select(columns, order, rows);
     select.fetch_all(connection).await
 }
 
-fn event_conditions(filter: &EventFilter) -> Conditions {
+/// Of events that are called `e`.
+pub(super) fn event_conditions(filter: &EventFilter) -> Conditions {
     let EventFilter {
         device,
         kind,
         since,
         until,
+        code,
     } = filter;
     let mut conditions = Conditions::default();
     if let Some(device) = device {
-        conditions.add("device = $", [device.into()]);
+        conditions.add("e.device = $", [device.into()]);
     }
     if let Some(kind) = kind {
         // Not bound: the index of alerts is found by it.
-        conditions.add(&format!("kind = '{}'", kind.as_str()), []);
+        conditions.add(&format!("e.kind = '{}'", kind.as_str()), []);
     }
     if let Some(since) = since {
         let since = since.as_microsecond();
         // Nothing is filed before it is received; the second has an index.
-        conditions.add("received_at >= $", [since.into()]);
-        conditions.add("filed_at >= $", [since.into()]);
+        conditions.add("e.received_at >= $", [since.into()]);
+        conditions.add("e.filed_at >= $", [since.into()]);
     }
     if let Some(until) = until {
-        conditions.add("received_at < $", [until.as_microsecond().into()]);
+        conditions.add("e.received_at < $", [until.as_microsecond().into()]);
+    }
+    if let Some(code) = code {
+        conditions.add("e.code = $", [code.into()]);
     }
     conditions
 }
 
-fn event(row: &AnyRow) -> Result<(DeviceEvent, EventPageToken), sqlx::Error> {
+pub(super) fn event(row: &AnyRow) -> Result<(DeviceEvent, EventPageToken), sqlx::Error> {
     let event = DeviceEvent {
         device: device(row, "device")?,
         seq: row.try_get("seq")?,
+        kind: EventKind::parse(row.try_get("kind")?),
         text: row.try_get("body")?,
     };
-    let token = EventPageToken {
+    let token = EventPageToken(EventPosition::Filed {
         filed_at: row.try_get("filed_at")?,
         device: event.device,
         seq: event.seq,
-    };
+    });
     Ok((event, token))
 }
 
@@ -299,7 +260,7 @@ fn numbered(row: &AnyRow) -> Result<(DeviceId, i64), sqlx::Error> {
 }
 
 /// Of their text, on one page.
-const MAX_PAGE_BYTES: usize = 4 * 1024 * 1024;
+pub(super) const MAX_PAGE_BYTES: usize = 4 * 1024 * 1024;
 
 /// Of one statement.
-const MAX_ROWS: usize = 64;
+pub(super) const MAX_ROWS: usize = 64;

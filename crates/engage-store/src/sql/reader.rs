@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 
 use super::connect::{Engine, pool};
 use super::database::{self, StoredDatabase};
+use super::device_pages;
 use super::devices;
 use super::error::{open_error, unavailable};
 use super::events;
@@ -67,11 +68,13 @@ impl StoreReader {
 
     /// The devices that a query asks for.
     pub fn devices(&self, query: &DeviceQuery) -> io::Result<DevicePage> {
-        self.read(async |connection| pages::devices(connection, query).await)
+        query.check_token().map_err(io::Error::other)?;
+        self.read(async |connection| device_pages::devices(connection, query).await)
     }
 
     /// The events that a query asks for.
     pub fn events(&self, query: &EventQuery) -> io::Result<EventPage> {
+        query.check_token().map_err(io::Error::other)?;
         self.read(async |connection| pages::events(connection, query).await)
     }
 

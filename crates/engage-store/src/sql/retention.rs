@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use sqlx::{AnyConnection, AnyPool, Row};
 use tracing::{info, warn};
 
+use super::call_ins;
 use crate::clock::ClockWatch;
 use crate::{KeepDays, Subscriber};
 
@@ -85,6 +86,9 @@ impl Retention {
         }
         let events = remove_all(pool, REMOVE_EVENTS, before).await?;
         remove_all(pool, REMOVE_BATCHES, before).await?;
+        remove_all(pool, REMOVE_APPENDED, before).await?;
+        remove_all(pool, REMOVE_ADMIN_EVENTS, before).await?;
+        call_ins::remove_old(pool, now).await?;
         if events > 0 {
             info!(events, "removed {events} events past retention");
         }
@@ -150,6 +154,12 @@ const REMOVE_EVENTS: &str = "DELETE FROM events WHERE (device, seq) IN \
 
 const REMOVE_BATCHES: &str = "DELETE FROM batches WHERE (batch, kind) IN \
     (SELECT batch, kind FROM batches WHERE filed_at < $1 ORDER BY filed_at LIMIT $2)";
+
+const REMOVE_APPENDED: &str = "DELETE FROM appended WHERE number IN \
+    (SELECT number FROM appended WHERE filed_at < $1 ORDER BY filed_at LIMIT $2)";
+
+const REMOVE_ADMIN_EVENTS: &str = "DELETE FROM admin_events WHERE id IN \
+    (SELECT id FROM admin_events WHERE at < $1 ORDER BY at LIMIT $2)";
 
 const CHUNK: i64 = 2000;
 

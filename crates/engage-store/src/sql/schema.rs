@@ -4,6 +4,7 @@ use sqlx::any::Any;
 use sqlx::{AnyConnection, AnyPool, AssertSqlSafe, Connection, Executor, Row};
 
 use super::connect::{Engine, MAX_STATEMENT};
+use super::device_keys;
 use super::error::open_error;
 use crate::OpenError;
 
@@ -26,6 +27,9 @@ pub(super) async fn migrate(pool: &AnyPool, engine: &Engine) -> Result<(), OpenE
             transaction
                 .execute(sqlx::raw_sql(AssertSqlSafe(text)))
                 .await?;
+        }
+        if applied < DEVICE_KEYS && applied > 0 {
+            device_keys::fill(&mut transaction).await?;
         }
         sqlx::query("UPDATE schema_version SET version = $1 WHERE id = 1")
             .bind(i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX))
@@ -95,7 +99,7 @@ pub(super) fn tables(version: i64) -> impl Iterator<Item = &'static str> {
 /// Never changed once released: what is to be different is added. Times are microseconds since 1970
 /// (UTC). `BYTES` and `NAME` stand for what has another name in each engine; a `NAME` sorts by its
 /// bytes, so that it can be paged through and searched by its beginning.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     "
 CREATE TABLE devices (
     device NAME PRIMARY KEY,
@@ -256,7 +260,62 @@ CREATE INDEX adoption_network ON adoption (network, seen_at);
 CREATE INDEX adoption_seen_at ON adoption (seen_at);
 CREATE INDEX adoption_stored_at ON adoption (stored_at);
 ",
+    "
+ALTER TABLE devices ADD COLUMN name_key NAME NOT NULL DEFAULT '';
+ALTER TABLE devices ADD COLUMN battery_millis BIGINT NOT NULL DEFAULT 9223372036854775807;
+CREATE INDEX devices_door_name ON devices (name_key, device);
+CREATE INDEX devices_search ON devices (device, name_key);
+CREATE INDEX devices_last_seen ON devices (last_seen, device, name_key);
+CREATE INDEX devices_battery ON devices (battery_millis, device, name_key);
+CREATE INDEX devices_site_last_seen ON devices (site, last_seen, device);
+CREATE INDEX events_code ON events (code, filed_at, device, seq, kind);
+CREATE TABLE counters (
+    name NAME PRIMARY KEY,
+    value BIGINT NOT NULL
+);
+CREATE TABLE appended (
+    number BIGINT NOT NULL PRIMARY KEY,
+    filed_at BIGINT NOT NULL,
+    device NAME NOT NULL,
+    first_seq BIGINT NOT NULL,
+    last_seq BIGINT NOT NULL
+);
+INSERT INTO appended (number, filed_at, device, first_seq, last_seq)
+    SELECT row_number() OVER (ORDER BY filed_at, device), filed_at, device, min(seq), max(seq)
+    FROM events GROUP BY filed_at, device;
+CREATE INDEX appended_filed_at ON appended (filed_at);
+INSERT INTO counters (name, value) SELECT 'appended', coalesce(max(number), 0) FROM appended;
+INSERT INTO counters (name, value) VALUES ('admin_events', 0);
+CREATE TABLE call_ins (
+    hour BIGINT NOT NULL PRIMARY KEY,
+    devices BIGINT NOT NULL
+);
+CREATE TABLE admin_events (
+    id BIGINT NOT NULL PRIMARY KEY,
+    at BIGINT NOT NULL,
+    actor TEXT NOT NULL,
+    source TEXT,
+    action TEXT NOT NULL,
+    target TEXT NOT NULL,
+    detail TEXT
+);
+CREATE INDEX admin_events_at ON admin_events (at);
+CREATE TABLE idempotency (
+    actor NAME NOT NULL,
+    request_key NAME NOT NULL,
+    at BIGINT NOT NULL,
+    request TEXT NOT NULL,
+    status BIGINT,
+    content_type TEXT,
+    body BYTES,
+    PRIMARY KEY (actor, request_key)
+);
+CREATE INDEX idempotency_at ON idempotency (at);
+",
 ];
+
+/// The schema in which devices have keys to be sorted and searched by.
+const DEVICE_KEYS: usize = 4;
 
 /// Longer than one statement: a new index over many events takes its time.
 const MAX_MIGRATION: std::time::Duration = MAX_STATEMENT.saturating_mul(60);

@@ -21,7 +21,7 @@ use crate::{
     StoreReader, Subscriber,
 };
 
-pub(super) use each_engine::with_each_engine;
+pub(super) use each_engine::{steps_of, with_each_engine};
 
 pub(super) fn device(number: u64) -> DeviceId {
     format!("{number:016X}").parse().unwrap()

@@ -143,11 +143,12 @@ impl Writer {
         let stored = self.shared.limited(async {
             let mut transaction = self.shared.begin().await?;
             let appended = append(&mut transaction, &uploads).await;
-            let outcomes =
+            let appended =
                 appended.inspect_err(|error| is_of_values = error::is_of_values(error))?;
             let evicted = self.shared.evict(&mut transaction, &displacing).await?;
+            appended.count(&mut transaction).await?;
             self.shared.commit(transaction).await?;
-            Ok((outcomes, evicted))
+            Ok((appended.outcomes, evicted))
         });
         let (outcomes, evicted) = stored.await.map_err(|error| StoreFailure {
             error,

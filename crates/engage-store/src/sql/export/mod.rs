@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use engage_wire::diagnostic::causes;
 use miette::Diagnostic;
 
+use super::device_pages::devices;
 use super::json_files::{config, month, page};
-use super::pages::devices;
 use super::reader::StoreReader;
 use crate::json_files::copy::{CopyError, copy};
 use crate::json_files::cursor::CopyCursor;

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use sqlx::{AnyConnection, Connection};
 
 use super::super::append::{EventRow, insert_batches, insert_events, stored_batches};
+use super::super::appended::{self, Run};
 use super::super::database::{self, DatabaseSource, StoredDatabase};
 use super::super::devices::{self, DeviceRow};
 use super::super::json_files::commit;
@@ -43,6 +44,7 @@ pub(super) async fn import(
         row,
         batches: HashMap::new(),
         events: 0,
+        runs: Vec::new(),
         delivered_to: 0,
         received: None,
     };
@@ -56,6 +58,7 @@ pub(super) async fn import(
     import.row(&mut transaction).await?;
     import.others(&mut transaction).await?;
     import.cursors(&mut transaction, own.copies).await?;
+    appended::number(&mut transaction, &import.runs).await?;
     let events = import.events;
     transaction.commit().await?;
     Ok(events)
@@ -76,6 +79,7 @@ struct DeviceImport<'a> {
     batches: HashMap<(BatchId, EventKind), (bool, i64)>,
     /// That are new.
     events: u64,
+    runs: Vec<Run>,
     delivered_to: i64,
     /// When the first and the last of them arrived.
     received: Option<(Timestamp, Timestamp)>,
@@ -95,6 +99,7 @@ impl DeviceImport<'_> {
                 rows.extend(self.event(line)?);
             }
             insert_events(connection, &rows).await?;
+            appended::add_runs(&mut self.runs, &rows);
         }
         let new = self.batches.iter().filter(|(_, (is_stored, _))| !is_stored);
         let new: Vec<_> = new.map(|((id, kind), (_, at))| (*id, *kind, *at)).collect();

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use sqlx::AnyPool;
+use sqlx::{AnyPool, AssertSqlSafe, Row};
 use tokio::runtime::Runtime;
 
 use super::super::connect::{Engine, pool};
@@ -27,4 +27,22 @@ pub(in crate::sql) fn with_each_engine(work: impl Fn(&Runtime, &AnyPool)) {
         });
         work(&runtime, &pool);
     }
+}
+
+/// How SQLite works a statement off.
+pub(in crate::sql) fn steps_of(statement: &str) -> Vec<String> {
+    let mut steps = Vec::new();
+    let (folder, runtime) = (tempfile::tempdir().unwrap(), Runtime::new().unwrap());
+    let options = SqlOptions::sqlite(folder.path().join("engage-host.db"));
+    drop(SqlStore::open(options.clone(), KeepDays::default()).unwrap());
+    runtime.block_on(async {
+        let settings = Engine::new(&options.url).settings();
+        let pool = pool(options.connect_options(true).unwrap(), settings, 1);
+        let explain = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}"));
+        for row in sqlx::raw_sql(explain).fetch_all(&pool).await.unwrap() {
+            steps.push(row.get("detail"));
+        }
+    });
+    assert!(!steps.is_empty());
+    steps
 }

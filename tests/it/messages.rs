@@ -214,6 +214,7 @@ const UNSEEN: &[(&str, &str)] = &[
     ("form-too-large", "held in the tests of admin access"),
     ("not-found", "held in the tests of admin access"),
     ("too-many-failures", "held in the tests of admin access"),
+    ("form-too-slow", "needs a form that takes 15 s"),
     ("no-token", "held in the tests of admin access"),
     ("no-token-file", "held in the tests of admin access"),
     ("role-too-low", "held in the tests of admin access"),

@@ -1,10 +1,15 @@
 //! What shows that a browser's request was made on a page of ours.
 
-use axum::body::{Body, to_bytes};
+use std::time::Duration;
+
+use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{FromRequest, Request};
 use http::HeaderMap;
 use http::header::{CONTENT_TYPE, ORIGIN};
+use http::request::Parts;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use tokio::time::timeout;
 
 use super::refusal::AccessRefusal;
 use super::sessions::FormToken;
@@ -50,21 +55,35 @@ pub(super) async fn check_form(
     request: Request,
     token: &FormToken,
 ) -> Result<Request, AccessRefusal> {
-    let (parts, body) = request.into_parts();
-    let body = to_bytes(body, MAX_FORM_BYTES).await;
-    let body = body.map_err(|_| AccessRefusal::FormTooLarge)?;
-    let mut copy = Request::new(Body::from(body.clone()));
-    *copy.method_mut() = parts.method.clone();
-    if let Some(kind) = parts.headers.get(CONTENT_TYPE) {
-        copy.headers_mut().insert(CONTENT_TYPE, kind.clone());
+    let (parts, body) = read(request).await?;
+    let presented = parse::<Presented>(&parts, &body).await;
+    if presented.is_some_and(|it| token.is(&it.form_token)) {
+        return Ok(Request::from_parts(parts, Body::from(body)));
     }
-    match axum::Form::<Presented>::from_request(copy, &()).await {
-        Ok(axum::Form(presented)) if token.is(&presented.form_token) => {
-            Ok(Request::from_parts(parts, Body::from(body)))
-        }
-        Ok(_) | Err(_) => Err(AccessRefusal::FormToken),
-    }
+    Err(AccessRefusal::FormToken)
 }
+
+/// Reads a form; fails where it is larger or slower than any of ours.
+pub(super) async fn read(request: Request) -> Result<(Parts, Bytes), AccessRefusal> {
+    let (parts, body) = request.into_parts();
+    let body = timeout(FORM_TIMEOUT, to_bytes(body, MAX_FORM_BYTES)).await;
+    let body = body.map_err(|_| AccessRefusal::FormTooSlow)?;
+    Ok((parts, body.map_err(|_| AccessRefusal::FormTooLarge)?))
+}
+
+/// The fields of a form; none where it has others, or is no form.
+pub(super) async fn parse<T: DeserializeOwned>(parts: &Parts, body: &Bytes) -> Option<T> {
+    let mut request = Request::new(Body::from(body.clone()));
+    *request.method_mut() = parts.method.clone();
+    if let Some(kind) = parts.headers.get(CONTENT_TYPE) {
+        request.headers_mut().insert(CONTENT_TYPE, kind.clone());
+    }
+    let form = axum::Form::<T>::from_request(request, &()).await;
+    form.ok().map(|axum::Form(fields)| fields)
+}
+
+/// As a head has.
+const FORM_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Far more than a form of a few fields.
 pub(super) const MAX_FORM_BYTES: usize = 64 * 1024;

@@ -56,6 +56,9 @@ pub(crate) enum AccessRefusal {
     #[error("the form is larger than {} bytes", super::forms::MAX_FORM_BYTES)]
     #[diagnostic(code("form-too-large"), help("forms of the pages are much smaller"))]
     FormTooLarge,
+    #[error("the form did not arrive in time")]
+    #[diagnostic(code("form-too-slow"), help("send it again"))]
+    FormTooSlow,
     #[error(transparent)]
     #[diagnostic(transparent)]
     NoRandomness(#[from] NoRandomness),
@@ -70,6 +73,7 @@ impl AccessRefusal {
             Self::RoleTooLow { .. } | Self::ForeignOrigin | Self::FormToken => {
                 StatusCode::FORBIDDEN
             }
+            Self::FormTooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::FormTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::NoRandomness(_) => StatusCode::SERVICE_UNAVAILABLE,
         }

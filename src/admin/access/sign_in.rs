@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
+use axum::Router;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{DefaultBodyLimit, FromRequest, Query, Request, State};
+use axum::extract::{Query, Request, State};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
-use axum::{Form, Router};
 use http::header::SET_COOKIE;
 use http::{HeaderMap, HeaderValue};
 use serde::Deserialize;
@@ -15,7 +15,7 @@ use tracing::info;
 use zeroize::Zeroizing;
 
 use super::cookie::{session_cookie, session_ids};
-use super::forms::{MAX_FORM_BYTES, check_origin};
+use super::forms::{check_origin, parse, read};
 use super::layer::{page_refusal, require_session};
 use super::local_path::LocalPath;
 use super::refusal::AccessRefusal;
@@ -33,7 +33,6 @@ pub(in crate::admin) fn sign_in_routes<S: Clone + Send + Sync + 'static>(
     let routes = Router::new()
         .route(SIGN_IN, get(form).post(sign_in))
         .route("/sign-out", sign_out)
-        .layer(DefaultBodyLimit::max(MAX_FORM_BYTES))
         .with_state(Arc::clone(access));
     Router::new().merge(routes)
 }
@@ -58,16 +57,19 @@ struct Shown {
 }
 
 async fn sign_in(State(access): State<Arc<Access>>, request: Request) -> Response {
-    let headers = request.headers().clone();
     let peer = request.extensions().get::<AdminPeer>().copied();
     let (Some(peer), Ok(())) = (peer, check_origin(&request)) else {
         return page_refusal(AccessRefusal::ForeignOrigin);
     };
-    let Ok(Form(Shown { token, next })) = Form::from_request(request, &()).await else {
+    let (parts, form) = match read(request).await {
+        Ok(read) => read,
+        Err(refusal) => return page_refusal(refusal),
+    };
+    let Some(Shown { token, next }) = parse(&parts, &form).await else {
         return page_refusal(AccessRefusal::NoToken);
     };
     let token = Token::parse(Zeroizing::new(token).trim());
-    match begin(&access, token.as_ref(), &headers, &peer) {
+    match begin(&access, token.as_ref(), &parts.headers, &peer) {
         Ok(cookie) => ([(SET_COOKIE, cookie)], Redirect::to(next.as_str())).into_response(),
         Err(refusal) => {
             let page = sign_in_page(&next, Some(refusal));

@@ -49,6 +49,41 @@ impl ClockWatch {
     }
 }
 
+/// How far the wall clock may be ahead of the time in which devices could call.
+///
+/// A step forwards makes everybody look unseen for as long; so does the time for which the host was
+/// off. Until all have had the time to call again, both are taken from their age.
+#[derive(Debug, Default)]
+pub(crate) struct UnseenClock {
+    clock: EvenClock,
+    ahead: SignedDuration,
+}
+
+impl UnseenClock {
+    /// The host has begun at `now`; the clock was believed last at `believed`.
+    pub(crate) fn begin(&mut self, monotonic: Instant, now: Timestamp, believed: Timestamp) {
+        let _ = self.clock.look(monotonic, now);
+        let off = now.duration_since(believed).saturating_sub(BELIEVED_EVERY);
+        self.ahead = self.ahead.max(off);
+    }
+
+    /// What is to be taken from the age of a device at `now`.
+    pub(crate) fn ahead(&mut self, monotonic: Instant, now: Timestamp) -> SignedDuration {
+        match self.clock.look(monotonic, now) {
+            Ok(even_for) if even_for >= ALL_HAVE_CALLED_AFTER => self.ahead = SignedDuration::ZERO,
+            Ok(_) => {}
+            Err(step) => self.ahead = self.ahead.saturating_add(step).max(SignedDuration::ZERO),
+        }
+        self.ahead
+    }
+}
+
+/// A lock calls every night.
+pub(crate) const ALL_HAVE_CALLED_AFTER: Duration = Duration::from_hours(48);
+
+/// The clock is taken down once a day where it can be believed.
+const BELIEVED_EVERY: SignedDuration = SignedDuration::from_hours(25);
+
 const EVEN_FOR: Duration = Duration::from_hours(1);
 
 const EVEN_FOR_FAR_AHEAD: Duration = Duration::from_hours(7 * 24);
@@ -110,5 +145,36 @@ mod tests {
         assert!(!run.at(0, 0, before));
         assert!(!run.at(30, 0, before));
         assert!(run.at(7 * 24, 0, before));
+    }
+
+    #[test]
+    fn a_step_forwards_is_taken_from_the_age_of_devices_until_all_could_call_again() {
+        let start = Instant::now();
+        let wall: Timestamp = "2026-11-25T00:00:00Z".parse().unwrap();
+        let mut clock = UnseenClock::default();
+        let mut at = |hours: u32, offset: i64| {
+            let now = wall + SignedDuration::from_hours(i64::from(hours) + offset);
+            clock.ahead(start + HOUR * hours, now).as_hours()
+        };
+        assert_eq!([at(0, 0), at(10, 0)], [0, 0]);
+        assert_eq!([at(10, 48), at(20, 48), at(57, 48)], [48, 48, 48]);
+        assert_eq!([at(58, 48), at(100, 48)], [0, 0]);
+        // Set back, and right again.
+        assert_eq!([at(100, -10), at(101, 48)], [0, 58]);
+        // Ahead for a moment.
+        assert_eq!([at(101, 5000), at(101, 48)], [58 + 4952, 58]);
+    }
+
+    #[test]
+    fn the_time_for_which_the_host_was_off_is_taken_from_the_age_of_devices() {
+        let start = Instant::now();
+        let now: Timestamp = "2026-11-25T00:00:00Z".parse().unwrap();
+        for (off, expected) in [(-5, 0), (0, 0), (25, 0), (26, 1), (500, 475)] {
+            let mut clock = UnseenClock::default();
+            clock.begin(start, now, now - SignedDuration::from_hours(off));
+            assert_eq!(clock.ahead(start, now).as_hours(), expected, "{off}");
+            let later = now + SignedDuration::from_hours(48);
+            assert!(clock.ahead(start + 48 * HOUR, later).is_zero());
+        }
     }
 }

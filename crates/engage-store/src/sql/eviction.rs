@@ -2,6 +2,7 @@
 //! first, with all that is stored of them.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use engage_wire::LogThrottle;
 use jiff::{SignedDuration, Timestamp};
@@ -11,6 +12,7 @@ use sqlx::{AnyConnection, Row};
 use tracing::warn;
 
 use super::statement::{pieces, statement, value_list};
+use crate::clock::{ALL_HAVE_CALLED_AFTER, UnseenClock};
 use crate::{DeviceId, Subscriber};
 
 /// What has been evicted since the start.
@@ -20,6 +22,7 @@ pub(super) struct Evictions {
     log: LogThrottle,
     /// Where to look next: no device before it may go, as far as was seen.
     looked_up_to: Mutex<Key>,
+    clock: Mutex<UnseenClock>,
 }
 
 /// Where a device stands in the index of those that are unproven; first of all, before all of them.
@@ -68,6 +71,25 @@ impl Evictions {
         }
     }
 
+    /// The host has begun; the clock was believed last at `believed`.
+    pub(super) fn begin(&self, believed: Timestamp) {
+        let mut clock = self.clock.lock();
+        clock.begin(Instant::now(), Timestamp::now(), believed);
+    }
+
+    /// To be called often.
+    pub(super) fn watch_clock(&self) -> SignedDuration {
+        let mut clock = self.clock.lock();
+        clock.ahead(Instant::now(), Timestamp::now())
+    }
+
+    /// Who was not seen since then may go, for who calls at `now`.
+    fn unseen_since(&self, now: Timestamp) -> i64 {
+        let unseen = self.watch_clock().saturating_add(MIN_UNSEEN);
+        let since = now.checked_sub(unseen).unwrap_or(Timestamp::MIN);
+        since.as_microsecond()
+    }
+
     /// How many devices may go at `now`, of so many that are wanted.
     pub(super) async fn evictable(
         &self,
@@ -76,8 +98,9 @@ impl Evictions {
         now: Timestamp,
         wanted: usize,
     ) -> Result<usize, sqlx::Error> {
-        let found = self.find(connection, subscribers, now, wanted).await?;
-        Ok(found.len())
+        let unseen_since = self.unseen_since(now);
+        let found = self.find(connection, subscribers, unseen_since, wanted);
+        Ok(found.await?.len())
     }
 
     /// Removes so many devices with their events and refused bodies, within the transaction that is
@@ -89,12 +112,14 @@ impl Evictions {
         now: Timestamp,
         wanted: usize,
     ) -> Result<Vec<Evicted>, sqlx::Error> {
-        let found = self.find(connection, subscribers, now, wanted).await?;
+        let unseen_since = self.unseen_since(now);
+        let found = self.find(connection, subscribers, unseen_since, wanted);
+        let found = found.await?;
         let mut evicted = Vec::with_capacity(found.len());
         for devices in pieces(&found, 1) {
             // First, so that its row is locked: who calls meanwhile begins anew behind this
             // transaction.
-            let removed = remove(connection, devices, now).await?;
+            let removed = remove(connection, devices, unseen_since).await?;
             for removed in pieces(&removed, 1) {
                 remove_rest(connection, removed).await?;
             }
@@ -109,14 +134,15 @@ impl Evictions {
         &self,
         connection: &mut AnyConnection,
         subscribers: &[Subscriber],
-        now: Timestamp,
+        unseen_since: i64,
         wanted: usize,
     ) -> Result<Vec<Evicted>, sqlx::Error> {
         let wanted = wanted.min(MAX_EVICTED);
         let mut found: Vec<Evicted> = Vec::new();
         let mut from = self.looked_up_to.lock().clone();
         for _ in 0..MAX_LOOKS {
-            let Looked { may_go, next } = look(connection, subscribers, now, &from).await?;
+            let Looked { may_go, next } =
+                look(connection, subscribers, unseen_since, &from).await?;
             found.extend(may_go);
             let is_whole = from == Key::default();
             let is_end = next.is_none();
@@ -143,7 +169,7 @@ impl Evictions {
 async fn look(
     connection: &mut AnyConnection,
     subscribers: &[Subscriber],
-    now: Timestamp,
+    unseen_since: i64,
     from: &Key,
 ) -> Result<Looked, sqlx::Error> {
     let taken = subscribers.iter().map(|subscriber| {
@@ -161,7 +187,7 @@ async fn look(
          WHERE proven_at IS NULL AND last_seen < $1 AND (last_seen, device) > ($2, $3) \
          ORDER BY last_seen, device LIMIT {MAX_LOOKED_AT}"
     ))
-    .bind(unseen_since(now))
+    .bind(unseen_since)
     .bind(from.last_seen)
     .bind(from.device.clone())
     .fetch_all(connection)
@@ -188,7 +214,7 @@ async fn look(
 async fn remove(
     connection: &mut AnyConnection,
     devices: &[Evicted],
-    now: Timestamp,
+    unseen_since: i64,
 ) -> Result<Vec<Evicted>, sqlx::Error> {
     let list = value_list(devices.len());
     let unseen_since_at = devices.len() + 1;
@@ -199,7 +225,7 @@ async fn remove(
     for Evicted { device, .. } in devices {
         query = query.bind(device.clone());
     }
-    let query = query.bind(unseen_since(now));
+    let query = query.bind(unseen_since);
     let rows = query.fetch_all(connection).await?;
     rows.iter().map(evicted).collect()
 }
@@ -236,14 +262,8 @@ async fn remove_rest(
     Ok(())
 }
 
-fn unseen_since(now: Timestamp) -> i64 {
-    now.checked_sub(MIN_UNSEEN)
-        .unwrap_or(Timestamp::MIN)
-        .as_microsecond()
-}
-
-/// A lock calls every night.
-const MIN_UNSEEN: SignedDuration = SignedDuration::from_hours(48);
+const MIN_UNSEEN: SignedDuration =
+    SignedDuration::from_secs(ALL_HAVE_CALLED_AFTER.as_secs().cast_signed());
 
 /// Of one transaction, in which others wait.
 const MAX_EVICTED: usize = 64;

@@ -97,7 +97,7 @@ impl Retention {
 }
 
 /// The reading at which it was applied last, by whichever host.
-async fn believed(pool: &AnyPool) -> Result<Option<Timestamp>, sqlx::Error> {
+pub(super) async fn believed(pool: &AnyPool) -> Result<Option<Timestamp>, sqlx::Error> {
     let row = sqlx::query("SELECT at FROM moments WHERE name = 'retention'");
     let row = row.fetch_optional(pool).await?;
     let micros: Option<i64> = row.map(|row| row.try_get(0)).transpose()?;

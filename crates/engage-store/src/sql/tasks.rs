@@ -15,7 +15,7 @@ use super::hosts::RENEW_INTERVAL;
 use super::json_files::JsonFiles;
 use super::observations::{Observations, Observed};
 use super::options::SqlOptions;
-use super::retention::Retention;
+use super::retention::{Retention, believed};
 use super::rotation::forget_reports;
 use super::shared::Shared;
 use super::writer::{Waiting, Writer};
@@ -67,6 +67,9 @@ async fn work(
     uploaded: mpsc::Receiver<Waiting>,
     observed: mpsc::Receiver<Observed>,
 ) {
+    if let Ok(Some(believed)) = believed(&shared.pools().writes).await {
+        shared.evictions.begin(believed);
+    }
     let maintenance = tokio::spawn(maintain(Arc::clone(shared), Retention::new(keep)));
     let renewals = tokio::spawn(keep_alive(Arc::clone(shared)));
     let copies = shared.copies().zip(shared.directory());
@@ -109,6 +112,7 @@ async fn maintain(shared: Arc<Shared>, mut retention: Retention) {
 }
 
 async fn maintain_once(shared: &Shared, retention: &mut Retention, counted: &mut Option<Instant>) {
+    shared.evictions.watch_clock();
     shared.probe().await;
     shared.measure().await;
     if counted.is_none_or(|counted| counted.elapsed() >= COUNT_INTERVAL) {

@@ -197,3 +197,30 @@ fn a_look_is_bounded_and_the_next_goes_on_behind_it_and_from_the_beginning_behin
         });
     });
 }
+
+#[test]
+fn a_clock_that_is_set_forwards_or_was_off_for_days_lets_nobody_go_who_could_not_call() {
+    with_each_engine(|runtime, pool| {
+        runtime.block_on(async {
+            let mut transaction = pool.begin().await.unwrap();
+            insert(&mut transaction, &[FREE]).await;
+            let evictions = Evictions::default();
+            let believed = Timestamp::now() - SignedDuration::from_hours(25 + 10);
+            evictions.begin(believed);
+            for (hours, expected) in [(0, 1), (-3, 0)] {
+                let now = NOW + SignedDuration::from_hours(hours);
+                let found = evictions.evictable(&mut transaction, &[], now, 1).await;
+                assert_eq!(found.unwrap(), expected, "{hours}");
+                let evicted = evictions.evict(&mut transaction, &[], now, 1).await;
+                assert_eq!(evicted.unwrap().len(), expected, "{hours}");
+                insert_again(&mut transaction).await;
+            }
+        });
+    });
+}
+
+async fn insert_again(connection: &mut AnyConnection) {
+    let delete = statement("DELETE FROM devices".into());
+    delete.execute(&mut *connection).await.unwrap();
+    insert(connection, &[FREE]).await;
+}

@@ -1,6 +1,6 @@
 //! Heads that the HTTP parser refuses are seen, and queries that it would refuse are answered.
 
-use std::io::Write;
+use std::io::{Read, Write};
 
 use crate::harness::{
     Daemon, Installation, Response, connect, exchange, get, read_to_end, standard, tls_connect,
@@ -74,6 +74,39 @@ fn a_head_within_tls_is_seen_too() {
     let mut plain = daemon.wait_for("https request from 127.0.0.1");
     plain.truncate(300);
     assert!(plain.contains("answered 400"), "{plain}");
+}
+
+#[test]
+fn a_preface_of_http_2_is_counted_and_logged_once_on_both_ports() {
+    let mut daemon = daemon();
+    let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    let (https, trusted) = (daemon.https, trusting(&standard().root.der));
+    for at in 1..preface.len() {
+        let mut stream = tls_connect(https, &trusted);
+        stream.write_all(&preface[..at]).unwrap();
+        stream.flush().unwrap();
+        stream.write_all(&preface[at..]).unwrap();
+        let mut answer = Vec::new();
+        // It ends without TLS's own close.
+        let _ = stream.read_to_end(&mut answer);
+        assert_eq!(answer, b"", "{at}");
+    }
+    assert_eq!(exchange(daemon.http, str::from_utf8(preface).unwrap()), b"");
+    daemon.wait_for("http connection from 127.0.0.1");
+    for (listener, count) in [("http", 1), ("https", preface.len() as u64 - 1)] {
+        let labels = [("listener", listener), ("limit", "malformed_request")];
+        daemon.wait_for_metric("refusals_total", &labels, count);
+        assert_eq!(daemon.metrics().sum("refusals_total", &labels), count);
+    }
+    // Behind another request it is answered, and one of its own kind.
+    let behind = format!(
+        "GET / HTTP/1.1\r\nHost: a\r\n\r\n{}",
+        str::from_utf8(preface).unwrap()
+    );
+    let answers = exchange(daemon.http, &behind);
+    assert!(answers.windows(12).any(|it| it == b"HTTP/1.1 400"));
+    let labels = [("listener", "http"), ("limit", "malformed_request")];
+    daemon.wait_for_metric("refusals_total", &labels, 2);
 }
 
 #[test]

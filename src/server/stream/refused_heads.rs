@@ -64,6 +64,19 @@ impl RefusedHeads {
         }
     }
 
+    /// Notes that a connection ends with the preface of HTTP/2.
+    pub(super) fn note_http2(&self, state: &ConnectionState, peer: SocketAddr) {
+        state.refused();
+        let listener = self.listener;
+        self.metrics.refused(listener, "malformed_request");
+        if let Some(others) = self.log.check() {
+            warn!(
+                %listener, %peer, others = others.count(),
+                "{listener} connection from {peer} ends without an answer: it begins with the preface of HTTP/2, which is not spoken here{others}",
+            );
+        }
+    }
+
     fn too_long(&self) -> String {
         format!(
             "its head is longer than `[limits] request_head_bytes = {}`, or has more fields than \

@@ -27,6 +27,8 @@ pub(in crate::server) struct RequestHeads {
     framing: RequestFraming,
     /// How many requests had begun when an answer was sent last.
     answered: u64,
+    /// Whether the connection may still turn out to begin with the preface of HTTP/2.
+    may_be_http2: bool,
     /// The body that is being read cannot be framed: HTTP is not to wait for more of it.
     is_body_broken: bool,
 }
@@ -54,6 +56,7 @@ impl RequestHeads {
             },
             framing: RequestFraming::default(),
             answered: 0,
+            may_be_http2: true,
             is_body_broken: false,
         }
     }
@@ -68,8 +71,22 @@ impl RequestHeads {
         if self.state.phase() != Phase::Request {
             self.beginning.extend(bytes);
         }
+        self.look_for_http2();
         self.state
             .set_within_request(!self.framing.is_between_requests());
+    }
+
+    /// hyper-util ends the connection with such a preface without a word.
+    fn look_for_http2(&mut self) {
+        let beginning = self.beginning.as_slice();
+        if !self.may_be_http2 || HTTP2_PREFACE.starts_with(beginning) && beginning != HTTP2_PREFACE
+        {
+            return;
+        }
+        self.may_be_http2 = false;
+        if beginning.starts_with(HTTP2_PREFACE) {
+            self.refused.note_http2(&self.state, self.peer);
+        }
     }
 
     fn sending(&mut self, bytes: &[u8]) {
@@ -90,6 +107,9 @@ impl RequestHeads {
         self.beginning.length = 0;
     }
 }
+
+/// RFC 9113 section 3.4.
+const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 impl Beginning {
     /// More than most request lines need.

@@ -44,6 +44,7 @@ mod connection;
 mod daemon;
 mod file_version;
 mod login_throttle;
+mod operator_map;
 mod platform;
 mod publication;
 mod reload_outcome;

@@ -21,9 +21,18 @@ pub(crate) struct AddressRecord {
     pub(crate) verified: AnchorSeen,
     /// In a handshake that ended as if the chain were not trusted.
     pub(crate) failed: AnchorSeen,
+    /// Under which anchors handshakes failed, and how often since one was completed under another.
+    refused: [Refused; 2],
     /// Who called in from there last.
     caller: Option<SerialNumber>,
     shared: Moment,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Refused {
+    /// [`Fingerprint::prefix`].
+    anchor: u64,
+    count: u8,
 }
 
 /// A certificate, and when it was seen.
@@ -77,6 +86,37 @@ impl AddressRecord {
     /// Whether several devices call in from there, or another one than before.
     pub(crate) fn is_shared(&self, now: Timestamp) -> bool {
         self.shared.is_within(SHARED_FOR, now)
+    }
+
+    /// How often handshakes failed under one anchor while none was completed under another: beside who
+    /// trusts that one, somebody is shown the wrong chain again and again.
+    pub(crate) fn refused_in_a_row(&self) -> u8 {
+        let counts = self.refused.iter().map(|it| it.count);
+        counts.max().unwrap_or_default()
+    }
+
+    /// A handshake was completed.
+    pub(crate) fn note_verified(&mut self, verified: AnchorSeen) {
+        for refused in &mut self.refused {
+            if refused.anchor != verified.anchor {
+                refused.count = 0;
+            }
+        }
+        self.verified.replace_older(verified);
+    }
+
+    /// A handshake failed.
+    pub(crate) fn note_failed(&mut self, failed: AnchorSeen) {
+        let anchor = failed.anchor;
+        let [one, other] = &self.refused;
+        // One of an earlier rotation makes room.
+        let is_other = other.anchor == anchor || one.anchor != anchor && other.count < one.count;
+        let refused = &mut self.refused[usize::from(is_other)];
+        if refused.anchor != anchor {
+            *refused = Refused { anchor, count: 0 };
+        }
+        refused.count = refused.count.saturating_add(1);
+        self.failed.replace_older(failed);
     }
 
     /// Several devices call in from there.
@@ -217,6 +257,33 @@ mod tests {
         assert!(!elsewhere.is_shared(at(100)));
         elsewhere.merge(&stored(None, 2));
         assert!(elsewhere.is_shared(at(100)));
+    }
+
+    #[test]
+    fn failures_under_an_anchor_count_until_a_handshake_is_completed_under_another() {
+        let seen = |anchor| AnchorSeen {
+            anchor,
+            at: at(1).into(),
+        };
+        let mut record = AddressRecord::default();
+        for expected in [1, 2] {
+            record.note_failed(seen(1));
+            assert_eq!(record.refused_in_a_row(), expected);
+        }
+        // Who trusts it proves nothing for who does not; another one's failures count beside.
+        record.note_verified(seen(1));
+        record.note_failed(seen(2));
+        record.note_failed(seen(1));
+        assert_eq!(record.refused_in_a_row(), 3);
+        record.note_verified(seen(2));
+        assert_eq!(record.refused_in_a_row(), 1);
+        record.note_verified(seen(1));
+        assert_eq!(record.refused_in_a_row(), 0);
+        // Of another rotation.
+        for anchor in [3, 4, 3, 4, 4] {
+            record.note_failed(seen(anchor));
+        }
+        assert_eq!(record.refused_in_a_row(), 3);
     }
 
     #[test]

@@ -85,7 +85,7 @@ impl Sightings {
         let at = Timestamp::now();
         let verified = AnchorSeen::new(anchor, at);
         self.addresses
-            .update(peer, |record| record.verified.replace_older(verified));
+            .update(peer, |record| record.note_verified(verified));
         self.write(address(peer), peer, None, Seen::Verified { anchor }, at);
         VerifiedChain { anchor, at }
     }
@@ -95,7 +95,7 @@ impl Sightings {
         let at = Timestamp::now();
         let failed = AnchorSeen::new(anchor, at);
         self.addresses
-            .update(peer, |record| record.failed.replace_older(failed));
+            .update(peer, |record| record.note_failed(failed));
         let seen = Seen::Failed { anchor, reason };
         self.write(address(peer), peer, None, seen, at);
     }

@@ -65,8 +65,19 @@ pub(super) fn request_if_running() -> Option<ReloadOutcome> {
     request(&default_reload_socket_path()).ok()
 }
 
+/// The same for who needs no outcome, and waits no longer for it than this.
+pub(super) fn request_within(wait: Duration) {
+    // Nothing at all would be no bound for the socket.
+    let wait = wait.clamp(Duration::from_millis(1), OUTCOME_TIMEOUT);
+    let _ = request_for(&default_reload_socket_path(), wait);
+}
+
 pub(super) fn request(socket: &Path) -> Result<ReloadOutcome, ReloadError> {
-    let answer = request_reload(socket, OUTCOME_TIMEOUT).map_err(|source| {
+    request_for(socket, OUTCOME_TIMEOUT)
+}
+
+fn request_for(socket: &Path, timeout: Duration) -> Result<ReloadOutcome, ReloadError> {
+    let answer = request_reload(socket, timeout).map_err(|source| {
         let socket = socket.to_owned();
         match source.kind() {
             io::ErrorKind::PermissionDenied => ReloadError::NotAllowed { socket, source },

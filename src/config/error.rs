@@ -148,6 +148,21 @@ pub enum ConfigError {
         /// Why.
         source: ReadError,
     },
+    /// A link of `sites_dir` to what is no site.
+    #[error(
+        "site file `{}` is a link to the outside of its folder, and what it leads to is no site: nothing of it is shown",
+        path.display()
+    )]
+    #[diagnostic(
+        code("foreign-site-file"),
+        help(
+            "who may write links may not be allowed to read what they lead to: look at it yourself, and put the site's own file into the folder"
+        )
+    )]
+    ForeignSiteFile {
+        /// The link.
+        path: PathBuf,
+    },
     /// The folder of sites cannot be listed.
     #[error("failed to read the folder of sites `{}`", path.display())]
     #[diagnostic(

@@ -51,6 +51,12 @@ impl SiteConfig {
         Ok(site)
     }
 
+    /// Every file that it names.
+    pub(crate) fn files(&self) -> impl Iterator<Item = &Path> {
+        let files = [&self.key_file, &self.certificate].into_iter();
+        files.chain(&self.serials_file).map(PathBuf::as_path)
+    }
+
     /// Every path that it names.
     pub(super) fn paths_mut(&mut self) -> impl Iterator<Item = &mut PathBuf> {
         [&mut self.key_file, &mut self.certificate]

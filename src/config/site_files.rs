@@ -55,7 +55,7 @@ impl SiteFiles {
             path: sites_dir.to_owned(),
             source,
         };
-        let mut files = BTreeMap::new();
+        let mut names = Vec::with_capacity(last.0.len());
         // `fs_err` would name the path again, which the message has said.
         let entries = std::fs::read_dir(sites_dir).map_err(unreadable)?;
         for (number, entry) in entries.enumerate() {
@@ -67,16 +67,21 @@ impl SiteFiles {
             }
             let entry = entry.map_err(unreadable)?;
             let name = entry.file_name();
-            if !is_site_file(&name) {
-                continue;
-            }
-            let last = last.0.get(&name);
-            // One that has gone since the folder was listed is no site any more.
-            if let Some(file) = SiteFile::read(&entry, folder, last) {
-                files.insert(name, file);
+            if is_site_file(&name) {
+                names.push((name, entry));
             }
         }
-        Ok(Self(files))
+        names.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        let mut last = last.0.iter().peekable();
+        let files = names.into_iter().filter_map(|(name, entry)| {
+            // Both are sorted.
+            while last.next_if(|(before, _)| **before < name).is_some() {}
+            let last = last.next_if(|(same, _)| **same == name);
+            // One that has gone since the folder was listed is no site any more.
+            let file = SiteFile::read(&entry, folder, last.map(|(_, file)| file))?;
+            Some((name, file))
+        });
+        Ok(Self(files.collect()))
     }
 
     /// Those that can be used.
@@ -98,7 +103,6 @@ impl SiteFiles {
 
 impl SiteFile {
     fn read(entry: &std::fs::DirEntry, folder: &Path, last: Option<&Self>) -> Option<Self> {
-        let path = entry.path();
         let version = match FileVersion::of_entry(entry) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
             version => version.ok(),
@@ -107,8 +111,16 @@ impl SiteFile {
         if let Some(last) = last.filter(|last| version.is_as(last.version)) {
             return Some(last.clone());
         }
+        let path = entry.path();
         let read = match read_regular_file("site file", &path, MAX_FILE_BYTES) {
-            Ok(bytes) => parse_site_file(&path, folder, &bytes),
+            Ok(bytes) => parse_site_file(&path, folder, &bytes).map_err(|broken| {
+                if leads_outside(&path) {
+                    let error = ConfigError::ForeignSiteFile { path: path.clone() };
+                    Box::new(BrokenSite::from_text(path.clone(), folder, error, ""))
+                } else {
+                    broken
+                }
+            }),
             Err(source) => {
                 let error = ConfigError::SiteFile { source };
                 Err(Box::new(BrokenSite::from_text(path, folder, error, "")))
@@ -189,6 +201,15 @@ impl BrokenSite {
             file,
         }
     }
+}
+
+/// Whether a file is reached by a link out of its folder. Those of Kubernetes stay within.
+fn leads_outside(path: &Path) -> bool {
+    let is_within = || {
+        let folder = path.parent()?.canonicalize().ok()?;
+        Some(path.canonicalize().ok()?.starts_with(folder))
+    };
+    !is_within().unwrap_or(false)
 }
 
 /// Editors and our own commands write hidden files beside it.

@@ -45,7 +45,7 @@ use engage_wire::diagnostic::{code, one_line};
 use reload::{FollowedRotation, Reloader};
 use reload_requests::ReloadRequests;
 use store::{Delivery, Recording};
-use watch::FileFingerprint;
+use watch::{FileFingerprint, Sources};
 
 pub(crate) use store::{database, refusals as recording_refusals, warnings as recording_warnings};
 
@@ -113,7 +113,9 @@ impl Running {
         let http = sockets.http_address()?;
         let directory = config.devices.directory.path();
         let row = directory.map(rotation::copied).unwrap_or_default();
-        let files = FileFingerprint::read(&config, row.rotation.is_some());
+        let sources = Arc::new(Sources::from_config(&config, row.rotation.is_some()));
+        let versions = sources.versions();
+        let files = FileFingerprint::read(&config, &sources, &versions);
         let base_url = ToldBaseUrl::new(&config, http);
         let first = publication(&config, &base_url.url, strict, row.rotation.as_ref())?;
         let published = CurrentPublication::new(first);

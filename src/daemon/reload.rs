@@ -17,12 +17,12 @@ use tracing::{info, warn};
 
 use super::base_url::ToldBaseUrl;
 use super::reload_requests::ReloadRequests;
-use super::watch::{FileFingerprint, FileWatcher};
+use super::watch::{FileFingerprint, FileWatcher, Sources};
 use super::{log_bad_sites, log_warnings};
 use crate::admin::{Access, Control, ReloadRequest, TokenFile};
 use crate::config::{AdminConfig, Config, ConfigSource, SiteFiles};
 use crate::platform::{ReloadSignals, service_manager};
-use crate::publication::{Publication, PublishedRotation, Validation, validate};
+use crate::publication::{Publication, PublishedRotation, Validation, validate_as_seen};
 use crate::reload_outcome::{ReloadOutcome, ReloadRefusal};
 use crate::rotation::{self, RotationFollower};
 use crate::routes::App;
@@ -98,9 +98,13 @@ impl Reloader {
                 tokio::spawn(request.answer(outcome));
             }
             // Of a refused configuration too: its files may be what is mended next.
-            if let Some(files) = files.filter(|files| files.sources != sources) {
-                sources = Arc::clone(&files.sources);
-                watcher = FileWatcher::new(files);
+            match files {
+                Some(files) if files.sources == sources => watcher.know(&files),
+                Some(files) => {
+                    sources = Arc::clone(&files.sources);
+                    watcher = FileWatcher::new(files);
+                }
+                None => {}
             }
         }
     }
@@ -386,11 +390,18 @@ impl Candidate {
         row: StoredRotation,
     ) -> Result<Self, ReloadRefusal> {
         let StoredRotation { revision, rotation } = row;
-        let files = FileFingerprint::read(&config, rotation.is_some());
+        let sources = Arc::new(Sources::from_config(&config, rotation.is_some()));
+        let versions = sources.versions();
+        let files = FileFingerprint::read(&config, &sources, &versions);
         let base_url = told.next(&config, http);
-        let now = clock::now();
-        let rotation = rotation.as_ref();
-        let validation = validate(&config, &base_url.url, now, Some(in_force), rotation);
+        let validation = validate_as_seen(
+            &config,
+            &base_url.url,
+            clock::now(),
+            Some(in_force),
+            rotation.as_ref(),
+            &versions,
+        );
         let credentials = credentials_file.map(Credentials::load).transpose();
         Ok(Self {
             credentials: credentials.map_err(|error| ReloadRefusal::new(&error))?,

@@ -10,7 +10,7 @@ use std::fs::DirEntry;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher};
@@ -20,7 +20,7 @@ use tokio::time::{sleep, timeout};
 use tracing::warn;
 
 use crate::config::{Config, SiteConfig, is_site_file};
-use crate::file_version::FileVersion;
+use crate::file_version::{FileVersion, FileVersions};
 use crate::platform;
 use crate::publication::NextFiles;
 use engage_wire::paths::CERTIFICATES_FOLDER;
@@ -28,17 +28,26 @@ use engage_wire::paths::CERTIFICATES_FOLDER;
 /// Watches the files of one configuration until dropped.
 pub(super) struct FileWatcher {
     changes: mpsc::Receiver<()>,
+    /// [`Seen::hash`] of what needs no reload.
+    known: Arc<AtomicU64>,
     task: JoinHandle<()>,
 }
 
 impl FileWatcher {
     /// Watches for what differs from `known`.
-    pub(super) fn new(known: FileFingerprint) -> Self {
+    pub(super) fn new(files: FileFingerprint) -> Self {
         let (changed, changes) = mpsc::channel(1);
+        let known = Arc::new(AtomicU64::new(files.seen.hash));
         Self {
             changes,
-            task: tokio::spawn(watch(known, changed)),
+            task: tokio::spawn(watch(files, Arc::clone(&known), changed)),
+            known,
         }
+    }
+
+    /// Watches for what differs from files of the same sources, which have been read.
+    pub(super) fn know(&self, files: &FileFingerprint) {
+        self.known.store(files.seen.hash, Ordering::Relaxed);
     }
 
     /// Completes when files have changed and have been at rest since. Cancel safe.
@@ -60,25 +69,36 @@ impl Drop for FileWatcher {
 #[derive(Clone, Debug)]
 pub(crate) struct FileFingerprint {
     pub(super) sources: Arc<Sources>,
-    hash: u64,
+    seen: Seen,
 }
 
 impl FileFingerprint {
-    /// Looks at the files that `config` names, and at those that a rotation replaces them with; those of
-    /// sites were looked at when they were read.
-    pub(crate) fn read(config: &Config, is_rotation: bool) -> Self {
-        let sources = Sources::from_config(config, is_rotation);
+    /// Looks at the files that a configuration names; those of sites were looked at when they were read.
+    pub(super) fn read(
+        config: &Config,
+        sources: &Arc<Sources>,
+        versions: &FileVersions<'_>,
+    ) -> Self {
         let site_files = config.site_files.versions();
-        let site_files = site_files.map(|(name, version)| hash_file(name, Some(version)));
+        let site_files = site_files.map(|(name, version)| hash_file(name, version));
         Self {
-            hash: combined(site_files.chain([sources.hash_without_site_files()])),
-            sources: Arc::new(sources),
+            seen: sources.seen(versions, combined(site_files)),
+            sources: Arc::clone(sources),
         }
     }
 }
 
+/// What the files of a configuration look like.
+#[derive(Clone, Debug, Default)]
+struct Seen {
+    /// Differs when a file, or what a link points to, is another than before.
+    hash: u64,
+    /// Those that are links.
+    links: Vec<PathBuf>,
+}
+
 /// The files and the folders that a publication is made from.
-#[derive(Debug, Eq, PartialEq)]
+#[derive(Debug)]
 pub(super) struct Sources {
     files: BTreeSet<PathBuf>,
     sites: Vec<Arc<SiteConfig>>,
@@ -87,8 +107,21 @@ pub(super) struct Sources {
     sites_dir: Option<PathBuf>,
 }
 
+/// Whether the same files are watched, whatever else sites say.
+impl PartialEq for Sources {
+    fn eq(&self, other: &Self) -> bool {
+        let sites = || self.sites.iter().zip(&other.sites);
+        self.files == other.files
+            && self.certificates == other.certificates
+            && self.sites_dir == other.sites_dir
+            && self.sites.len() == other.sites.len()
+            && sites().all(|(one, other)| Arc::ptr_eq(one, other) || one.files().eq(other.files()))
+    }
+}
+
 impl Sources {
-    fn from_config(config: &Config, is_rotation: bool) -> Self {
+    /// Those that `config` names, and those that a rotation replaces them with.
+    pub(super) fn from_config(config: &Config, is_rotation: bool) -> Self {
         let https = &config.https;
         let files = [&config.path, &https.certificate, &https.private_key]
             .into_iter()
@@ -109,43 +142,47 @@ impl Sources {
         }
     }
 
-    /// Those that are named, each once.
-    fn named_files(&self) -> HashSet<&Path> {
-        let of_sites = self.sites.iter().flat_map(|site| {
-            [&site.key_file, &site.certificate]
-                .into_iter()
-                .chain(&site.serials_file)
-        });
-        let files = self.files.iter().chain(of_sites);
-        files.map(PathBuf::as_path).collect()
+    /// Looks at those that are named, each once; not at those of folders.
+    pub(super) fn versions(&self) -> FileVersions<'_> {
+        FileVersions::of(self.named_files())
     }
 
-    /// A number that differs when a file, or what a link points to, is another than before.
-    fn hash(&self) -> u64 {
+    /// Some of them several times.
+    fn named_files(&self) -> impl Iterator<Item = &Path> {
+        let of_sites = self.sites.iter().flat_map(|site| site.files());
+        self.files.iter().map(PathBuf::as_path).chain(of_sites)
+    }
+
+    fn look(&self) -> Seen {
         let site_files = self.sites_dir.iter().flat_map(|folder| entries(folder));
         let site_files = site_files.filter(|entry| is_site_file(&entry.file_name()));
-        let site_files = site_files
-            .map(|entry| hash_file(&entry.file_name(), FileVersion::of_entry(&entry).ok()));
-        combined(site_files.chain([self.hash_without_site_files()]))
+        let site_files = site_files.map(|entry| hash_entry(&entry.file_name(), &entry));
+        self.seen(&self.versions(), combined(site_files))
     }
 
-    fn hash_without_site_files(&self) -> u64 {
-        let named = self.named_files().into_iter();
-        let named = named.map(|file| hash_file(file.as_os_str(), FileVersion::of(file).ok()));
-        let certificates = entries(&self.certificates)
-            .map(|entry| hash_file(entry.path().as_os_str(), FileVersion::of_entry(&entry).ok()));
-        combined(named.chain(certificates))
+    fn seen(&self, named: &FileVersions<'_>, site_files: u64) -> Seen {
+        let certificates =
+            entries(&self.certificates).map(|entry| hash_entry(entry.path().as_os_str(), &entry));
+        let files = named.iter().map(|(file, version)| hash_file(file, version));
+        Seen {
+            hash: combined(files.chain(certificates).chain([site_files])),
+            links: named.links().to_owned(),
+        }
     }
 
     /// The folders in which something must happen when a file changes.
-    fn folders(&self) -> BTreeSet<PathBuf> {
-        let files = self.named_files();
-        let parents: HashSet<_> = files.iter().filter_map(|file| file.parent()).collect();
+    fn folders(&self, links: &[PathBuf]) -> BTreeSet<PathBuf> {
+        let parents = self.named_files().filter_map(Path::parent);
+        let mut parents: Vec<_> = parents.map(Path::as_os_str).collect();
+        // Thousands of files lie in one, and mostly follow each other.
+        parents.dedup();
+        let parents: HashSet<_> = parents.into_iter().map(Path::new).collect();
         let canonical = parents
             .iter()
             .filter_map(|folder| folder.canonicalize().ok());
-        let links = files.iter().filter(|file| file.is_symlink());
-        let targets = links.filter_map(|file| Some(file.canonicalize().ok()?.parent()?.to_owned()));
+        let targets = links
+            .iter()
+            .filter_map(|file| Some(file.canonicalize().ok()?.parent()?.to_owned()));
         let whole = [&self.certificates].into_iter().chain(&self.sites_dir);
         canonical
             .chain(targets)
@@ -154,12 +191,12 @@ impl Sources {
             .collect()
     }
 
-    fn numbered_folders(&self) -> NumberedFolders {
+    fn numbered_folders(&self, links: &[PathBuf]) -> NumberedFolders {
         let number = |folder: &Path| {
             let metadata = std::fs::metadata(folder).ok()?;
             Some(platform::file_number(&metadata))
         };
-        let folders = self.folders().into_iter();
+        let folders = self.folders(links).into_iter();
         folders
             .map(|folder| (folder.clone(), number(&folder)))
             .collect()
@@ -175,17 +212,22 @@ fn combined(hashes: impl Iterator<Item = u64>) -> u64 {
     hashes.fold(0, u64::wrapping_add)
 }
 
-fn hash_file(name: &OsStr, version: Option<FileVersion>) -> u64 {
+fn hash_entry(name: &OsStr, entry: &DirEntry) -> u64 {
+    let version = FileVersion::of_entry(entry);
+    hash_file(name, version.unwrap_or(FileVersion::UNKNOWN))
+}
+
+fn hash_file(name: &OsStr, version: FileVersion) -> u64 {
     let mut hasher = DefaultHasher::new();
     name.hash(&mut hasher);
-    version.map(FileVersion::number).hash(&mut hasher);
+    version.number().hash(&mut hasher);
     hasher.finish()
 }
 
-async fn watch(known: FileFingerprint, changed: mpsc::Sender<()>) {
-    let FileFingerprint { sources, mut hash } = known;
+async fn watch(files: FileFingerprint, known: Arc<AtomicU64>, changed: mpsc::Sender<()>) {
+    let FileFingerprint { sources, seen } = files;
     let notices = Arc::new(Notices::default());
-    let mut watcher = OsWatcher::new(&sources, &notices).await;
+    let mut watcher = OsWatcher::new(&sources, seen.links, &notices).await;
     loop {
         // Woken by the system, or after a while by nobody.
         if timeout(POLL_INTERVAL, notices.wake.notified())
@@ -196,34 +238,37 @@ async fn watch(known: FileFingerprint, changed: mpsc::Sender<()>) {
             // write wakes: one look stands for all of a moment.
             sleep(DEBOUNCE).await;
         }
-        let now = read_hash(&sources).await;
-        if now != hash {
-            hash = settle(&sources, now).await;
-            if changed.send(()).await.is_err() {
+        let mut seen = look(&sources).await;
+        if seen.hash != known.load(Ordering::Relaxed) {
+            seen = settle(&sources, seen).await;
+            // A reload that was asked for may have read them meanwhile.
+            if known.swap(seen.hash, Ordering::Relaxed) != seen.hash
+                && changed.send(()).await.is_err()
+            {
                 return;
             }
         }
-        watcher.follow(&sources, &notices).await;
+        watcher.follow(&sources, seen.links, &notices).await;
     }
 }
 
 /// Waits until nothing has changed for a moment: a certificate and its key are written one after
 /// the other.
-async fn settle(sources: &Arc<Sources>, mut hash: u64) -> u64 {
+async fn settle(sources: &Arc<Sources>, mut seen: Seen) -> Seen {
     for _ in 0..MAX_DEBOUNCES {
         sleep(DEBOUNCE).await;
-        let now = read_hash(sources).await;
-        if now == hash {
+        let now = look(sources).await;
+        if now.hash == seen.hash {
             break;
         }
-        hash = now;
+        seen = now;
     }
-    hash
+    seen
 }
 
-async fn read_hash(sources: &Arc<Sources>) -> u64 {
+async fn look(sources: &Arc<Sources>) -> Seen {
     let sources = Arc::clone(sources);
-    blocking(move || sources.hash()).await.unwrap_or_default()
+    blocking(move || sources.look()).await.unwrap_or_default()
 }
 
 /// A file server that does not answer must not hold a thread that serves connections.
@@ -251,11 +296,11 @@ struct OsWatcher {
 type NumberedFolders = BTreeSet<(PathBuf, Option<u64>)>;
 
 impl OsWatcher {
-    async fn new(sources: &Arc<Sources>, notices: &Arc<Notices>) -> Self {
+    async fn new(sources: &Arc<Sources>, links: Vec<PathBuf>, notices: &Arc<Notices>) -> Self {
         let (sources, for_handler) = (Arc::clone(sources), Arc::clone(notices));
         let watcher = blocking(move || Self {
-            folders: sources.numbered_folders(),
-            _watcher: recommended_watcher(&sources.folders(), &for_handler),
+            folders: sources.numbered_folders(&links),
+            _watcher: recommended_watcher(&sources.folders(&links), &for_handler),
         });
         let watcher = watcher.await.unwrap_or_default();
         // What happened before the watcher was there woke nobody.
@@ -264,12 +309,20 @@ impl OsWatcher {
     }
 
     /// Watches anew when a folder is there, gone, renamed, or another one of the same name.
-    async fn follow(&mut self, sources: &Arc<Sources>, notices: &Arc<Notices>) {
+    async fn follow(
+        &mut self,
+        sources: &Arc<Sources>,
+        links: Vec<PathBuf>,
+        notices: &Arc<Notices>,
+    ) {
         let is_moved = notices.folder_moved.swap(false, Ordering::Relaxed);
         let now = Arc::clone(sources);
-        let folders = blocking(move || now.numbered_folders()).await;
-        if is_moved || folders.is_some_and(|folders| folders != self.folders) {
-            *self = Self::new(sources, notices).await;
+        let folders = blocking(move || (now.numbered_folders(&links), links)).await;
+        let Some((folders, links)) = folders else {
+            return;
+        };
+        if is_moved || folders != self.folders {
+            *self = Self::new(sources, links, notices).await;
         }
     }
 }

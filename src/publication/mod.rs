@@ -12,14 +12,14 @@ mod static_files;
 mod validate;
 mod warning;
 
-use std::collections::HashMap;
-use std::path::PathBuf;
+use std::ffi::OsString;
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Guard};
 use bytes::Bytes;
 
 use crate::file_version::FileVersion;
+use crate::operator_map::OperatorMap;
 use crate::tls::TlsIdentity;
 use engage_store::SerialNumber;
 use engage_wire::HostName;
@@ -33,7 +33,7 @@ pub(crate) use rotation::{ChainGeneration, PublishedRotation, ShownIdentity};
 pub(crate) use serials::listed_serials;
 pub(crate) use site::{BadSite, NoAnnouncement, PublishedSite, refuse_unannounceable};
 pub use validate::validate;
-pub(crate) use validate::{NextFiles, Validation};
+pub(crate) use validate::{NextFiles, Validation, validate_as_seen};
 pub(crate) use warning::Warning;
 
 use serials::MalformedLine;
@@ -71,9 +71,9 @@ impl CurrentPublication {
 #[derive(Debug)]
 pub struct Publication {
     /// By the exact path of the request.
-    certificates: HashMap<String, ServedCertificate>,
-    sites: HashMap<HostName, SiteSlot>,
-    sites_by_serial: HashMap<SerialNumber, SiteSlot>,
+    certificates: OperatorMap<String, ServedCertificate>,
+    sites: OperatorMap<HostName, SiteSlot>,
+    sites_by_serial: OperatorMap<SerialNumber, SiteSlot>,
     /// Whether a device that stands there for no site may be one of a site whose list cannot be read.
     is_list_unknown: bool,
     /// The one without `hosts`.
@@ -81,7 +81,7 @@ pub struct Publication {
     /// Those that are announced as they are configured.
     good_sites: Vec<Arc<PublishedSite>>,
     /// What they announce, by its file.
-    anchor_files: HashMap<PathBuf, AnchorFile>,
+    anchor_files: OperatorMap<OsString, AnchorFile>,
     bad_sites: Vec<BadSite>,
     malformed_serials: Vec<MalformedLine>,
     /// What the TLS listener authenticates with, or why devices would refuse it now.

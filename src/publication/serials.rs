@@ -33,9 +33,12 @@ impl PartialEq for ReadSerials {
 }
 
 impl ReadSerials {
-    /// Reads a file, unless it is what it was when it was read last.
-    pub(super) fn load(path: &Path, last: Option<&Self>) -> Result<Self, SerialsError> {
-        let version = FileVersion::of(path).unwrap_or(FileVersion::UNKNOWN);
+    /// Reads a file that looks like this, unless it is what it was when it was read last.
+    pub(super) fn load(
+        path: &Path,
+        version: FileVersion,
+        last: Option<&Self>,
+    ) -> Result<Self, SerialsError> {
         if let Some(last) = last.filter(|last| version.is_as(last.version)) {
             return Ok(last.clone());
         }

@@ -19,6 +19,8 @@ pub(crate) struct Selection {
 /// What decided.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) enum SelectionReason {
+    /// Chance: behind that address, some trust the one and some the other.
+    Contradicted,
     /// The last handshake failed under the other chain.
     Failed,
     /// A trust anchor was fetched completely since the last handshake.
@@ -31,7 +33,8 @@ pub(crate) enum SelectionReason {
 
 impl SelectionReason {
     /// Every reason with its label, in the order of their declaration.
-    pub(crate) const LABELS: [(Self, &'static str); 4] = [
+    pub(crate) const LABELS: [(Self, &'static str); 5] = [
+        (Self::Contradicted, "contradicted"),
         (Self::Failed, "failed"),
         (Self::Fetched, "fetched"),
         (Self::Step, "step"),
@@ -59,7 +62,38 @@ pub(crate) fn select(
     if is_for_all || *overlap == Overlap::Cross {
         return by_step;
     }
-    by_evidence(|anchor| rotation.generation(anchor), record, now).unwrap_or(by_step)
+    let generation = |anchor| rotation.generation(anchor);
+    by_chance(generation, record, now)
+        .or_else(|| by_evidence(generation, record, now))
+        .unwrap_or(by_step)
+}
+
+/// Where handshakes fail again and again beside others that do not, the newest evidence is of the
+/// others. Any order would keep out who comes in the same one: by chance, each gets through within a
+/// few attempts. Who has fetched and is about to shake hands is mostly spared.
+fn by_chance(
+    generation: impl Fn(u64) -> Option<ChainGeneration>,
+    record: &AddressRecord,
+    now: Timestamp,
+) -> Option<Selection> {
+    let AddressRecord {
+        fetched,
+        verified,
+        failed,
+        ..
+    } = record;
+    if record.refused_in_a_row() <= MAX_REFUSED || !failed.at.is_within(CONTRADICTED_FOR, now) {
+        return None;
+    }
+    let is_fetch_newest = fetched.at > verified.at && fetched.at > failed.at;
+    let fetched = generation(fetched.anchor).filter(|_| is_fetch_newest);
+    let one_in = if fetched.is_some() { 8 } else { 2 };
+    let likely = fetched.unwrap_or(ChainGeneration::New);
+    let is_other = fastrand::u8(..one_in) == 0;
+    Some(Selection {
+        generation: if is_other { likely.other() } else { likely },
+        reason: SelectionReason::Contradicted,
+    })
 }
 
 /// For addresses of which nothing is known.
@@ -124,6 +158,10 @@ fn by_evidence(
 const FAILED_FOR: SignedDuration = SignedDuration::from_hours(1);
 /// The next from there is probably another.
 const SHARED_FAILED_FOR: SignedDuration = SignedDuration::from_mins(1);
+/// A device alone is refused once, or more often where it comes several times at once.
+const MAX_REFUSED: u8 = 3;
+/// Who was refused comes again within it.
+const CONTRADICTED_FOR: SignedDuration = SignedDuration::from_mins(1);
 /// From the last byte of a certificate to the handshake that it was fetched for.
 const SHARED_FETCH_FOR: SignedDuration = SignedDuration::from_secs(20);
 

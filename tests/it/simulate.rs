@@ -1,7 +1,7 @@
 //! `engage-host simulate` against the real daemon, and against hosts that have one fault each.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::Command;
 
@@ -219,6 +219,30 @@ fn a_chain_over_4096_bytes_is_a_deviation_of_the_host() {
     assert!(told.contains("a device accepts at most 4096"), "{told}");
     assert_eq!(large.count("commissioning", "at_once"), 2);
     assert_eq!(large.count("call_ins", "failed"), 2);
+}
+
+#[test]
+fn where_nothing_listens_or_addresses_are_foreign_it_could_not_be_tried() {
+    let installation = Installation::new(standard());
+    let daemon = Daemon::start(&installation);
+    let key = installation.path("pki/site.key");
+    let arguments = "--devices 2 --window 10ms";
+    let https = daemon.https.to_string();
+    let foreign = format!("{arguments} --source 198.51.100.0/24");
+    // Nothing listens at the port of a listener that is gone.
+    let gone = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    for (http, https, arguments) in [
+        (gone, https.clone(), arguments),
+        (daemon.http, gone.to_string(), arguments),
+        (daemon.http, https, &*foreign),
+    ] {
+        let tried = run(&mut simulate(http, &https, &key, arguments));
+        assert_eq!(tried.code, Some(2), "{tried:?}");
+        assert!(tried.stderr_text().contains("error: "), "{tried:?}");
+    }
 }
 
 #[test]

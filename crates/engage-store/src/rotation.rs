@@ -187,6 +187,8 @@ pub struct HostRotation {
     pub name: String,
     /// What it said last; `None` before it said anything, or where its version knows no rotations.
     pub report: Option<RotationReport>,
+    /// When it said that, by its own clock.
+    pub reported_at: Option<Timestamp>,
 }
 
 /// Where a rotation stands, for all hosts on a store.

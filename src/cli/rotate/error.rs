@@ -94,7 +94,9 @@ pub(super) enum RotateError {
     #[error("not every host has followed yet:\n{table}")]
     #[diagnostic(
         code("hosts-behind"),
-        help("run this again in some seconds, or let it wait longer with `--wait`")
+        help(
+            "run this again in some seconds, or let it wait longer with `--wait`; a host that has said nothing for longer hangs: restart it, or stop it, and the others no longer wait for it"
+        )
     )]
     HostsBehind { table: String },
     #[error("not every host has the new files:\n{table}")]

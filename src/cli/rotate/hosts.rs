@@ -1,6 +1,7 @@
 //! The hosts on the store, and what each of them serves.
 
 use engage_store::HostRotation;
+use jiff::Unit;
 use serde::Serialize;
 
 use super::session::Session;
@@ -37,8 +38,10 @@ impl HostEntry {
             Some(report) => match &report.refusal {
                 Some(refusal) => format!("does not follow: {refusal}"),
                 None if !follows => format!(
-                    "has not followed yet: it serves revision {}, the store has {}",
-                    report.revision, session.stored.revision
+                    "has not followed yet: it serves revision {}, the store has {}{}",
+                    report.revision,
+                    session.stored.revision,
+                    silent_since(host)
                 ),
                 None if is_swapped => "follows, with the new files as the configured ones".into(),
                 None => "follows".to_owned(),
@@ -52,6 +55,12 @@ impl HostEntry {
             serves,
         }
     }
+}
+
+/// A host that lives says something every few seconds.
+fn silent_since(host: &HostRotation) -> String {
+    let at = host.reported_at.and_then(|at| at.round(Unit::Second).ok());
+    at.map_or_else(String::new, |at| format!("; it said so at {at}"))
 }
 
 /// Without the end of the last line.

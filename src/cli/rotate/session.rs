@@ -17,7 +17,7 @@ use super::StepArgs;
 use super::error::RotateError;
 use crate::cli::devices::store_args::StoreLocation;
 use crate::cli::output::Failure;
-use crate::cli::reload::request_if_running;
+use crate::cli::reload::request_within;
 use crate::config::{BaseUrl, Config};
 use crate::publication::{NextFiles, Validation, validate};
 use crate::reload_outcome::ReloadRefusal;
@@ -152,9 +152,9 @@ impl Session {
         &self,
         is_done: impl Fn(&HostRotation) -> bool,
     ) -> Result<Vec<HostRotation>, Failure> {
-        // It says itself, as the others do, what it serves.
-        let _ = request_if_running();
         let deadline = Instant::now() + self.wait;
+        // It says itself, as the others do, what it serves.
+        request_within(self.wait);
         loop {
             let hosts = self.reader.rotation_reports()?;
             let is_settled = |it: &HostRotation| self.follows(it) && is_done(it);

@@ -1,6 +1,6 @@
 //! Which devices there are, and whom they visit.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::{Simulate, announcement_url};
 use crate::cli::output::Failure;
 use engage_device::fleet::{DeviceSpec, Fleet, Host, Profile, Settings};
-use engage_device::{TlsStack, resolve};
+use engage_device::{TlsStack, connect_from, resolve};
 use engage_wire::limits::MAX_FILE_BYTES;
 use engage_wire::site::SiteKey;
 use engage_wire::{HostPort, ReadError, Scheme, read_regular_file};
@@ -25,6 +25,7 @@ pub(super) async fn fleet(simulate: &Simulate) -> Result<(Vec<String>, Fleet), F
         .map(|stack| Ok(Arc::new(Profile::new(stack?))))
         .collect::<Result<_, ProfileError>>()?;
     let addresses = addresses(simulate)?;
+    let settings = settings(simulate, addresses.first().copied().flatten()).await?;
     let device = |((serial, source), profile): (_, &Arc<Profile>)| DeviceSpec {
         serial,
         source,
@@ -34,14 +35,14 @@ pub(super) async fn fleet(simulate: &Simulate) -> Result<(Vec<String>, Fleet), F
     let devices = (FIRST_SERIAL..).zip(addresses).zip(profiles.iter().cycle());
     let devices = devices.map(device).collect();
     let names = profiles.iter().map(|it| it.stack().name.clone());
-    let settings = settings(simulate).await?;
     Ok((
         names.collect(),
         Fleet::new(settings, devices, simulate.seed),
     ))
 }
 
-async fn settings(simulate: &Simulate) -> Result<Settings, Failure> {
+/// Fails where nothing answers at all, or not to the first device's address: that says nothing of a host.
+async fn settings(simulate: &Simulate, source: Option<IpAddr>) -> Result<Settings, Failure> {
     let url = announcement_url(&simulate.url)?;
     let https = simulate.https.clone().unwrap_or_else(|| HostPort {
         port: Scheme::Https.port(),
@@ -50,6 +51,13 @@ async fn settings(simulate: &Simulate) -> Result<Settings, Failure> {
     let deadline = Instant::now() + simulate.timeout.0;
     let http = resolve(&url.address(), deadline).await?;
     let https = resolve(&https, deadline).await?;
+    for peer in [http, https] {
+        let unspecified = match peer.ip() {
+            IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+            IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+        };
+        connect_from(source.unwrap_or(unspecified), peer, deadline).await?;
+    }
     Ok(Settings {
         hosts: vec![Host::new(&url, http, https)],
         timeout: simulate.timeout.0,

@@ -1,15 +1,16 @@
 //! What only one site can have: its name, a host, the place of the default site.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::config::SiteConfig;
+use crate::operator_map::{OperatorMap, operator_map};
 use crate::publication::Refusal;
 
 /// What is held against sites, by their number, that claim the name or a host of another: a device
 /// there cannot be told whose key it has.
-pub(super) fn names_and_hosts(sites: &[Arc<SiteConfig>]) -> HashMap<usize, Vec<Refusal>> {
-    let mut refusals = HashMap::<_, Vec<_>>::new();
+pub(super) fn names_and_hosts(sites: &[Arc<SiteConfig>]) -> OperatorMap<usize, Vec<Refusal>> {
+    let mut refusals = OperatorMap::<_, Vec<_>>::default();
     let mut refuse =
         |owner: usize, at: usize, refusal: &dyn Fn(&SiteConfig, &SiteConfig) -> Refusal| {
             for refused in BTreeSet::from([owner, at]) {
@@ -17,7 +18,9 @@ pub(super) fn names_and_hosts(sites: &[Arc<SiteConfig>]) -> HashMap<usize, Vec<R
                 refusals.entry(refused).or_default().push(refusal);
             }
         };
-    let (mut names, mut hosts) = (HashMap::new(), HashMap::new());
+    let capacity = sites.len();
+    let mut names = operator_map(capacity);
+    let mut hosts = operator_map(capacity);
     for (at, site) in sites.iter().enumerate() {
         if let Some(owner) = names.insert(&site.name, at) {
             refuse(owner, at, &|one, other| Refusal::AmbiguousName {

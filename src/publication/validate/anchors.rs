@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use super::Validator;
 use crate::config::SiteConfig;
-use crate::file_version::FileVersion;
 use crate::publication::AnchorFile;
 use crate::publication::inventory::CertificateEntry;
 use engage_wire::pki::device_profile::{DeviceProfile, Judgement};
@@ -33,7 +32,7 @@ impl Validator<'_> {
         chain: Option<&ServerChain>,
         root: Option<&Certificate>,
     ) -> Option<Arc<Anchor>> {
-        if let Some(known) = self.anchors.get(&site.certificate) {
+        if let Some(known) = self.anchors.get(site.certificate.as_os_str()) {
             return Some(Arc::clone(known));
         }
         let refused_before = self.report.refusals.len();
@@ -55,15 +54,17 @@ impl Validator<'_> {
             self.paths
                 .extend(anchor.path.clone().map(|path| (fingerprint, path)));
             self.anchors
-                .insert(site.certificate.clone(), Arc::clone(&anchor));
+                .insert(site.certificate.clone().into(), Arc::clone(&anchor));
         }
         Some(anchor)
     }
 
     /// The certificate in a file, which is read only if it has changed since the last time.
     fn anchor_file(&mut self, path: &Path) -> Option<AnchorFile> {
-        let version = FileVersion::of(path).unwrap_or(FileVersion::UNKNOWN);
-        let last = self.in_force.and_then(|it| it.anchor_files.get(path));
+        let version = self.versions.get(path);
+        let last = self
+            .in_force
+            .and_then(|it| it.anchor_files.get(path.as_os_str()));
         if let Some(last) = last.filter(|last| version.is_as(last.version)) {
             return Some(last.clone());
         }

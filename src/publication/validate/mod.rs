@@ -9,7 +9,8 @@ mod report;
 mod serials;
 mod site;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -22,6 +23,8 @@ use super::site::{BadSite, SiteSlot};
 use super::static_files::{FileName, StaticCertificates};
 use super::{Publication, PublishedSite, ServedCertificate, Warning};
 use crate::config::{BaseUrl, Config};
+use crate::file_version::FileVersions;
+use crate::operator_map::{OperatorMap, OperatorSet};
 use crate::tls::TlsIdentity;
 use anchors::Anchor;
 use engage_store::Rotation;
@@ -30,7 +33,7 @@ use engage_wire::pki::{
     Certificate, DevicePath, Fingerprint, PrivateKey, Role, ServerChain, load_certificate_chain,
     load_der_or_pem,
 };
-use engage_wire::site::SiteName;
+use engage_wire::site::{CertUrl, SiteName};
 use jiff::Timestamp;
 use report::Report;
 use site::GoodSite;
@@ -64,6 +67,19 @@ pub fn validate(
     in_force: Option<&Publication>,
     rotation: Option<&Rotation>,
 ) -> Validation {
+    let versions = FileVersions::default();
+    validate_as_seen(config, base_url, now, in_force, rotation, &versions)
+}
+
+/// The same where files were looked at a moment ago: not all of them again.
+pub(crate) fn validate_as_seen(
+    config: &Config,
+    base_url: &BaseUrl,
+    now: Timestamp,
+    in_force: Option<&Publication>,
+    rotation: Option<&Rotation>,
+    versions: &FileVersions<'_>,
+) -> Validation {
     let sources = Sources {
         // A reload shows nobody a table of sites.
         has_inventory: in_force.is_none() || rotation.is_some(),
@@ -71,6 +87,7 @@ pub fn validate(
         base_url,
         now,
         in_force,
+        versions,
     };
     let present = sources.judge();
     match rotation {
@@ -87,6 +104,8 @@ struct Sources<'a> {
     base_url: &'a BaseUrl,
     now: Timestamp,
     in_force: Option<&'a Publication>,
+    /// What files looked like before they are read: a change meanwhile is noticed the next time.
+    versions: &'a FileVersions<'a>,
 }
 
 impl Sources<'_> {
@@ -95,14 +114,16 @@ impl Sources<'_> {
             config: self.config,
             base_url: self.base_url,
             in_force: self.in_force,
+            versions: self.versions,
             report: Report::new(self.now),
             inventory: Inventory::default(),
             last: last_judged(self.in_force),
             has_inventory: self.has_inventory,
-            anchors: HashMap::new(),
-            paths: HashMap::new(),
+            anchors: OperatorMap::default(),
+            paths: OperatorMap::default(),
+            urls: OperatorMap::default(),
             served: BTreeMap::new(),
-            announced: HashSet::new(),
+            announced: OperatorSet::default(),
             malformed_serials: Vec::new(),
         };
         let outcome = validator.outcome();
@@ -118,20 +139,24 @@ struct Validator<'a> {
     config: &'a Config,
     base_url: &'a BaseUrl,
     in_force: Option<&'a Publication>,
+    versions: &'a FileVersions<'a>,
     /// How good sites were judged last.
-    last: HashMap<&'a SiteName, &'a Arc<PublishedSite>>,
+    last: OperatorMap<&'a SiteName, &'a Arc<PublishedSite>>,
     /// Whether somebody looks at the sites of the inventory.
     has_inventory: bool,
     report: Report,
     inventory: Inventory,
     /// Announced certificates that hold, by file: thousands of sites may share one.
-    anchors: HashMap<PathBuf, Arc<Anchor>>,
+    anchors: OperatorMap<OsString, Arc<Anchor>>,
     /// How devices verify the chain from them: there may be thousands of copies of one.
-    paths: HashMap<Fingerprint, Arc<DevicePath>>,
+    paths: OperatorMap<Fingerprint, Arc<DevicePath>>,
+    /// Under which name the certificate in a file is served, and where devices fetch it that are told no
+    /// base URL of their own.
+    urls: OperatorMap<OsString, (FileName, CertUrl)>,
     /// What is served under which file name, and where it came from.
     served: BTreeMap<FileName, (PathBuf, Certificate)>,
     /// Which of these a site announces.
-    announced: HashSet<FileName>,
+    announced: OperatorSet<FileName>,
     /// Lines of serials files.
     malformed_serials: Vec<MalformedLine>,
 }
@@ -261,7 +286,7 @@ impl Validator<'_> {
     }
 }
 
-fn last_judged(in_force: Option<&Publication>) -> HashMap<&SiteName, &Arc<PublishedSite>> {
+fn last_judged(in_force: Option<&Publication>) -> OperatorMap<&SiteName, &Arc<PublishedSite>> {
     let sites = in_force.into_iter().flat_map(|it| &it.good_sites);
     sites.map(|site| (&site.name, site)).collect()
 }
@@ -273,13 +298,13 @@ fn publish(identity: TlsIdentity, good: Vec<GoodSite>, chain: &ServerChain) -> P
         chain: chain.clone(),
         anchor: anchor.unwrap_or_else(|| chain.leaf().fingerprint()),
         rotation: None,
-        certificates: HashMap::new(),
-        sites: HashMap::new(),
-        sites_by_serial: HashMap::new(),
+        certificates: OperatorMap::default(),
+        sites: OperatorMap::default(),
+        sites_by_serial: OperatorMap::default(),
         is_list_unknown: false,
         default_site: None,
         good_sites: Vec::with_capacity(good.len()),
-        anchor_files: HashMap::new(),
+        anchor_files: OperatorMap::default(),
         bad_sites: Vec::new(),
         malformed_serials: Vec::new(),
         identity: Ok(identity),
@@ -287,7 +312,9 @@ fn publish(identity: TlsIdentity, good: Vec<GoodSite>, chain: &ServerChain) -> P
         chain_bytes: 0,
     };
     publication.sites.reserve(good.len());
-    let mut counted = HashSet::new();
+    let serials = good.iter().map(|it| it.serials.len()).sum();
+    publication.sites_by_serial.reserve(serials);
+    let mut counted = OperatorSet::default();
     for GoodSite {
         serials,
         site,

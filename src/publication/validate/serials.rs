@@ -1,11 +1,12 @@
 //! Which devices are listed for which site.
 
-use std::collections::HashSet;
-use std::collections::hash_map::{Entry, HashMap};
+use std::collections::hash_map::Entry;
 use std::path::Path;
 
 use super::Validator;
 use crate::config::{BrokenSite, SiteConfig};
+use crate::file_version::FileVersions;
+use crate::operator_map::{OperatorMap, OperatorSet, operator_map};
 use crate::publication::refusal::Listing;
 use crate::publication::serials::{ReadSerials, SerialsError};
 use crate::publication::site::{SiteEvidence, SiteSlot};
@@ -25,7 +26,11 @@ pub(super) struct Listed<'a> {
 
 impl<'a> Listed<'a> {
     /// `last` is how the site was judged last.
-    pub(super) fn of(site: &'a SiteConfig, last: Option<&SiteEvidence>) -> Self {
+    pub(super) fn of(
+        site: &'a SiteConfig,
+        versions: &FileVersions<'_>,
+        last: Option<&SiteEvidence>,
+    ) -> Self {
         let last = last.filter(|last| last.config.serials_file == site.serials_file);
         let last = last.and_then(|last| last.serials_file.as_ref());
         let serials_file = site.serials_file.as_deref();
@@ -34,18 +39,18 @@ impl<'a> Listed<'a> {
             path: &site.file,
             serials: &site.serials,
             serials_file,
-            file: serials_file.map(|path| ReadSerials::load(path, last)),
+            file: serials_file.map(|path| ReadSerials::load(path, versions.get(path), last)),
         }
     }
 
-    pub(super) fn of_broken(site: &'a BrokenSite) -> Self {
+    pub(super) fn of_broken(site: &'a BrokenSite, versions: &FileVersions<'_>) -> Self {
         let serials_file = site.serials_file.as_deref();
         Self {
             site: &site.name,
             path: &site.file,
             serials: &site.serials,
             serials_file,
-            file: serials_file.map(|path| ReadSerials::load(path, None)),
+            file: serials_file.map(|path| ReadSerials::load(path, versions.get(path), None)),
         }
     }
 
@@ -62,14 +67,10 @@ impl<'a> Listed<'a> {
         !matches!(self.file, Some(Err(_))) && self.each().next().is_none()
     }
 
-    /// Those that are known, the file that lists them, and why others are not known.
+    /// Those that are known, some perhaps twice; the file that lists them; why others are not known.
     pub(super) fn into_known(
         self,
-    ) -> (
-        HashSet<SerialNumber>,
-        Option<ReadSerials>,
-        Option<SerialsError>,
-    ) {
+    ) -> (Vec<SerialNumber>, Option<ReadSerials>, Option<SerialsError>) {
         let known = self.each().map(|(_, serial)| serial).collect();
         match self.file.transpose() {
             Ok(file) => (known, file, None),
@@ -88,8 +89,8 @@ impl<'a> Listed<'a> {
 
 /// What is held against sites, by their number, that list a device of another, one each: it cannot be
 /// told whose key the device has.
-pub(super) fn ambiguous(lists: &[Listed<'_>]) -> HashMap<usize, Refusal> {
-    let (mut owners, mut refusals) = (HashMap::new(), HashMap::new());
+pub(super) fn ambiguous(lists: &[Listed<'_>]) -> OperatorMap<usize, Refusal> {
+    let (mut owners, mut refusals) = (operator_map(lists.len()), OperatorMap::default());
     for (at, listed) in lists.iter().enumerate() {
         for (line, serial) in listed.each() {
             let (owner, first) = *owners.entry(serial).or_insert((at, line));
@@ -131,19 +132,19 @@ impl Validator<'_> {
 
 impl Publication {
     /// Has `slot` answer for the devices of a good site.
-    pub(super) fn list(&mut self, serials: HashSet<SerialNumber>, slot: &SiteSlot) {
+    pub(super) fn list(&mut self, serials: Vec<SerialNumber>, slot: &SiteSlot) {
         let by_serial = serials.into_iter().map(|serial| (serial, slot.clone()));
         self.sites_by_serial.extend(by_serial);
     }
 
     /// Those that no site lists yet.
-    pub(super) fn unlisted(&self, serials: HashSet<SerialNumber>) -> HashSet<SerialNumber> {
+    pub(super) fn unlisted(&self, serials: OperatorSet<SerialNumber>) -> OperatorSet<SerialNumber> {
         let serials = serials.into_iter();
         serials.filter(|serial| !self.lists(*serial)).collect()
     }
 
     /// The same for a bad site. Who is listed for two of them is told nothing.
-    pub(super) fn list_refused(&mut self, serials: HashSet<SerialNumber>, slot: &SiteSlot) {
+    pub(super) fn list_refused(&mut self, serials: OperatorSet<SerialNumber>, slot: &SiteSlot) {
         for serial in serials {
             match self.sites_by_serial.entry(serial) {
                 Entry::Vacant(entry) => drop(entry.insert(slot.clone())),

@@ -1,6 +1,5 @@
 //! What one site announces.
 
-use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -9,7 +8,7 @@ use super::checks::readable_by_others;
 use super::serials::{self, Listed};
 use super::{Validator, ambiguous};
 use crate::config::{BaseUrl, BrokenSite, SiteConfig};
-use crate::file_version::FileVersion;
+use crate::operator_map::OperatorSet;
 use crate::publication::inventory::SiteEntry;
 use crate::publication::serials::ReadSerials;
 use crate::publication::site::SiteEvidence;
@@ -22,7 +21,8 @@ use engage_wire::site::{Announcement, CertUrl, CertUrlError, SiteKey, SiteName};
 
 /// What a site's devices are told.
 pub(super) struct GoodSite {
-    pub(super) serials: HashSet<SerialNumber>,
+    /// Some perhaps twice.
+    pub(super) serials: Vec<SerialNumber>,
     pub(super) site: Arc<PublishedSite>,
     pub(super) path: Arc<DevicePath>,
 }
@@ -37,7 +37,7 @@ pub(super) struct RefusedSite<'a> {
     /// Whether its own file is what is wrong: then what it says does not count beside what others say.
     pub(super) is_broken: bool,
     /// Those that are known.
-    pub(super) serials: HashSet<SerialNumber>,
+    pub(super) serials: OperatorSet<SerialNumber>,
     /// Whether its file lists others that are not.
     pub(super) is_list_unread: bool,
     /// Whether the server's chain leads to what it is configured to announce.
@@ -55,18 +55,21 @@ impl<'a> Validator<'a> {
         let for_all = std::mem::take(&mut self.report.refusals);
         let (mut good, mut bad) = (Vec::new(), Vec::new());
         let mut ambiguous = ambiguous::names_and_hosts(&self.config.sites);
-        let listed = self.config.sites.iter().map(|site| {
-            let last = self.last.get(&site.name).map(|last| &last.evidence);
-            Listed::of(site, last)
-        });
+        let sites = self.config.sites.iter();
+        let last = sites.clone().map(|site| self.last.get(&site.name).copied());
+        let last: Vec<_> = last.collect();
+        let listed = sites
+            .clone()
+            .zip(&last)
+            .map(|(site, last)| Listed::of(site, self.versions, last.map(|last| &last.evidence)));
         let listed: Vec<_> = listed.collect();
         self.check_listed(&listed);
         let mut ambiguous_serials = serials::ambiguous(&listed);
-        for (at, (config, listed)) in self.config.sites.iter().zip(listed).enumerate() {
+        for (at, ((config, listed), last)) in sites.zip(listed).zip(last).enumerate() {
             self.report.refusals = ambiguous.remove(&at).unwrap_or_default();
             self.report.refusals.extend(ambiguous_serials.remove(&at));
             let (serials, serials_file, is_list_unread) = self.known_serials(&config.name, listed);
-            let site = self.site(config, serials_file, chain, root);
+            let site = self.site(config, last, serials_file, chain, root);
             if self.report.refusals.is_empty() {
                 good.extend(site.map(|(site, path)| GoodSite {
                     serials,
@@ -79,9 +82,9 @@ impl<'a> Validator<'a> {
                     base_url: config.base_url.as_ref(),
                     certificate: &config.certificate,
                     is_broken: false,
-                    serials,
+                    serials: serials.into_iter().collect(),
                     is_list_unread,
-                    is_anchored: self.anchors.contains_key(&config.certificate),
+                    is_anchored: self.anchors.contains_key(config.certificate.as_os_str()),
                     site: BadSite::new(&config.name, self.report.refusals.drain(..)),
                 });
             }
@@ -103,7 +106,7 @@ impl<'a> Validator<'a> {
             site: name.clone(),
             source: Arc::clone(&broken.error),
         });
-        let listed = Listed::of_broken(broken);
+        let listed = Listed::of_broken(broken, self.versions);
         let (serials, _, is_list_unread) = self.known_serials(name, listed);
         self.inventory.sites.push(SiteEntry::refused(name, hosts));
         RefusedSite {
@@ -111,7 +114,7 @@ impl<'a> Validator<'a> {
             base_url: broken.base_url.as_ref(),
             certificate: &broken.file,
             is_broken: true,
-            serials,
+            serials: serials.into_iter().collect(),
             is_list_unread,
             // Of what it is to announce nothing is known.
             is_anchored: true,
@@ -124,7 +127,7 @@ impl<'a> Validator<'a> {
         &mut self,
         site: &SiteName,
         listed: Listed<'_>,
-    ) -> (HashSet<SerialNumber>, Option<ReadSerials>, bool) {
+    ) -> (Vec<SerialNumber>, Option<ReadSerials>, bool) {
         let (serials, file, unread) = listed.into_known();
         let is_list_unread = unread.is_some();
         let unread = unread.map(|source| Refusal::Serials {
@@ -138,6 +141,7 @@ impl<'a> Validator<'a> {
     fn site(
         &mut self,
         site: &Arc<SiteConfig>,
+        last: Option<&Arc<PublishedSite>>,
         serials_file: Option<ReadSerials>,
         chain: Option<&ServerChain>,
         root: Option<&Certificate>,
@@ -145,7 +149,7 @@ impl<'a> Validator<'a> {
         let anchor = self.anchor(site, chain, root);
         let file = self.file_name(site, anchor.as_deref());
         let published = match (&anchor, file) {
-            (Some(anchor), Some(file)) => self.announce(site, anchor, file, serials_file),
+            (Some(anchor), Some(file)) => self.announce(site, last, anchor, file, serials_file),
             // What else is wrong with it is said too.
             _ => self.site_key(site).and(None),
         };
@@ -177,20 +181,20 @@ impl<'a> Validator<'a> {
     fn announce(
         &mut self,
         site: &Arc<SiteConfig>,
+        last: Option<&Arc<PublishedSite>>,
         anchor: &Anchor,
         (file_name, url): (FileName, CertUrl),
         serials_file: Option<ReadSerials>,
     ) -> Option<Arc<PublishedSite>> {
-        // Before it is read: a change meanwhile is noticed the next time.
-        let version = FileVersion::of(&site.key_file).unwrap_or(FileVersion::UNKNOWN);
-        let last = self.last.get(&site.name).filter(|last| {
+        let version = self.versions.get(&site.key_file);
+        let last = last.filter(|last| {
             last.evidence.config == *site
                 && version.is_as(last.evidence.key)
                 && last.evidence.serials_file == serials_file
                 && last.fingerprint == anchor.fingerprint
                 && *last.announcement.cert_url() == url
         });
-        if let Some(last) = last.map(|last| Arc::clone(last)) {
+        if let Some(last) = last.map(Arc::clone) {
             self.report.warn_all(&last.evidence.warnings);
             return Some(last);
         }
@@ -242,6 +246,27 @@ impl<'a> Validator<'a> {
         site: &SiteConfig,
         anchor: Option<&Anchor>,
     ) -> Option<(FileName, CertUrl)> {
+        let certificate = &site.certificate;
+        let is_common = site.base_url.is_none();
+        let known = self.urls.get(certificate.as_os_str());
+        let file = match known.filter(|_| is_common) {
+            Some(known) => known.clone(),
+            None => self.new_file_name(site)?,
+        };
+        if let Some((other, existing)) = self.served.get(&file.0)
+            && anchor.is_some_and(|anchor| *anchor.file.certificate != *existing)
+        {
+            let same_name = Refusal::SameName {
+                name: file.0.to_string(),
+                one: certificate.clone(),
+                other: other.clone(),
+            };
+            self.report.refuse(same_name);
+        }
+        Some(file)
+    }
+
+    fn new_file_name(&mut self, site: &SiteConfig) -> Option<(FileName, CertUrl)> {
         let SiteConfig {
             name, certificate, ..
         } = site;
@@ -250,23 +275,17 @@ impl<'a> Validator<'a> {
             path: certificate.clone(),
         });
         let file_name = self.report.accept(file_name)?;
-        if let Some((other, existing)) = self.served.get(&file_name)
-            && anchor.is_some_and(|anchor| *anchor.file.certificate != *existing)
-        {
-            let same_name = Refusal::SameName {
-                name: file_name.to_string(),
-                one: certificate.clone(),
-                other: other.clone(),
-            };
-            self.report.refuse(same_name);
-        }
         let url = self
             .cert_url(site.base_url.as_ref(), &file_name)
             .map_err(|source| Refusal::CertUrl {
                 site: name.clone(),
                 source,
             });
-        Some((file_name, self.report.accept(url)?))
+        let file = (file_name, self.report.accept(url)?);
+        if site.base_url.is_none() {
+            self.urls.insert(certificate.clone().into(), file.clone());
+        }
+        Some(file)
     }
 
     /// Where the devices of a site that may have a base URL of its own fetch a file.

@@ -16,10 +16,10 @@ fn chosen(
     let seen = |seen: Option<(u64, i64)>| {
         seen.map_or_else(AnchorSeen::default, |(anchor, second)| AnchorSeen {
             anchor,
-            at: Timestamp::from_second(second).unwrap().into(),
+            at: at(second).into(),
         })
     };
-    let now = Timestamp::from_second(10_000).unwrap();
+    let now = at(10_000);
     let mut record = AddressRecord::default();
     record.fetched = seen(fetched);
     record.verified = seen(verified);
@@ -27,11 +27,6 @@ fn chosen(
     if is_shared {
         record.set_shared(now);
     }
-    let generation = |anchor| match anchor {
-        OLD => Some(Old),
-        NEW => Some(New),
-        _ => None,
-    };
     let selection = by_evidence(generation, &record, now)?;
     Some((selection.generation, selection.reason))
 }
@@ -113,5 +108,45 @@ fn behind_a_shared_address_a_fetch_counts_for_the_next_handshakes_only() {
     ] {
         let case = format!("{fetched:?} {verified:?} {failed:?}");
         assert_eq!(chosen(fetched, verified, failed, true), expected, "{case}");
+    }
+}
+
+#[test]
+fn who_is_refused_beside_others_is_shown_either_chain_by_chance_for_a_minute() {
+    let seen = |anchor, second| AnchorSeen {
+        anchor,
+        at: at(second).into(),
+    };
+    let mut record = AddressRecord::default();
+    for _ in 0..MAX_REFUSED {
+        record.note_failed(seen(NEW, 9990));
+        record.note_verified(seen(NEW, 9991));
+        assert_eq!(by_chance(generation, &record, at(10_000)), None);
+    }
+    record.note_failed(seen(NEW, 9992));
+    // The second time beside somebody who fetches again and again.
+    for (fetched, least) in [(9991, 300), (9999, 50)] {
+        record.fetched = seen(NEW, fetched);
+        let chosen = (0..1000).filter_map(|_| by_chance(generation, &record, at(10_000)));
+        let chosen: Vec<_> = chosen.map(|it| it.generation).collect();
+        for generation in [Old, New] {
+            let of_it = chosen.iter().filter(|it| **it == generation);
+            assert!(of_it.count() > least, "{generation:?}");
+        }
+    }
+    assert_eq!(by_chance(generation, &record, at(9992 + 61)), None);
+    record.note_verified(seen(OLD, 9993));
+    assert_eq!(by_chance(generation, &record, at(10_000)), None);
+}
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+fn generation(anchor: u64) -> Option<ChainGeneration> {
+    match anchor {
+        OLD => Some(Old),
+        NEW => Some(New),
+        _ => None,
     }
 }

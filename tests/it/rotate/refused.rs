@@ -1,5 +1,7 @@
 //! Steps that are not taken.
 
+use std::time::{Duration, Instant};
+
 use super::fixture::{Rotating, shows};
 use crate::harness::{program, run, standard};
 
@@ -115,6 +117,19 @@ fn a_host_that_only_needs_seconds_is_waited_for() {
     shows(&activated, &["has not followed yet"]);
     let text = at_once("retire").stderr_text();
     shows(&text, &["not every host has followed yet", "`--wait`"]);
+    // Nor is its answer waited for any longer where there is a socket.
+    let begun = Instant::now();
+    let finished = host.run("retire", &["--force", "--wait", "1"]);
+    let text = finished.stderr_text();
+    shows(
+        &text,
+        &[
+            "not every host has followed yet",
+            "; it said so at 2",
+            "a host that has said nothing for longer hangs",
+        ],
+    );
+    assert!(begun.elapsed() < Duration::from_secs(40));
     host.daemon.signal("CONT");
     host.rotate("retire", &["--force"]);
 }

@@ -1,6 +1,7 @@
 //! A host whose root is being changed, and clients that trust only one of the two.
 
 use std::io::Write;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
@@ -112,7 +113,7 @@ impl Row {
 pub(super) struct Rotating {
     pub(super) host: Host,
     pub(super) row: Row,
-    clients: Clients,
+    pub(super) clients: Clients,
 }
 
 impl Rotating {
@@ -173,12 +174,12 @@ impl Rotating {
     }
 
     pub(super) fn accepts(&self, from: &str, trusted: Trusted) -> bool {
-        self.clients.accepts(&self.host.daemon, from, trusted)
+        self.clients.accepts(self.host.daemon.https, from, trusted)
     }
 
     pub(super) fn s_client(&self, from: &str, trusted: Trusted, args: &[&str]) -> Finished {
         self.clients
-            .s_client(&self.host.daemon, from, trusted, args)
+            .s_client(self.host.daemon.https, from, trusted, args)
     }
 
     /// The path that is announced, and the hash.
@@ -211,7 +212,7 @@ pub(super) fn fetch_new(daemon: &Daemon, from: &str) {
 const DEADLINE: Duration = Duration::from_secs(30);
 
 /// What a client trusts, and nothing else.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Trusted {
     OldRoot,
     NewRoot,
@@ -238,8 +239,8 @@ impl Clients {
 
     /// Whether a handshake succeeds; it is the first thing that the client does on a connection, and
     /// the only attempt.
-    pub(super) fn accepts(&self, daemon: &Daemon, from: &str, trusted: Trusted) -> bool {
-        let asked = self.s_client(daemon, from, trusted, &["-quiet"]);
+    pub(super) fn accepts(&self, https: SocketAddr, from: &str, trusted: Trusted) -> bool {
+        let asked = self.s_client(https, from, trusted, &["-quiet"]);
         let is_answered = asked.stdout_text().starts_with("HTTP/1.1 200 OK\r\n");
         assert_eq!(asked.code == Some(0), is_answered, "{asked:?}");
         is_answered
@@ -247,7 +248,7 @@ impl Clients {
 
     pub(super) fn s_client(
         &self,
-        daemon: &Daemon,
+        https: SocketAddr,
         from: &str,
         trusted: Trusted,
         args: &[&str],
@@ -264,7 +265,7 @@ impl Clients {
                 ])
                 .args(["-bind", &format!("{from}:0"), "-CAfile"])
                 .arg(self.anchor(trusted))
-                .args(["-connect", &daemon.https.to_string()])
+                .args(["-connect", &https.to_string()])
                 .args(args),
             request.as_bytes(),
         )

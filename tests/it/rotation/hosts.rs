@@ -1,6 +1,8 @@
 //! Who else knows: the next start, without its store too, the other host, and who shares an address.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
 use engage_store::RotationStep::{Activated, Published};
 use engage_store::SqlOptions;
@@ -37,6 +39,32 @@ fn behind_a_shared_address_a_fetch_decides_whatever_the_neighbours_do() {
 }
 
 #[test]
+fn behind_one_address_a_device_of_either_root_gets_through_beside_one_that_keeps_reconnecting() {
+    let mut rotating = Rotating::start();
+    rotating.step(Published);
+    for (persistent, other) in [(NewRoot, OldRoot), (OldRoot, NewRoot)] {
+        let address = if persistent == NewRoot {
+            "127.0.7.1"
+        } else {
+            "127.0.7.2"
+        };
+        let is_over = AtomicBool::new(false);
+        let (clients, https) = (&rotating.clients, rotating.host.daemon.https);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    clients.accepts(https, address, persistent);
+                }
+            });
+            let through = [(); 3].map(|()| (1..=40).find(|_| rotating.accepts(address, other)));
+            is_over.store(true, Ordering::Relaxed);
+            let is_through = through.iter().all(Option::is_some);
+            assert!(is_through, "{other:?} beside {persistent:?}: {through:?}");
+        });
+    }
+}
+
+#[test]
 fn two_daemons_on_one_postgresql_follow_and_share_what_they_saw() {
     let Some(server) = postgres() else {
         return;
@@ -66,7 +94,7 @@ fn two_daemons_on_one_postgresql_follow_and_share_what_they_saw() {
         fetch_new(&one.daemon, &address);
     }
     // The first attempt from each address, which the old chain would fail.
-    let is_known = |address: &String| clients.accepts(&other.daemon, address, NewRoot);
+    let is_known = |address: &String| clients.accepts(other.daemon.https, address, NewRoot);
     assert!(addresses().any(|address| is_known(&address)));
     let announced = get(one.daemon.http, super::fixture::ANNOUNCEMENT);
     let config = trusting(&standard().root.der);

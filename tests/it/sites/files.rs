@@ -1,5 +1,7 @@
 //! Sites in files of their own.
 
+use serde_json::Value;
+
 use super::{announced, reload};
 use crate::harness::{Daemon, Installation, get, program, run, shown, standard};
 
@@ -200,6 +202,40 @@ fn a_folder_of_sites_that_cannot_be_read_refuses_a_start_and_keeps_what_is_serve
     let checked = installation.check(&["--json"]).stdout_text();
     let told = refused.errors() + &checked;
     insta::assert_snapshot!("no_sites_dir", shown(&installation, &told));
+}
+
+#[test]
+fn nothing_is_shown_of_what_a_link_out_of_the_folder_leads_to() {
+    const SECRET: &str = "root:$6$c2FsdA";
+    let installation = installation();
+    let outside = tempfile::tempdir().unwrap();
+    let file = outside.path().join("shadow");
+    let link = installation.path("sites/annex.toml");
+    for text in [
+        format!("{SECRET}:20000:0:99999:7:::\n"),
+        format!("name = \"{SECRET}\"\nkey_file = 1\n"),
+    ] {
+        fs_err::write(&file, text).unwrap();
+        installation.remove("sites/annex.toml");
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        let checked = installation.check(&["--json"]);
+        assert_eq!(checked.code, Some(1));
+        let told = checked.stdout_text() + &installation.check(&[]).stdout_text();
+        assert!(!told.contains(SECRET), "{told}");
+        let report: Value = serde_json::from_slice(&checked.stdout).unwrap();
+        let [code, message, hint] =
+            ["code", "message", "hint"].map(|it| report["refusals"][0][it].as_str().unwrap());
+        let text = format!("[{code}] {message}\n  hint: {hint}");
+        insta::assert_snapshot!("foreign_site_file", shown(&installation, &text));
+    }
+    let mut daemon = Daemon::start(&installation);
+    let line = daemon.wait_for("is a link to the outside of its folder");
+    assert!(!line.contains(SECRET), "{line}");
+    assert_eq!(sites(&mut daemon), [2, 0, 1]);
+    // A site is used, wherever it lies.
+    fs_err::write(&file, site("Annex", "annex", "")).unwrap();
+    reload(&mut daemon, RELOADED);
+    assert_eq!(status(&daemon, "annex"), 200);
 }
 
 /// As many as hundreds of sites can have.

@@ -207,7 +207,7 @@ async fn reports(
     let rows = match engine {
         Engine::Postgres { .. } => {
             let living = sqlx::query(concat!(
-                "SELECT hosts.host, name, revision, is_swapped, refusal FROM hosts \
+                "SELECT hosts.host, name, revision, is_swapped, refusal, reported_at FROM hosts \
                  LEFT JOIN rotation_reports ON rotation_reports.host = hosts.host \
                  WHERE alive_until > ",
                 now!(),
@@ -217,7 +217,7 @@ async fn reports(
         }
         Engine::Sqlite { file } if is_owned(directory_of(file)) => {
             let only = sqlx::query(
-                "SELECT host, name, revision, is_swapped, refusal FROM (SELECT 1 AS one) AS this \
+                "SELECT host, name, revision, is_swapped, refusal, reported_at FROM (SELECT 1 AS one) AS this \
                  LEFT JOIN rotation_reports ON one = 1",
             );
             only.fetch_all(connection).await?
@@ -237,6 +237,7 @@ fn host_rotation(row: &AnyRow) -> Result<HostRotation, sqlx::Error> {
             refusal: row.try_get("refusal")?,
         })
     });
+    let reported_at: Option<i64> = row.try_get("reported_at")?;
     Ok(HostRotation {
         name: match name {
             Some(name) => name,
@@ -245,6 +246,7 @@ fn host_rotation(row: &AnyRow) -> Result<HostRotation, sqlx::Error> {
                 .unwrap_or_else(|| "this host".to_owned()),
         },
         report: report.transpose()?,
+        reported_at: reported_at.and_then(|it| Timestamp::from_microsecond(it).ok()),
     })
 }
 

@@ -33,7 +33,7 @@ pub enum Defect {
     #[diagnostic(
         code("not-yet-valid"),
         help(
-            "check this computer's clock (`timedatectl`), or wait; devices whose clock is behind wait longer"
+            "check this computer's clock (`timedatectl`), or wait; devices whose clock is behind wait longer. A server certificate that a wrong clock has dated is replaced by `engage-host renew`"
         )
     )]
     NotYetValid {
@@ -256,7 +256,7 @@ impl Defect {
 fn expired_hint(role: Role) -> &'static str {
     match role {
         Role::Server => {
-            "issue a new server certificate; devices need not be touched while the announced one stays"
+            "issue a new server certificate (`engage-host renew`); devices need not be touched while the announced one stays"
         }
         Role::Intermediate => {
             "issue it again; only if it is the announced certificate must devices install it"

@@ -25,10 +25,14 @@
 //! - `webhook`: the delivery of what devices sent to the access-control system.
 //! - `adoption`: who fetched which certificate, and who asks again and again without TLS.
 //! - `rotation`: a change of the root: who is shown which chain.
+//! - `rotation_steps`: the steps of such a change, and how far it is. `table`: text in columns.
 //! - `config`, `tls`: configuration, what the server authenticates with.
 //! - `telemetry`, `platform`: logs; what differs by operating system.
 //! - `login_throttle`: callers that keep presenting wrong credentials.
 //! - `reload_outcome`: what a reload came to.
+//! - `check`: all that a start does, tried. `recording`: where the store is, and what stands against it.
+//! - `failure`: why something was not done, for people and programs.
+//! - `sites`: the files of sites, added and removed. `new_files`: files that did not exist.
 //! - `file_version`: whether a file is still what it was when it was read. `staged_file`: one that is written whole or not at all.
 //!
 //! Below it: `engage-wire` (what a device and a host agree on), `engage-device` (a device,
@@ -38,22 +42,29 @@
 
 mod admin;
 mod adoption;
+mod check;
 mod cli;
 mod config;
 mod connection;
 mod daemon;
+mod failure;
 mod file_version;
 mod login_throttle;
+mod new_files;
 mod operator_map;
 mod platform;
 mod publication;
+mod recording;
 mod reload_outcome;
 mod renewal;
 mod requested_host;
 mod rotation;
+mod rotation_steps;
 mod routes;
 mod server;
+mod sites;
 mod staged_file;
+mod table;
 mod telemetry;
 mod tls;
 mod webhook;

@@ -7,19 +7,14 @@ use std::process::ExitCode;
 
 use clap::Args;
 use miette::Diagnostic;
-use serde::Serialize;
 
 use super::check_ports::Ports;
-use super::devices::store_args::StoreLocation;
-use super::output::{ErrorEntry, Failure, print_result};
-use crate::config::{BaseUrl, Config, ConfigSource, ListenOverrides};
-use crate::daemon::{recording_refusals, recording_warnings};
+use super::output::print_result;
+use crate::check::{CheckReport, RotationEntry};
+use crate::config::{ConfigSource, ListenOverrides};
+use crate::failure::Failure;
 use crate::platform::run_as;
-use crate::publication::{Inventory, Publication, SiteEntry, Validation, validate};
-use crate::renewal;
-use engage_store::{Rotation, RotationId, RotationStep, StoreReader};
-use engage_wire::clock;
-use engage_wire::limits::MAX_CHAIN_BYTES;
+use crate::publication::{Inventory, SiteEntry};
 
 /// Try everything that `serve` does at its start, without serving or keeping anything.
 ///
@@ -60,14 +55,8 @@ impl Check {
             run_as(&user).map_err(|source| AsUserError { user, source })?;
         }
         let report = match source.load() {
-            Ok(config) => {
-                let base_url = config.base_url_at(config.http.listen);
-                let rotation = rotation(&config);
-                let validation =
-                    validate(&config, &base_url, clock::now(), None, rotation.as_ref());
-                Report::from_validation(&config, &base_url, validation, ports, self.strict)
-            }
-            Err(error) if self.json => Report::from_error(&error),
+            Ok(config) => CheckReport::new(&config, ports.into_others(), self.strict),
+            Err(error) if self.json => CheckReport::from_error(&error),
             Err(error) => return Err(error.into()),
         };
         print_result(&report, self.json)?;
@@ -87,109 +76,8 @@ struct AsUserError {
     source: io::Error,
 }
 
-/// The result of a check; serialises as `check --json`.
-#[derive(Serialize)]
-struct Report {
-    ok: bool,
-    config: Option<String>,
-    base_url: Option<String>,
-    #[serde(flatten)]
-    inventory: Inventory,
-    chain_limit_bytes: usize,
-    warnings: Vec<ErrorEntry>,
-    refusals: Vec<ErrorEntry>,
-    /// That the root is being changed; the new files were tried too.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    rotation: Option<RotationEntry>,
-    /// Whether certificates are served, if not of every site.
-    #[serde(skip)]
-    is_served: bool,
-}
-
-#[derive(Serialize)]
-struct RotationEntry {
-    id: RotationId,
-    step: RotationStep,
-}
-
-/// As the store says; what keeps it from saying anything is told with its other troubles.
-pub(super) fn rotation(config: &Config) -> Option<Rotation> {
-    let location = StoreLocation::of(config)
-        .ok()?
-        .existing(&config.path)
-        .ok()?;
-    StoreReader::open(&location.options)
-        .ok()?
-        .rotation()
-        .ok()?
-        .rotation
-}
-
-impl Report {
-    fn from_validation(
-        config: &Config,
-        base_url: &BaseUrl,
-        validation: Validation,
-        ports: Ports,
-        strict: bool,
-    ) -> Self {
-        let Validation {
-            inventory,
-            warnings,
-            outcome,
-        } = validation;
-        let mut warnings = ErrorEntry::all(&warnings);
-        warnings.extend(ErrorEntry::all(&renewal::warnings(config)));
-        warnings.extend(ErrorEntry::all(&recording_warnings(config)));
-        let is_served = outcome.is_ok();
-        let in_rotation = outcome.as_ref().ok();
-        let of_rotation = in_rotation.map(|it| ErrorEntry::all(it.rotation_refusals()));
-        let rotation = in_rotation.and_then(Publication::rotation);
-        let rotation = rotation.map(|it| RotationEntry {
-            id: it.rotation().id,
-            step: it.rotation().step,
-        });
-        let mut refusals = match &outcome.and_then(Publication::whole) {
-            Ok(_) => Vec::new(),
-            Err(refusals) => ErrorEntry::all(refusals.iter()),
-        };
-        refusals.extend(of_rotation.unwrap_or_default());
-        refusals.extend(ErrorEntry::all(&recording_refusals(config)));
-        match ports {
-            Ports::Usable => {}
-            Ports::Refused(error) => refusals.push(ErrorEntry::new(&error)),
-            Ports::Unknown(warning) => warnings.push(warning),
-        }
-        Self {
-            ok: refusals.is_empty() && (warnings.is_empty() || !strict),
-            config: Some(config.path.display().to_string()),
-            base_url: Some(base_url.to_string()),
-            inventory,
-            chain_limit_bytes: MAX_CHAIN_BYTES,
-            warnings,
-            refusals,
-            rotation,
-            is_served,
-        }
-    }
-
-    fn from_error(error: &dyn Diagnostic) -> Self {
-        Self {
-            ok: false,
-            config: None,
-            base_url: None,
-            inventory: Inventory::default(),
-            chain_limit_bytes: MAX_CHAIN_BYTES,
-            warnings: Vec::new(),
-            refusals: vec![ErrorEntry::new(error)],
-            rotation: None,
-            is_served: false,
-        }
-    }
-}
-
 /// Ends without a line break.
-impl Display for Report {
+impl Display for CheckReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.inventory.certificates.is_empty() {
             self.fmt_chain(f)?;
@@ -220,7 +108,7 @@ impl Display for Report {
     }
 }
 
-impl Report {
+impl CheckReport {
     /// What becomes of sites whose trouble concerns no other.
     fn fmt_bad_sites(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let bad = self.inventory.sites.iter().filter(|site| !site.ok);

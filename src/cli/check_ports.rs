@@ -2,8 +2,9 @@
 
 use std::io;
 
-use super::output::ErrorEntry;
+use crate::check::Others;
 use crate::config::Config;
+use crate::failure::ErrorEntry;
 use crate::platform::PortHolder;
 use crate::server::{Sockets, SocketsError};
 
@@ -31,6 +32,21 @@ impl Ports {
         match Sockets::bind(config) {
             Ok(_) => Self::Usable,
             Err(error) => Self::from_error(error),
+        }
+    }
+
+    /// As what stands against a start, or should be known.
+    pub(super) fn into_others(self) -> Others {
+        match self {
+            Self::Usable => Others::default(),
+            Self::Refused(error) => Others {
+                refusal: Some(ErrorEntry::new(&error)),
+                warning: None,
+            },
+            Self::Unknown(warning) => Others {
+                refusal: None,
+                warning: Some(warning),
+            },
         }
     }
 

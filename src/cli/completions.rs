@@ -10,7 +10,8 @@ use clap_complete::Shell;
 use miette::Diagnostic;
 
 use super::Cli;
-use super::output::{Failure, written};
+use super::output::written;
+use crate::failure::Failure;
 
 /// Print what completes engage-host's commands and options in a shell.
 #[derive(Args, Debug)]

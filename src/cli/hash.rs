@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use clap::Args;
 use serde::Serialize;
 
-use super::output::{Failure, print, print_json};
+use super::output::{print, print_json};
+use crate::failure::Failure;
 use engage_wire::pki::load_certificate_der;
 use engage_wire::site::SiteKey;
 

@@ -21,7 +21,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use output::{Failure, written};
+use crate::failure::Failure;
+use output::written;
 
 /// Certificate distribution for Schlage ENGAGE Wi-Fi devices.
 ///

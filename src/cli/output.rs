@@ -1,59 +1,32 @@
 //! How every command ends: the one place for the words "error" and "hint", and for exit codes.
 
-use std::fmt::{self, Display};
+use std::fmt::Display;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
 use miette::Diagnostic;
 use serde::Serialize;
 
-use engage_wire::diagnostic::{causes, code, hint};
+use crate::failure::{ErrorEntry, Failure};
+use engage_wire::diagnostic::{causes, hint};
 use engage_wire::{escape_for_terminal, escape_json_for_terminal};
 
-/// Why a command failed: one error, or everything that a validation refused.
-#[derive(Debug)]
-pub(super) struct Failure {
-    errors: Vec<Box<dyn Diagnostic + Send>>,
-    exit_code: u8,
-}
-
 impl Failure {
-    /// All of `errors`, in their order.
-    pub(super) fn from_errors<E: Diagnostic + Send + 'static>(
-        errors: impl IntoIterator<Item = E>,
-    ) -> Self {
-        Self {
-            errors: errors
-                .into_iter()
-                .map(|error| Box::new(error) as _)
-                .collect(),
-            exit_code: 1,
-        }
-    }
-
-    /// Failed before the command could begin: exit code 2 instead of 1.
-    pub(super) fn into_usage_error(self) -> Self {
-        Self {
-            exit_code: 2,
-            ..self
-        }
-    }
-
     /// Prints each error with its causes and its hint: for people to standard error, for scripts
     /// to standard output, where they await the result.
     pub(super) fn report(&self, json: bool) -> ExitCode {
         if !json || self.print_json().is_err() {
             self.print_text();
         }
-        ExitCode::from(self.exit_code)
+        ExitCode::from(if self.is_usage_error() { 2 } else { 1 })
     }
 
     fn print_text(&self) {
         let mut stderr = io::stderr().lock();
-        for error in &self.errors {
+        for error in self.errors() {
             // Where even standard error cannot be written, the exit code tells.
-            let _ = writeln!(stderr, "error: {}", escape_lines(&causes(&**error)));
-            let hint = hint(&**error);
+            let _ = writeln!(stderr, "error: {}", escape_lines(&causes(error)));
+            let hint = hint(error);
             if !hint.is_empty() {
                 let _ = writeln!(stderr, "  hint: {}", escape_lines(&hint));
             }
@@ -62,7 +35,7 @@ impl Failure {
 
     /// One line, so that it fits behind JSON lines too.
     fn print_json(&self) -> Result<(), Failure> {
-        let refusals = self.errors.iter().map(|it| ErrorEntry::new(&**it));
+        let refusals = self.errors().map(|it| ErrorEntry::new(it));
         let report = FailureReport {
             ok: false,
             refusals: refusals.collect(),
@@ -71,56 +44,11 @@ impl Failure {
     }
 }
 
-impl<E: Diagnostic + Send + 'static> From<E> for Failure {
-    fn from(error: E) -> Self {
-        Self::from_errors([error])
-    }
-}
-
 /// What every command with `--json` prints when it fails; `check --json` has the same members.
 #[derive(Serialize)]
 struct FailureReport {
     ok: bool,
     refusals: Vec<ErrorEntry>,
-}
-
-/// An error for scripts.
-#[derive(Clone, Serialize)]
-pub(super) struct ErrorEntry {
-    /// Stable, in kebab case.
-    pub(super) code: String,
-    /// With its causes.
-    pub(super) message: String,
-    /// What to do.
-    pub(super) hint: String,
-}
-
-impl ErrorEntry {
-    pub(super) fn all<'a, E: Diagnostic + 'a>(
-        errors: impl IntoIterator<Item = &'a E>,
-    ) -> Vec<Self> {
-        errors.into_iter().map(|it| Self::new(it)).collect()
-    }
-
-    pub(super) fn new(error: &dyn Diagnostic) -> Self {
-        Self {
-            code: code(error),
-            message: causes(error),
-            hint: hint(error),
-        }
-    }
-}
-
-/// The rest of a line that begins with `error` or `warning`.
-impl Display for ErrorEntry {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            code,
-            message,
-            hint,
-        } = self;
-        write!(f, "[{code}]: {message}\n  hint: {hint}")
-    }
 }
 
 /// Why a result did not reach its reader.

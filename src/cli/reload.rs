@@ -9,7 +9,8 @@ use clap::Args;
 use miette::Diagnostic;
 use serde::Serialize;
 
-use super::output::{Failure, print, print_json};
+use super::output::{print, print_json};
+use crate::failure::Failure;
 use crate::platform::{default_reload_socket_path, request_reload};
 use crate::reload_outcome::ReloadOutcome;
 

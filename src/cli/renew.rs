@@ -7,11 +7,12 @@ use std::process::ExitCode;
 use clap::Args;
 use serde::Serialize;
 
-use super::devices::store_args::StoreLocation;
 use super::init::{MAX_DAYS, certificates::NewServer, hosts, reachable_host};
-use super::output::{ErrorEntry, Failure, print_result};
+use super::output::print_result;
 use super::reload;
 use crate::config::Config;
+use crate::failure::{ErrorEntry, Failure};
+use crate::recording::StoreLocation;
 use crate::renewal::{AuthorityFiles, RenewError, Renewal, Renewed};
 use crate::rotation::copied;
 use engage_store::{Rotation, RotationStep, StoreReader};

@@ -9,9 +9,10 @@ use miette::Diagnostic;
 use tokio::task::JoinError;
 
 use super::init;
-use super::output::{Failure, SystemError};
+use super::output::SystemError;
 use crate::config::{ConfigSource, ListenOverrides};
 use crate::daemon::{self, RunError};
+use crate::failure::Failure;
 use crate::platform;
 use crate::server::{Descriptors, Sockets};
 use crate::telemetry::{flush_log, start_logging};

@@ -47,8 +47,6 @@ use reload_requests::ReloadRequests;
 use store::{Delivery, Recording};
 use watch::{FileFingerprint, Sources};
 
-pub(crate) use store::{database, refusals as recording_refusals, warnings as recording_warnings};
-
 /// Serves `config` on `sockets` until `shutdown` completes with the reason, then drains. With
 /// `strict`, only if it can begin with all of it.
 pub(crate) async fn run(

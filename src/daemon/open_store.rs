@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use tracing::{error, info, warn};
 
-use super::store::{CallInError, database};
 use crate::config::DevicesConfig;
+use crate::recording::{CallInError, database};
 use engage_store::{
     ImportError, ImportNews, OpenError, SqlOptions, SqlStore, Store, StoreHandle, take_over,
 };

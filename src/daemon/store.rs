@@ -1,58 +1,23 @@
 //! Opens what the call-in is recorded in, and what is delivered from there.
 
-use std::io;
 use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use miette::Diagnostic;
 use tokio::time::sleep;
 use tracing::{error, warn};
 
 use super::open_store::open_in_background;
 use crate::adoption::Sightings;
 use crate::config::{Config, DevicesConfig, WebhookConfig};
-use crate::platform::{file_system_bytes, is_writable_dir, mode_readable_by_others};
+use crate::platform::mode_readable_by_others;
 use crate::publication::CurrentPublication;
 use crate::routes::{Authenticator, BodyMemory, CallIn, DayBudget, DeliveryProblem};
 use crate::telemetry::{CallerThrottle, DeliveryMetrics, LogThrottle};
-use crate::webhook::{self, Receiver, WebhookError};
-use engage_store::{
-    AppendedDevices, Credentials, CredentialsError, DatabaseUrl, ImportError, OpenError,
-    SqlOptions, StoreHandle, strays,
-};
-use engage_wire::diagnostic::{causes, hint, one_line};
-
-/// Why call-ins are not answered, or their events not delivered.
-#[derive(Debug, Diagnostic, thiserror::Error)]
-pub(crate) enum CallInError {
-    /// The credentials file cannot be used.
-    #[error(transparent)]
-    #[diagnostic(transparent)]
-    Credentials(#[from] CredentialsError),
-    /// The directory or the database cannot be used.
-    #[error(transparent)]
-    #[diagnostic(transparent)]
-    Store(#[from] OpenError),
-    /// The records of version 0.1.0 cannot be taken over.
-    #[error(transparent)]
-    #[diagnostic(transparent)]
-    Import(ImportError),
-    /// The webhook cannot be used.
-    #[error(transparent)]
-    #[diagnostic(transparent)]
-    Webhook(#[from] WebhookError),
-}
-
-impl From<ImportError> for CallInError {
-    fn from(error: ImportError) -> Self {
-        match error {
-            ImportError::InUse { directory, pid } => OpenError::Held { directory, pid }.into(),
-            error => Self::Import(error),
-        }
-    }
-}
+use crate::webhook::{self, Receiver};
+use engage_store::{AppendedDevices, Credentials, CredentialsError, OpenError, StoreHandle};
+use engage_wire::diagnostic::{causes, one_line};
 
 /// The call-in and what happens to its records; neither when it is off.
 #[derive(Default)]
@@ -177,95 +142,6 @@ fn credentials(file: &Path) -> Result<Credentials, CredentialsError> {
     })
 }
 
-/// What would keep [`open`] from succeeding, as far as can be told without taking the directory
-/// over from a daemon that runs.
-pub(crate) fn refusals(config: &Config) -> Vec<CallInError> {
-    let DevicesConfig {
-        directory,
-        credentials_file,
-        ..
-    } = &config.devices;
-    let Some(root) = directory.path() else {
-        return Vec::new();
-    };
-    let credentials = credentials_file
-        .as_deref()
-        .map(Credentials::load)
-        .transpose();
-    let receiver = config.webhook.as_ref().map(Receiver::load).transpose();
-    let directory = writable(root).map_err(|source| OpenError::Unusable {
-        path: root.to_owned(),
-        source,
-    });
-    let store = directory.map_err(CallInError::from).and_then(|()| {
-        let database = database(&config.devices, root);
-        database.check().map_err(CallInError::from)
-    });
-    let found = [
-        credentials.err().map(CallInError::from),
-        receiver.err().map(CallInError::from),
-        store.err(),
-    ];
-    found.into_iter().flatten().collect()
-}
-
-/// What [`open`] would say at `warn`.
-pub(crate) fn warnings(config: &Config) -> Vec<RecordingWarning> {
-    let DevicesConfig {
-        directory,
-        credentials_file,
-        ..
-    } = &config.devices;
-    let credentials = credentials_file.as_deref().map(Credentials::load);
-    let credentials = credentials.and_then(Result::ok);
-    let problems = credentials.iter().flat_map(Credentials::problems);
-    let problems = problems.map(|problem| RecordingWarning::Credentials {
-        problem: problem.to_string(),
-        hint: hint(problem),
-    });
-    let strays = directory.path().map(strays);
-    let strays = strays.and_then(Result::ok).unwrap_or_default();
-    let strays = strays
-        .iter()
-        .map(|stray| RecordingWarning::StrayFolder(stray.to_string()));
-    problems.chain(strays).collect()
-}
-
-/// Whether the directory could be written, or made where it does not exist yet.
-fn writable(directory: &Path) -> io::Result<()> {
-    let existing = directory.ancestors().find(|path| path.exists());
-    is_writable_dir(existing.unwrap_or(directory))
-}
-
-/// What concerns some devices only.
-#[derive(Debug, Diagnostic, thiserror::Error)]
-pub(crate) enum RecordingWarning {
-    #[error("{problem}")]
-    #[diagnostic(code("malformed-credentials"), help("{hint}"))]
-    Credentials { problem: String, hint: String },
-    #[error("{0}")]
-    #[diagnostic(
-        code("stray-device-folder"),
-        help("`engage-host devices` lists those that are read")
-    )]
-    StrayFolder(String),
-}
-
-/// The database that holds the call-in, with what it takes to be let in: a file in `directory`
-/// unless another one is named.
-pub(crate) fn database(devices: &DevicesConfig, directory: &Path) -> SqlOptions {
-    let default = || DatabaseUrl::Sqlite(directory.join(DATABASE_FILE));
-    let url = devices.database_url.clone().unwrap_or_else(default);
-    SqlOptions {
-        max_bytes: devices.max_store_bytes.or_else(|| default_max_bytes(&url)),
-        url,
-        password_file: devices.database_password_file.clone(),
-        ca_file: devices.database_ca_file.clone(),
-        directory: Some(directory.to_owned()),
-        json_files: devices.has_json_files(),
-    }
-}
-
 fn warn_of_password_file(devices: &DevicesConfig) {
     if let Some(file) = &devices.database_password_file
         && let Some(mode) = mode_readable_by_others(file)
@@ -276,19 +152,6 @@ fn warn_of_password_file(devices: &DevicesConfig) {
         );
     }
 }
-
-/// Half of SQLite's file system: the rest is for the copies in JSON files, which take half as much, and
-/// for everybody else. Whoever has a server knows how much it may take.
-fn default_max_bytes(url: &DatabaseUrl) -> Option<u64> {
-    let DatabaseUrl::Sqlite(file) = url else {
-        return None;
-    };
-    let existing = file.ancestors().find(|path| path.exists())?;
-    let half = file_system_bytes(existing).ok()? / 2;
-    Some(half.max(DevicesConfig::LEAST_STORE_BYTES as u64))
-}
-
-const DATABASE_FILE: &str = "engage-host.db";
 
 /// Between attempts to read the webhook's files.
 const RETRY_INTERVAL: Duration = Duration::from_secs(5);

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
-use super::output::Failure;
+use crate::failure::Failure;
 
 /// Say who may use the pages and the API of the admin listener.
 #[derive(Args, Debug)]

@@ -7,9 +7,10 @@ use clap::Args;
 use miette::Diagnostic;
 use serde::Serialize;
 
-use super::super::output::{Failure, eprint_note, print, print_json};
+use super::super::output::{eprint_note, print, print_json};
 use crate::admin::{Role, TokenName, add_token};
 use crate::config::Config;
+use crate::failure::Failure;
 
 /// Make a token, add its line to the file of `[admin] token_file`, and print the token once.
 ///

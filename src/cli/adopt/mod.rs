@@ -16,10 +16,12 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::init::layout::folder;
-use super::init::outcome::CreatedEntry;
-use super::init::staging::{NewFile, create_data_dir, lock_folder_of, remove_staged, write_all};
-use super::output::{ErrorEntry, Failure, print_result};
+use super::output::print_result;
 use crate::config::ListenOverrides;
+use crate::failure::{ErrorEntry, Failure};
+use crate::new_files::{
+    CreatedEntry, NewFile, create_data_dir, lock_folder_of, remove_staged, write_all,
+};
 use crate::publication::{Publication, validate};
 use devices::DeviceFiles;
 use engage_wire::clock;

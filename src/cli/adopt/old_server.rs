@@ -6,8 +6,8 @@ use zeroize::Zeroizing;
 
 use super::error::AdoptError;
 use super::script::{OldAnnouncement, ScriptFacts};
-use crate::cli::output::Failure;
 use crate::config::BaseUrl;
+use crate::failure::Failure;
 use engage_wire::limits::MAX_FILE_BYTES;
 use engage_wire::pki::issue::CertifiedIssuer;
 use engage_wire::pki::{

@@ -6,8 +6,9 @@ use serde::Serialize;
 
 use super::devices::LeftFile;
 use super::exposed::Exposed;
-use crate::cli::init::outcome::{CreatedEntry, fmt_steps};
-use crate::cli::output::ErrorEntry;
+use crate::cli::init::outcome::fmt_steps;
+use crate::failure::ErrorEntry;
+use crate::new_files::CreatedEntry;
 
 /// The result, for the person at the console; serialises as `adopt --json`.
 #[derive(Serialize)]

@@ -7,7 +7,8 @@ use zeroize::Zeroizing;
 
 use super::error::AdoptError;
 use super::old_server::OldServer;
-use crate::cli::output::{Failure, eprint_note};
+use crate::cli::output::eprint_note;
+use crate::failure::Failure;
 use crate::platform;
 use engage_wire::limits::MAX_FILE_BYTES;
 use engage_wire::pki::Certificate;

@@ -10,10 +10,10 @@ use super::exposed::AuthorityKey;
 use super::old_server::OldServer;
 use crate::cli::init::certificates::pem;
 use crate::cli::init::layout::folder;
-use crate::cli::init::staging::{NewFile, Readers};
 use crate::cli::init::template::Template;
-use crate::cli::output::Failure;
 use crate::config::{Config, ListenOverrides};
+use crate::failure::Failure;
+use crate::new_files::{NewFile, Readers};
 use engage_wire::limits::MAX_FILE_BYTES;
 use engage_wire::read_regular_file;
 

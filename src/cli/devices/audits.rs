@@ -8,13 +8,14 @@ use std::time::Duration;
 use clap::Args;
 use jiff::Timestamp;
 
-use super::super::output::{Failure, eprint_note, written};
+use super::super::output::{eprint_note, written};
 use super::csv::{CsvPrinter, unquote};
 use super::error::DevicesError;
 use super::left_out::LeftOut;
 use super::since::Since;
 use super::store_args::{OpenedStore, StoreArgs};
-use super::table::{moment, or_dash};
+use crate::failure::Failure;
+use crate::table::{moment, or_dash};
 use engage_store::{
     DeviceEvent, DeviceId, EventFilter, EventFollower, EventKind, EventOrder, EventQuery,
     PageLimit, StoreReader, StoredEvent, redact,

@@ -7,8 +7,10 @@ use clap::Args;
 use miette::Diagnostic;
 use serde::Serialize;
 
-use super::super::output::{Failure, print_result};
-use super::store_args::{StoreArgs, StoreLocation};
+use super::super::output::print_result;
+use super::store_args::StoreArgs;
+use crate::failure::Failure;
+use crate::recording::StoreLocation;
 use engage_store::BackupError;
 
 /// Copy the SQLite database to a new file, while the daemon runs.

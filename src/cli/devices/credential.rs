@@ -5,8 +5,9 @@ use std::io::{self, BufRead, IsTerminal, Read};
 use clap::Args;
 use zeroize::Zeroizing;
 
-use super::super::output::{Failure, eprint_note, print};
+use super::super::output::{eprint_note, print};
 use super::error::DevicesError;
+use crate::failure::Failure;
 use engage_store::{DeviceId, SerialNumber, credential_line};
 
 /// Read a device's password from standard input, print its line for the credentials file.

@@ -18,15 +18,6 @@ pub(in crate::cli) enum DevicesError {
         help("`engage-host devices` lists those that have")
     )]
     UnknownDevice { device: DeviceId, place: String },
-    #[error("there is no database `{}`", file.display())]
-    #[diagnostic(
-        code("no-store"),
-        help(
-            "the daemon makes it when it starts; is `{}` the daemon's configuration? name another with `--config FILE`",
-            config.display()
-        )
-    )]
-    NoStore { file: PathBuf, config: PathBuf },
     #[error("not everything could be read: {count} rows of the database were left out")]
     #[diagnostic(
         code("rows-left-out"),
@@ -59,12 +50,6 @@ pub(in crate::cli) enum DevicesError {
         device: DeviceId,
         received_at: Option<Timestamp>,
     },
-    #[error("configuration file `{}` has `[devices] directory = \"\"`: the call-in is not recorded", config.display())]
-    #[diagnostic(
-        code("not-recorded"),
-        help("name a directory there, or another configuration with `--config FILE`")
-    )]
-    NotRecorded { config: PathBuf },
     /// `fs_err` has named the path.
     #[error(transparent)]
     #[diagnostic(code("unusable-file"), help("{}", read_hint(source)))]

@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 
-use super::super::output::{Failure, print_result};
+use super::super::output::print_result;
 use super::left_out::LeftOut;
 use super::store_args::StoreArgs;
+use crate::failure::Failure;
 use engage_store::Exported;
 
 /// Write the JSON files of all devices anew.

@@ -7,8 +7,9 @@ use clap::Args;
 use miette::Diagnostic;
 use serde::Serialize;
 
-use super::super::output::{Failure, eprint_note, print_result};
+use super::super::output::{eprint_note, print_result};
 use super::store_args::StoreArgs;
+use crate::failure::Failure;
 use engage_store::{ImportNews, Imported, import};
 
 /// Take over the records of version 0.1.0, or an export.

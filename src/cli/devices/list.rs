@@ -6,12 +6,13 @@ use std::num::NonZeroU64;
 use clap::Args;
 use jiff::Timestamp;
 
-use super::super::output::{Failure, eprint_note, written};
+use super::super::output::{eprint_note, written};
 use super::error::DevicesError;
 use super::left_out::LeftOut;
 use super::since::Since;
 use super::store_args::{OpenedStore, StoreArgs};
-use super::table::{Columns, moment, or_dash};
+use crate::failure::Failure;
+use crate::table::{Columns, moment, or_dash};
 use engage_store::{DeviceQuery, DeviceRecord, PageLimit, SerialPrefix, Timestamped, strays};
 use engage_wire::escape_json_for_terminal;
 use engage_wire::pki::Fingerprint;

@@ -17,14 +17,13 @@ mod quarantine;
 mod show;
 mod since;
 pub(super) mod store_args;
-pub(super) mod table;
 mod undelivered;
 
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
-use super::output::Failure;
+use crate::failure::Failure;
 
 /// Show what devices delivered in their call-in.
 ///

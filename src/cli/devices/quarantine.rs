@@ -6,10 +6,11 @@ use std::io::{self, IsTerminal, Write as _};
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 
-use super::super::output::{Failure, eprint_note, print, print_json, written};
+use super::super::output::{eprint_note, print, print_json, written};
 use super::error::DevicesError;
 use super::store_args::StoreArgs;
-use super::table::table;
+use crate::failure::Failure;
+use crate::table::table;
 use engage_store::{DeviceId, QuarantinedBody};
 use engage_wire::escape_for_terminal;
 

@@ -6,12 +6,13 @@ use clap::Args;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::super::output::{Failure, print, print_json};
+use super::super::output::{print, print_json};
 use super::error::DevicesError;
 use super::list::last_call_in;
 use super::pretty_json::pretty_json;
 use super::store_args::StoreArgs;
-use super::table::{dated, moment, or_dash};
+use crate::failure::Failure;
+use crate::table::{dated, moment, or_dash};
 use engage_store::{DeviceId, DeviceRecord, Timestamped};
 use engage_wire::escape_json_for_terminal;
 

@@ -1,14 +1,14 @@
 //! Which store the commands read.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 
-use super::super::output::Failure;
 use super::error::DevicesError;
 use crate::config::Config;
-use crate::daemon::database;
-use engage_store::{DatabaseUrl, DeviceId, DeviceRecord, SqlOptions, StoreReader};
+use crate::failure::Failure;
+use crate::recording::StoreLocation;
+use engage_store::{DeviceId, DeviceRecord, StoreReader};
 
 /// Names the configuration, whose `[devices]` says where the database is.
 #[derive(Args, Debug)]
@@ -25,39 +25,6 @@ pub(super) struct OpenedStore {
     pub(super) place: String,
     /// Where `db.json` files are dropped.
     pub(super) directory: PathBuf,
-}
-
-/// Where a store is, and what it takes to be let in.
-pub(in crate::cli) struct StoreLocation {
-    pub(in crate::cli) options: SqlOptions,
-    /// Where `db.json` files are dropped.
-    pub(super) directory: PathBuf,
-}
-
-impl StoreLocation {
-    /// As a configuration has it.
-    pub(in crate::cli) fn of(config: &Config) -> Result<Self, DevicesError> {
-        let Some(directory) = config.devices.directory.path() else {
-            return Err(DevicesError::NotRecorded {
-                config: config.path.clone(),
-            });
-        };
-        Ok(Self {
-            options: database(&config.devices, directory),
-            directory: directory.to_owned(),
-        })
-    }
-
-    /// Fails where a SQLite file is not there.
-    pub(in crate::cli) fn existing(self, config: &Path) -> Result<Self, DevicesError> {
-        match &self.options.url {
-            DatabaseUrl::Sqlite(file) if !file.exists() => Err(DevicesError::NoStore {
-                file: file.clone(),
-                config: config.to_owned(),
-            }),
-            _ => Ok(self),
-        }
-    }
 }
 
 impl StoreArgs {

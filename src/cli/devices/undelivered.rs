@@ -5,10 +5,11 @@ use std::io::{self, BufWriter, Write};
 use clap::Args;
 use serde::Serialize;
 
-use super::super::output::{Failure, eprint_note, written};
+use super::super::output::{eprint_note, written};
 use super::error::DevicesError;
 use super::store_args::StoreArgs;
-use super::table::{moment, or_dash, table};
+use crate::failure::Failure;
+use crate::table::{moment, or_dash, table};
 use engage_store::{DeviceId, Subscriber, Undelivered, UndeliveredEvent, redact};
 use engage_wire::escape_json_for_terminal;
 

@@ -14,7 +14,8 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::output::{Failure, SystemError, print, print_json};
+use super::output::{SystemError, print, print_json};
+use crate::failure::Failure;
 use engage_wire::{HostPort, HttpUrl};
 use run::DoctorRun;
 use step::{Outcome, Step};

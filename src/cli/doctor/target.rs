@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use miette::Diagnostic;
 
 use super::Doctor;
-use crate::cli::output::Failure;
 use crate::config::{Config, SiteConfig};
+use crate::failure::Failure;
 use engage_wire::paths::ANNOUNCEMENT;
 use engage_wire::site::SiteKey;
 use engage_wire::{HostPort, HttpUrl, Scheme};

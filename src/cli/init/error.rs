@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use miette::Diagnostic;
 
+use crate::new_files::NewFileError;
 use engage_wire::limits::MAX_CHAIN_BYTES;
 use engage_wire::pki::ChainError;
 use engage_wire::pki::issue::IssueError;
@@ -35,13 +36,9 @@ pub(in crate::cli) enum InitError {
         )
     )]
     Clock { now: Timestamp, reason: String },
-    #[error("failed to {action} `{}`", path.display())]
-    #[diagnostic(code("unusable-file"), help("{}", file_hint(source)))]
-    File {
-        action: &'static str,
-        path: PathBuf,
-        source: io::Error,
-    },
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    File(#[from] NewFileError),
     #[error("`{}` exists, but `{}` does not: they are a pair", exists.display(), missing.display())]
     #[diagnostic(
         code("half-pair"),
@@ -152,28 +149,11 @@ impl InitError {
         action: &'static str,
         path: &Path,
     ) -> impl FnOnce(io::Error) -> Self {
-        move |source| Self::File {
-            action,
-            path: path.to_owned(),
-            source: without_path(source),
-        }
+        move |source| NewFileError::new(action, path)(source).into()
     }
 
     pub(in crate::cli) fn issuing(what: &'static str) -> impl Fn(IssueError) -> Self {
         move |source| Self::Issue { what, source }
-    }
-}
-
-fn file_hint(source: &io::Error) -> &'static str {
-    match source.kind() {
-        io::ErrorKind::PermissionDenied => {
-            "run this as the user that owns the folder and that will run the daemon"
-        }
-        io::ErrorKind::AlreadyExists => {
-            "something else made it in the meantime; nothing was overwritten: run this again"
-        }
-        io::ErrorKind::NotADirectory => "name a folder: a file of that name stands in the way",
-        _ => "is the folder writable, and is there room on the disk?",
     }
 }
 
@@ -193,13 +173,4 @@ fn are(missing: &[PathBuf]) -> String {
         .collect();
     let verb = if names.len() == 1 { "is" } else { "are" };
     format!("{} {verb}", names.join(", "))
-}
-
-/// The operating system's own error: `fs_err` names the path again, and here a temporary one.
-fn without_path(error: io::Error) -> io::Error {
-    let inner = error.get_ref().and_then(std::error::Error::source);
-    inner
-        .and_then(|inner| inner.downcast_ref::<io::Error>())
-        .and_then(io::Error::raw_os_error)
-        .map_or(error, io::Error::from_raw_os_error)
 }

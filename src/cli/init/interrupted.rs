@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use super::error::InitError;
 use super::layout::{Layout, exists};
-use super::staging::NewFile;
-use super::staging::{publish_staged, staged_leftovers};
+use crate::new_files::NewFile;
+use crate::new_files::{publish_staged, staged_leftovers};
 use crate::staged_file::staged_path;
 use engage_wire::pki::issue::CertifiedIssuer;
 use engage_wire::pki::{PrivateKey, load_der_or_pem};

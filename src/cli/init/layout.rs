@@ -6,6 +6,7 @@ use super::error::InitError;
 use crate::config::Config;
 use crate::renewal::{AuthorityFiles, PairFiles};
 
+pub(in crate::cli) use crate::new_files::exists;
 pub(in crate::cli) use crate::staged_file::folder;
 
 /// The files that `init` looks after; all paths absolute.
@@ -133,11 +134,6 @@ pub(in crate::cli) fn existing<'a>(
         }
     }
     Ok(found)
-}
-
-/// Whether `path` exists. A folder that may not be looked into is a failure and not a "no".
-pub(in crate::cli) fn exists(path: &Path) -> Result<bool, InitError> {
-    path.try_exists().map_err(InitError::file("look at", path))
 }
 
 /// Each value once, where it stands first.

@@ -14,7 +14,6 @@ pub(super) mod layout;
 pub(super) mod outcome;
 pub(super) mod replaced;
 pub(super) mod site_keys;
-pub(super) mod staging;
 mod system;
 pub(super) mod template;
 mod used;
@@ -25,8 +24,10 @@ use std::process::ExitCode;
 use clap::Args;
 use jiff::Timestamp;
 
-use super::output::{Failure, print, print_result};
+use super::output::{print, print_result};
 use crate::config::{Config, DevicesDirectory, ListenOverrides};
+use crate::failure::Failure;
+use crate::new_files::{self, CreatedEntry, NewFile, Readers};
 use crate::renewal::ROOT_KEY;
 use certificates::NewServer;
 use engage_wire::HostName;
@@ -34,8 +35,7 @@ use engage_wire::pki::issue::ValidityPolicy;
 use error::InitError;
 use interrupted::Interrupted;
 use layout::Layout;
-use outcome::{CreatedEntry, Outcome, next_steps};
-use staging::{NewFile, Readers};
+use outcome::{Outcome, next_steps};
 use template::Template;
 
 /// Make the keys, certificates and configuration that are missing.
@@ -143,7 +143,7 @@ impl InitRequest<'_> {
         let root_key_folder = root_key_folder
             .transpose()
             .map_err(InitError::file("look at", &path))?;
-        let _lock = staging::lock_folder_of(&path)?;
+        let _lock = new_files::lock_folder_of(&path)?;
         let (config, new_config) = self.load_or_new_config(path)?;
         let mut layout = Layout::new(&config);
         if let Some(folder) = root_key_folder {
@@ -165,11 +165,11 @@ impl InitRequest<'_> {
         // configuration.
         let data_dir = match &config.devices.directory {
             DevicesDirectory::Default(path) if !plan.files.is_empty() => {
-                staging::create_data_dir(path)?.then(|| path.clone())
+                new_files::create_data_dir(path)?.then(|| path.clone())
             }
             _ => None,
         };
-        staging::write_all(plan.files.iter())?;
+        new_files::write_all(plan.files.iter())?;
         let completed = completed.into_iter().map(|path| (path, COMPLETED));
         let data_dir = data_dir.into_iter().map(|path| (path, "what devices send"));
         let files = plan.files.into_iter().map(|file| (file.path, file.what));

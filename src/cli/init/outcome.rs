@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::certificates::NewServer;
 use super::layout::Layout;
 use crate::config::Config;
+use crate::new_files::CreatedEntry;
 use engage_wire::limits::MAX_CHAIN_BYTES;
 
 /// The result of a run, for the person at the console; serialises as `init --json`.
@@ -18,28 +19,6 @@ pub(super) struct Outcome {
     pub(super) server: Option<NewServer>,
     /// What the operator does next, in this order.
     pub(super) next: Vec<String>,
-}
-
-/// A new file or folder, and what it is.
-#[derive(Debug, Serialize)]
-pub(in crate::cli) struct CreatedEntry {
-    path: String,
-    what: &'static str,
-}
-
-impl CreatedEntry {
-    pub(in crate::cli) fn new(path: &Path, what: &'static str) -> Self {
-        Self {
-            path: path.display().to_string(),
-            what,
-        }
-    }
-}
-
-impl fmt::Display for CreatedEntry {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "made    {}  ({})", self.path, self.what)
-    }
 }
 
 /// What the operator does after a run that made `created`, in this order.

@@ -2,16 +2,14 @@
 
 use std::path::Path;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
 use super::error::InitError;
 use super::layout::{Layout, exists};
-use super::staging::{NewFile, Readers};
-use crate::cli::output::Failure;
+use crate::failure::Failure;
+use crate::new_files::{NewFile, Readers};
 use crate::platform::FileAccess;
-use engage_wire::pki::issue::random_bytes;
+use crate::sites::new_key;
 use engage_wire::site::{AnnouncementHash, KeyFileError, SiteKey};
 
 /// The key files that are named but do not exist.
@@ -31,7 +29,7 @@ pub(super) fn missing(layout: &Layout, provided: Option<&Path>) -> Result<Vec<Ne
         }
         let contents = match &provided {
             Some(provided) => provided.contents.clone(),
-            None => new_key()?,
+            None => new_key().map_err(InitError::issuing("a site key"))?,
         };
         files.push(NewFile::new(
             path.clone(),
@@ -83,15 +81,4 @@ impl<'a> ProvidedKey<'a> {
 /// Two keys are the same if they make the same hash, whatever form they are written in.
 fn fingerprint(path: &Path) -> Result<AnnouncementHash, KeyFileError> {
     Ok(SiteKey::load(path)?.announcement_hash(b""))
-}
-
-/// In Base64, the form in which the ENGAGE API takes it.
-pub(in crate::cli) fn new_key() -> Result<Zeroizing<Vec<u8>>, InitError> {
-    let key = random_bytes::<{ SiteKey::BYTES }>().map_err(|source| InitError::Issue {
-        what: "a site key",
-        source,
-    })?;
-    let mut text = Zeroizing::new(STANDARD.encode(key.as_slice()));
-    text.push('\n');
-    Ok(Zeroizing::new(text.as_bytes().to_vec()))
 }

@@ -1,8 +1,8 @@
 use std::path::Path;
 
 use super::layout::PairPaths;
-use super::staging::{Step, steps};
 use super::*;
+use crate::new_files::{Step, steps};
 use crate::staged_file::staged_path;
 use engage_wire::pki::issue::CertifiedIssuer;
 use engage_wire::pki::{PrivateKey, load_der_or_pem};

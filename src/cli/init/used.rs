@@ -4,10 +4,10 @@ use std::path::Path;
 
 use super::error::InitError;
 use super::layout::{Layout, existing, folder};
-use super::staging::NewFile;
 use super::template;
-use crate::cli::output::Failure;
 use crate::config::{Config, DevicesConfig};
+use crate::failure::Failure;
+use crate::new_files::NewFile;
 use engage_store::DatabaseUrl;
 
 /// Refuses to create `files` where keys, certificates, devices' records or a configuration that

@@ -5,15 +5,10 @@
 //! can be run again: what a command that was killed has left is completed by the next.
 
 mod activate;
-mod devices;
-mod error;
-mod hosts;
 mod new_files;
 mod prepare;
 mod publish;
-mod report;
 mod retire;
-mod session;
 mod status;
 mod swap;
 mod undo;
@@ -24,7 +19,10 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
-use super::output::Failure;
+use super::output::print_result;
+use super::reload::request_within;
+use crate::failure::Failure;
+use crate::rotation_steps::{Guard, Session, StepReport};
 
 /// Change the root certificate that devices trust, step by step.
 ///
@@ -99,6 +97,23 @@ struct GuardArgs {
     /// Go on although fewer are: the devices that are listed are locked out
     #[arg(long)]
     force: bool,
+}
+
+impl StepArgs {
+    fn open(&self) -> Result<Session, Failure> {
+        Session::open(&self.config, self.wait, request_within)
+    }
+}
+
+impl From<GuardArgs> for Guard {
+    fn from(GuardArgs { threshold, force }: GuardArgs) -> Self {
+        Self { threshold, force }
+    }
+}
+
+fn print_step(report: &StepReport, json: bool) -> Result<ExitCode, Failure> {
+    print_result(report, json)?;
+    Ok(ExitCode::from(u8::from(!report.ok)))
 }
 
 /// `30` or `30s`.

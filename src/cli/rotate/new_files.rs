@@ -12,18 +12,18 @@ use engage_wire::pki::{
 };
 use engage_wire::read_regular_file;
 
-use super::error::RotateError;
 use crate::cli::init::certificates::{key_pem, pem};
 use crate::cli::init::clock::refuse_implausible;
 use crate::cli::init::error::InitError;
 use crate::cli::init::layout::Layout;
 use crate::cli::init::replaced::hosts_of;
-use crate::cli::init::staging::{NewFile, Readers};
-use crate::cli::output::Failure;
 use crate::config::Config;
+use crate::failure::Failure;
+use crate::new_files::{NewFile, Readers};
 use crate::platform::FileAccess;
 use crate::publication::NextFiles;
 use crate::renewal::existing_issuer;
+use crate::rotation_steps::RotateError;
 
 /// What is served now, as far as it can be read.
 pub(super) struct Present<'a> {

@@ -7,14 +7,13 @@ use clap::{Args, ValueEnum};
 use engage_store::{Overlap, Rotation, RotationId, RotationStep};
 use jiff::Timestamp;
 
-use super::StepArgs;
-use super::error::RotateError;
 use super::new_files::{GivenFiles, NewChain, Present};
-use super::report::StepReport;
-use super::session::Session;
-use crate::cli::init::staging::{lock_folder_of, remove_folder, write_folder};
-use crate::cli::output::{Failure, SystemError};
+use super::{StepArgs, print_step};
+use crate::cli::output::SystemError;
 use crate::config::Config;
+use crate::failure::Failure;
+use crate::new_files::{lock_folder_of, remove_folder, write_folder};
+use crate::rotation_steps::{RotateError, Session, StepReport};
 
 /// Make, or take, the new root and chain; devices see nothing of it.
 ///
@@ -66,7 +65,7 @@ impl From<OverlapArg> for Overlap {
 
 impl Prepare {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
-        let mut session = Session::open(&self.step)?;
+        let mut session = self.step.open()?;
         let done = match &session.stored.rotation {
             Some(rotation) if rotation.step == RotationStep::Prepared => self.again(&session)?,
             Some(rotation) => {
@@ -80,7 +79,7 @@ impl Prepare {
             None => self.prepare(&mut session)?,
         };
         let hosts = session.wait_for_hosts(|_| true)?;
-        StepReport::new(&session, done, &hosts).print(self.step.json)
+        print_step(&StepReport::new(&session, done, &hosts), self.step.json)
     }
 
     /// The files are what the row was written for.

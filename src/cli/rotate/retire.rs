@@ -5,13 +5,10 @@ use std::process::ExitCode;
 use clap::Args;
 use engage_store::{HostRotation, RotationStep};
 
-use super::error::RotateError;
-use super::publish::require_hosts;
-use super::report::StepReport;
-use super::session::Session;
-use super::{GuardArgs, StepArgs, swap};
-use crate::cli::init::staging::{lock_folder_of, remove_folder};
-use crate::cli::output::Failure;
+use super::{GuardArgs, StepArgs, print_step, swap};
+use crate::failure::Failure;
+use crate::new_files::{lock_folder_of, remove_folder};
+use crate::rotation_steps::{Guard, RotateError, StepReport, require_hosts};
 
 /// Stop serving the old chain, and put the new files in the place of the old ones.
 ///
@@ -30,12 +27,12 @@ pub(super) struct Retire {
 
 impl Retire {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
-        let mut session = Session::open(&self.step)?;
+        let mut session = self.step.open()?;
         let rotation = session.rotation()?.clone();
         let mut done = match rotation.step {
             RotationStep::Activated => {
                 require_hosts(&session)?;
-                self.guard.require_devices(&session)?
+                Guard::from(self.guard).require_devices(&session)?
             }
             RotationStep::Retiring => Vec::new(),
             found => {
@@ -68,8 +65,8 @@ impl Retire {
         if hosts.iter().all(|it| session.follows(it) && is_swapped(it)) {
             session.replace(None)?;
             let hosts = session.wait_for_hosts(|_| true)?;
-            return StepReport::new(&session, done, &hosts).print(self.step.json);
+            return print_step(&StepReport::new(&session, done, &hosts), self.step.json);
         }
-        StepReport::new(&session, done, &hosts).print(self.step.json)
+        print_step(&StepReport::new(&session, done, &hosts), self.step.json)
     }
 }

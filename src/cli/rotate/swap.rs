@@ -10,16 +10,16 @@ use engage_wire::pki::{Certificate, Fingerprint, load_certificate_der};
 use engage_wire::read_regular_file;
 use zeroize::Zeroizing;
 
-use super::error::RotateError;
 use super::new_files::{NewChain, Present};
-use super::session::Session;
 use crate::cli::init::certificates::pem;
 use crate::cli::init::error::InitError;
-use crate::cli::init::layout::{Layout, exists, folder};
-use crate::cli::init::staging::{NewFile, Readers, keep_as, replace};
-use crate::cli::output::Failure;
+use crate::cli::init::layout::{Layout, exists};
+use crate::failure::Failure;
+use crate::new_files::{NewFile, Readers, keep_as, replace};
 use crate::platform::FileAccess;
 use crate::renewal::kept_aside;
+use crate::rotation_steps::{RotateError, Session, folder_of};
+use crate::staged_file::folder;
 
 /// What becomes of one configured file.
 struct Replacement {
@@ -46,16 +46,6 @@ pub(super) fn swap(session: &Session, rotation: &Rotation) -> Result<Vec<String>
         done.push(destruction(&Layout::new(&session.config), &retired));
     }
     Ok(done)
-}
-
-/// A folder of a rotation, beside the server certificate.
-pub(super) fn folder_of(session: &Session, rotation: &Rotation, what: &str) -> PathBuf {
-    let (date, id) = (
-        rotation.began_at.strftime("%Y-%m-%d"),
-        rotation.id.to_string(),
-    );
-    let name = format!("{what}-{date}-{}", &id[..8]);
-    folder(&session.config.https.certificate).join(name)
 }
 
 /// In the order in which they are replaced: the chain of the server last, which says that all is done.

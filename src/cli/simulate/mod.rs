@@ -17,7 +17,8 @@ use jiff::SignedDuration;
 use tokio::time::interval;
 
 use super::doctor::announcement_url;
-use super::output::{Failure, SystemError, print_result};
+use super::output::{SystemError, print_result};
+use crate::failure::Failure;
 use crate::platform::raise_descriptor_limit;
 use engage_device::fleet::{Activity, Device, Fleet, Phase, Report};
 use engage_wire::{HostPort, HttpUrl};

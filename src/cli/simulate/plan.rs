@@ -10,7 +10,7 @@ use miette::Diagnostic;
 use tokio::time::Instant;
 
 use super::{Simulate, announcement_url};
-use crate::cli::output::Failure;
+use crate::failure::Failure;
 use engage_device::fleet::{DeviceSpec, Fleet, Host, Profile, Settings};
 use engage_device::{TlsStack, connect_from, resolve};
 use engage_wire::limits::MAX_FILE_BYTES;

@@ -8,15 +8,10 @@ use clap::Args;
 use zeroize::Zeroizing;
 
 use super::ConfigArgs;
-use super::claims::Claims;
-use super::error::SitesError;
-use super::new_site::{GivenKey, Locked, NewSite, Wanted, once};
-use super::told::{Change, TellArgs};
-use crate::cli::init::outcome::CreatedEntry;
-use crate::cli::init::staging;
-use crate::cli::output::Failure;
-use crate::config::{BaseUrl, SiteHosts};
-use crate::publication::{Refusal, listed_serials};
+use super::told::TellArgs;
+use crate::config::BaseUrl;
+use crate::failure::Failure;
+use crate::sites::{GivenKey, SitesError, Wanted, add_site, hosts, once};
 use engage_store::SerialNumber;
 use engage_wire::limits::MAX_FILE_BYTES;
 use engage_wire::site::{SiteKey, SiteName};
@@ -68,79 +63,21 @@ impl Add {
             Some(path) => GivenKey::Text(read_key(path)?),
             None => GivenKey::New,
         };
-        let Locked {
-            config,
-            mut places,
-            _lock,
-        } = Locked::open(&self.config.config)?;
         let serials_file = self.serials_file.as_deref().map(absolute);
-        let listed = self.listed(serials_file.as_deref())?;
         let is_listed = !self.serials.is_empty() || serials_file.is_some();
-        let serials = once(self.serials);
-        let claimed: Vec<_> = serials.iter().copied().chain(listed).collect();
-        let mut site = places.place(Wanted {
-            name: self.name,
-            key,
-            certificate: self.certificate.as_deref().map(absolute),
-            hosts: hosts(self.hosts, is_listed),
-            serials,
-            serials_file,
-            base_url: self.base_url,
-        })?;
-        site.serials = claimed;
-        let faults = Claims::of(&config).take(&site);
-        if !faults.is_empty() {
-            return Err(Failure::from_errors(faults));
-        }
-        let files = places.files(&site);
-        staging::write_all(files.iter())?;
-        let created = files
-            .iter()
-            .map(|file| CreatedEntry::new(&file.path, file.what));
-        let change = Change {
-            created: created.collect(),
-            ..Change::adding([&site])
-        };
+        let change = add_site(
+            &self.config.config,
+            Wanted {
+                name: self.name,
+                key,
+                certificate: self.certificate.as_deref().map(absolute),
+                hosts: hosts(self.hosts, is_listed),
+                serials: once(self.serials),
+                serials_file,
+                base_url: self.base_url,
+            },
+        )?;
         change.tell(self.tell, self.json)
-    }
-
-    /// By its file. While a daemon cannot read that, it answers no device that no site lists.
-    fn listed(&self, serials_file: Option<&Path>) -> Result<Vec<SerialNumber>, SitesError> {
-        let listed = serials_file.map(listed_serials).transpose();
-        let listed = listed.map_err(|source| {
-            let site = self.name.clone();
-            Box::new(Refusal::Serials { site, source })
-        })?;
-        Ok(listed.unwrap_or_default())
-    }
-}
-
-impl Change {
-    /// Without the files.
-    pub(super) fn adding<'a>(sites: impl IntoIterator<Item = &'a NewSite>) -> Self {
-        let mut change = Self::default();
-        for site in sites {
-            change.added.push(site.name.to_string());
-            if site.is_kept_key() {
-                change.kept.push(site.key_file.display().to_string());
-            }
-            if site.has_new_key() && change.next.is_empty() {
-                change.next.push(NEW_KEY);
-            }
-            if site.has_earlier_key() && change.next.is_empty() {
-                change.next.push(EARLIER_KEY);
-            }
-        }
-        change
-    }
-}
-
-/// A site of serial numbers is not the default site.
-pub(super) fn hosts(hosts: Vec<HostName>, is_listed: bool) -> SiteHosts {
-    if hosts.is_empty() && !is_listed {
-        SiteHosts::default()
-    } else {
-        once(hosts).into()
     }
 }
 
@@ -172,12 +109,6 @@ fn serial_number(text: &str) -> Result<SerialNumber, String> {
     SerialNumber::from_hex(text.as_bytes())
         .ok_or_else(|| "allowed: 16 or 32 hexadecimal digits".to_owned())
 }
-
-const NEW_KEY: &str = "create the ENGAGE site with the key in its new file; one that exists already has its own, which \
-                       belongs into that file before the first device is commissioned";
-
-const EARLIER_KEY: &str = "this is the key of an earlier site of the same file name: right if it is that ENGAGE site again; else remove the \
-                           site with `--delete-key`, or without and move the key away, and add it anew";
 
 /// A key has 64 characters, and perhaps white space.
 const MAX_INPUT_BYTES: usize = 4096;

@@ -8,16 +8,15 @@ use clap::Args;
 
 use super::ConfigArgs;
 use super::add::absolute;
-use super::claims::Claims;
 use super::error::TableError;
-use super::new_site::{GivenKey, Locked, NewSite, Wanted};
 use super::table::{Row, Table, refuse};
-use super::told::{Change, TellArgs};
-use crate::cli::init::outcome::CreatedEntry;
-use crate::cli::init::staging;
-use crate::cli::output::{Failure, eprint_note};
+use super::told::TellArgs;
+use crate::cli::output::eprint_note;
 use crate::config::{Config, SiteConfig};
+use crate::failure::Failure;
+use crate::new_files::{self, CreatedEntry};
 use crate::platform::mode_readable_by_others;
+use crate::sites::{Change, Claims, GivenKey, Locked, NewSite, Wanted};
 use engage_wire::site::{SiteKey, SiteName};
 
 /// Add the sites of a CSV file: all of them, or none and every fault with its line.
@@ -71,7 +70,7 @@ impl Import {
         let mut files: Vec<_> = files.flatten().collect();
         // Every key before every site: a daemon that looks meanwhile finds no site without its key.
         files.sort_by_key(|file| file.what != "site key");
-        staging::write_all(files.iter())?;
+        new_files::write_all(files.iter())?;
         let created = files
             .iter()
             .map(|file| CreatedEntry::new(&file.path, file.what));

@@ -2,11 +2,9 @@
 
 mod add;
 mod check;
-mod claims;
 mod error;
 mod import;
 mod list;
-mod new_site;
 mod remove;
 mod show;
 mod table;
@@ -17,7 +15,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
-use super::output::Failure;
+use crate::failure::Failure;
 
 /// List, add, remove and check the sites of this host.
 ///

@@ -4,14 +4,12 @@ use std::fmt;
 use std::process::ExitCode;
 
 use clap::Args;
-use serde::Serialize;
 
 use super::ConfigArgs;
-use super::check::Judged;
-use super::list::{Found, find};
-use crate::cli::output::{ErrorEntry, Failure, print_result};
+use crate::cli::output::print_result;
 use crate::config::Config;
-use crate::publication::SiteEntry;
+use crate::failure::Failure;
+use crate::sites::{Judged, ShownSite, find};
 use engage_wire::escape_for_terminal;
 
 /// Show one site: its files, what selects it, and what its devices are told.
@@ -37,51 +35,6 @@ impl Show {
         let shown = ShownSite::new(found, Judged::new(&config));
         print_result(&shown, self.json)?;
         Ok(ExitCode::from(u8::from(!shown.entry.ok)))
-    }
-}
-
-/// A site; serialises as `sites show --json`.
-#[derive(Serialize)]
-struct ShownSite {
-    file: String,
-    key_file: Option<String>,
-    certificate: Option<String>,
-    serials: Vec<String>,
-    serials_file: Option<String>,
-    /// With whether all is well.
-    #[serde(flatten)]
-    entry: SiteEntry,
-    refusals: Vec<ErrorEntry>,
-}
-
-impl ShownSite {
-    fn new(found: Found<'_>, judged: Judged) -> Self {
-        let name = found.name();
-        let (hosts, serials, serials_file, certificate) = match found {
-            Found::Usable(it) => (
-                &it.hosts,
-                &it.serials,
-                &it.serials_file,
-                Some(&it.certificate),
-            ),
-            Found::Broken(it) => (&it.hosts, &it.serials, &it.serials_file, None),
-        };
-        let refusals = judged.refusals_of(name.as_str());
-        let mut entries = judged.entries.into_iter();
-        let entry = entries.find(|entry| entry.name == name.as_str());
-        let entry = SiteEntry {
-            ok: refusals.is_empty(),
-            ..entry.unwrap_or_else(|| SiteEntry::refused(name, hosts))
-        };
-        Self {
-            file: found.file().display().to_string(),
-            key_file: found.key_file().map(|it| it.display().to_string()),
-            certificate: certificate.map(|it| it.display().to_string()),
-            serials: serials.iter().map(ToString::to_string).collect(),
-            serials_file: serials_file.as_ref().map(|it| it.display().to_string()),
-            entry,
-            refusals,
-        }
     }
 }
 

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use csv::{ReaderBuilder, StringRecord, Trim};
 use zeroize::Zeroizing;
 
-use super::add::{absolute, hosts};
+use super::add::absolute;
 use super::error::TableError;
-use super::new_site::{GivenKey, Wanted, once};
-use crate::cli::output::Failure;
+use crate::failure::Failure;
+use crate::sites::{GivenKey, Wanted, hosts, once};
 use engage_store::SerialNumber;
 use engage_wire::limits;
 use engage_wire::site::{SiteKey, SiteName};

@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use serde::Serialize;
 
-use crate::cli::init::outcome::CreatedEntry;
-use crate::cli::output::{ErrorEntry, Failure, print_result};
+use crate::cli::output::print_result;
 use crate::cli::reload::{ReloadError, request};
+use crate::failure::{ErrorEntry, Failure};
 use crate::platform::default_reload_socket_path;
 use crate::reload_outcome::ReloadOutcome;
+use crate::sites::{Change, ChangeReport, Outcome};
 
 /// How the daemon hears of a change.
 #[derive(Args, Debug)]
@@ -21,33 +21,12 @@ pub(super) struct TellArgs {
     socket: Option<PathBuf>,
 }
 
-/// What was changed.
-#[derive(Default, Serialize)]
-pub(super) struct Change {
-    /// New sites, by name.
-    pub(super) added: Vec<String>,
-    /// Those of a dry run, which are not.
-    pub(super) would_add: Vec<String>,
-    /// Sites that are no more.
-    pub(super) removed: Vec<String>,
-    /// Those of a table that are here already, just so.
-    pub(super) unchanged: usize,
-    /// New files.
-    pub(super) created: Vec<CreatedEntry>,
-    /// Files that are no more.
-    pub(super) deleted: Vec<String>,
-    /// Key files that were there, and are.
-    pub(super) kept: Vec<String>,
-    /// What the operator does next.
-    pub(super) next: Vec<&'static str>,
-}
-
 impl Change {
     /// Prints what would be changed.
     pub(super) fn print_untold(mut self, json: bool) -> Result<ExitCode, Failure> {
         self.would_add = std::mem::take(&mut self.added);
         let outcome = Outcome::Unwritten;
-        Report::new(self, outcome, Vec::new()).print(json)
+        ChangeReport::new(self, outcome, Vec::new()).print(json)
     }
 
     /// Has the daemon read it and prints what became of it. A daemon that does not run is no failure.
@@ -64,44 +43,11 @@ impl Change {
             Err(ReloadError::NoDaemon { .. }) => (Outcome::Untold, Vec::new()),
             Err(error) => (Outcome::Untold, vec![ErrorEntry::new(&error)]),
         };
-        Report::new(self, outcome, refusals).print(json)
+        ChangeReport::new(self, outcome, refusals).print(json)
     }
 }
 
-/// The `--json` of the commands that change sites.
-#[derive(Serialize)]
-struct Report {
-    /// Whether all of it is served, if a daemon was told.
-    ok: bool,
-    #[serde(flatten)]
-    change: Change,
-    outcome: Outcome,
-    /// What is wrong with what the daemon read.
-    refusals: Vec<ErrorEntry>,
-}
-
-/// How far a change went.
-#[derive(Clone, Copy, Serialize)]
-#[serde(rename_all = "kebab-case")]
-enum Outcome {
-    /// Nothing was written: it was only tried.
-    Unwritten,
-    /// Written; a daemon that runs notices it by itself.
-    Untold,
-    /// The daemon has read it.
-    Reloaded,
-}
-
-impl Report {
-    fn new(change: Change, outcome: Outcome, refusals: Vec<ErrorEntry>) -> Self {
-        Self {
-            ok: refusals.is_empty(),
-            change,
-            outcome,
-            refusals,
-        }
-    }
-
+impl ChangeReport {
     fn print(&self, json: bool) -> Result<ExitCode, Failure> {
         print_result(self, json)?;
         Ok(ExitCode::from(u8::from(!self.ok)))
@@ -109,7 +55,7 @@ impl Report {
 }
 
 /// Ends without a line break.
-impl fmt::Display for Report {
+impl fmt::Display for ChangeReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let change = &self.change;
         if let Outcome::Unwritten = self.outcome {

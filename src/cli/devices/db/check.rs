@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::super::super::output::{Failure, print};
+use super::super::super::output::print;
 use super::{counted, read};
+use crate::failure::Failure;
 
 /// Check a `db.json` as the daemon does, and count what would be sent.
 ///

@@ -9,9 +9,10 @@ use std::path::Path;
 use clap::{Args, Subcommand};
 use zeroize::Zeroizing;
 
-use super::super::output::{Failure, eprint_note};
+use super::super::output::eprint_note;
 use super::error::DevicesError;
-use super::table::dated;
+use crate::failure::Failure;
+use crate::table::dated;
 use engage_store::{Database, DbContents, DeviceRecord, MAX_DB_BYTES};
 use engage_wire::read_regular_file;
 

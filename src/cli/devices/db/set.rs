@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use clap::Args;
 use jiff::Timestamp;
 
-use super::super::super::output::{Failure, eprint_note, print};
+use super::super::super::output::{eprint_note, print};
 use super::super::error::DevicesError;
 use super::super::store_args::StoreArgs;
 use super::{counted, next_call, read};
+use crate::failure::Failure;
 use engage_store::{DeviceId, DroppedDatabase, StoreReader, StoreWriter};
 
 /// Make a file's contents the database that a device is to have.

@@ -5,11 +5,13 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::super::super::output::{Failure, eprint_note, print, print_json};
+use super::super::super::output::{eprint_note, print, print_json};
 use super::super::error::DevicesError;
-use super::super::store_args::{StoreArgs, StoreLocation};
-use super::super::table::{moment, or_dash};
+use super::super::store_args::StoreArgs;
 use super::{counted, next_call};
+use crate::failure::Failure;
+use crate::recording::StoreLocation;
+use crate::table::{moment, or_dash};
 use engage_store::{
     Database, DatabaseSource, DatabaseUrl, DeviceId, DeviceRecord, DroppedDatabase, StoreReader,
     StoredDatabase, Timestamped, redact,

@@ -9,7 +9,7 @@ use engage_store::Timestamped;
 use engage_wire::escape_for_terminal;
 
 /// Rows under headings, each column as wide as its widest text.
-pub(in crate::cli) fn table<const N: usize>(headings: [&str; N], rows: &[[String; N]]) -> String {
+pub(crate) fn table<const N: usize>(headings: [&str; N], rows: &[[String; N]]) -> String {
     let columns = Columns::of(headings, rows);
     let headings = headings.map(str::to_owned);
     let lines = iter::once(&headings).chain(rows);
@@ -18,11 +18,11 @@ pub(in crate::cli) fn table<const N: usize>(headings: [&str; N], rows: &[[String
 }
 
 /// How wide each column is, in characters: at most [`MAX_WIDTH`].
-pub(in crate::cli) struct Columns<const N: usize>([usize; N]);
+pub(crate) struct Columns<const N: usize>([usize; N]);
 
 impl<const N: usize> Columns<N> {
     /// As wide as the widest text of these rows that is not over [`MAX_WIDTH`].
-    pub(in crate::cli) fn of(headings: [&str; N], rows: &[[String; N]]) -> Self {
+    pub(crate) fn of(headings: [&str; N], rows: &[[String; N]]) -> Self {
         Self(std::array::from_fn(|column| {
             let cells = rows.iter().map(|row| row[column].chars().count());
             let cells = cells.filter(|width| *width <= MAX_WIDTH);
@@ -31,7 +31,7 @@ impl<const N: usize> Columns<N> {
     }
 
     /// Without the end of the line. What is wider than its column moves those behind it.
-    pub(in crate::cli) fn line(&self, row: &[String; N]) -> String {
+    pub(crate) fn line(&self, row: &[String; N]) -> String {
         let mut line = String::new();
         for (cell, width) in row.iter().zip(self.0) {
             let _ = write!(line, "{cell:<width$}  ");
@@ -42,7 +42,7 @@ impl<const N: usize> Columns<N> {
 }
 
 /// Text of a device, or what stands for its absence.
-pub(in crate::cli) fn or_dash(text: Option<&str>) -> String {
+pub(crate) fn or_dash(text: Option<&str>) -> String {
     match text {
         Some(text) if !text.is_empty() => escape_for_terminal(text).into_owned(),
         _ => "-".to_owned(),
@@ -50,12 +50,12 @@ pub(in crate::cli) fn or_dash(text: Option<&str>) -> String {
 }
 
 /// A moment to the second, in UTC.
-pub(in crate::cli) fn moment(at: Timestamp) -> String {
+pub(crate) fn moment(at: Timestamp) -> String {
     at.round(Unit::Second).unwrap_or(at).to_string()
 }
 
 /// A moment, and the value that belongs to it.
-pub(in crate::cli) fn dated(dated: &Timestamped, label: &str) -> String {
+pub(crate) fn dated(dated: &Timestamped, label: &str) -> String {
     let value = escape_for_terminal(&dated.value);
     format!("{} ({label} {value})", moment(dated.at))
 }

@@ -8,7 +8,7 @@ use miette::Diagnostic;
 
 /// Why a step is not taken. Whatever it is, the row is as it was.
 #[derive(Debug, Diagnostic, thiserror::Error)]
-pub(super) enum RotateError {
+pub(crate) enum RotateError {
     #[error("no rotation is under way{}", unused(*has_next, next))]
     #[diagnostic(code("no-rotation"), help("`engage-host rotate prepare` begins one{}", takes_up(*has_next)))]
     NoneUnderWay { next: PathBuf, has_next: bool },
@@ -148,7 +148,7 @@ pub(super) enum RotateError {
 
 impl RotateError {
     /// What lies there cannot be read.
-    pub(super) fn broken_next(next: &Path, source: &LoadError) -> Self {
+    pub(crate) fn broken_next(next: &Path, source: &LoadError) -> Self {
         let cause = if next.exists() {
             source.to_string()
         } else {
@@ -160,7 +160,7 @@ impl RotateError {
         }
     }
 
-    pub(super) fn changed(stored: &StoredRotation) -> Self {
+    pub(crate) fn changed(stored: &StoredRotation) -> Self {
         let step = stored.rotation.as_ref().map(|it| it.step.to_string());
         Self::Changed {
             now: step.unwrap_or_else(|| "over".to_owned()),

@@ -13,7 +13,7 @@ use engage_wire::site::SiteName;
 
 /// Names, hosts and serial numbers with their owners.
 #[derive(Default)]
-pub(super) struct Claims {
+pub(crate) struct Claims {
     /// With the file in which the site stands.
     names: HashMap<SiteName, PathBuf>,
     /// `None` is the default site's place.
@@ -23,7 +23,7 @@ pub(super) struct Claims {
 
 impl Claims {
     /// Those of every site of a configuration, as far as its files can be read.
-    pub(super) fn of(config: &Config) -> Self {
+    pub(crate) fn of(config: &Config) -> Self {
         let mut claims = Self::default();
         for site in &config.sites {
             let listed = site
@@ -41,7 +41,7 @@ impl Claims {
     }
 
     /// Adds a new site, or says why it cannot be one beside the others.
-    pub(super) fn take(&mut self, site: &NewSite) -> Vec<SitesError> {
+    pub(crate) fn take(&mut self, site: &NewSite) -> Vec<SitesError> {
         let faults: Vec<_> = self.faults(site).collect();
         if faults.is_empty() {
             let serials = site.serials.iter().copied();

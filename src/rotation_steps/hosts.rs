@@ -5,25 +5,25 @@ use jiff::Unit;
 use serde::Serialize;
 
 use super::session::Session;
-use crate::cli::devices::table::table;
+use crate::table::table;
 
 /// One host, for people and scripts.
 #[derive(Serialize)]
-pub(super) struct HostEntry {
+pub(crate) struct HostEntry {
     name: String,
     /// Whether it serves what the store says.
-    pub(super) follows: bool,
+    pub(crate) follows: bool,
     /// Whether it has said why it cannot.
     #[serde(skip)]
-    pub(super) is_refusing: bool,
+    pub(crate) is_refusing: bool,
     /// Whether its configured files are the new ones.
-    pub(super) is_swapped: bool,
+    pub(crate) is_swapped: bool,
     /// What it serves, or why not.
     serves: String,
 }
 
 impl HostEntry {
-    pub(super) fn all(session: &Session, hosts: &[HostRotation]) -> Vec<Self> {
+    pub(crate) fn all(session: &Session, hosts: &[HostRotation]) -> Vec<Self> {
         hosts.iter().map(|host| Self::new(session, host)).collect()
     }
 
@@ -64,7 +64,7 @@ fn silent_since(host: &HostRotation) -> String {
 }
 
 /// Without the end of the last line.
-pub(super) fn hosts_table(hosts: &[HostEntry]) -> String {
+pub(crate) fn hosts_table(hosts: &[HostEntry]) -> String {
     if hosts.is_empty() {
         return "no daemon runs on this store: each follows when it starts".to_owned();
     }

@@ -1,19 +1,17 @@
 //! What a step says when it is done.
 
 use std::fmt;
-use std::process::ExitCode;
 
 use engage_store::{HostRotation, Overlap, Rotation, RotationStep};
 use serde::Serialize;
 
 use super::hosts::{HostEntry, hosts_table};
 use super::session::Session;
-use crate::cli::output::{Failure, print_result};
 
 /// Serialises as the result of a step.
 #[derive(Serialize)]
-pub(super) struct StepReport {
-    ok: bool,
+pub(crate) struct StepReport {
+    pub(crate) ok: bool,
     step: Option<RotationStep>,
     revision: i64,
     /// What was done on this host.
@@ -26,7 +24,7 @@ pub(super) struct StepReport {
 
 impl StepReport {
     /// Of the row as it stands.
-    pub(super) fn new(session: &Session, done: Vec<String>, hosts: &[HostRotation]) -> Self {
+    pub(crate) fn new(session: &Session, done: Vec<String>, hosts: &[HostRotation]) -> Self {
         let rotation = session.stored.rotation.as_ref();
         let hosts = HostEntry::all(session, hosts);
         Self {
@@ -38,11 +36,6 @@ impl StepReport {
             in_force: in_force(rotation),
             next: next(session),
         }
-    }
-
-    pub(super) fn print(&self, json: bool) -> Result<ExitCode, Failure> {
-        print_result(self, json)?;
-        Ok(ExitCode::from(u8::from(!self.ok)))
     }
 }
 
@@ -64,7 +57,7 @@ impl fmt::Display for StepReport {
 }
 
 /// What devices see at a step.
-pub(super) fn in_force(rotation: Option<&Rotation>) -> &'static str {
+pub(crate) fn in_force(rotation: Option<&Rotation>) -> &'static str {
     let Some(rotation) = rotation else {
         return "the configured chain alone; no rotation is under way";
     };
@@ -88,7 +81,7 @@ pub(super) fn in_force(rotation: Option<&Rotation>) -> &'static str {
 }
 
 /// Which command comes next.
-pub(super) fn next(session: &Session) -> String {
+pub(crate) fn next(session: &Session) -> String {
     let rotation = session.stored.rotation.as_ref();
     let next = match rotation.map(|it| it.step) {
         None => "`engage-host rotate prepare` begins a rotation",

@@ -12,32 +12,32 @@ use serde::Serialize;
 
 /// A device that would be locked out.
 #[derive(Debug, Serialize)]
-pub(super) struct Behind {
-    pub(super) device: DeviceId,
-    pub(super) site: Option<String>,
-    pub(super) address: Option<IpAddr>,
-    pub(super) state: DeviceState,
-    pub(super) last_seen: Timestamp,
+pub(crate) struct Behind {
+    pub(crate) device: DeviceId,
+    pub(crate) site: Option<String>,
+    pub(crate) address: Option<IpAddr>,
+    pub(crate) state: DeviceState,
+    pub(crate) last_seen: Timestamp,
     /// When it will call in next, by its own rhythm.
-    pub(super) expected: Timestamp,
+    pub(crate) expected: Timestamp,
     /// Whether it has missed its last two call-ins.
-    pub(super) is_overdue: bool,
+    pub(crate) is_overdue: bool,
     /// How its last handshake ended that failed, if it came after the last that did not.
-    pub(super) failure: Option<String>,
+    pub(crate) failure: Option<String>,
 }
 
 /// All devices that were seen in 30 days.
-pub(super) struct Devices {
-    pub(super) all: Counts,
-    pub(super) sites: BTreeMap<String, Counts>,
+pub(crate) struct Devices {
+    pub(crate) all: Counts,
+    pub(crate) sites: BTreeMap<String, Counts>,
     /// Those that are not ready, the latest expected first.
-    pub(super) behind: Vec<Behind>,
+    pub(crate) behind: Vec<Behind>,
     /// Devices behind one address, where there are several; the most first.
-    pub(super) shared: Vec<(IpAddr, u32)>,
+    pub(crate) shared: Vec<(IpAddr, u32)>,
 }
 
 impl Devices {
-    pub(super) fn read(
+    pub(crate) fn read(
         reader: &StoreReader,
         rotation: &Rotation,
         now: Timestamp,
@@ -101,7 +101,7 @@ impl Devices {
     }
 
     /// When the last that still calls has called.
-    pub(super) fn last_expected(&self) -> Option<Timestamp> {
+    pub(crate) fn last_expected(&self) -> Option<Timestamp> {
         let on_time = self.behind.iter().filter(|it| !it.is_overdue);
         on_time.map(|it| it.expected).max()
     }

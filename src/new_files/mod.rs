@@ -3,36 +3,40 @@
 //! All of them are first written under hidden names beside their targets ([`Step::Stage`]), and
 //! only then renamed ([`Step::Publish`]), every private key before its certificate. So a key that
 //! is found without its certificate, but with that certificate still staged, is what an
-//! interrupted run leaves, and [`super::interrupted`] completes it. Renaming leaves no copy of a
+//! interrupted run leaves, and `init` completes it. Renaming leaves no copy of a
 //! key behind.
 
+mod error;
+
+use std::fmt;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use fs_err::{File, OpenOptions};
+use serde::Serialize;
 use zeroize::Zeroizing;
 
-use super::error::InitError;
-use super::layout::{exists, folder};
-use crate::cli::output::Failure;
+use crate::failure::Failure;
 use crate::platform::{self, FileAccess};
 use crate::renewal::lock_folder;
-use crate::staged_file::{staged_path, sync_folder_of};
+use crate::staged_file::{folder, staged_path, sync_folder_of};
 use engage_wire::pki::Certificate;
 use engage_wire::read_regular_file;
 
+pub(crate) use error::NewFileError;
+
 /// A file to be written.
-pub(in crate::cli) struct NewFile {
-    pub(in crate::cli) path: PathBuf,
+pub(crate) struct NewFile {
+    pub(crate) path: PathBuf,
     /// For people: what it holds.
-    pub(in crate::cli) what: &'static str,
+    pub(crate) what: &'static str,
     contents: Zeroizing<Vec<u8>>,
     readers: Readers,
 }
 
 /// Who may read a new file.
 #[derive(Clone, Copy)]
-pub(in crate::cli) enum Readers {
+pub(crate) enum Readers {
     /// Everybody whom the umask lets: certificates that are announced, the configuration.
     Everybody,
     /// Its owner, never the daemon: the keys of the authorities.
@@ -42,7 +46,7 @@ pub(in crate::cli) enum Readers {
 }
 
 impl NewFile {
-    pub(in crate::cli) fn new(
+    pub(crate) fn new(
         path: PathBuf,
         contents: impl Into<Zeroizing<Vec<u8>>>,
         what: &'static str,
@@ -57,25 +61,43 @@ impl NewFile {
     }
 
     /// A certificate in the form in which devices fetch it.
-    pub(in crate::cli) fn certificate(
-        path: &Path,
-        certificate: &Certificate,
-        what: &'static str,
-    ) -> Self {
+    pub(crate) fn certificate(path: &Path, certificate: &Certificate, what: &'static str) -> Self {
         let der = certificate.der().to_vec();
         Self::new(path.to_owned(), der, what, Readers::Everybody)
     }
 
     /// Whether the file exists with just these contents.
-    pub(in crate::cli) fn is_in_place(&self) -> bool {
+    pub(crate) fn is_in_place(&self) -> bool {
         let found = read_regular_file(self.what, &self.path, self.contents.len());
         found.is_ok_and(|found| *found == *self.contents)
     }
 }
 
+/// A new file or folder, and what it is.
+#[derive(Debug, Serialize)]
+pub(crate) struct CreatedEntry {
+    path: String,
+    what: &'static str,
+}
+
+impl CreatedEntry {
+    pub(crate) fn new(path: &Path, what: &'static str) -> Self {
+        Self {
+            path: path.display().to_string(),
+            what,
+        }
+    }
+}
+
+impl fmt::Display for CreatedEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "made    {}  ({})", self.path, self.what)
+    }
+}
+
 /// One step towards all files; the process may end after any of them.
 #[derive(Clone, Copy)]
-pub(super) enum Step<'a> {
+pub(crate) enum Step<'a> {
     /// Write it under its hidden name.
     Stage(&'a NewFile),
     /// Give it its own name.
@@ -83,7 +105,7 @@ pub(super) enum Step<'a> {
 }
 
 /// What has to be done, in this order.
-pub(super) fn steps<'a>(
+pub(crate) fn steps<'a>(
     files: impl Iterator<Item = &'a NewFile> + Clone,
 ) -> impl Iterator<Item = Step<'a>> {
     files
@@ -93,9 +115,9 @@ pub(super) fn steps<'a>(
 }
 
 /// Writes all files, or none: what was written before a failure is removed again.
-pub(in crate::cli) fn write_all<'a>(
+pub(crate) fn write_all<'a>(
     files: impl Iterator<Item = &'a NewFile> + Clone,
-) -> Result<(), InitError> {
+) -> Result<(), NewFileError> {
     let mut published = Vec::new();
     for step in steps(files.clone()) {
         if let Err(error) = step.execute() {
@@ -113,7 +135,7 @@ pub(in crate::cli) fn write_all<'a>(
 }
 
 impl Step<'_> {
-    pub(super) fn execute(self) -> Result<(), InitError> {
+    pub(crate) fn execute(self) -> Result<(), NewFileError> {
         let (Self::Stage(file) | Self::Publish(file)) = self;
         match self {
             Self::Stage(_) => {
@@ -126,22 +148,22 @@ impl Step<'_> {
             }
             Self::Publish(_) => publish_staged(&file.path),
         }
-        .map_err(InitError::file("write", &file.path))
+        .map_err(NewFileError::new("write", &file.path))
     }
 }
 
 /// Puts a file in the place of the one of its name: at any moment it is the one or the other.
-pub(in crate::cli) fn replace(file: &NewFile) -> Result<(), InitError> {
+pub(crate) fn replace(file: &NewFile) -> Result<(), NewFileError> {
     remove_staged(&file.path);
     Step::Stage(file).execute()?;
     fs_err::rename(staged_path(&file.path), &file.path)
-        .map_err(InitError::file("write", &file.path))?;
+        .map_err(NewFileError::new("write", &file.path))?;
     sync_folder_of(&file.path);
     Ok(())
 }
 
 /// Makes a folder with all of `files` in it, or nothing: they lie in `folder`, which does not exist.
-pub(in crate::cli) fn write_folder(folder: &Path, files: &[NewFile]) -> Result<(), InitError> {
+pub(crate) fn write_folder(folder: &Path, files: &[NewFile]) -> Result<(), NewFileError> {
     let staged = staged_path(folder);
     remove_dir_all(&staged)?;
     create_dir(&staged, FOR_DAEMON)?;
@@ -156,31 +178,37 @@ pub(in crate::cli) fn write_folder(folder: &Path, files: &[NewFile]) -> Result<(
     };
     let files: Vec<_> = files.iter().map(within).collect();
     write_all(files.iter())?;
-    publish_staged(folder).map_err(InitError::file("write", folder))
+    publish_staged(folder).map_err(NewFileError::new("write", folder))
 }
 
 /// Removes a folder with all that is in it: at any moment it is whole, or not there.
-pub(in crate::cli) fn remove_folder(folder: &Path) -> Result<(), InitError> {
+pub(crate) fn remove_folder(folder: &Path) -> Result<(), NewFileError> {
     let staged = staged_path(folder);
     remove_dir_all(&staged)?;
     if exists(folder)? {
-        fs_err::rename(folder, &staged).map_err(InitError::file("remove", folder))?;
+        fs_err::rename(folder, &staged).map_err(NewFileError::new("remove", folder))?;
         remove_dir_all(&staged)?;
     }
     Ok(())
 }
 
-fn remove_dir_all(path: &Path) -> Result<(), InitError> {
+/// Whether `path` exists. A folder that may not be looked into is a failure and not a "no".
+pub(crate) fn exists(path: &Path) -> Result<bool, NewFileError> {
+    path.try_exists()
+        .map_err(NewFileError::new("look at", path))
+}
+
+fn remove_dir_all(path: &Path) -> Result<(), NewFileError> {
     match fs_err::remove_dir_all(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(InitError::file("remove", path)(error))
+            Err(NewFileError::new("remove", path)(error))
         }
         _ => Ok(()),
     }
 }
 
 /// Keeps what `path` names under another name too, which is taken only if it was kept there before.
-pub(in crate::cli) fn keep_as(path: &Path, kept: &Path) -> Result<(), InitError> {
+pub(crate) fn keep_as(path: &Path, kept: &Path) -> Result<(), NewFileError> {
     if exists(kept)? {
         return Ok(());
     }
@@ -191,14 +219,14 @@ pub(in crate::cli) fn keep_as(path: &Path, kept: &Path) -> Result<(), InitError>
         let copied = fs_err::copy(path, &staged)
             .and_then(|_| FileAccess::from_path(path)?.apply(&staged))
             .and_then(|()| fs_err::rename(&staged, kept));
-        copied.map_err(InitError::file("write", kept))?;
+        copied.map_err(NewFileError::new("write", kept))?;
     }
     sync_folder_of(kept);
     Ok(())
 }
 
 /// Renames the staged file of `path`; fails where `path` exists.
-pub(super) fn publish_staged(path: &Path) -> io::Result<()> {
+pub(crate) fn publish_staged(path: &Path) -> io::Result<()> {
     platform::rename_new(&staged_path(path), path)?;
     sync_folder_of(path);
     Ok(())
@@ -207,7 +235,7 @@ pub(super) fn publish_staged(path: &Path) -> io::Result<()> {
 /// What a run that was killed left of `path` before it had its name.
 ///
 /// 0.1.0 put sixteen random hexadecimal digits into such names.
-pub(super) fn staged_leftovers(path: &Path) -> Vec<PathBuf> {
+pub(crate) fn staged_leftovers(path: &Path) -> Vec<PathBuf> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let is_ours = |hidden: &str| {
         let middle = hidden
@@ -233,21 +261,21 @@ pub(super) fn staged_leftovers(path: &Path) -> Vec<PathBuf> {
 
 /// Removes what is left of an earlier run; what cannot be removed stands in the way, and is told
 /// then.
-pub(in crate::cli) fn remove_staged(path: &Path) {
+pub(crate) fn remove_staged(path: &Path) {
     for leftover in staged_leftovers(path) {
         let _ = fs_err::remove_file(leftover);
     }
 }
 
 /// Creates the folder of `config`, and keeps others that write there out of it until dropped.
-pub(in crate::cli) fn lock_folder_of(config: &Path) -> Result<Option<File>, Failure> {
+pub(crate) fn lock_folder_of(config: &Path) -> Result<Option<File>, Failure> {
     let folder = folder(config);
     create_dir(folder, FOR_EVERYBODY)?;
     Ok(lock_folder(folder)?)
 }
 
 /// Creates the folder for what devices send; says whether it was missing.
-pub(in crate::cli) fn create_data_dir(path: &Path) -> Result<bool, InitError> {
+pub(crate) fn create_data_dir(path: &Path) -> Result<bool, NewFileError> {
     let is_missing = !exists(path)?;
     create_dir(path, FOR_DAEMON_TO_WRITE)?;
     Ok(is_missing)
@@ -262,19 +290,19 @@ struct DirAccess {
 
 /// Creates a folder and those above it, each with the owner and the group of the one above it:
 /// root makes them for a daemon that runs as somebody else. One that exists is left as it is.
-fn create_dir(path: &Path, access: DirAccess) -> Result<(), InitError> {
+fn create_dir(path: &Path, access: DirAccess) -> Result<(), NewFileError> {
     if exists(path)? {
         let is_dir = path.is_dir();
         return is_dir
             .then_some(())
-            .ok_or_else(|| InitError::file("create", path)(io::ErrorKind::NotADirectory.into()));
+            .ok_or_else(|| NewFileError::new("create", path)(io::ErrorKind::NotADirectory.into()));
     }
     if let Some(parent) = path.parent() {
         create_dir(parent, access)?;
     }
     platform::create_dir(path, access.mode)
         .and_then(|()| platform::inherit_access(path, access.group_bits))
-        .map_err(InitError::file("create", path))
+        .map_err(NewFileError::new("create", path))
 }
 
 fn stage(file: &NewFile) -> io::Result<()> {

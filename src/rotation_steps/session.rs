@@ -1,7 +1,7 @@
 //! What a step is taken with: the configuration, the store, and the row as it was read.
 
 use std::collections::HashSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -13,28 +13,39 @@ use engage_wire::clock;
 use engage_wire::pki::load_certificate_der;
 use jiff::Timestamp;
 
-use super::StepArgs;
 use super::error::RotateError;
-use crate::cli::devices::store_args::StoreLocation;
-use crate::cli::output::Failure;
-use crate::cli::reload::request_within;
 use crate::config::{BaseUrl, Config};
+use crate::failure::Failure;
 use crate::publication::{NextFiles, Validation, validate};
+use crate::recording::StoreLocation;
 use crate::reload_outcome::ReloadRefusal;
+use crate::staged_file::folder;
 
-pub(super) struct Session {
-    pub(super) config: Config,
-    pub(super) base_url: BaseUrl,
-    pub(super) files: NextFiles,
-    pub(super) reader: StoreReader,
+pub(crate) struct Session {
+    pub(crate) config: Config,
+    pub(crate) base_url: BaseUrl,
+    pub(crate) files: NextFiles,
+    pub(crate) reader: StoreReader,
     options: SqlOptions,
-    pub(super) stored: StoredRotation,
+    pub(crate) stored: StoredRotation,
+    /// How long to wait until every host that runs has followed.
     wait: Duration,
+    /// Has the daemon here read its files again, and waits so long for the outcome.
+    reload: Box<dyn Fn(Duration) + Send>,
 }
 
 impl Session {
-    pub(super) fn open(args: &StepArgs) -> Result<Self, Failure> {
-        let session = Self::read(&args.config, args.wait)?;
+    /// For a step. `reload` has the daemon here read its files again.
+    pub(crate) fn open(
+        config: &Path,
+        wait: Duration,
+        reload: impl Fn(Duration) + Send + 'static,
+    ) -> Result<Self, Failure> {
+        let session = Self {
+            wait,
+            reload: Box::new(reload),
+            ..Self::read(config)?
+        };
         let mut writer = StoreWriter::open(&session.options)?;
         writer.require_rotations()?;
         writer.close()?;
@@ -42,7 +53,7 @@ impl Session {
     }
 
     /// For who only looks.
-    pub(super) fn read(config: &Path, wait: Duration) -> Result<Self, Failure> {
+    pub(crate) fn read(config: &Path) -> Result<Self, Failure> {
         let config = Config::load(config)?;
         let location = StoreLocation::of(&config)?.existing(&config.path)?;
         let reader = StoreReader::open(&location.options)?;
@@ -53,17 +64,18 @@ impl Session {
             base_url: config.base_url_at(config.http.listen),
             files: NextFiles::new(&config),
             config,
-            wait,
+            wait: Duration::ZERO,
+            reload: Box::new(|_| ()),
         })
     }
 
     /// Whether other hosts may be on the store.
-    pub(super) fn is_shared(&self) -> bool {
+    pub(crate) fn is_shared(&self) -> bool {
         matches!(self.options.url, DatabaseUrl::Postgres(_))
     }
 
     /// What is under way.
-    pub(super) fn rotation(&self) -> Result<&Rotation, RotateError> {
+    pub(crate) fn rotation(&self) -> Result<&Rotation, RotateError> {
         self.stored
             .rotation
             .as_ref()
@@ -74,7 +86,7 @@ impl Session {
     }
 
     /// What devices would say of a rotation's files on this host at a step of it.
-    pub(super) fn judge(&self, rotation: &Rotation, step: RotationStep) -> Vec<ReloadRefusal> {
+    pub(crate) fn judge(&self, rotation: &Rotation, step: RotationStep) -> Vec<ReloadRefusal> {
         let rotation = Rotation {
             step,
             ..rotation.clone()
@@ -119,7 +131,7 @@ impl Session {
     }
 
     /// Puts the rotation to a step, where it is not there already.
-    pub(super) fn go_to(&mut self, step: RotationStep) -> Result<(), Failure> {
+    pub(crate) fn go_to(&mut self, step: RotationStep) -> Result<(), Failure> {
         let rotation = self.rotation()?;
         if rotation.step == step {
             return Ok(());
@@ -133,7 +145,7 @@ impl Session {
     }
 
     /// One write, unless somebody else has written since the row was read.
-    pub(super) fn replace(&mut self, next: Option<Rotation>) -> Result<(), Failure> {
+    pub(crate) fn replace(&mut self, next: Option<Rotation>) -> Result<(), Failure> {
         let mut writer = StoreWriter::open(&self.options)?;
         let replaced = writer.replace_rotation(self.stored.revision, next)?;
         writer.close()?;
@@ -148,13 +160,13 @@ impl Session {
 
     /// Has the daemon here look at once, and waits until every host that lives serves what the row
     /// says and `is_done`, or has said why not. What they say then.
-    pub(super) fn wait_for_hosts(
+    pub(crate) fn wait_for_hosts(
         &self,
         is_done: impl Fn(&HostRotation) -> bool,
     ) -> Result<Vec<HostRotation>, Failure> {
         let deadline = Instant::now() + self.wait;
         // It says itself, as the others do, what it serves.
-        request_within(self.wait);
+        (self.reload)(self.wait);
         loop {
             let hosts = self.reader.rotation_reports()?;
             let is_settled = |it: &HostRotation| self.follows(it) && is_done(it);
@@ -166,11 +178,21 @@ impl Session {
     }
 
     /// Whether a host serves what the row says.
-    pub(super) fn follows(&self, host: &HostRotation) -> bool {
+    pub(crate) fn follows(&self, host: &HostRotation) -> bool {
         host.report
             .as_ref()
             .is_some_and(|it| it.revision >= self.stored.revision && it.refusal.is_none())
     }
+}
+
+/// A folder of a rotation, beside the server certificate.
+pub(crate) fn folder_of(session: &Session, rotation: &Rotation, what: &str) -> PathBuf {
+    let (date, id) = (
+        rotation.began_at.strftime("%Y-%m-%d"),
+        rotation.id.to_string(),
+    );
+    let name = format!("{what}-{date}-{}", &id[..8]);
+    folder(&session.config.https.certificate).join(name)
 }
 
 const POLL_INTERVAL: Duration = Duration::from_millis(200);

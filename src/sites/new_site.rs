@@ -9,18 +9,19 @@ use fs_err::File;
 use zeroize::Zeroizing;
 
 use super::error::SitesError;
-use crate::cli::init::layout::folder;
-use crate::cli::init::site_keys::new_key;
-use crate::cli::init::staging::{NewFile, Readers, lock_folder_of, remove_staged};
-use crate::cli::output::Failure;
+use super::new_key;
 use crate::config::{BaseUrl, Config, SiteHosts};
+use crate::failure::Failure;
+use crate::new_files::{NewFile, Readers, lock_folder_of, remove_staged};
 use crate::platform::FileAccess;
 use crate::publication::refuse_unannounceable;
+use crate::staged_file::folder;
 use engage_store::SerialNumber;
+use engage_wire::HostName;
 use engage_wire::site::{SiteKey, SiteName};
 
 /// Where a new site's key comes from.
-pub(super) enum GivenKey {
+pub(crate) enum GivenKey {
     /// As it was written.
     Text(Zeroizing<Vec<u8>>),
     /// It is made, unless the key file is there already.
@@ -28,24 +29,24 @@ pub(super) enum GivenKey {
 }
 
 /// What a new site is to be.
-pub(super) struct Wanted {
-    pub(super) name: SiteName,
-    pub(super) key: GivenKey,
+pub(crate) struct Wanted {
+    pub(crate) name: SiteName,
+    pub(crate) key: GivenKey,
     /// The certificate of the first site, if none is given.
-    pub(super) certificate: Option<PathBuf>,
-    pub(super) hosts: SiteHosts,
-    pub(super) serials: Vec<SerialNumber>,
-    pub(super) serials_file: Option<PathBuf>,
-    pub(super) base_url: Option<BaseUrl>,
+    pub(crate) certificate: Option<PathBuf>,
+    pub(crate) hosts: SiteHosts,
+    pub(crate) serials: Vec<SerialNumber>,
+    pub(crate) serials_file: Option<PathBuf>,
+    pub(crate) base_url: Option<BaseUrl>,
 }
 
 /// A site with its place.
-pub(super) struct NewSite {
-    pub(super) name: SiteName,
-    pub(super) file: PathBuf,
-    pub(super) key_file: PathBuf,
-    pub(super) hosts: SiteHosts,
-    pub(super) serials: Vec<SerialNumber>,
+pub(crate) struct NewSite {
+    pub(crate) name: SiteName,
+    pub(crate) file: PathBuf,
+    pub(crate) key_file: PathBuf,
+    pub(crate) hosts: SiteHosts,
+    pub(crate) serials: Vec<SerialNumber>,
     text: String,
     key: KeyFile,
 }
@@ -63,14 +64,14 @@ enum KeyFile {
 }
 
 /// A configuration whose sites no other command changes until this is dropped.
-pub(super) struct Locked {
-    pub(super) config: Config,
-    pub(super) places: Places,
-    pub(super) _lock: Option<File>,
+pub(crate) struct Locked {
+    pub(crate) config: Config,
+    pub(crate) places: Places,
+    pub(crate) _lock: Option<File>,
 }
 
 impl Locked {
-    pub(super) fn open(config: &Path) -> Result<Self, Failure> {
+    pub(crate) fn open(config: &Path) -> Result<Self, Failure> {
         let places = Places::of(&Config::load_without_files(config)?)?;
         let lock = lock_folder_of(&places.sites_dir.join("any.toml"))?;
         let config = Config::load_for_change(config)?;
@@ -84,23 +85,23 @@ impl Locked {
 
 impl NewSite {
     /// Whether its key file was there, and is used as it is.
-    pub(super) fn is_kept_key(&self) -> bool {
+    pub(crate) fn is_kept_key(&self) -> bool {
         matches!(self.key, KeyFile::There | KeyFile::Earlier)
     }
 
     /// Whether that is so because none was given.
-    pub(super) fn has_earlier_key(&self) -> bool {
+    pub(crate) fn has_earlier_key(&self) -> bool {
         matches!(self.key, KeyFile::Earlier)
     }
 
     /// Whether its key was made just now.
-    pub(super) fn has_new_key(&self) -> bool {
+    pub(crate) fn has_new_key(&self) -> bool {
         matches!(self.key, KeyFile::Made(_))
     }
 }
 
 /// Where new sites and their keys lie.
-pub(super) struct Places {
+pub(crate) struct Places {
     /// Of the configuration, from which relative paths start.
     folder: PathBuf,
     sites_dir: PathBuf,
@@ -116,7 +117,7 @@ pub(super) struct Places {
 }
 
 impl Places {
-    pub(super) fn of(config: &Config) -> Result<Self, SitesError> {
+    pub(crate) fn of(config: &Config) -> Result<Self, SitesError> {
         let Some(sites_dir) = config.sites_dir.clone() else {
             return Err(SitesError::NoSitesDir {
                 config: config.path.clone(),
@@ -136,7 +137,7 @@ impl Places {
     }
 
     /// Gives a site its place. Whether it can be one beside the others is not looked at.
-    pub(super) fn place(&mut self, wanted: Wanted) -> Result<NewSite, SitesError> {
+    pub(crate) fn place(&mut self, wanted: Wanted) -> Result<NewSite, SitesError> {
         let stem = self.stem(&wanted.name);
         let file = self.sites_dir.join(format!("{stem}.toml"));
         let key_file = self.keys_dir.join(format!("{stem}.key"));
@@ -218,7 +219,7 @@ impl Places {
     }
 
     /// The files of a site, the key first: a key without a site serves nobody.
-    pub(super) fn files(&self, site: &NewSite) -> Vec<NewFile> {
+    pub(crate) fn files(&self, site: &NewSite) -> Vec<NewFile> {
         remove_staged(&site.file);
         remove_staged(&site.key_file);
         let key = match &site.key {
@@ -239,7 +240,10 @@ impl KeyFile {
         let is_there = path.exists();
         let text = match &wanted.key {
             GivenKey::New if is_there => return Ok(Self::Earlier),
-            GivenKey::New => return Ok(Self::Made(new_key()?)),
+            GivenKey::New => {
+                let key = new_key().map_err(|source| SitesError::NewKey { source })?;
+                return Ok(Self::Made(key));
+            }
             GivenKey::Text(text) => text,
         };
         let given = SiteKey::parse(text).map_err(|source| SitesError::Key {
@@ -280,8 +284,17 @@ fn slug(name: &SiteName) -> String {
     }
 }
 
+/// A site of serial numbers is not the default site.
+pub(crate) fn hosts(hosts: Vec<HostName>, is_listed: bool) -> SiteHosts {
+    if hosts.is_empty() && !is_listed {
+        SiteHosts::default()
+    } else {
+        once(hosts).into()
+    }
+}
+
 /// Each value, once.
-pub(super) fn once<T: Clone + Eq + Hash>(mut values: Vec<T>) -> Vec<T> {
+pub(crate) fn once<T: Clone + Eq + Hash>(mut values: Vec<T>) -> Vec<T> {
     let mut seen = HashSet::new();
     values.retain(|value| seen.insert(value.clone()));
     values

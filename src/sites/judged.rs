@@ -1,0 +1,89 @@
+//! Each site as its devices would judge it.
+
+use serde::Serialize;
+
+use crate::check::rotation;
+use crate::config::Config;
+use crate::failure::ErrorEntry;
+use crate::publication::{BadSite, Refusals, SiteEntry, validate};
+use engage_wire::clock;
+
+/// What a validation says of sites.
+pub(crate) struct Judged {
+    pub(crate) entries: Vec<SiteEntry>,
+    bad: Vec<RefusedSite>,
+    /// What concerns all of them, or what is wrong where none is good.
+    of_all: Vec<ErrorEntry>,
+}
+
+/// A site that its devices would not accept.
+#[derive(Serialize)]
+pub(crate) struct RefusedSite {
+    pub(crate) name: String,
+    pub(crate) refusals: Vec<ErrorEntry>,
+}
+
+impl Judged {
+    pub(crate) fn new(config: &Config) -> Self {
+        let base_url = config.base_url_at(config.http.listen);
+        let rotation = rotation(config);
+        let validation = validate(config, &base_url, clock::now(), None, rotation.as_ref());
+        let (bad, of_all) = match &validation.outcome {
+            Ok(publication) => {
+                let bad = publication
+                    .bad_sites()
+                    .iter()
+                    .map(RefusedSite::new)
+                    .collect();
+                let withheld = publication.identity().err();
+                let withheld = withheld.into_iter().flat_map(Refusals::iter);
+                (bad, ErrorEntry::all(withheld))
+            }
+            Err(refusals) => (Vec::new(), ErrorEntry::all(refusals.iter())),
+        };
+        Self {
+            entries: validation.inventory.sites,
+            bad,
+            of_all,
+        }
+    }
+
+    /// What is wrong with one site, and what is wrong with all.
+    pub(crate) fn refusals_of(&self, name: &str) -> Vec<ErrorEntry> {
+        let own = self.bad.iter().filter(|site| site.name == name);
+        let own = own.flat_map(|site| &site.refusals);
+        own.chain(&self.of_all).cloned().collect()
+    }
+}
+
+impl RefusedSite {
+    fn new(site: &BadSite) -> Self {
+        Self {
+            name: site.name.to_string(),
+            refusals: ErrorEntry::all(site.refusals.iter()),
+        }
+    }
+}
+
+/// The result; serialises as `sites check --json`.
+#[derive(Serialize)]
+pub(crate) struct SitesReport {
+    pub(crate) ok: bool,
+    /// How many there are.
+    pub(crate) sites: usize,
+    pub(crate) bad_sites: Vec<RefusedSite>,
+    pub(crate) refusals: Vec<ErrorEntry>,
+}
+
+impl SitesReport {
+    /// Judges every site of a configuration.
+    pub(crate) fn new(config: &Config) -> Self {
+        let judged = Judged::new(config);
+        Self {
+            ok: judged.bad.is_empty() && judged.of_all.is_empty(),
+            sites: judged.entries.len(),
+            bad_sites: judged.bad,
+            refusals: judged.of_all,
+        }
+    }
+}

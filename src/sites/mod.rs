@@ -1,0 +1,36 @@
+//! The sites of a host: listed, judged, added, changed and removed, each file whole or not at all.
+
+mod add;
+mod change;
+mod claims;
+mod error;
+mod judged;
+mod list;
+mod new_site;
+mod remove;
+mod shown;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use zeroize::Zeroizing;
+
+use engage_wire::pki::issue::{IssueError, random_bytes};
+use engage_wire::site::SiteKey;
+
+pub(crate) use add::add_site;
+pub(crate) use change::{Change, ChangeReport, Outcome};
+pub(crate) use claims::Claims;
+pub(crate) use error::SitesError;
+pub(crate) use judged::{Judged, SitesReport};
+pub(crate) use list::{ListedSite, find, sites};
+pub(crate) use new_site::{GivenKey, Locked, NewSite, Wanted, hosts, once};
+pub(crate) use remove::remove_site;
+pub(crate) use shown::ShownSite;
+
+/// A new site key in Base64, the form in which the ENGAGE API takes it.
+pub(crate) fn new_key() -> Result<Zeroizing<Vec<u8>>, IssueError> {
+    let key = random_bytes::<{ SiteKey::BYTES }>()?;
+    let mut text = Zeroizing::new(STANDARD.encode(key.as_slice()));
+    text.push('\n');
+    Ok(Zeroizing::new(text.as_bytes().to_vec()))
+}

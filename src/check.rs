@@ -2,6 +2,7 @@
 
 use miette::Diagnostic;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::config::{BaseUrl, Config};
 use crate::failure::ErrorEntry;
@@ -13,7 +14,7 @@ use engage_wire::clock;
 use engage_wire::limits::MAX_CHAIN_BYTES;
 
 /// The result of a check; serialises as `check --json`.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(crate) struct CheckReport {
     pub(crate) ok: bool,
     pub(crate) config: Option<String>,
@@ -31,9 +32,12 @@ pub(crate) struct CheckReport {
     pub(crate) is_served: bool,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = RotationUnderWay)]
 pub(crate) struct RotationEntry {
+    #[schema(value_type = String)]
     pub(crate) id: RotationId,
+    #[schema(value_type = String)]
     pub(crate) step: RotationStep,
 }
 

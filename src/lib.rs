@@ -30,7 +30,7 @@
 //! - `telemetry`, `platform`: logs; what differs by operating system.
 //! - `login_throttle`: callers that keep presenting wrong credentials.
 //! - `reload_outcome`: what a reload came to.
-//! - `check`: all that a start does, tried. `recording`: where the store is, and what stands against it.
+//! - `check`: all that a start does, tried. `credentials_file`: its lines, set and removed. `recording`: where the store is, and what stands against it.
 //! - `failure`: why something was not done, for people and programs.
 //! - `sites`: the files of sites, added and removed. `new_files`: files that did not exist.
 //! - `file_version`: whether a file is still what it was when it was read. `staged_file`: one that is written whole or not at all.
@@ -46,6 +46,7 @@ mod check;
 mod cli;
 mod config;
 mod connection;
+mod credentials_file;
 mod daemon;
 mod failure;
 mod file_version;

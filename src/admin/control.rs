@@ -50,6 +50,11 @@ impl Control {
         outcome.await.unwrap_or_else(|_| stopping())
     }
 
+    /// Completes when the daemon drains.
+    pub(crate) async fn stopping(&self) {
+        self.requests.closed().await;
+    }
+
     /// When files were read last, since the start, and what became of it.
     pub(crate) fn last_reload(&self) -> Option<(Timestamp, Arc<ReloadOutcome>)> {
         self.last_reload.lock().clone()

@@ -1,6 +1,7 @@
 //! The admin listener: health and metrics, the pages and the API; never on the devices' ports.
 
 mod access;
+#[expect(unused_qualifications, reason = "what utoipa writes for parameters")]
 mod api;
 mod control;
 mod health;
@@ -69,7 +70,7 @@ fn behind_tokens(admin: &Arc<Admin>) -> Router<Arc<Admin>> {
     let require_api = from_fn_with_state(Arc::clone(access), access::require_api);
     let require_page = from_fn_with_state(Arc::clone(access), access::require_page);
     Router::new()
-        .nest("/api", api::routes().layer(require_api))
+        .nest("/api", api::routes(admin).layer(require_api))
         .merge(pages::routes().layer(require_page))
         .merge(access::sign_in_routes(access))
         .layer(map_response(access::with_headers))

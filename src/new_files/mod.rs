@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 
 use fs_err::{File, OpenOptions};
 use serde::Serialize;
+use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
 use crate::failure::Failure;
@@ -74,7 +75,7 @@ impl NewFile {
 }
 
 /// A new file or folder, and what it is.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct CreatedEntry {
     path: String,
     what: &'static str,

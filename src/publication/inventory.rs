@@ -1,13 +1,14 @@
 //! What a validation looked at, for people and scripts: the rows of `check`.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::config::SiteHosts;
 use engage_wire::HostName;
 use engage_wire::site::SiteName;
 
 /// What a validation found, whether or not it was refused.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, ToSchema)]
 pub struct Inventory {
     /// Each distinct certificate of the server's chain and above, server first.
     pub certificates: Vec<CertificateEntry>,
@@ -20,7 +21,7 @@ pub struct Inventory {
 }
 
 /// One certificate.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct CertificateEntry {
     /// server, intermediate or root.
     pub role: String,
@@ -39,7 +40,7 @@ pub struct CertificateEntry {
 }
 
 /// One site.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct SiteEntry {
     /// Its name.
     pub name: String,

@@ -6,6 +6,7 @@ use engage_store::{Adoption, AdoptionQuery, Evidence, Rotation, RotationStep, St
 use engage_wire::pki::Fingerprint;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// Of each site, the devices that were seen lately.
 pub(crate) async fn count(
@@ -33,7 +34,7 @@ pub(crate) async fn count(
 }
 
 /// How far a device is on its way to the anchor that is announced now, the farthest first.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum DeviceState {
     /// It completed a handshake under it.
@@ -73,7 +74,7 @@ impl DeviceState {
 }
 
 /// The devices of a site, or of all.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Serialize, ToSchema)]
 pub(crate) struct Counts {
     pub(crate) devices: u64,
     pub(crate) verified: u64,

@@ -9,16 +9,21 @@ use engage_store::{
 };
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// A device that would be locked out.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Behind {
+    #[schema(value_type = String)]
     pub(crate) device: DeviceId,
     pub(crate) site: Option<String>,
+    #[schema(value_type = Option<String>)]
     pub(crate) address: Option<IpAddr>,
     pub(crate) state: DeviceState,
+    #[schema(value_type = String, format = DateTime)]
     pub(crate) last_seen: Timestamp,
     /// When it will call in next, by its own rhythm.
+    #[schema(value_type = String, format = DateTime)]
     pub(crate) expected: Timestamp,
     /// Whether it has missed its last two call-ins.
     pub(crate) is_overdue: bool,

@@ -3,12 +3,13 @@
 use engage_store::HostRotation;
 use jiff::Unit;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::session::Session;
 use crate::table::table;
 
 /// One host, for people and scripts.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(crate) struct HostEntry {
     name: String,
     /// Whether it serves what the store says.

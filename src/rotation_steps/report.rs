@@ -4,14 +4,16 @@ use std::fmt;
 
 use engage_store::{HostRotation, Overlap, Rotation, RotationStep};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::hosts::{HostEntry, hosts_table};
 use super::session::Session;
 
 /// Serialises as the result of a step.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(crate) struct StepReport {
     pub(crate) ok: bool,
+    #[schema(value_type = Option<String>)]
     step: Option<RotationStep>,
     revision: i64,
     /// What was done on this host.

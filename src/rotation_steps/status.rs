@@ -8,6 +8,7 @@ use engage_store::{Overlap, Rotation, RotationId, RotationStep};
 use engage_wire::pki::Fingerprint;
 use jiff::Timestamp;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::devices::{Behind, Devices};
 use super::hosts::{HostEntry, hosts_table};
@@ -19,7 +20,7 @@ use crate::rotation::Counts;
 use crate::table::{moment, or_dash, table};
 
 /// Serialises as `rotate status --json`.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(crate) struct StatusReport {
     pub(crate) ok: bool,
     revision: i64,
@@ -27,6 +28,7 @@ pub(crate) struct StatusReport {
     /// Files beside the present ones, where no rotation is under way.
     unused_files: Option<String>,
     /// What devices would refuse of the new files on this host.
+    #[schema(value_type = Vec<crate::failure::ErrorEntry>)]
     problems: Vec<ReloadRefusal>,
     hosts: Vec<HostEntry>,
     devices: Option<DevicesEntry>,
@@ -34,19 +36,26 @@ pub(crate) struct StatusReport {
     next: String,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct RotationEntry {
+    #[schema(value_type = String)]
     id: RotationId,
+    #[schema(value_type = String)]
     step: RotationStep,
+    #[schema(value_type = String)]
     overlap: Overlap,
+    #[schema(value_type = String)]
     leaf: Fingerprint,
+    #[schema(value_type = String, format = DateTime)]
     began_at: Timestamp,
+    #[schema(value_type = String, format = DateTime)]
     step_at: Timestamp,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct DevicesEntry {
     #[serde(skip)]
+    #[schema(ignore)]
     step: RotationStep,
     all: Counts,
     ready_percent: f64,
@@ -55,13 +64,15 @@ struct DevicesEntry {
     slowest: Vec<Behind>,
     overdue: usize,
     /// When the last that still calls has called.
+    #[schema(value_type = Option<String>, format = DateTime)]
     last_expected: Option<Timestamp>,
     /// Addresses that several devices share.
     shared_addresses: Vec<SharedAddress>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct SharedAddress {
+    #[schema(value_type = String)]
     address: IpAddr,
     devices: u32,
 }

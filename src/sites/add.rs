@@ -38,7 +38,7 @@ pub(crate) fn add_site(config: &Path, wanted: Wanted) -> Result<Change, Failure>
 }
 
 /// With those of its file. While a daemon cannot read that, it answers no device that no site lists.
-fn claimed(wanted: &Wanted) -> Result<Vec<SerialNumber>, SitesError> {
+pub(super) fn claimed(wanted: &Wanted) -> Result<Vec<SerialNumber>, SitesError> {
     let listed = wanted
         .serials_file
         .as_deref()

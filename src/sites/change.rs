@@ -1,18 +1,22 @@
 //! What was changed of sites.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::new_site::NewSite;
 use crate::failure::ErrorEntry;
 use crate::new_files::CreatedEntry;
 
 /// What was changed.
-#[derive(Default, Serialize)]
+#[derive(Default, Serialize, ToSchema)]
 pub(crate) struct Change {
     /// New sites, by name.
     pub(crate) added: Vec<String>,
     /// Those of a dry run, which are not.
     pub(crate) would_add: Vec<String>,
+    /// Sites whose file says something else now.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) changed: Vec<String>,
     /// Sites that are no more.
     pub(crate) removed: Vec<String>,
     /// Those of a table that are here already, just so.
@@ -48,7 +52,7 @@ impl Change {
 }
 
 /// The `--json` of the commands that change sites.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(crate) struct ChangeReport {
     /// Whether all of it is served, if a daemon was told.
     pub(crate) ok: bool,
@@ -60,7 +64,7 @@ pub(crate) struct ChangeReport {
 }
 
 /// How far a change went.
-#[derive(Clone, Copy, Serialize)]
+#[derive(Clone, Copy, Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Outcome {
     /// Nothing was written: it was only tried.

@@ -69,6 +69,18 @@ pub(crate) enum SitesError {
         help("leave `--delete-key` out: the site is removed, and the file stays")
     )]
     NoKey { source: KeyFileError },
+    #[error("site file `{}` was changed meanwhile: its tag is `{found}` now", file.display())]
+    #[diagnostic(
+        code("changed-meanwhile"),
+        help("ask for the site again, and change what is there now")
+    )]
+    Changed { file: PathBuf, found: String },
+    #[error("site `{name}` is not changed: its file `{}` cannot be used", file.display())]
+    #[diagnostic(
+        code("site-unusable"),
+        help("mend that file by hand, or remove the site and add it anew: its key stays")
+    )]
+    Unusable { name: SiteName, file: PathBuf },
     #[error("failed to remove `{}`", path.display())]
     #[diagnostic(
         code("not-removed"),

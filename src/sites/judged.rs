@@ -1,6 +1,7 @@
 //! Each site as its devices would judge it.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::check::rotation;
 use crate::config::Config;
@@ -17,7 +18,7 @@ pub(crate) struct Judged {
 }
 
 /// A site that its devices would not accept.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(crate) struct RefusedSite {
     pub(crate) name: String,
     pub(crate) refusals: Vec<ErrorEntry>,
@@ -66,7 +67,7 @@ impl RefusedSite {
 }
 
 /// The result; serialises as `sites check --json`.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(crate) struct SitesReport {
     pub(crate) ok: bool,
     /// How many there are.

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::error::SitesError;
 use crate::config::{BrokenSite, Config, SiteConfig, SiteHosts};
@@ -61,7 +62,7 @@ pub(crate) fn find<'a>(config: &'a Config, name: &str) -> Result<Found<'a>, Site
 }
 
 /// One row; serialises as an entry of `sites list --json`.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(crate) struct ListedSite {
     pub(crate) name: String,
     pub(crate) file: String,

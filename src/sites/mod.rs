@@ -3,6 +3,7 @@
 mod add;
 mod change;
 mod claims;
+mod edit;
 mod error;
 mod judged;
 mod list;
@@ -20,6 +21,7 @@ use engage_wire::site::SiteKey;
 pub(crate) use add::add_site;
 pub(crate) use change::{Change, ChangeReport, Outcome};
 pub(crate) use claims::Claims;
+pub(crate) use edit::{FileTag, SiteEdit, change_site};
 pub(crate) use error::SitesError;
 pub(crate) use judged::{Judged, SitesReport};
 pub(crate) use list::{ListedSite, find, sites};

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use super::error::SitesError;
 use super::new_key;
-use crate::config::{BaseUrl, Config, SiteHosts};
+use crate::config::{BaseUrl, Config, SiteConfig, SiteHosts};
 use crate::failure::Failure;
 use crate::new_files::{NewFile, Readers, lock_folder_of, remove_staged};
 use crate::platform::FileAccess;
@@ -142,6 +142,16 @@ impl Places {
         let file = self.sites_dir.join(format!("{stem}.toml"));
         let key_file = self.keys_dir.join(format!("{stem}.key"));
         let key = KeyFile::of(&wanted, &key_file)?;
+        self.at(wanted, file, key_file, key)
+    }
+
+    fn at(
+        &mut self,
+        wanted: Wanted,
+        file: PathBuf,
+        key_file: PathBuf,
+        key: KeyFile,
+    ) -> Result<NewSite, SitesError> {
         let certificate = wanted
             .certificate
             .clone()
@@ -162,6 +172,16 @@ impl Places {
             key_file,
             key,
         })
+    }
+
+    /// A site that has its place already, as it is to be.
+    pub(crate) fn edited(
+        &mut self,
+        site: &SiteConfig,
+        wanted: Wanted,
+    ) -> Result<NewSite, SitesError> {
+        let (file, key_file) = (site.file.clone(), site.key_file.clone());
+        self.at(wanted, file, key_file, KeyFile::There)
     }
 
     /// A file name that no other site's file has.

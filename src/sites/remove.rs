@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::change::Change;
+use super::edit::require_match;
 use super::error::SitesError;
 use super::list::{Found, find};
 use super::new_site::Locked;
@@ -12,8 +13,13 @@ use crate::staged_file::sync_folder_of;
 use engage_wire::site::SiteKey;
 
 /// Removes the site of this name from those of a configuration file, and with `delete_key` its key
-/// file, for ever.
-pub(crate) fn remove_site(config: &Path, name: &str, delete_key: bool) -> Result<Change, Failure> {
+/// file, for ever. With `if_match` only if that still is the tag of its file.
+pub(crate) fn remove_site(
+    config: &Path,
+    name: &str,
+    delete_key: bool,
+    if_match: Option<&str>,
+) -> Result<Change, Failure> {
     let Locked { config, _lock, .. } = Locked::open(config)?;
     let found = find(&config, name)?;
     let (name, file) = (found.name().clone(), found.file().to_owned());
@@ -23,6 +29,7 @@ pub(crate) fn remove_site(config: &Path, name: &str, delete_key: bool) -> Result
     if config.sites.iter().all(|site| site.file == file) {
         return Err(SitesError::OnlySite { name }.into());
     }
+    require_match(&file, if_match)?;
     let key_file = found.key_file();
     if delete_key {
         judge_key(&config, found)?;

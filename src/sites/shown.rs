@@ -1,6 +1,7 @@
 //! One site: its files, what selects it, and what its devices are told.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::judged::Judged;
 use super::list::Found;
@@ -8,7 +9,7 @@ use crate::failure::ErrorEntry;
 use crate::publication::SiteEntry;
 
 /// A site; serialises as `sites show --json`.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(crate) struct ShownSite {
     pub(crate) file: String,
     pub(crate) key_file: Option<String>,

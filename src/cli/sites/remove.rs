@@ -33,7 +33,7 @@ pub(super) struct Remove {
 
 impl Remove {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
-        let change = remove_site(&self.config.config, &self.name, self.delete_key)?;
+        let change = remove_site(&self.config.config, &self.name, self.delete_key, None)?;
         change.tell(self.tell, self.json)
     }
 }

@@ -122,7 +122,7 @@ async fn some_events(
             }
             (Some(_), EventOrder::NewestFirst) => conditions.add("seq < $", [seq]),
             (None, EventOrder::ByDevice | EventOrder::OldestFirst) => {
-                conditions.add("(device, seq) > ($, $)", [last, seq])
+                conditions.add("(device, seq) > ($, $)", [last, seq]);
             }
             (None, EventOrder::NewestFirst) => {
                 conditions.add("(filed_at, device, seq) < ($, $, $)", [filed_at, last, seq]);

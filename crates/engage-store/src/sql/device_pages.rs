@@ -236,9 +236,9 @@ mod tests {
             ] {
                 let is_search = name.is_some() || search.is_some();
                 let query = DeviceQuery {
-                    order,
                     name,
                     search,
+                    order,
                     ..DeviceQuery::default()
                 };
                 let device = String::new();

@@ -11,6 +11,7 @@
 mod access;
 mod admin;
 mod admin_access;
+mod admin_api;
 mod admin_limits;
 mod admission;
 mod adopt;

@@ -10,7 +10,7 @@ use engage_store::{IdempotencyKey, MAX_DB_BYTES, RecordedAnswer, RequestHash, Re
 use engage_wire::clock;
 use http::header::{CONTENT_TYPE, IF_MATCH};
 use http::request::Parts;
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::{HeaderName, HeaderValue, StatusCode, Uri};
 use http_body_util::{BodyExt, Limited};
 use miette::Diagnostic;
 
@@ -31,7 +31,7 @@ pub(super) async fn once_for_each_key(
         return next.run(request).await;
     }
     let key = match header(request.headers(), &IDEMPOTENCY_KEY) {
-        Ok(key) => key,
+        Ok(key) => key.filter(|_| !is_of_credential(request.uri())),
         Err(refused) => return refused.into_response(),
     };
     let done = tokio::spawn(async move {
@@ -43,6 +43,13 @@ pub(super) async fn once_for_each_key(
     });
     done.await
         .unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
+}
+
+/// Of a request with a password not even a hash is kept, which would be a fast one; done twice it does the
+/// same.
+fn is_of_credential(uri: &Uri) -> bool {
+    let path = uri.path().trim_end_matches('/');
+    path.ends_with("/credential")
 }
 
 async fn once(admin: &Admin, key: &str, request: Request, next: Next) -> Result<Response, Refused> {

@@ -119,7 +119,8 @@ fn status(code: &str) -> StatusCode {
         | "key-is-link"
         | "not-recorded"
         | "database-dropped"
-        | "no-credentials-file" => StatusCode::CONFLICT,
+        | "no-credentials-file"
+        | "only-credential" => StatusCode::CONFLICT,
         "invalid-page-token" | "malformed-wait" => StatusCode::BAD_REQUEST,
         "changed-meanwhile" => StatusCode::PRECONDITION_FAILED,
         "store-busy" | "store-closed" | "store-full" | "store-opening" | "store-unavailable"

@@ -223,6 +223,16 @@ struct FollowParams {
     after: Option<String>,
 }
 
+/// One server-sent event, by the names of its lines.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what `sse::Event` writes")]
+struct StreamedEvent {
+    /// The cursor behind it
+    id: String,
+    /// An event as `GET /api/v1/events` lists it, as JSON text
+    data: String,
+}
+
 /// Follow what devices deliver
 ///
 /// As server-sent events: each has the cursor behind it as `id`, and an event as `data`. A stream ends after
@@ -236,7 +246,7 @@ struct FollowParams {
     responses((
         status = 200,
         description = "Events as they come",
-        body = String,
+        body = StreamedEvent,
         content_type = "text/event-stream"
     ))
 )]

@@ -30,6 +30,7 @@
 //! - `telemetry`, `platform`: logs; what differs by operating system.
 //! - `login_throttle`: callers that keep presenting wrong credentials.
 //! - `reload_outcome`: what a reload came to.
+//! - `event_text`: events as lines of JSON or CSV. `pretty_json`: JSON for people.
 //! - `check`: all that a start does, tried. `credentials_file`: its lines, set and removed. `recording`: where the store is, and what stands against it.
 //! - `failure`: why something was not done, for people and programs.
 //! - `sites`: the files of sites, added and removed. `new_files`: files that did not exist.
@@ -48,12 +49,14 @@ mod config;
 mod connection;
 mod credentials_file;
 mod daemon;
+mod event_text;
 mod failure;
 mod file_version;
 mod login_throttle;
 mod new_files;
 mod operator_map;
 mod platform;
+mod pretty_json;
 mod publication;
 mod recording;
 mod reload_outcome;

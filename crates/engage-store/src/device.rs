@@ -89,6 +89,15 @@ impl DeviceRecord {
         }
     }
 
+    /// The last call that only a call-in makes: anybody asks for the announcement.
+    pub fn last_call_in(&self) -> Option<Timestamp> {
+        let database = self.database.as_ref().map(|answered| answered.at);
+        [self.config_saved_at, self.audits_stored_at, database]
+            .into_iter()
+            .flatten()
+            .max()
+    }
+
     /// Takes over what was noted at `at`.
     pub fn apply(&mut self, note: DeviceObservation, at: Timestamp) {
         self.last_seen = self.last_seen.max(at);

@@ -9,18 +9,17 @@ use clap::Args;
 use jiff::Timestamp;
 
 use super::super::output::{eprint_note, written};
-use super::csv::{CsvPrinter, unquote};
 use super::error::DevicesError;
 use super::left_out::LeftOut;
 use super::since::Since;
 use super::store_args::{OpenedStore, StoreArgs};
+use crate::event_text::{CsvPrinter, json_line, unquote};
 use crate::failure::Failure;
 use crate::table::{moment, or_dash};
 use engage_store::{
     DeviceEvent, DeviceId, EventFilter, EventFollower, EventKind, EventOrder, EventQuery,
-    PageLimit, StoreReader, StoredEvent, redact,
+    PageLimit, StoreReader, StoredEvent,
 };
-use engage_wire::escape_json_for_terminal;
 
 /// Print the audits that devices delivered, or their alerts.
 ///
@@ -183,16 +182,14 @@ impl Printer {
     }
 
     fn print(&mut self, event: &DeviceEvent) -> io::Result<()> {
-        let DeviceEvent {
-            device, seq, text, ..
-        } = event;
+        let DeviceEvent { device, seq, .. } = event;
         let Ok(stored) = event.parse() else {
             let text = format!("event {seq} of device {device} is not an event; passed over");
             eprint_note("warning", text);
             return Ok(());
         };
         self.events += 1;
-        self.out.print(*device, &stored, text)
+        self.out.print(event, &stored)
     }
 }
 
@@ -209,25 +206,20 @@ impl Output {
         }
     }
 
-    fn print(&mut self, device: DeviceId, event: &StoredEvent, text: &str) -> io::Result<()> {
+    fn print(&mut self, event: &DeviceEvent, stored: &StoredEvent) -> io::Result<()> {
+        let device = event.device;
         match self {
-            Self::Csv(csv) => csv.print(device, event),
-            Self::Json(out) => {
-                // Members that nobody knows can be secrets too.
-                let text = redact(text);
-                let rest = text.strip_prefix('{').unwrap_or_default();
-                let rest = escape_json_for_terminal(rest);
-                writeln!(out, "{{\"device\":\"{device}\",{rest}")
-            }
+            Self::Csv(csv) => csv.print(device, stored),
+            Self::Json(out) => writeln!(out, "{}", json_line(event)),
             Self::Text(out) => {
-                let [code, time] = [&event.event, &event.time].map(|raw| unquote(raw.as_deref()));
+                let [code, time] = [&stored.event, &stored.time].map(|raw| unquote(raw.as_deref()));
                 writeln!(
                     out,
                     "{:<20}  {:<19}  {:<8}  {:<MEANING_CHARS$}  {device}",
-                    moment(event.received_at),
-                    or_dash(event.at.as_deref().or(Some(&time))),
-                    or_dash(event.code.as_deref().or(Some(&code))),
-                    or_dash(event.name.as_deref()),
+                    moment(stored.received_at),
+                    or_dash(stored.at.as_deref().or(Some(&time))),
+                    or_dash(stored.code.as_deref().or(Some(&code))),
+                    or_dash(stored.name.as_deref()),
                 )
             }
         }

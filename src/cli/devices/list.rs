@@ -161,15 +161,6 @@ impl Printer {
     }
 }
 
-/// The last call that only a call-in makes: anybody asks for the announcement.
-pub(super) fn last_call_in(record: &DeviceRecord) -> Option<Timestamp> {
-    let database = record.database.as_ref().map(|answered| answered.at);
-    [record.config_saved_at, record.audits_stored_at, database]
-        .into_iter()
-        .flatten()
-        .max()
-}
-
 fn row(record: &DeviceRecord) -> [String; 8] {
     let time = |at: Option<Timestamp>| at.map_or_else(|| "-".to_owned(), moment);
     let when = |dated: &Option<Timestamped>| time(dated.as_ref().map(|dated| dated.at));
@@ -178,7 +169,7 @@ fn row(record: &DeviceRecord) -> [String; 8] {
         or_dash(record.site.as_deref()),
         or_dash(record.model.as_deref()),
         or_dash(record.firmware.as_deref()),
-        time(last_call_in(record)),
+        time(record.last_call_in()),
         when(&record.next_call_in),
         when(&record.certificate),
         or_dash(record.battery.as_deref()),

@@ -5,14 +5,12 @@
 mod audits;
 mod backup;
 mod credential;
-mod csv;
 mod db;
 mod error;
 mod export;
 mod import;
 mod left_out;
 mod list;
-mod pretty_json;
 mod quarantine;
 mod show;
 mod since;

@@ -8,10 +8,9 @@ use serde_json::value::RawValue;
 
 use super::super::output::{print, print_json};
 use super::error::DevicesError;
-use super::list::last_call_in;
-use super::pretty_json::pretty_json;
 use super::store_args::StoreArgs;
 use crate::failure::Failure;
+use crate::pretty_json::pretty_json;
 use crate::table::{dated, moment, or_dash};
 use engage_store::{DeviceId, DeviceRecord, Timestamped};
 use engage_wire::escape_json_for_terminal;
@@ -105,7 +104,7 @@ fn facts(record: &DeviceRecord) -> [(&'static str, String); 16] {
         ("address", or_dash(address.as_deref())),
         ("first seen", moment(*first_seen)),
         ("last seen", moment(*last_seen)),
-        ("last call-in", time(last_call_in(record))),
+        ("last call-in", time(record.last_call_in())),
         (
             "next call-in",
             dated_or_dash(next_call_in.as_ref(), "told as"),

@@ -2,7 +2,7 @@
 
 /// Minified JSON with a member or element a line. `serde_json` would sort members and write numbers
 /// anew; this leaves all as the device sent it.
-pub(super) fn pretty_json(json: &str) -> String {
+pub(crate) fn pretty_json(json: &str) -> String {
     let mut text = String::with_capacity(json.len() * 2);
     let (mut depth, mut in_string, mut is_escaped) = (0, false, false);
     let mut characters = json.chars().peekable();

@@ -3,25 +3,24 @@
 use std::borrow::Cow;
 use std::io::{self, Write};
 
-use serde_json::value::RawValue;
-
+use super::unquote;
 use engage_store::{DeviceId, StoredEvent};
 use engage_wire::escape_for_terminal;
 
 /// Writes events as CSV.
-pub(super) struct CsvPrinter<W: Write>(csv::Writer<W>);
+pub(crate) struct CsvPrinter<W: Write>(csv::Writer<W>);
 
 impl<W: Write> CsvPrinter<W> {
-    pub(super) fn new(out: W) -> Self {
+    pub(crate) fn new(out: W) -> Self {
         Self(csv::Writer::from_writer(out))
     }
 
     /// The names of the columns: those of the stored lines.
-    pub(super) fn print_heading(&mut self) -> io::Result<()> {
+    pub(crate) fn print_heading(&mut self) -> io::Result<()> {
         Ok(self.0.write_record(COLUMNS)?)
     }
 
-    pub(super) fn print(&mut self, device: DeviceId, stored: &StoredEvent) -> io::Result<()> {
+    pub(crate) fn print(&mut self, device: DeviceId, stored: &StoredEvent) -> io::Result<()> {
         let StoredEvent {
             received_at,
             event,
@@ -51,16 +50,9 @@ impl<W: Write> CsvPrinter<W> {
         Ok(self.0.write_record(fields.iter().map(|it| harmless(it)))?)
     }
 
-    pub(super) fn flush(&mut self) -> io::Result<()> {
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
         self.0.flush()
     }
-}
-
-/// The text of a JSON string, or JSON.
-pub(super) fn unquote(value: Option<&RawValue>) -> String {
-    value.map_or_else(String::new, |value| {
-        serde_json::from_str(value.get()).unwrap_or_else(|_| value.get().to_owned())
-    })
 }
 
 /// Devices choose what they send. What steers a terminal is escaped; and spreadsheets run what

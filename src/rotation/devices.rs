@@ -96,6 +96,18 @@ impl Counts {
         } += 1;
     }
 
+    /// The devices of both.
+    pub(crate) fn plus(self, other: Self) -> Self {
+        Self {
+            devices: self.devices + other.devices,
+            verified: self.verified + other.verified,
+            fetched: self.fetched + other.fetched,
+            told: self.told + other.told,
+            other: self.other + other.other,
+            unseen: self.unseen + other.unseen,
+        }
+    }
+
     /// Each number with the name of its state.
     pub(crate) fn by_state(self) -> [(&'static str, u64); 5] {
         [
@@ -182,8 +194,27 @@ impl Anchors {
     }
 }
 
+/// By what it was told, or one night after it was seen last; and whether it has missed two of them.
+pub(crate) fn expected_call(adoption: &Adoption, now: Timestamp) -> (Timestamp, bool) {
+    let rhythm = adoption
+        .next_call
+        .map(|next| next.duration_since(adoption.last_seen))
+        .filter(|it| *it > SignedDuration::ZERO)
+        .unwrap_or(A_NIGHT);
+    let missed = now.duration_since(adoption.last_seen).as_secs() / rhythm.as_secs().max(1);
+    let calls = i32::try_from(missed.max(0))
+        .unwrap_or(i32::MAX)
+        .saturating_add(1);
+    let expected = rhythm
+        .checked_mul(calls)
+        .and_then(|after| adoption.last_seen.checked_add(after).ok());
+    (expected.unwrap_or(now), missed >= 2)
+}
+
 /// A device that was not seen for so long is not counted.
 pub(crate) const COUNTED: SignedDuration = SignedDuration::from_hours(30 * 24);
+
+const A_NIGHT: SignedDuration = SignedDuration::from_hours(24);
 
 #[cfg(test)]
 mod tests {
@@ -285,5 +316,16 @@ mod tests {
             let is_ready = DeviceState::Fetched.is_ready(step);
             assert_eq!(is_ready, expected == 3, "{step}");
         }
+    }
+
+    #[test]
+    fn the_next_call_follows_the_devices_own_rhythm() {
+        let mut device = device();
+        assert_eq!(expected_call(&device, at(21)), (at(44), false));
+        assert_eq!(expected_call(&device, at(45)), (at(68), false));
+        assert_eq!(expected_call(&device, at(70)), (at(92), true));
+        device.next_call = Some(at(32));
+        assert_eq!(expected_call(&device, at(21)), (at(32), false));
+        assert_eq!(expected_call(&device, at(33)), (at(44), false));
     }
 }

@@ -6,12 +6,14 @@ mod follow;
 mod identities;
 mod selection;
 mod unfinished;
+mod words;
 
-pub(crate) use devices::{Anchors, COUNTED, Counts, DeviceState};
+pub(crate) use devices::{Anchors, COUNTED, Counts, DeviceState, expected_call};
 pub(crate) use follow::{RotationFollower, copied};
 pub(crate) use identities::Identities;
 pub(crate) use selection::SelectionReason;
 pub(crate) use unfinished::UnfinishedHandshake;
+pub(crate) use words::{in_force, next_step};
 
 use tracing::{error, info};
 

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 
-use crate::rotation::{Anchors, COUNTED, Counts, DeviceState};
+use crate::rotation::{Anchors, COUNTED, Counts, DeviceState, expected_call};
 use engage_store::{
     Adoption, AdoptionQuery, DeviceId, Evidence, Rotation, RotationStep, StoreError, StoreReader,
 };
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -90,7 +90,7 @@ impl Devices {
         if state.is_ready(step) {
             return;
         }
-        let (expected, is_overdue) = next_call(&adoption, now);
+        let (expected, is_overdue) = expected_call(&adoption, now);
         let at = |evidence: Option<Evidence>| evidence.map(|it| it.at);
         let has_failed = at(adoption.adopted.failed) > at(adoption.adopted.verified);
         self.behind.push(Behind {
@@ -109,56 +109,5 @@ impl Devices {
     pub(crate) fn last_expected(&self) -> Option<Timestamp> {
         let on_time = self.behind.iter().filter(|it| !it.is_overdue);
         on_time.map(|it| it.expected).max()
-    }
-}
-
-/// By what it was told, or one night after it was seen last; and whether it has missed two of them.
-fn next_call(adoption: &Adoption, now: Timestamp) -> (Timestamp, bool) {
-    let rhythm = adoption
-        .next_call
-        .map(|next| next.duration_since(adoption.last_seen))
-        .filter(|it| *it > SignedDuration::ZERO)
-        .unwrap_or(A_NIGHT);
-    let missed = now.duration_since(adoption.last_seen).as_secs() / rhythm.as_secs().max(1);
-    let calls = i32::try_from(missed.max(0))
-        .unwrap_or(i32::MAX)
-        .saturating_add(1);
-    let expected = rhythm
-        .checked_mul(calls)
-        .and_then(|after| adoption.last_seen.checked_add(after).ok());
-    (expected.unwrap_or(now), missed >= 2)
-}
-
-const A_NIGHT: SignedDuration = SignedDuration::from_hours(24);
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn at(hour: i64) -> Timestamp {
-        Timestamp::from_second(hour * 3600).unwrap()
-    }
-
-    fn device() -> Adoption {
-        Adoption {
-            device: "0123456789ABCDEF".parse().unwrap(),
-            site: None,
-            address: None,
-            last_seen: at(20),
-            next_call: None,
-            is_shared: false,
-            adopted: engage_store::Adopted::default(),
-        }
-    }
-
-    #[test]
-    fn the_next_call_follows_the_devices_own_rhythm() {
-        let mut device = device();
-        assert_eq!(next_call(&device, at(21)), (at(44), false));
-        assert_eq!(next_call(&device, at(45)), (at(68), false));
-        assert_eq!(next_call(&device, at(70)), (at(92), true));
-        device.next_call = Some(at(32));
-        assert_eq!(next_call(&device, at(21)), (at(32), false));
-        assert_eq!(next_call(&device, at(33)), (at(44), false));
     }
 }

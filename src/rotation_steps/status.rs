@@ -12,11 +12,11 @@ use utoipa::ToSchema;
 
 use super::devices::{Behind, Devices};
 use super::hosts::{HostEntry, hosts_table};
-use super::report::{in_force, next};
+use super::report::next;
 use super::session::Session;
 use crate::failure::Failure;
 use crate::reload_outcome::ReloadRefusal;
-use crate::rotation::Counts;
+use crate::rotation::{Counts, in_force};
 use crate::table::{moment, or_dash, table};
 
 /// Serialises as `rotate status --json`.

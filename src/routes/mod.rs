@@ -16,6 +16,7 @@ use http::HeaderValue;
 use crate::adoption::AnnouncementFetches;
 use crate::publication::CurrentPublication;
 use crate::telemetry::{LogThrottle, Metrics, RouteMetrics};
+use crate::tls::SeenHandshakes;
 use engage_wire::paths;
 use error::ApiError;
 use route::Route;
@@ -33,6 +34,8 @@ pub struct App {
     pub announcement_fetches: AnnouncementFetches,
     /// The nightly call-in, if it is answered.
     pub call_in: Option<Arc<CallIn>>,
+    /// What was seen of the handshakes of addresses.
+    pub(crate) handshakes: SeenHandshakes,
     /// Malformed requests that have been logged.
     malformed_throttle: LogThrottle,
     /// What is counted of each route's requests.
@@ -48,6 +51,7 @@ impl App {
             published,
             metrics,
             announcement_fetches: AnnouncementFetches::default(),
+            handshakes: SeenHandshakes::default(),
             call_in,
             malformed_throttle: LogThrottle::default(),
             route_metrics: Route::ALL.map(|route| RouteMetrics::new(route.name())),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum_server::accept::Accept;
+use jiff::Timestamp;
 use rustls::{HandshakeKind, ProtocolVersion, ServerConnection};
 use tokio::io::AsyncWriteExt;
 use tokio_rustls::server::TlsStream;
@@ -115,7 +116,10 @@ impl TlsAcceptor {
             }
         };
         let (capturing, session) = stream.get_mut();
-        drop(capturing.by.finish());
+        let capture = capturing.by.finish();
+        if let Ok(hello) = ClientHello::parse(&capture.received) {
+            self.app.handshakes.completed(peer.ip(), hello);
+        }
         let version = version_name(session);
         // An earlier session that is resumed verifies nothing.
         let is_full = session.handshake_kind() != Some(HandshakeKind::Resumed);
@@ -174,6 +178,9 @@ impl TlsAcceptor {
         let Diagnosis { reason, sentence } =
             diagnose(capabilities, hello.as_ref(), error, capture.sent);
         self.admission.metrics().handshake_failed(reason.label());
+        let seen = hello.as_ref().ok().cloned();
+        let handshakes = &self.app.handshakes;
+        handshakes.failed(peer.ip(), seen, Timestamp::now(), reason);
         // Port scans and a balancer's health checks: nobody tried to speak TLS.
         if capture.received.is_empty() && reason == FailureReason::ClosedBeforeHello {
             debug!(%listener, %peer, reason = reason.label(), "{peer} closed before it sent anything");

@@ -8,6 +8,7 @@ pub(crate) mod hello;
 mod identity;
 mod incompatibility;
 mod preference;
+mod seen_handshakes;
 
 use std::sync::Arc;
 
@@ -20,6 +21,7 @@ pub(crate) use capabilities::TlsCapabilities;
 pub(crate) use diagnosis::{Diagnosis, FailureReason, diagnose};
 pub(crate) use handshake::accept;
 pub(crate) use identity::{KeyMismatch, TlsIdentity};
+pub(crate) use seen_handshakes::{SeenHandshake, SeenHandshakes};
 
 /// How the TLS listener speaks: TLS 1.2 and 1.3, HTTP/1 only, the same identity for every name.
 ///

@@ -1,4 +1,4 @@
-//! What a client's first message says of it: read only when its handshake has failed.
+//! What a client's first message says of it: why its handshake failed, and what it is able to.
 //!
 //! The TLS library's own errors mislead (a client that offers only RSA key exchange is reported
 //! as having no group in common), so the bytes that it read are read once more here.

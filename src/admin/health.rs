@@ -36,11 +36,17 @@ pub(super) async fn readyz(State(admin): State<Arc<Admin>>) -> (StatusCode, Stri
 /// What concerns single sites or devices.
 fn warnings(app: &App, now: Timestamp) -> Vec<String> {
     let publication = app.published.current();
-    let expired = expired(&publication, now, false);
     let bad_sites = publication.bad_sites().iter().flat_map(|site| {
         let refusals = site.refusals.iter();
         refusals.map(move |refusal| format!("{site}: {}", refusal.causes_without_site()))
     });
+    bad_sites.chain(warnings_beside_sites(app, now)).collect()
+}
+
+/// What concerns some devices only, and is no site's own trouble.
+pub(super) fn warnings_beside_sites(app: &App, now: Timestamp) -> Vec<String> {
+    let publication = app.published.current();
+    let expired = expired(&publication, now, false);
     let rotation = rotation_refusals(&publication).filter(|_| !is_behind(&publication));
     let malformed_serials = publication.malformed_serials().iter();
     let credentials = app.call_in.iter();
@@ -54,7 +60,6 @@ fn warnings(app: &App, now: Timestamp) -> Vec<String> {
     let delivery =
         delivery.map(|why| format!("audits and alerts are stored but not delivered: {why}"));
     expired
-        .chain(bad_sites)
         .chain(rotation)
         .chain(malformed_serials.map(ToString::to_string))
         .chain(credentials)
@@ -68,7 +73,8 @@ fn store(app: &App) -> Option<&Arc<dyn Store>> {
     app.call_in.as_ref().map(|it| &it.store)
 }
 
-fn reasons(app: &App, now: Timestamp) -> Vec<String> {
+/// Why no device is served, or nothing can be stored.
+pub(super) fn reasons(app: &App, now: Timestamp) -> Vec<String> {
     let publication = app.published.current();
     let mut reasons: Vec<_> = expired(&publication, now, true).collect();
     if let Err(refusals) = publication.identity() {

@@ -3,6 +3,7 @@
 mod access;
 #[expect(unused_qualifications, reason = "what utoipa writes for parameters")]
 mod api;
+mod changes;
 mod control;
 mod health;
 mod host;
@@ -29,6 +30,9 @@ pub(crate) struct Admin {
     /// Who may use the pages and the API; `None`: there are none.
     access: Option<Arc<Access>>,
     control: Arc<Control>,
+    /// All devices in a few numbers.
+    fleet: pages::FleetCache,
+    downloads: pages::Downloads,
 }
 
 impl Admin {
@@ -44,6 +48,8 @@ impl Admin {
             hosts: AllowedHosts::new(hosts),
             access: access.cloned(),
             control: Arc::clone(control),
+            fleet: pages::FleetCache::default(),
+            downloads: pages::Downloads::default(),
         })
     }
 }
@@ -72,6 +78,7 @@ fn behind_tokens(admin: &Arc<Admin>) -> Router<Arc<Admin>> {
     Router::new()
         .nest("/api", api::routes(admin).layer(require_api))
         .merge(pages::routes().layer(require_page))
+        .merge(pages::public_routes())
         .merge(access::sign_in_routes(access))
         .layer(map_response(access::with_headers))
 }

@@ -215,6 +215,11 @@ impl Publication {
         self.good_sites.len()
     }
 
+    /// Those, as they are announced.
+    pub(crate) fn announced_sites(&self) -> &[Arc<PublishedSite>] {
+        &self.good_sites
+    }
+
     /// Those that are not, in the order of the configuration.
     pub fn bad_sites(&self) -> &[BadSite] {
         &self.bad_sites

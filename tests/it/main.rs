@@ -13,6 +13,7 @@ mod admin;
 mod admin_access;
 mod admin_api;
 mod admin_limits;
+mod admin_pages;
 mod admission;
 mod adopt;
 mod alerts;

@@ -5,6 +5,9 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
+use engage_wire::clock::from_unix_seconds;
+use jiff::Timestamp;
+
 use super::labels::ResultLabels;
 use super::register;
 
@@ -91,6 +94,13 @@ impl DeliveryMetrics {
     /// Whether nothing can be delivered, because of this host's own files.
     pub fn unusable(&self, is_unusable: bool) {
         self.unusable.set(is_unusable.into());
+    }
+
+    /// What waited at the last scan: devices, and when the oldest event arrived.
+    pub(crate) fn now_waiting(&self) -> (u64, Option<Timestamp>) {
+        let devices = u64::try_from(self.devices.get()).unwrap_or(0);
+        let oldest = Some(self.oldest.get()).filter(|seconds| *seconds > 0);
+        (devices, oldest.map(from_unix_seconds))
     }
 
     fn attempted(&self, result: &'static str) {

@@ -54,6 +54,15 @@ impl HandshakeMetrics {
         self.duration.observe(took.as_secs_f64());
     }
 
+    pub(super) fn failures(&self) -> Vec<(&'static str, u64)> {
+        let labels = FailureReason::LABELS.iter();
+        let counts = labels.map(|&(_, reason)| {
+            let counter = self.failed.get_or_create(&ReasonLabels { reason });
+            (reason, counter.get())
+        });
+        counts.collect()
+    }
+
     pub(super) fn failed(&self, reason: &'static str) {
         self.failed.get_or_create(&ReasonLabels { reason }).inc();
     }

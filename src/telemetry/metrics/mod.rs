@@ -163,6 +163,11 @@ impl Metrics {
         self.handshakes.completed(version, cipher, duration);
     }
 
+    /// How many handshakes failed for each reason since the start.
+    pub(crate) fn handshake_failures(&self) -> Vec<(&'static str, u64)> {
+        self.handshakes.failures()
+    }
+
     /// A handshake failed.
     pub fn handshake_failed(&self, reason: &'static str) {
         self.handshakes.failed(reason);
@@ -181,6 +186,11 @@ impl Metrics {
     /// How far devices are on their way to another trust anchor, by site.
     pub(crate) fn count_rotation_devices(&self, sites: &BTreeMap<String, Counts>) {
         self.rotation.count_devices(sites);
+    }
+
+    /// The same, as they were counted last.
+    pub(crate) fn rotation_devices(&self) -> BTreeMap<String, Counts> {
+        self.rotation.counted_devices()
     }
 
     /// A reload ended at `unix_seconds`.

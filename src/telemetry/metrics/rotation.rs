@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use parking_lot::Mutex;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -20,6 +21,8 @@ pub(super) struct RotationMetrics {
     devices: Family<DevicesLabels, Gauge>,
     selections: Family<SelectionLabels, Counter>,
     distrusted: Family<ChainLabels, Counter>,
+    /// What `devices` shows, with every site.
+    counted: Mutex<BTreeMap<String, Counts>>,
 }
 
 impl RotationMetrics {
@@ -33,6 +36,7 @@ impl RotationMetrics {
             }
         }
         Self {
+            counted: Mutex::default(),
             step: register(
                 registry,
                 "rotation_step",
@@ -80,7 +84,12 @@ impl RotationMetrics {
     }
 
     /// Of so many sites that one who scrapes can bear it; the others together have no name.
+    pub(super) fn counted_devices(&self) -> BTreeMap<String, Counts> {
+        self.counted.lock().clone()
+    }
+
     pub(super) fn count_devices(&self, sites: &BTreeMap<String, Counts>) {
+        self.counted.lock().clone_from(sites);
         self.devices.clear();
         for (at, (site, counts)) in sites.iter().enumerate() {
             let site = if at < MAX_SITES { site.as_str() } else { "" };

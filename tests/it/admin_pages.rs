@@ -1,0 +1,8 @@
+//! The pages of the admin listener, as a browser without scripts gets them.
+
+mod changed;
+mod downloads;
+mod fixture;
+mod foreign_text;
+mod shown;
+mod turned;

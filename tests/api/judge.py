@@ -61,7 +61,7 @@ def run(host, caller, token, reader):
     command = [
         f"{sys.prefix}/bin/schemathesis", "run", str(document), "--url", host.admin,
         "--checks", CHECKS, "--max-examples", str(EXAMPLES), "--request-timeout", "30",
-        "--phases", "examples,coverage,fuzzing", "--workers", "1", "--no-shrink",
+        "--phases", "examples,coverage,fuzzing", "--workers", "1", "--no-shrink", "--generation-deterministic",
         "--continue-on-failure", "--warnings", "off", "--no-color",
         "--report", "har", "--report-har-path", str(har),
     ]

@@ -1,6 +1,7 @@
 //! Who may use the pages and the API of the admin listener.
 
 mod command;
+mod secrecy;
 mod sessions;
 mod tls;
 mod tokens;

@@ -87,6 +87,13 @@ impl Access {
         known.ok_or_else(|| self.refuse(peer))
     }
 
+    /// Whether somebody would be let in now as they were: an answer that goes on for long asks again.
+    pub(super) fn lets_in_still(&self, principal: &Principal) -> bool {
+        let tokens = self.tokens.load();
+        let holder = tokens.holder(principal.token);
+        holder.is_some_and(|holder| holder.role >= principal.role)
+    }
+
     /// Whose session it is. It is looked up anew for each request: whose token is taken away, or has
     /// another role, is told at once.
     fn session(&self, id: &SessionId, peer: &AdminPeer) -> Option<Principal> {
@@ -106,6 +113,7 @@ impl Access {
             name,
             role,
             address: peer.address.ip().to_canonical(),
+            token: hash,
             form_token,
         })
     }

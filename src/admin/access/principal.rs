@@ -8,7 +8,7 @@ use http::request::Parts;
 
 use super::role::Role;
 use super::sessions::FormToken;
-use super::token::TokenName;
+use super::token::{TokenHash, TokenName};
 
 /// Who makes a request, as the layers around the pages and the API have found. A handler that takes
 /// it as an argument cannot be reached without: only those layers can make one.
@@ -17,6 +17,8 @@ pub(crate) struct Principal {
     pub(super) name: TokenName,
     pub(super) role: Role,
     pub(super) address: IpAddr,
+    /// Of the token, to find out whether it is one still.
+    pub(super) token: TokenHash,
     /// Of a session.
     pub(super) form_token: Option<FormToken>,
 }

@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+
 use crate::harness::{
     Browser, Daemon, Installation, Response, Role, TOKEN_FILE, ask_admin, bearer, standard,
 };
@@ -152,7 +154,7 @@ fn nobody_is_sent_to_another_origin_after_they_have_signed_in() {
 }
 
 fn encoded(text: &str) -> String {
-    text.bytes().map(|it| format!("%{it:02x}")).collect()
+    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use aws_lc_rs::rand;
 use data_encoding::BASE64URL_NOPAD;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use sha2::{Digest, Sha256};
 
 use super::{Installation, Response, exchange};
@@ -88,8 +89,7 @@ impl Browser {
 
     /// Sends the form to sign in.
     pub(crate) fn sign_in(&self, token: &str, next: &str) -> Response {
-        let encoded =
-            |text: &str| -> String { text.bytes().map(|it| format!("%{it:02x}")).collect() };
+        let encoded = |text| utf8_percent_encode(text, NON_ALPHANUMERIC);
         let form = format!("token={}&next={}", encoded(token), encoded(next));
         self.post_form("/sign-in", &form)
     }

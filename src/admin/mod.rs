@@ -54,6 +54,14 @@ impl Admin {
     }
 }
 
+impl Admin {
+    /// Whether somebody would be let in now as they were.
+    fn lets_in_still(&self, principal: &access::Principal) -> bool {
+        let access = self.access.as_ref();
+        access.is_some_and(|access| access.lets_in_still(principal))
+    }
+}
+
 /// What the admin listener serves.
 pub(crate) fn router(admin: Arc<Admin>) -> Router {
     Router::new()

@@ -28,6 +28,7 @@ use super::devices::store;
 use super::extract::{Query, header, parsed};
 use super::problem::Refused;
 use crate::admin::Admin;
+use crate::admin::access::Principal;
 
 pub(super) fn routes() -> OpenApiRouter<Arc<Admin>> {
     OpenApiRouter::new()
@@ -252,6 +253,7 @@ struct StreamedEvent {
 )]
 async fn follow(
     State(admin): State<Arc<Admin>>,
+    principal: Principal,
     Query(params): Query<FollowParams>,
     headers: HeaderMap,
 ) -> Result<Sse<impl futures_util::Stream<Item = Result<sse::Event, Infallible>>>, Refused> {
@@ -272,6 +274,7 @@ async fn follow(
     let follower = Follower {
         store: Arc::clone(store(&admin)?),
         admin,
+        principal,
         query,
         ends_at: Instant::now() + MAX_STREAM,
         _waiter: waiter()?,
@@ -286,6 +289,7 @@ async fn follow(
 /// Reads on where it stopped.
 struct Follower {
     admin: Arc<Admin>,
+    principal: Principal,
     store: Arc<dyn Store>,
     query: EventQuery,
     ends_at: Instant,
@@ -296,6 +300,10 @@ impl Follower {
     /// `None` ends the stream.
     async fn next(&mut self) -> Option<sse::Event> {
         loop {
+            // Whoever's token is taken away learns nothing more.
+            if Instant::now() >= self.ends_at || !self.admin.lets_in_still(&self.principal) {
+                return None;
+            }
             let (page, has_more) = next_page(&self.store, &mut self.query).await.ok()?;
             if let (Some(event), Some(next)) = (page.events.first(), page.next) {
                 let data = sse::Event::default().id(next).json_data(event);
@@ -307,9 +315,6 @@ impl Follower {
             tokio::select! {
                 () = sleep(POLL_INTERVAL) => {}
                 () = self.admin.control.stopping() => return None,
-            }
-            if Instant::now() >= self.ends_at {
-                return None;
             }
         }
     }

@@ -30,12 +30,15 @@ pub(super) async fn once_for_each_key(
     if request.method().is_safe() {
         return next.run(request).await;
     }
+    // The hash of a request is a fast one, and would stand in the store: a password could be guessed from
+    // it. To set or remove one again is the same anyway.
+    let is_recorded = !request.uri().path().ends_with("/credential");
     let key = match header(request.headers(), &IDEMPOTENCY_KEY) {
         Ok(key) => key.filter(|_| !is_of_credential(request.uri())),
         Err(refused) => return refused.into_response(),
     };
     let done = tokio::spawn(async move {
-        let Some(key) = key else {
+        let Some(key) = key.filter(|_| is_recorded) else {
             return next.run(request).await;
         };
         let answer = once(&admin, &key, request, next).await;

@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 
 /// What is known of a device. Everything but its name may be unknown.
 #[derive(Serialize, ToSchema)]
+#[expect(clippy::struct_field_names, reason = "as the command line spells it")]
 pub(super) struct Device {
     /// Serial number, or `addr-` and an IP address.
     device: String,

@@ -1,4 +1,4 @@
-//! The OpenAPI document, and who serves it.
+//! The `OpenAPI` document, and who serves it.
 
 use std::sync::Arc;
 

@@ -95,6 +95,7 @@ struct EventList {
 
 /// An event, and whose it is.
 #[derive(Serialize, ToSchema)]
+#[expect(clippy::struct_field_names, reason = "as the command line spells it")]
 struct Event {
     /// Serial number, or `addr-` and an IP address.
     device: String,

@@ -11,7 +11,7 @@ use engage_wire::clock;
 use http::header::{CONTENT_TYPE, IF_MATCH};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, StatusCode, Uri};
-use http_body_util::{BodyExt, Limited};
+use http_body_util::{BodyExt, Collected, Limited};
 use miette::Diagnostic;
 
 use super::devices::store;
@@ -100,7 +100,7 @@ async fn recorded(
     answer: Response,
 ) -> Result<Response, Refused> {
     let (parts, body) = answer.into_parts();
-    let body = body.collect().await.map(|it| it.to_bytes());
+    let body = body.collect().await.map(Collected::to_bytes);
     let body = body.unwrap_or_default();
     if parts.status.is_server_error() {
         store.release_key(key).await?;

@@ -29,11 +29,6 @@ impl Principal {
         &self.name
     }
 
-    /// What it allows.
-    pub(crate) fn role(&self) -> Role {
-        self.role
-    }
-
     /// Whether changes are allowed.
     pub(crate) fn may_write(&self) -> bool {
         self.role >= Role::Write

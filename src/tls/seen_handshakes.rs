@@ -70,11 +70,11 @@ impl SeenHandshakes {
 
     fn update(&self, address: IpAddr, change: impl FnOnce(&mut Seen)) {
         let mut shard = self.addresses.shard(address);
-        change(
-            shard
-                .entry(address.to_canonical())
-                .or_insert_with(Seen::default),
-        );
+        let address = address.to_canonical();
+        // `entry` would make room only for the one after it.
+        let mut seen = shard.remove(&address).unwrap_or_default();
+        change(&mut seen);
+        shard.insert(address, seen);
     }
 
     /// By what it says of the client's abilities, and nothing of the connection.

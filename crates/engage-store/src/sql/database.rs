@@ -17,6 +17,7 @@ use super::shared::Shared;
 use crate::{Database, DbVersion, DeviceId, MAX_DB_BYTES, StoreError};
 
 /// What stands in a device's folder as its `db.json`.
+#[derive(Clone)]
 pub enum DroppedDatabase {
     /// It would be sent.
     Good {

@@ -112,15 +112,26 @@ impl Found {
         dropped: DroppedDatabase,
         now: Timestamp,
     ) -> Result<Self, StoreError> {
+        // Of one moment: whoever changes the row between the two looks is seen, and so is a file that is
+        // taken over by the first.
         let found = async {
-            let in_force = database::in_force(shared, device, dropped, now).await?;
-            let stored = database::stored(&mut *shared.reader().await?, device).await?;
-            Ok(Self {
-                in_force: in_force.map_or(DbVersion::NONE, |(stored, _)| stored.version),
-                stored: stored.map(|it| it.version),
-            })
+            let mut stored = Self::stored(shared, device).await?;
+            loop {
+                let in_force = database::in_force(shared, device, dropped.clone(), now).await?;
+                let before = stored;
+                stored = Self::stored(shared, device).await?;
+                if stored == before {
+                    let in_force = in_force.map_or(DbVersion::NONE, |(it, _)| it.version);
+                    return Ok(Self { in_force, stored });
+                }
+            }
         };
         shared.limited(found).await
+    }
+
+    async fn stored(shared: &Shared, device: DeviceId) -> Result<Option<DbVersion>, sqlx::Error> {
+        let stored = database::stored(&mut *shared.reader().await?, device).await?;
+        Ok(stored.map(|it| it.version))
     }
 
     fn mismatch(&self, if_match: Option<DbVersion>) -> Option<DatabaseChange> {

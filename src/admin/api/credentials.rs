@@ -14,11 +14,11 @@ use utoipa_axum::routes;
 use super::devices::DevicePath;
 use super::extract::{Json, Path};
 use super::problem::Refused;
-use super::recorded::record;
 use super::secret_text::SecretText;
 use super::work::blocking;
 use crate::admin::Admin;
 use crate::admin::access::Principal;
+use crate::admin::changes::record;
 use crate::credentials_file::{remove_credential, set_credential};
 use crate::failure::ErrorEntry;
 

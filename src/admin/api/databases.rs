@@ -23,9 +23,9 @@ use super::conditional::{IfMatch, etag};
 use super::devices::{DevicePath, store};
 use super::extract::{Path, RawJson};
 use super::problem::Refused;
-use super::recorded::record;
 use crate::admin::Admin;
 use crate::admin::access::Principal;
+use crate::admin::changes::record;
 
 pub(super) fn routes() -> OpenApiRouter<Arc<Admin>> {
     OpenApiRouter::new()

@@ -16,7 +16,6 @@ mod events;
 mod extract;
 mod idempotency;
 mod problem;
-mod recorded;
 mod reload;
 mod rotation;
 mod secret_text;

@@ -9,9 +9,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::problem::Refused;
-use super::recorded::record;
 use crate::admin::Admin;
 use crate::admin::access::Principal;
+use crate::admin::changes::record;
 use crate::failure::ErrorEntry;
 use crate::reload_outcome::ReloadOutcome;
 

@@ -12,10 +12,10 @@ use utoipa_axum::routes;
 
 use super::extract::{Json, Path};
 use super::problem::Refused;
-use super::recorded::record;
 use super::work::blocking;
 use crate::admin::Admin;
 use crate::admin::access::Principal;
+use crate::admin::changes::record;
 use crate::rotation_steps::{Guard, Session, StatusReport, StepReport, activate, publish, undo};
 
 pub(super) fn routes() -> OpenApiRouter<Arc<Admin>> {

@@ -17,11 +17,11 @@ use super::conditional::{IfMatch, etag};
 use super::cursor::{PageParams, page_of_names};
 use super::extract::{Json, Path, Query};
 use super::problem::Refused;
-use super::recorded::record;
 use super::secret_text::SecretText;
 use super::work::blocking;
 use crate::admin::Admin;
 use crate::admin::access::Principal;
+use crate::admin::changes::record;
 use crate::config::{BaseUrl, Config};
 use crate::failure::{ErrorEntry, Failure};
 use crate::sites::{

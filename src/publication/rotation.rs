@@ -160,7 +160,7 @@ impl PublishedRotation {
 }
 
 /// Whether devices are told the new anchors.
-pub(super) fn announces_new(step: RotationStep) -> bool {
+pub(crate) fn announces_new(step: RotationStep) -> bool {
     match step {
         RotationStep::Prepared | RotationStep::Undoing => false,
         RotationStep::Published | RotationStep::Activated | RotationStep::Retiring => true,

@@ -6,7 +6,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::adoption::{AddressRecord, AnchorSeen};
-use crate::publication::{ChainGeneration, PublishedRotation};
+use crate::publication::{ChainGeneration, PublishedRotation, announces_new};
 use engage_store::{Overlap, Rotation, RotationStep};
 
 /// What an address is shown, and why.
@@ -63,15 +63,17 @@ pub(crate) fn select(
         return by_step;
     }
     let generation = |anchor| rotation.generation(anchor);
-    by_chance(generation, record, now)
+    by_chance(*step, generation, record, now)
         .or_else(|| by_evidence(generation, record, now))
         .unwrap_or(by_step)
 }
 
 /// Where handshakes fail again and again beside others that do not, the newest evidence is of the
 /// others. Any order would keep out who comes in the same one: by chance, each gets through within a
-/// few attempts. Who has fetched and is about to shake hands is mostly spared.
+/// few attempts. Mostly it is the chain under what was fetched last or is announced: who has that is
+/// to be spared, and who is refused under it asks what is announced and has it at the next attempt.
 fn by_chance(
+    step: RotationStep,
     generation: impl Fn(u64) -> Option<ChainGeneration>,
     record: &AddressRecord,
     now: Timestamp,
@@ -87,13 +89,21 @@ fn by_chance(
     }
     let is_fetch_newest = fetched.at > verified.at && fetched.at > failed.at;
     let fetched = generation(fetched.anchor).filter(|_| is_fetch_newest);
-    let one_in = if fetched.is_some() { 8 } else { 2 };
-    let likely = fetched.unwrap_or(ChainGeneration::New);
-    let is_other = fastrand::u8(..one_in) == 0;
+    let likely = fetched.unwrap_or_else(|| announced(step));
+    let is_other = fastrand::u8(..OTHER_ONE_IN) == 0;
     Some(Selection {
         generation: if is_other { likely.other() } else { likely },
         reason: SelectionReason::Contradicted,
     })
+}
+
+/// Whose trust anchor devices are told to install.
+fn announced(step: RotationStep) -> ChainGeneration {
+    if announces_new(step) {
+        ChainGeneration::New
+    } else {
+        ChainGeneration::Old
+    }
 }
 
 /// For addresses of which nothing is known.
@@ -154,6 +164,9 @@ fn by_evidence(
         .or_else(by_handshake)
 }
 
+/// Often enough for who comes again and again, seldom enough that three attempts in a row hardly ever
+/// meet it.
+const OTHER_ONE_IN: u8 = 8;
 /// A device comes again sooner.
 const FAILED_FOR: SignedDuration = SignedDuration::from_hours(1);
 /// The next from there is probably another.

@@ -1,5 +1,6 @@
 use super::*;
 use ChainGeneration::{New, Old};
+use RotationStep::{Published, Undoing};
 use SelectionReason::{Failed, Fetched, Verified};
 
 const OLD: u64 = 1;
@@ -118,25 +119,36 @@ fn who_is_refused_beside_others_is_shown_either_chain_by_chance_for_a_minute() {
         at: at(second).into(),
     };
     let mut record = AddressRecord::default();
+    let by_chance = |step, record: &AddressRecord, now| by_chance(step, generation, record, now);
     for _ in 0..MAX_REFUSED {
         record.note_failed(seen(NEW, 9990));
         record.note_verified(seen(NEW, 9991));
-        assert_eq!(by_chance(generation, &record, at(10_000)), None);
+        assert_eq!(by_chance(Published, &record, at(10_000)), None);
     }
     record.note_failed(seen(NEW, 9992));
-    // The second time beside somebody who fetches again and again.
-    for (fetched, least) in [(9991, 300), (9999, 50)] {
-        record.fetched = seen(NEW, fetched);
-        let chosen = (0..1000).filter_map(|_| by_chance(generation, &record, at(10_000)));
+    for (step, fetched, likely) in [
+        // What is announced.
+        (Published, (NEW, 9991), New),
+        (Undoing, (NEW, 9991), Old),
+        // Beside somebody who fetches again and again.
+        (Published, (NEW, 9999), New),
+        (Undoing, (OLD, 9999), Old),
+        // Before the step was followed.
+        (Undoing, (NEW, 9999), New),
+    ] {
+        record.fetched = seen(fetched.0, fetched.1);
+        let chosen = (0..1000).filter_map(|_| by_chance(step, &record, at(10_000)));
         let chosen: Vec<_> = chosen.map(|it| it.generation).collect();
-        for generation in [Old, New] {
-            let of_it = chosen.iter().filter(|it| **it == generation);
-            assert!(of_it.count() > least, "{generation:?}");
-        }
+        let of_the_other = chosen.iter().filter(|it| **it != likely).count();
+        assert!(
+            (50..250).contains(&of_the_other),
+            "{step:?}: {of_the_other}"
+        );
+        assert_eq!(chosen.len(), 1000);
     }
-    assert_eq!(by_chance(generation, &record, at(9992 + 61)), None);
+    assert_eq!(by_chance(Published, &record, at(9992 + 61)), None);
     record.note_verified(seen(OLD, 9993));
-    assert_eq!(by_chance(generation, &record, at(10_000)), None);
+    assert_eq!(by_chance(Published, &record, at(10_000)), None);
 }
 
 fn at(second: i64) -> Timestamp {

@@ -131,6 +131,8 @@ pub struct ConnectionState {
     is_refused: AtomicBool,
     /// How many requests have begun.
     requests: AtomicU64,
+    /// Whether nothing has arrived since the last of them began.
+    is_silent_since_request: AtomicBool,
     /// What is wrong with the framing of a request, and the number of that, counted from 1.
     framing_error: OnceLock<(u64, FramingError)>,
     /// Whether a device has called in.
@@ -148,6 +150,7 @@ impl ConnectionState {
             is_within_request: AtomicBool::new(false),
             is_refused: AtomicBool::new(false),
             requests: AtomicU64::new(0),
+            is_silent_since_request: AtomicBool::new(false),
             framing_error: OnceLock::new(),
             has_called_in: AtomicBool::new(false),
             download: PendingDownload::default(),
@@ -155,11 +158,18 @@ impl ConnectionState {
     }
 
     /// The head of a request has been read; its body may still be arriving. `is_last` says that the
-    /// connection certainly ends with its answer.
-    pub fn request_started(&self, is_last: bool) {
+    /// connection certainly ends with its answer. True if it was read together with the request before
+    /// it (pipelining, RFC 9112 section 9.3.2).
+    pub fn request_started(&self, is_last: bool) -> bool {
         self.is_last_answer.store(is_last, Ordering::Relaxed);
         self.requests.fetch_add(1, Ordering::Relaxed);
         self.enter(Phase::Request);
+        self.is_silent_since_request.swap(true, Ordering::Relaxed)
+    }
+
+    /// Something of a request has arrived.
+    pub(crate) fn bytes_received(&self) {
+        self.is_silent_since_request.store(false, Ordering::Relaxed);
     }
 
     /// Whether what is written now is the answer with which the connection ends.
@@ -247,4 +257,20 @@ pub enum Phase {
     Request = 2,
     /// Answered, waiting for the next request.
     Idle = 3,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_that_was_read_with_the_one_before_it_is_told_apart() {
+        let state = ConnectionState::new(Phase::ReadingHead);
+        state.bytes_received();
+        assert!(!state.request_started(false));
+        assert!(state.request_started(false));
+        assert!(state.request_started(false));
+        state.bytes_received();
+        assert!(!state.request_started(true));
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::convert::Infallible;
+use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -110,6 +111,7 @@ where
         let started = Started::from_request(&request, &self.app);
         Answering {
             inner: self.inner.call(request),
+            is_to_wait: started.as_ref().is_some_and(|it| it.is_pipelined),
             started,
         }
     }
@@ -120,6 +122,9 @@ pin_project! {
     pub struct Answering<F> {
         #[pin]
         inner: F,
+        // A client that asks for many things at once gets one a turn: else thousands of them would hold
+        // everybody else up for as long as all of it takes.
+        is_to_wait: bool,
         started: Option<Started>,
     }
 }
@@ -133,6 +138,10 @@ where
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
+        if mem::take(this.is_to_wait) {
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         let Ok(response) = ready!(this.inner.poll(context));
         if let Some(started) = this.started.take() {
             started.answered(&response);
@@ -157,14 +166,16 @@ struct Started {
     method: Method,
     uri: Uri,
     at: Instant,
+    is_pipelined: bool,
 }
 
 impl Started {
     /// Nothing for a request that came on no connection, as in benchmarks.
     fn from_request<B>(request: &Request<B>, app: &Arc<App>) -> Option<Self> {
         let connection = request.extensions().get::<Arc<Connection>>()?;
-        connection.state.request_started(is_last(request));
+        let is_pipelined = connection.state.request_started(is_last(request));
         Some(Self {
+            is_pipelined,
             connection: Arc::clone(connection),
             app: Arc::clone(app),
             route: Route::from_path(request.uri().path(), app.call_in.is_some()),
@@ -182,6 +193,7 @@ impl Started {
             method,
             uri,
             at,
+            is_pipelined: _,
         } = self;
         connection.state.response_ready();
         if let Some(RefusedBy(limit)) = response.extensions().get() {

@@ -136,6 +136,9 @@ impl Intercept for RequestHeads {
         if self.is_body_broken && self.state.phase() == Phase::Request {
             return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
         }
+        if !received.is_empty() {
+            self.state.bytes_received();
+        }
         self.received(received);
         read
     }

@@ -97,9 +97,16 @@ impl AddressRecord {
 
     /// A handshake was completed.
     pub(crate) fn note_verified(&mut self, verified: AnchorSeen) {
+        let fetched = self.fetched;
+        let is_first_since_fetch = fetched.anchor == verified.anchor
+            && fetched.at > self.verified.at
+            && fetched.at > self.failed.at;
         for refused in &mut self.refused {
             if refused.anchor != verified.anchor {
                 refused.count = 0;
+            } else if is_first_since_fetch {
+                // Who was refused has fetched it, and is content.
+                refused.count = refused.count.saturating_sub(1);
             }
         }
         self.verified.replace_older(verified);

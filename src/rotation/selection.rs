@@ -70,8 +70,12 @@ pub(crate) fn select(
 
 /// Where handshakes fail again and again beside others that do not, the newest evidence is of the
 /// others. Any order would keep out who comes in the same one: by chance, each gets through within a
-/// few attempts. Mostly it is the chain under what was fetched last or is announced: who has that is
-/// to be spared, and who is refused under it asks what is announced and has it at the next attempt.
+/// few attempts.
+///
+/// Mostly it is the chain under what was fetched last or is announced: who has that is to be spared,
+/// and who is refused under it asks what is announced and has it at the next attempt. Who was refused
+/// a moment ago is probably who comes now: under the other chain it is certain, under this one it may
+/// be somebody who cannot store what is announced.
 fn by_chance(
     step: RotationStep,
     generation: impl Fn(u64) -> Option<ChainGeneration>,
@@ -90,7 +94,12 @@ fn by_chance(
     let is_fetch_newest = fetched.at > verified.at && fetched.at > failed.at;
     let fetched = generation(fetched.anchor).filter(|_| is_fetch_newest);
     let likely = fetched.unwrap_or_else(|| announced(step));
-    let is_other = fastrand::u8(..OTHER_ONE_IN) == 0;
+    let is_retry = failed.at > verified.at && failed.at.is_within(RETRIED_WITHIN, now);
+    let is_other = match generation(failed.anchor).filter(|_| is_retry) {
+        Some(refused) if refused == likely => fastrand::u8(..RETRY_ONE_IN) == 0,
+        Some(_) => false,
+        None => fastrand::u8(..OTHER_ONE_IN) == 0,
+    };
     Some(Selection {
         generation: if is_other { likely.other() } else { likely },
         reason: SelectionReason::Contradicted,
@@ -164,9 +173,11 @@ fn by_evidence(
         .or_else(by_handshake)
 }
 
-/// Often enough for who comes again and again, seldom enough that three attempts in a row hardly ever
-/// meet it.
+/// Often enough for who comes again and again, seldom enough for who comes once.
 const OTHER_ONE_IN: u8 = 8;
+const RETRY_ONE_IN: u8 = 4;
+/// A device that tries once more does so by then.
+const RETRIED_WITHIN: SignedDuration = SignedDuration::from_secs(10);
 /// A device comes again sooner.
 const FAILED_FOR: SignedDuration = SignedDuration::from_hours(1);
 /// The next from there is probably another.

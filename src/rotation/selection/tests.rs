@@ -126,29 +126,47 @@ fn who_is_refused_beside_others_is_shown_either_chain_by_chance_for_a_minute() {
         assert_eq!(by_chance(Published, &record, at(10_000)), None);
     }
     record.note_failed(seen(NEW, 9992));
-    for (step, fetched, likely) in [
+    for (step, fetched, now, likely, range) in [
         // What is announced.
-        (Published, (NEW, 9991), New),
-        (Undoing, (NEW, 9991), Old),
+        (Published, (NEW, 9991), 10_010, New, 50..250),
+        (Undoing, (NEW, 9991), 10_010, Old, 50..250),
         // Beside somebody who fetches again and again.
-        (Published, (NEW, 9999), New),
-        (Undoing, (OLD, 9999), Old),
+        (Published, (NEW, 9999), 10_010, New, 50..250),
+        (Undoing, (OLD, 9999), 10_010, Old, 50..250),
         // Before the step was followed.
-        (Undoing, (NEW, 9999), New),
+        (Undoing, (NEW, 9999), 10_010, New, 50..250),
+        // Whoever was refused comes again: perhaps it could not store what it has fetched.
+        (Published, (NEW, 9999), 10_000, New, 150..350),
+        // And here it is certain.
+        (Undoing, (OLD, 9999), 10_000, Old, 0..1),
     ] {
         record.fetched = seen(fetched.0, fetched.1);
-        let chosen = (0..1000).filter_map(|_| by_chance(step, &record, at(10_000)));
+        let chosen = (0..1000).filter_map(|_| by_chance(step, &record, at(now)));
         let chosen: Vec<_> = chosen.map(|it| it.generation).collect();
         let of_the_other = chosen.iter().filter(|it| **it != likely).count();
-        assert!(
-            (50..250).contains(&of_the_other),
-            "{step:?}: {of_the_other}"
-        );
+        assert!(range.contains(&of_the_other), "{step:?}: {of_the_other}");
         assert_eq!(chosen.len(), 1000);
     }
     assert_eq!(by_chance(Published, &record, at(9992 + 61)), None);
     record.note_verified(seen(OLD, 9993));
     assert_eq!(by_chance(Published, &record, at(10_000)), None);
+}
+
+#[test]
+fn who_is_refused_once_fetches_and_is_content_contradicts_nobody() {
+    let seen = |anchor, second| AnchorSeen {
+        anchor,
+        at: at(second).into(),
+    };
+    let mut record = AddressRecord::default();
+    for second in 0..20 {
+        record.note_failed(seen(NEW, 9900 + 3 * second));
+        record.fetched = seen(NEW, 9901 + 3 * second);
+        record.note_verified(seen(NEW, 9902 + 3 * second));
+        // Others beside it.
+        record.note_verified(seen(NEW, 9902 + 3 * second));
+    }
+    assert_eq!(by_chance(Published, generation, &record, at(9963)), None);
 }
 
 fn at(second: i64) -> Timestamp {

@@ -1,5 +1,6 @@
 //! `/`: how it is, at a glance.
 
+mod facts;
 mod view;
 
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use crate::admin::access::Principal;
 use crate::admin::{Admin, health};
 use crate::publication::{self, Publication};
 use crate::reload_outcome::{ReloadOutcome, ReloadRefusal};
-use view::{
+use facts::{
     BadSite, Certificate, Home, Locks, Reason, Reload, Site, Sites, StoreState, WebhookState,
 };
 

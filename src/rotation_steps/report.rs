@@ -18,7 +18,9 @@ pub(crate) struct StepReport {
     step: Option<RotationStep>,
     revision: i64,
     /// What was done on this host.
-    done: Vec<String>,
+    pub(super) done: Vec<String>,
+    /// What this host could not do, and somebody has to. The step is taken all the same.
+    pub(super) left_to_do: Vec<String>,
     hosts: Vec<HostEntry>,
     /// What devices see now.
     in_force: &'static str,
@@ -35,6 +37,7 @@ impl StepReport {
             step: rotation.map(|it| it.step),
             revision: session.stored.revision,
             done,
+            left_to_do: Vec::new(),
             hosts,
             in_force: in_force(rotation),
             next: next(session),
@@ -47,6 +50,9 @@ impl fmt::Display for StepReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for done in &self.done {
             writeln!(f, "{done}")?;
+        }
+        for left in &self.left_to_do {
+            writeln!(f, "left to do: {left}")?;
         }
         writeln!(f, "{}", hosts_table(&self.hosts))?;
         if !self.ok {

@@ -1,6 +1,7 @@
 //! The steps that change the row of the store alone, so that a daemon can take them too. `prepare` and
 //! `retire` make and move private keys on a host, which a daemon may not write: they are commands.
 
+use std::io;
 use std::path::Path;
 
 use engage_store::{Rotation, RotationStep};
@@ -12,7 +13,6 @@ use super::hosts::{HostEntry, hosts_table};
 use super::report::StepReport;
 use super::session::{Session, folder_of};
 use crate::failure::Failure;
-use crate::new_files::NewFileError;
 use crate::platform::rename_new;
 
 /// When a step that could lock devices out is taken all the same.
@@ -92,10 +92,14 @@ pub(crate) fn undo(mut session: Session, guard: &Guard) -> Result<StepReport, Fa
         }
     }
     let hosts = session.wait_for_hosts(|_| true)?;
+    let mut report = StepReport::new(&session, done, &hosts);
     if session.stored.rotation.is_none() {
-        done.extend(set_aside(&session, &rotation)?);
+        match set_aside(&session, &rotation) {
+            Ok(done) => report.done.extend(done),
+            Err(left) => report.left_to_do.push(left),
+        }
     }
-    Ok(StepReport::new(&session, done, &hosts))
+    Ok(report)
 }
 
 /// A host without the new files would announce the old certificate, and send devices that have the
@@ -158,20 +162,30 @@ fn names(behind: &[Behind], step: RotationStep) -> String {
     names.join(", ")
 }
 
-/// Keys are never destroyed here: some device may have been told of them.
-fn set_aside(session: &Session, rotation: &Rotation) -> Result<Option<String>, Failure> {
+/// Keys are never destroyed here: some device may have been told of them. Fails with what somebody else has
+/// to do: a daemon may not write there, and the rotation is over already.
+fn set_aside(session: &Session, rotation: &Rotation) -> Result<Option<String>, String> {
     let next = session.files.folder();
     if !next.exists() {
         return Ok(None);
     }
     let aside = folder_of(session, rotation, "undone");
-    rename_new(next, &aside).map_err(NewFileError::new("write", &aside))?;
-    Ok(Some(moved(next, &aside)))
+    match rename_new(next, &aside) {
+        Ok(()) => Ok(Some(moved(next, &aside))),
+        Err(error) => Err(not_moved(next, &aside, &error)),
+    }
 }
 
 fn moved(from: &Path, to: &Path) -> String {
     let (from, to) = (from.display(), to.display());
     format!("`{from}` is `{to}` now; nothing uses it: destroy its keys when you are sure")
+}
+
+fn not_moved(from: &Path, to: &Path, error: &io::Error) -> String {
+    let (from, to) = (from.display(), to.display());
+    format!(
+        "`{from}` could not be moved to `{to}` ({error}), and nothing uses it: move it there, or the next `engage-host rotate prepare` takes it up; destroy its keys when you are sure"
+    )
 }
 
 const MAX_NAMED: usize = 20;

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use tokio::time::{Instant, sleep};
 
 use crate::telemetry::{Metrics, SeenDevices};
-use engage_store::{DeviceQuery, Health, Store, StoreError};
+use engage_store::{Health, Store, StoreError};
 
 /// Counts for `metrics`, until dropped. A site whose devices are all gone stays, with zero.
 pub(super) async fn count(store: Arc<dyn Store>, metrics: Arc<Metrics>) {
@@ -36,25 +36,23 @@ async fn seen(
     store: &dyn Store,
     now: Timestamp,
 ) -> Result<BTreeMap<String, SeenDevices>, StoreError> {
+    // The smaller number first: who calls meanwhile is not in it, and in the larger one.
+    let last_night = store.summary(now - SeenDevices::LAST_NIGHT).await?.by_site;
+    let month = store.summary(now - SeenDevices::MONTH).await?.by_site;
     let mut sites: BTreeMap<String, SeenDevices> = BTreeMap::new();
-    let mut query = DeviceQuery {
-        seen_since: Some(now - SeenDevices::MONTH),
-        ..DeviceQuery::default()
-    };
-    loop {
-        let page = store.devices(&query).await?;
-        for device in page.devices {
-            let seen = sites.entry(device.site.unwrap_or_default()).or_default();
-            seen.month += 1;
-            if device.last_seen >= now - SeenDevices::LAST_NIGHT {
-                seen.last_night += 1;
-            }
-        }
-        query.after = page.next;
-        if query.after.is_none() {
-            return Ok(sites);
-        }
+    for site in month.into_iter().filter(|it| it.seen > 0) {
+        sites
+            .entry(site.site.unwrap_or_default())
+            .or_default()
+            .month += site.seen;
     }
+    for site in last_night.into_iter().filter(|it| it.seen > 0) {
+        sites
+            .entry(site.site.unwrap_or_default())
+            .or_default()
+            .last_night += site.seen;
+    }
+    Ok(sites)
 }
 
 /// Between two counts.

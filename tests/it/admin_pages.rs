@@ -4,5 +4,7 @@ mod changed;
 mod downloads;
 mod fixture;
 mod foreign_text;
+mod refused;
+mod rotation;
 mod shown;
 mod turned;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::middleware::Next;
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{Html, IntoResponse, Redirect, Response};
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, Uri};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -17,7 +17,9 @@ use super::role::Role;
 use super::sign_in::SIGN_IN;
 use super::token::Token;
 use super::{Access, Principal};
+use crate::admin::pages::error_page;
 use crate::connection::AdminPeer;
+use engage_wire::diagnostic::hint;
 
 /// Lets in whoever shows a token, or has a session, whose role is enough for the method; answers others
 /// with a problem. What a session changes, a script of ours asks for: header `X-Form-Token`.
@@ -67,9 +69,9 @@ pub(super) async fn require_session(
 
 /// A refusal for people.
 pub(super) fn page_refusal(refusal: AccessRefusal) -> Response {
-    let hint = engage_wire::diagnostic::hint(&refusal);
-    let text = format!("{refusal}: {hint}\n");
-    (refusal.status(), refusal.headers(), text).into_response()
+    let page = error_page(refusal.title(), &refusal.to_string(), &hint(&refusal));
+    let page = Html(page.into_string());
+    (refusal.status(), refusal.headers(), page).into_response()
 }
 
 /// Where a change by a session shows that it was asked for on a page of ours.

@@ -79,6 +79,18 @@ impl AccessRefusal {
         }
     }
 
+    /// The heading of a page that says it.
+    pub(super) fn title(self) -> &'static str {
+        match self {
+            Self::NoToken | Self::UnknownToken => "Not signed in",
+            Self::TooManyFailures => "Too many attempts",
+            Self::RoleTooLow { .. } => "Your token does not allow this",
+            Self::ForeignOrigin | Self::FormToken => "Not asked for on a page of this host",
+            Self::FormTooLarge | Self::FormTooSlow => "The form was not read",
+            Self::NoRandomness(_) => "Not now",
+        }
+    }
+
     /// How the client can do better (RFC 6750 section 3), and when (RFC 9110 section 10.2.3).
     pub(super) fn headers(self) -> HeaderMap {
         let mut headers = HeaderMap::new();

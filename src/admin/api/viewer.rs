@@ -1,188 +1,187 @@
 //! The document for people, as one page without scripts.
 
-use std::fmt::Write as _;
-
+use maud::{DOCTYPE, Markup, html};
 use serde_json::Value;
 use utoipa::openapi::OpenApi;
+
+use crate::admin::pages::style_sheet;
 
 /// The whole page.
 pub(super) fn html(document: &OpenApi) -> String {
     let Ok(document) = serde_json::to_value(document) else {
         unreachable!("a document is JSON");
     };
-    let mut page = String::from(HEAD);
-    let text = |pointer: &str| shown(document.pointer(pointer));
-    put(
-        &mut page,
-        &format!("<h1>{} {}</h1>", text("/info/title"), text("/info/version")),
-    );
-    put(&mut page, &format!("<p>{}</p>", text("/info/description")));
-    put(&mut page, LINKS);
-    for (path, item) in members(document.get("paths")) {
-        for (method, operation) in members(Some(item)) {
-            put_operation(&mut page, path, method, operation);
+    let info = |name: &str| text(document.pointer(&format!("/info/{name}")));
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                title { "engage-host API" }
+                (style_sheet())
+            }
+            body { main {
+                h1 { (info("title")) " " (info("version")) }
+                p { (info("description")) }
+                p {
+                    a href="/api/openapi.json" { "The document" } " (OpenAPI 3.1), "
+                    a href="#schemas" { "schemas" } ", " a href="/" { "overview" }
+                }
+                @for (path, item) in members(document.get("paths")) {
+                    @for (method, it) in members(Some(item)) { (operation(path, method, it)) }
+                }
+                h2 #schemas { "Schemas" }
+                @for (name, it) in members(document.pointer("/components/schemas")) { (schema(name, it)) }
+            } }
         }
-    }
-    put(&mut page, "<h2 id=\"schemas\">Schemas</h2>");
-    for (name, schema) in members(document.pointer("/components/schemas")) {
-        let name = escaped(name);
-        put(
-            &mut page,
-            &format!("<section><h3 id=\"schema-{name}\">{name}</h3>"),
-        );
-        put(
-            &mut page,
-            &format!("<p>{}</p>", shown(schema.get("description"))),
-        );
-        put_members(&mut page, schema);
-        put(&mut page, "</section>");
-    }
-    put(&mut page, "</main></body></html>");
-    page
+    };
+    page.into_string()
 }
 
-fn put_operation(page: &mut String, path: &str, method: &str, operation: &Value) {
-    let (path, method) = (escaped(path), escaped(&method.to_uppercase()));
-    let id = shown(operation.get("operationId"));
-    put(
-        page,
-        &format!("<section><h2 id=\"{id}\"><code>{method} {path}</code></h2>"),
-    );
-    put(
-        page,
-        &format!(
-            "<p><strong>{}</strong></p>",
-            shown(operation.get("summary"))
-        ),
-    );
-    put(
-        page,
-        &format!("<p>{}</p>", shown(operation.get("description"))),
-    );
-    let parameters = operation.get("parameters").and_then(Value::as_array);
-    if let Some(parameters) = parameters.filter(|it| !it.is_empty()) {
-        put(
-            page,
-            "<table><caption>Parameters</caption><tr><th scope=\"col\">Name</th><th scope=\"col\">In</th><th scope=\"col\">Type</th><th scope=\"col\">Meaning</th></tr>",
-        );
-        for parameter in parameters {
-            let required = parameter.get("required") == Some(&Value::Bool(true));
-            let star = if required { " (required)" } else { "" };
-            put(
-                page,
-                &format!(
-                    "<tr><th scope=\"row\"><code>{}</code>{star}</th><td>{}</td><td>{}</td><td>{}</td></tr>",
-                    shown(parameter.get("name")),
-                    shown(parameter.get("in")),
-                    kind(parameter.get("schema")),
-                    shown(parameter.get("description")),
-                ),
-            );
+fn operation(path: &str, method: &str, operation: &Value) -> Markup {
+    let body = operation.get("requestBody");
+    html! {
+        section.card {
+            h2 id=(text(operation.get("operationId"))) { code { (method.to_uppercase()) " " (path) } }
+            p { strong { (text(operation.get("summary"))) } }
+            p { (text(operation.get("description"))) }
+            (parameters(operation))
+            @if let Some(schema) = body.and_then(|it| it.pointer(JSON_SCHEMA)) {
+                p { "Body: " (kind(Some(schema))) " " (text(body.and_then(|it| it.get("description")))) }
+            }
+            (answers(operation))
         }
-        put(page, "</table>");
     }
-    let body = operation.pointer("/requestBody/content/application~1json/schema");
-    if body.is_some() {
-        let meaning = shown(operation.pointer("/requestBody/description"));
-        put(page, &format!("<p>Body: {} {meaning}</p>", kind(body)));
+}
+
+fn parameters(operation: &Value) -> Markup {
+    let list = operation.get("parameters").and_then(Value::as_array);
+    html! {
+        @if let Some(list) = list.filter(|it| !it.is_empty()) {
+            (table("Parameters", ["Name", "In", "Type", "Meaning"], &html! {
+                @for it in list {
+                    tr {
+                        th scope="row" {
+                            code { (text(it.get("name"))) }
+                            @if it.get("required") == Some(&Value::Bool(true)) { " (required)" }
+                        }
+                        td { (text(it.get("in"))) }
+                        td { (kind(it.get("schema"))) }
+                        td { (text(it.get("description"))) }
+                    }
+                }
+            }))
+        }
     }
-    put(
-        page,
-        "<table><caption>Answers</caption><tr><th scope=\"col\">Status</th><th scope=\"col\">Meaning</th><th scope=\"col\">Body</th></tr>",
-    );
-    for (status, response) in members(operation.get("responses")) {
-        let content = members(response.get("content")).next();
-        let content = content.map_or_else(String::new, |(media, content)| {
-            format!(
-                "<code>{}</code> {}",
-                escaped(media),
-                kind(content.get("schema"))
-            )
-        });
-        let meaning = shown(response.get("description"));
-        put(
-            page,
-            &format!(
-                "<tr><th scope=\"row\">{}</th><td>{meaning}</td><td>{content}</td></tr>",
-                escaped(status)
-            ),
-        );
+}
+
+fn answers(operation: &Value) -> Markup {
+    table(
+        "Answers",
+        ["Status", "Meaning", "Body"],
+        &html! {
+            @for (status, answer) in members(operation.get("responses")) {
+                tr {
+                    th scope="row" { (status) }
+                    td { (text(answer.get("description"))) }
+                    td {
+                        @if let Some((media, content)) = members(answer.get("content")).next() {
+                            code { (media) } " " (kind(content.get("schema")))
+                        }
+                    }
+                }
+            }
+        },
+    )
+}
+
+fn schema(name: &str, schema: &Value) -> Markup {
+    html! {
+        section.card {
+            h3 id={ "schema-" (name) } { (name) }
+            p { (text(schema.get("description"))) }
+            (properties(schema))
+        }
     }
-    put(page, "</table></section>");
 }
 
 /// Those of a schema, and of those that it is made of.
-fn put_members(page: &mut String, schema: &Value) {
+fn properties(schema: &Value) -> Markup {
     let parts = schema.get("allOf").and_then(Value::as_array);
-    for part in parts.into_iter().flatten() {
-        if part.get("$ref").is_some() {
-            put(page, &format!("<p>With all of {}</p>", kind(Some(part))));
-        }
-        put_members(page, part);
-    }
     let required = schema.get("required").and_then(Value::as_array);
     let is_required = |name: &str| required.is_some_and(|it| it.iter().any(|it| it == name));
-    let mut properties = members(schema.get("properties")).peekable();
-    if properties.peek().is_none() {
-        return;
+    html! {
+        @for part in parts.into_iter().flatten() {
+            @if part.get("$ref").is_some() { p { "With all of " (kind(Some(part))) } }
+            (properties(part))
+        }
+        @if members(schema.get("properties")).next().is_some() {
+            (table("Members", ["Name", "Type", "Meaning"], &html! {
+                @for (name, member) in members(schema.get("properties")) {
+                    tr {
+                        th scope="row" {
+                            code { (name) }
+                            @if is_required(name) { " (always)" }
+                        }
+                        td { (kind(Some(member))) }
+                        td { (text(member.get("description"))) }
+                    }
+                }
+            }))
+        }
     }
-    put(
-        page,
-        "<table><caption>Members</caption><tr><th scope=\"col\">Name</th><th scope=\"col\">Type</th><th scope=\"col\">Meaning</th></tr>",
-    );
-    for (name, member) in properties {
-        let star = if is_required(name) { " (always)" } else { "" };
-        let (name, meaning) = (escaped(name), shown(member.get("description")));
-        put(
-            page,
-            &format!(
-                "<tr><th scope=\"row\"><code>{name}</code>{star}</th><td>{}</td><td>{meaning}</td></tr>",
-                kind(Some(member))
-            ),
-        );
+}
+
+fn table<const N: usize>(caption: &str, headings: [&str; N], rows: &Markup) -> Markup {
+    html! {
+        div.scroll { table {
+            caption { (caption) }
+            thead { tr { @for heading in headings { th scope="col" { (heading) } } } }
+            tbody { (rows) }
+        } }
     }
-    put(page, "</table>");
 }
 
 /// What a schema is, in few words.
-fn kind(schema: Option<&Value>) -> String {
+fn kind(schema: Option<&Value>) -> Markup {
     let Some(schema) = schema else {
-        return String::new();
+        return html! {};
     };
     if let Some(name) = schema.get("$ref").and_then(Value::as_str) {
-        let name = escaped(name.rsplit('/').next().unwrap_or_default());
-        return format!("<a href=\"#schema-{name}\">{name}</a>");
+        let name = name.rsplit('/').next().unwrap_or_default();
+        return html! { a href={ "#schema-" (name) } { (name) } };
     }
-    for several in ["oneOf", "anyOf", "allOf"] {
-        if let Some(kinds) = schema.get(several).and_then(Value::as_array) {
-            let kinds: Vec<_> = kinds.iter().map(|it| kind(Some(it))).collect();
-            return kinds.join(" or ");
-        }
+    let several = ["oneOf", "anyOf", "allOf"].map(|it| schema.get(it).and_then(Value::as_array));
+    if let Some(kinds) = several.into_iter().flatten().next() {
+        return html! {
+            @for (at, it) in kinds.iter().enumerate() {
+                @if at > 0 { " or " }
+                (kind(Some(it)))
+            }
+        };
     }
     if let Some(items) = schema.get("items") {
-        return format!("list of {}", kind(Some(items)));
+        return html! { "list of " (kind(Some(items))) };
     }
-    let mut text = match schema.get("type") {
-        Some(Value::Array(kinds)) => {
-            let kinds: Vec<_> = kinds.iter().map(|it| shown(Some(it))).collect();
-            kinds.join(" or ")
+    let limits = schema.get("minimum").zip(schema.get("maximum"));
+    html! {
+        (list(schema.get("type"), " or "))
+        @if let Some(values) = schema.get("enum") { ": " (list(Some(values), ", ")) }
+        @if let Some((minimum, maximum)) = limits { ", " (minimum) " to " (maximum) }
+    }
+}
+
+/// A text, or several.
+fn list(value: Option<&Value>, between: &str) -> String {
+    match value {
+        Some(Value::Array(values)) => {
+            let values: Vec<_> = values.iter().filter_map(Value::as_str).collect();
+            values.join(between)
         }
-        kind => shown(kind),
-    };
-    if let Some(values) = schema.get("enum").and_then(Value::as_array) {
-        let values: Vec<_> = values.iter().map(|it| shown(Some(it))).collect();
-        let _ = write!(text, ": {}", values.join(", "));
+        value => text(value).to_owned(),
     }
-    let (minimum, maximum) = (schema.get("minimum"), schema.get("maximum"));
-    if let (Some(minimum), Some(maximum)) = (minimum, maximum) {
-        let _ = write!(
-            text,
-            ", {} to {}",
-            escaped(&minimum.to_string()),
-            escaped(&maximum.to_string())
-        );
-    }
-    text
 }
 
 fn members(value: Option<&Value>) -> impl Iterator<Item = (&str, &Value)> {
@@ -191,24 +190,8 @@ fn members(value: Option<&Value>) -> impl Iterator<Item = (&str, &Value)> {
     members.map(|(name, value)| (name.as_str(), value))
 }
 
-fn shown(value: Option<&Value>) -> String {
-    escaped(value.and_then(Value::as_str).unwrap_or_default())
+fn text(value: Option<&Value>) -> &str {
+    value.and_then(Value::as_str).unwrap_or_default()
 }
 
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
-}
-
-fn put(page: &mut String, html: &str) {
-    page.push_str(html);
-    page.push('\n');
-}
-
-const HEAD: &str = "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>engage-host API</title>\
-<meta name=\"viewport\" content=\"width=device-width\"></head><body><main>\n";
-
-const LINKS: &str = "<p><a href=\"/api/openapi.json\">The document</a> (OpenAPI 3.1), \
-<a href=\"#schemas\">schemas</a>, <a href=\"/\">home</a></p>";
+const JSON_SCHEMA: &str = "/content/application~1json/schema";

@@ -64,7 +64,7 @@ pub(in crate::admin) fn bare_page(title: &str, content: &Markup) -> Markup {
 }
 
 /// Why a page cannot be shown.
-pub(super) fn error_page(title: &str, message: &str, hint: &str) -> Markup {
+pub(in crate::admin) fn error_page(title: &str, message: &str, hint: &str) -> Markup {
     let content = html! {
         section.card {
             h1 { (title) }
@@ -85,6 +85,11 @@ pub(super) fn form_token(viewer: &Viewer) -> Markup {
     }
 }
 
+/// What makes a page look as the others.
+pub(in crate::admin) fn style_sheet() -> Markup {
+    html! { link rel="stylesheet" href=(assets::STYLE.path()); }
+}
+
 fn document(title: &str, body: &Markup) -> Markup {
     html! {
         (DOCTYPE)
@@ -95,7 +100,7 @@ fn document(title: &str, body: &Markup) -> Markup {
                 meta name="color-scheme" content="light dark";
                 title { (title) " \u{2013} engage-host" }
                 link rel="icon" href=(ICON);
-                link rel="stylesheet" href=(assets::STYLE.path());
+                (style_sheet())
                 script src=(assets::REFRESH.path()) defer {}
             }
             body {

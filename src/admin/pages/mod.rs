@@ -38,7 +38,7 @@ use maud::Markup;
 
 pub(super) use events::Downloads;
 pub(super) use fleet::FleetCache;
-pub(in crate::admin) use layout::bare_page;
+pub(in crate::admin) use layout::{bare_page, error_page, style_sheet};
 
 /// The pages, for whoever [`super::access::require_page`] lets in.
 pub(super) fn routes() -> Router<Arc<Admin>> {

@@ -143,6 +143,14 @@ impl Pages {
         Browser::new(self.admin)
     }
 
+    /// A program that takes a step of a change of the root.
+    pub(super) fn take_step(&self, step: &str) {
+        let headers = bearer(&self.token) + "Content-Type: application/json\r\n";
+        let request = format!("POST /api/v1/rotation/{step}");
+        let answer = ask_admin(self.admin, &request, &headers, "{}");
+        assert_eq!(answer.status(), 200, "{answer:?}");
+    }
+
     /// What the daemon serves.
     pub(super) fn installation(&self) -> &Installation {
         &self.installation

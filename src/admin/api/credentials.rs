@@ -68,9 +68,8 @@ async fn set(
         return Err(CredentialError::Password.into());
     }
     blocking(move || set_credential(&path, serial, &password)).await?;
-    let target = serial.to_string();
-    record(&admin, &principal, "credential.set", &target, None).await;
-    Ok(axum::Json(reloaded(&admin).await))
+    let report = changed(&admin, &principal, "credential.set", serial).await;
+    Ok(axum::Json(report))
 }
 
 /// Remove the password of a device
@@ -91,12 +90,18 @@ async fn remove(
 ) -> Result<axum::Json<CredentialReport>, Refused> {
     let (serial, path) = (serial(device)?, file(&admin)?);
     blocking(move || remove_credential(&path, serial)).await?;
-    let target = serial.to_string();
-    record(&admin, &principal, "credential.remove", &target, None).await;
-    Ok(axum::Json(reloaded(&admin).await))
+    let report = changed(&admin, &principal, "credential.remove", serial).await;
+    Ok(axum::Json(report))
 }
 
-async fn reloaded(admin: &Admin) -> CredentialReport {
+/// Records what has become of the file, and has the daemon read it.
+async fn changed(
+    admin: &Admin,
+    principal: &Principal,
+    action: &'static str,
+    device: SerialNumber,
+) -> CredentialReport {
+    record(admin, principal, action, device, None).await;
     let outcome = admin.control.reload().await;
     let refusals = ErrorEntry::all(outcome.refusals.iter());
     CredentialReport {

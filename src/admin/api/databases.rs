@@ -156,14 +156,7 @@ async fn put(
     require_changed(device, change)?;
     let version = file.database().version();
     let detail = format!("version {version}");
-    record(
-        &admin,
-        &principal,
-        "database.set",
-        &device.to_string(),
-        Some(&detail),
-    )
-    .await;
+    record(&admin, &principal, "database.set", device, Some(&detail)).await;
     let stored = StoredDatabase {
         version,
         source: DatabaseSource::Command,
@@ -195,14 +188,7 @@ async fn remove(
         .remove_database(device, if_match, clock::now())
         .await?;
     require_changed(device, change)?;
-    record(
-        &admin,
-        &principal,
-        "database.remove",
-        &device.to_string(),
-        None,
-    )
-    .await;
+    record(&admin, &principal, "database.remove", device, None).await;
     Ok(StatusCode::NO_CONTENT)
 }
 

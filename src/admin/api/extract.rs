@@ -3,12 +3,14 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
+use axum::body::Body;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderName};
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
+use http_body_util::{BodyExt, Collected, LengthLimitError, Limited};
 use miette::Diagnostic;
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer, Error as _};
@@ -76,16 +78,28 @@ impl<S: Send + Sync> FromRequest<S> for RawJson {
 async fn body<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Refused> {
     let read = Bytes::from_request(request, state).await;
     read.map_err(|error: BytesRejection| {
-        let status = error.status();
-        let reason = error.body_text();
-        match status {
-            StatusCode::PAYLOAD_TOO_LARGE => Refused::new(status, &MalformedRequest::TooLarge),
-            _ => Refused::new(
-                StatusCode::BAD_REQUEST,
-                &MalformedRequest::Unread { reason },
-            ),
-        }
+        let is_too_large = error.status() == StatusCode::PAYLOAD_TOO_LARGE;
+        unread(is_too_large, error.body_text())
     })
+}
+
+/// A whole body of at most so many bytes.
+pub(super) async fn whole(body: Body, max_bytes: usize) -> Result<Bytes, Refused> {
+    let read = Limited::new(body, max_bytes).collect().await;
+    read.map(Collected::to_bytes).map_err(|error| {
+        let is_too_large = error.is::<LengthLimitError>();
+        unread(is_too_large, error.to_string())
+    })
+}
+
+fn unread(is_too_large: bool, reason: String) -> Refused {
+    if is_too_large {
+        return Refused::new(StatusCode::PAYLOAD_TOO_LARGE, &MalformedRequest::TooLarge);
+    }
+    Refused::new(
+        StatusCode::BAD_REQUEST,
+        &MalformedRequest::Unread { reason },
+    )
 }
 
 fn require_json(headers: &HeaderMap) -> Result<(), Refused> {

@@ -11,12 +11,13 @@ use engage_wire::clock;
 use http::header::{CONTENT_TYPE, IF_MATCH};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, StatusCode, Uri};
-use http_body_util::{BodyExt, Collected, Limited};
+use http_body_util::{BodyExt, Collected};
 use miette::Diagnostic;
 
 use super::devices::store;
-use super::extract::header;
+use super::extract::{header, whole};
 use super::problem::Refused;
+use super::work::OperationError;
 use crate::admin::Admin;
 use crate::admin::access::Principal;
 
@@ -30,26 +31,23 @@ pub(super) async fn once_for_each_key(
     if request.method().is_safe() {
         return next.run(request).await;
     }
-    // The hash of a request is a fast one, and would stand in the store: a password could be guessed from
-    // it. To set or remove one again is the same anyway.
-    let is_recorded = !request.uri().path().ends_with("/credential");
     let key = match header(request.headers(), &IDEMPOTENCY_KEY) {
         Ok(key) => key.filter(|_| !is_of_credential(request.uri())),
         Err(refused) => return refused.into_response(),
     };
     let done = tokio::spawn(async move {
-        let Some(key) = key.filter(|_| is_recorded) else {
+        let Some(key) = key else {
             return next.run(request).await;
         };
         let answer = once(&admin, &key, request, next).await;
         answer.unwrap_or_else(IntoResponse::into_response)
     });
     done.await
-        .unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
+        .unwrap_or_else(|_| OperationError::Panicked.into_response())
 }
 
-/// Of a request with a password not even a hash is kept, which would be a fast one; done twice it does the
-/// same.
+/// Of a request with a password not even a hash is kept: it would be a fast one, from which a password can be
+/// guessed. Done twice it does the same.
 fn is_of_credential(uri: &Uri) -> bool {
     let path = uri.path().trim_end_matches('/');
     path.ends_with("/credential")
@@ -62,9 +60,7 @@ async fn once(admin: &Admin, key: &str, request: Request, next: Next) -> Result<
     let key = IdempotencyKey::new(&principal.name().to_string(), key);
     let key = key.map_err(|_| Refused::new(StatusCode::BAD_REQUEST, &KeyError::Malformed))?;
     let (parts, body) = request.into_parts();
-    let body = Limited::new(body, MAX_DB_BYTES).collect().await;
-    let body = body.map_err(|_| Refused::new(StatusCode::BAD_REQUEST, &KeyError::Body))?;
-    let body = body.to_bytes();
+    let body = whole(body, MAX_DB_BYTES).await?;
     let store = store(admin)?;
     let request = hash(&parts, &body);
     match store.reserve_answer(&key, request, clock::now()).await? {
@@ -138,9 +134,6 @@ enum KeyError {
         help("make up a new random text for each write")
     )]
     Malformed,
-    #[error("the body did not arrive, or is longer than any operation takes")]
-    #[diagnostic(code("unread-body"), help("send it again"))]
-    Body,
     #[error("the request with this `Idempotency-Key` is still under way")]
     #[diagnostic(
         code("idempotency-key-in-progress"),

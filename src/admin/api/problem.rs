@@ -48,6 +48,14 @@ impl Refused {
     }
 }
 
+#[cfg(test)]
+impl Refused {
+    /// Of the first error.
+    pub(super) fn code(&self) -> &str {
+        &self.errors[0].code
+    }
+}
+
 impl<E: Diagnostic + Send + 'static> From<E> for Refused {
     fn from(error: E) -> Self {
         Failure::from(error).into()
@@ -119,6 +127,7 @@ fn status(code: &str) -> StatusCode {
         | "key-is-link"
         | "not-recorded"
         | "database-dropped"
+        | "site-unusable"
         | "no-credentials-file"
         | "only-credential" => StatusCode::CONFLICT,
         "invalid-page-token" | "malformed-wait" => StatusCode::BAD_REQUEST,

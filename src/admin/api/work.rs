@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use axum::response::{IntoResponse, Response};
 use miette::Diagnostic;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
@@ -29,7 +30,7 @@ pub(super) async fn blocking<T: Send + 'static>(
 
 /// Why an operation came to nothing.
 #[derive(Debug, Diagnostic, thiserror::Error)]
-enum OperationError {
+pub(super) enum OperationError {
     #[error("as many operations as may run at a time are under way")]
     #[diagnostic(code("operations-busy"), help("ask again in some seconds"))]
     Busy,
@@ -41,9 +42,41 @@ enum OperationError {
     Panicked,
 }
 
+impl IntoResponse for OperationError {
+    fn into_response(self) -> Response {
+        Refused::from(self).into_response()
+    }
+}
+
 /// Of a few cores, most are for devices.
 static PERMITS: Semaphore = Semaphore::const_new(MAX_OPERATIONS);
 
 const MAX_OPERATIONS: usize = 2;
 
 const PERMIT_TIMEOUT: Duration = Duration::from_secs(20);
+
+#[cfg(test)]
+mod tests {
+    use http::StatusCode;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn who_finds_all_places_taken_is_told_to_come_back() {
+        let taken = PERMITS.acquire_many(MAX_OPERATIONS as u32).await.unwrap();
+        let refused = blocking(|| Ok(())).await.unwrap_err();
+        assert_eq!(refused.code(), "operations-busy");
+        let answer = refused.into_response();
+        assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert!(answer.headers().contains_key("retry-after"));
+        drop(taken);
+        // A fault is one operation's, and gives its place back.
+        for _ in 0..=MAX_OPERATIONS {
+            let refused = blocking::<()>(|| panic!("a fault")).await.unwrap_err();
+            assert_eq!(refused.code(), "operation-panicked");
+            let status = refused.into_response().status();
+            assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
+        }
+        assert!(blocking(|| Ok(1)).await.is_ok());
+    }
+}

@@ -84,3 +84,27 @@ fn what_would_not_be_sent_is_refused_as_by_the_command() {
         "malformed-path"
     );
 }
+
+#[test]
+fn what_is_dropped_as_a_file_is_not_taken_away_while_the_file_is_there() {
+    let (host, api) = host("");
+    let path = format!("/v1/devices/{DEVICE}/database");
+    let file = format!("Engage_Data/{DEVICE}/db.json");
+    host.installation.write(&file, DATABASE);
+    let target = format!("/swordfish/lock/db/0?sn={DEVICE}");
+    assert_eq!(host.call("GET", &target, "").status(), 200);
+    assert_eq!(api.get(&path)["source"], "file");
+    let answer = api.ask("DELETE", &path, "", "");
+    let problem = super::client::json(&answer);
+    assert_eq!(
+        (answer.status(), &problem["code"]),
+        (409, &"database-dropped".into())
+    );
+    assert!(
+        problem["detail"].as_str().unwrap().contains("db.json"),
+        "{problem}"
+    );
+    assert_eq!(api.get(&path)["source"], "file");
+    host.installation.remove(&file);
+    assert_eq!(api.refused(404, "GET", &path, "", ""), "no-database");
+}

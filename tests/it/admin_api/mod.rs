@@ -5,18 +5,24 @@ mod credentials;
 mod databases;
 mod devices;
 mod document;
+mod follow;
 mod idempotency;
+mod malformed;
 mod night;
 mod rotation;
 mod sites;
 
 use client::Api;
 
-use crate::harness::{Daemon, Host, Role};
+use crate::harness::{Daemon, Host, Installation, Role};
 
 /// A host that records call-ins, with its API; `devices` are further lines of that section.
 fn host(devices: &str) -> (Host, Api) {
-    let installation = Host::installation(devices);
+    start(Host::installation(devices))
+}
+
+/// The same of what is prepared already.
+fn start(installation: Installation) -> (Host, Api) {
     let token = installation.with_admin_token(Role::Write);
     let mut daemon = Daemon::start(&installation);
     let address = daemon.admin();

@@ -175,3 +175,22 @@ fn check_and_reload_say_what_the_command_says() {
     assert_eq!(check["ok"], false, "{check}");
     assert_eq!(get(api.address, "/healthz").status(), 200);
 }
+
+#[test]
+fn a_site_whose_file_is_broken_is_not_changed_and_can_be_removed() {
+    let (installation, _daemon, api) = host();
+    let new = r#"{"name":"Annex","hosts":["annex.example.com"]}"#;
+    let added = api.expect(201, "POST", "/v1/sites", "", new);
+    let file = added["created"][1]["path"].as_str().unwrap();
+    let file = std::path::Path::new(file).strip_prefix(installation.folder());
+    let file = file.unwrap().to_str().unwrap();
+    let good = fs_err::read_to_string(installation.path(file)).unwrap();
+    installation.write(file, format!("{good}nonsense\n"));
+    let change = r#"{"hosts":["wing.example.com"]}"#;
+    let refused = api.refused(409, "PUT", "/v1/sites/Annex", "", change);
+    assert_eq!(refused, "site-unusable");
+    let after = fs_err::read_to_string(installation.path(file)).unwrap();
+    assert!(after.ends_with("nonsense\n"), "{after}");
+    let removed = api.expect(200, "DELETE", "/v1/sites/Annex", "", "");
+    assert_eq!(removed["removed"][0], "Annex");
+}

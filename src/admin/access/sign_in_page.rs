@@ -7,14 +7,17 @@ use super::Principal;
 use super::local_path::LocalPath;
 use super::refusal::AccessRefusal;
 use super::sessions::FormToken;
-use crate::admin::pages::bare_page;
+use crate::admin::pages::{bare_page, message};
 use engage_wire::diagnostic::hint;
 
 /// The form, with the reason why it is shown once more.
 pub(super) fn sign_in_page(next: &LocalPath, refusal: Option<AccessRefusal>) -> Html<String> {
     let content = html! {
         @if let Some(refusal) = refusal {
-            p.problem.attention role="alert" { (refusal) ": " (hint(&refusal)) }
+            div.problem.attention role="alert" {
+                p { (message(&refusal.to_string())) }
+                p.muted { (message(&hint(&refusal))) }
+            }
         }
         form.stacked method="post" action="/sign-in" {
             input type="hidden" name="next" value=(next.as_str());

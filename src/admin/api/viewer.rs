@@ -4,7 +4,7 @@ use maud::{DOCTYPE, Markup, html};
 use serde_json::Value;
 use utoipa::openapi::OpenApi;
 
-use crate::admin::pages::style_sheet;
+use crate::admin::pages::{icon_and_style, message};
 
 /// The whole page.
 pub(super) fn html(document: &OpenApi) -> String {
@@ -20,7 +20,7 @@ pub(super) fn html(document: &OpenApi) -> String {
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
                 title { "engage-host API" }
-                (style_sheet())
+                (icon_and_style())
             }
             body { main {
                 h1 { (info("title")) " " (info("version")) }
@@ -46,10 +46,10 @@ fn operation(path: &str, method: &str, operation: &Value) -> Markup {
         section.card {
             h2 id=(text(operation.get("operationId"))) { code { (method.to_uppercase()) " " (path) } }
             p { strong { (text(operation.get("summary"))) } }
-            p { (text(operation.get("description"))) }
+            p { (message(text(operation.get("description")))) }
             (parameters(operation))
             @if let Some(schema) = body.and_then(|it| it.pointer(JSON_SCHEMA)) {
-                p { "Body: " (kind(Some(schema))) " " (text(body.and_then(|it| it.get("description")))) }
+                p { "Body: " (kind(Some(schema))) " " (message(text(body.and_then(|it| it.get("description"))))) }
             }
             (answers(operation))
         }
@@ -67,9 +67,9 @@ fn parameters(operation: &Value) -> Markup {
                             code { (text(it.get("name"))) }
                             @if it.get("required") == Some(&Value::Bool(true)) { " (required)" }
                         }
-                        td { (text(it.get("in"))) }
-                        td { (kind(it.get("schema"))) }
-                        td { (text(it.get("description"))) }
+                        td data-label="In" { (text(it.get("in"))) }
+                        td data-label="Type" { (kind(it.get("schema"))) }
+                        td data-label="Meaning" { (message(text(it.get("description")))) }
                     }
                 }
             }))
@@ -85,8 +85,8 @@ fn answers(operation: &Value) -> Markup {
             @for (status, answer) in members(operation.get("responses")) {
                 tr {
                     th scope="row" { (status) }
-                    td { (text(answer.get("description"))) }
-                    td {
+                    td data-label="Meaning" { (message(text(answer.get("description")))) }
+                    td data-label="Body" {
                         @if let Some((media, content)) = members(answer.get("content")).next() {
                             code { (media) } " " (kind(content.get("schema")))
                         }
@@ -101,7 +101,7 @@ fn schema(name: &str, schema: &Value) -> Markup {
     html! {
         section.card {
             h3 id={ "schema-" (name) } { (name) }
-            p { (text(schema.get("description"))) }
+            p { (message(text(schema.get("description")))) }
             (properties(schema))
         }
     }
@@ -125,8 +125,8 @@ fn properties(schema: &Value) -> Markup {
                             code { (name) }
                             @if is_required(name) { " (always)" }
                         }
-                        td { (kind(Some(member))) }
-                        td { (text(member.get("description"))) }
+                        td data-label="Type" { (kind(Some(member))) }
+                        td data-label="Meaning" { (message(text(member.get("description")))) }
                     }
                 }
             }))
@@ -136,11 +136,11 @@ fn properties(schema: &Value) -> Markup {
 
 fn table<const N: usize>(caption: &str, headings: [&str; N], rows: &Markup) -> Markup {
     html! {
-        div.scroll { table {
+        table.stack {
             caption { (caption) }
             thead { tr { @for heading in headings { th scope="col" { (heading) } } } }
             tbody { (rows) }
-        } }
+        }
     }
 }
 

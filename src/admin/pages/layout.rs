@@ -86,8 +86,11 @@ pub(super) fn form_token(viewer: &Viewer) -> Markup {
 }
 
 /// What makes a page look as the others.
-pub(in crate::admin) fn style_sheet() -> Markup {
-    html! { link rel="stylesheet" href=(assets::STYLE.path()); }
+pub(in crate::admin) fn icon_and_style() -> Markup {
+    html! {
+        link rel="icon" href=(ICON);
+        link rel="stylesheet" href=(assets::STYLE.path());
+    }
 }
 
 fn document(title: &str, body: &Markup) -> Markup {
@@ -99,8 +102,7 @@ fn document(title: &str, body: &Markup) -> Markup {
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
                 title { (title) " \u{2013} engage-host" }
-                link rel="icon" href=(ICON);
-                (style_sheet())
+                (icon_and_style())
                 script src=(assets::REFRESH.path()) defer {}
             }
             body {

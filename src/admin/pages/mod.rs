@@ -38,7 +38,8 @@ use maud::Markup;
 
 pub(super) use events::Downloads;
 pub(super) use fleet::FleetCache;
-pub(in crate::admin) use layout::{bare_page, error_page, style_sheet};
+pub(in crate::admin) use layout::{bare_page, error_page, icon_and_style};
+pub(in crate::admin) use text::message;
 
 /// The pages, for whoever [`super::access::require_page`] lets in.
 pub(super) fn routes() -> Router<Arc<Admin>> {

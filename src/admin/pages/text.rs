@@ -26,7 +26,7 @@ pub(super) fn foreign_or_dash(text: Option<&str>) -> Markup {
 }
 
 /// A message of this program, which quotes between back-ticks.
-pub(super) fn message(text: &str) -> Markup {
+pub(in crate::admin) fn message(text: &str) -> Markup {
     let text = foreign(text);
     html! {
         @for (at, part) in text.split('`').enumerate() {
@@ -58,6 +58,11 @@ pub(super) fn moment_or_dash(at: Option<Timestamp>, now: Timestamp) -> Markup {
 /// A moment in UTC to the minute; to the microsecond for machines.
 pub(super) fn time(at: Timestamp) -> Markup {
     html! { time datetime=(at) { (at.strftime("%Y-%m-%d %H:%M")) } }
+}
+
+/// A day in UTC; to the microsecond for machines.
+pub(super) fn day(at: Timestamp) -> Markup {
+    html! { time datetime=(at) { (at.strftime("%Y-%m-%d")) } }
 }
 
 /// "5 minutes ago", "in 3 days".

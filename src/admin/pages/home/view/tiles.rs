@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use maud::{Markup, html};
 
-use super::super::super::text::{age, bytes, count, dash, foreign, plural, time};
+use super::super::super::text::{age, bytes, count, dash, day, foreign, plural};
 use super::super::facts::{Home, Locks, StoreState, WebhookState};
 
 pub(super) fn tiles(home: &Home) -> Markup {
@@ -13,7 +13,7 @@ pub(super) fn tiles(home: &Home) -> Markup {
             @if let Some(server) = home.server() {
                 (tile("Server certificate", &html! {
                     div.figure { (count(server.days_left.max(0).unsigned_abs())) small { " days left" } }
-                    div.muted { "until " (time(server.not_after)) }
+                    div.muted { "until " (day(server.not_after)) }
                 }))
             }
             (tile("Sites", &html! {

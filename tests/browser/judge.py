@@ -113,6 +113,8 @@ def look(host, token, devices, axe):
             look_at(driver, host, page, devices, axe)
         if devices:
             search_and_page(driver, host, devices)
+        if devices == 1:
+            look_at_the_rest(driver, host, devices, axe)
         stays_at_home(driver, host, devices)
     if devices == DEVICES[-1]:
         with browser(javascript=False) as driver:
@@ -172,6 +174,22 @@ def look_at(driver, host, page, devices, axe):
     judge(driver, name, devices, axe)
 
 
+def look_at_the_rest(driver, host, devices, axe):
+    """What other states and other people see."""
+    host.command("rotate", "prepare", "--config", str(host.config))
+    driver.get(host.admin + "/rotation")
+    check("engage-host rotate publish" in driver.page_source, "a rotation that is prepared is not shown")
+    judge(driver, "rotation-prepared", devices, axe)
+    driver.get(host.admin + "/api/docs")
+    check(heading(driver), "/api/docs has no heading")
+    judge(driver, "api-docs", devices, axe)
+    driver.get(host.admin + "/")
+    driver.execute_script("document.querySelector('form[action=\"/reload\"] [name=form_token]').value = 'wrong'")
+    driver.find_element(By.CSS_SELECTOR, "form[action='/reload'] button").click()
+    check("lacks the form token" in driver.page_source, "a form with a wrong token is not refused by a page")
+    judge(driver, "refused", devices, axe)
+
+
 def heading(driver):
     return len(driver.find_elements(By.TAG_NAME, "h1")) == 1
 
@@ -196,7 +214,9 @@ def judge(driver, name, devices, axe):
     for line in driver.get_log("browser"):
         if line["level"] not in ("SEVERE", "WARNING"):
             continue
-        is_answer = "/sign-in" in line["message"] and " 401 " in line["message"]
+        is_answer = any(
+            path in line["message"] and f" {status} " in line["message"]
+            for path, status in [("/sign-in", 401), ("/reload", 403)])
         check(is_answer, f"{name} with {devices} locks, on the console: {line['message']}")
 
 

@@ -12,6 +12,11 @@ test:
 ci:
     bash .ci/run
 
+# Builds the .deb and the .rpm, and tries them (as root; ten minutes).
+package:
+    packaging/linux/build
+    packaging/linux/test
+
 # Accepts changed snapshots; read the diff before you commit it.
 snapshots:
     INSTA_UPDATE=always cargo test --test it

@@ -23,6 +23,7 @@
 //! - `publication`: everything that the certificate routes serve, and its validation.
 //! - `renewal`: a new server certificate, made and proven before it takes the old one's place.
 //! - `webhook`: the delivery of what devices sent to the access-control system.
+//! - `http_client`: connections of this program's own, and whom they trust.
 //! - `adoption`: who fetched which certificate, and who asks again and again without TLS.
 //! - `rotation`: a change of the root: who is shown which chain.
 //! - `rotation_steps`: the steps of such a change, and how far it is. `table`: text in columns.
@@ -52,6 +53,7 @@ mod daemon;
 mod event_text;
 mod failure;
 mod file_version;
+mod http_client;
 mod login_throttle;
 mod new_files;
 mod operator_map;

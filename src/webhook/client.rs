@@ -16,7 +16,7 @@ use tokio::time::timeout;
 
 use super::DeliveryTiming;
 use super::breaker::MAX_JOBS;
-use super::connect::Connector;
+use crate::http_client::Connector;
 use engage_wire::HttpUrl;
 use engage_wire::diagnostic::causes;
 

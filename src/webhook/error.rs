@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use miette::Diagnostic;
-use rustls::pki_types::pem;
 
 use super::secret::Secret;
+use crate::http_client::{AuthoritiesError, CaError};
 use engage_wire::ReadError;
 
 /// Why deliveries cannot begin: the daemon does not start.
@@ -55,16 +55,12 @@ pub(crate) enum WebhookError {
     Unreadable(#[from] ReadError),
 }
 
-/// What is wrong with the file of certificates.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum CaError {
-    /// No certificate at all.
-    #[error("it holds no PEM certificate")]
-    Empty,
-    /// Damaged PEM.
-    #[error(transparent)]
-    Pem(#[from] pem::Error),
-    /// Damaged DER.
-    #[error(transparent)]
-    Anchor(#[from] rustls::Error),
+impl From<AuthoritiesError> for WebhookError {
+    fn from(error: AuthoritiesError) -> Self {
+        match error {
+            AuthoritiesError::Unreadable(error) => Self::Unreadable(error),
+            AuthoritiesError::Malformed { path, source } => Self::CaMalformed { path, source },
+            AuthoritiesError::None => Self::NoAuthority,
+        }
+    }
 }

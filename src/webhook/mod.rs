@@ -20,7 +20,6 @@
 
 mod breaker;
 mod client;
-mod connect;
 mod delivery_log;
 mod dispatcher;
 mod error;
@@ -30,7 +29,6 @@ mod rescan;
 mod secret;
 #[cfg(test)]
 mod tests;
-mod tls_config;
 mod trace;
 
 use std::fmt;
@@ -42,13 +40,13 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::config::WebhookConfig;
+use crate::http_client::{Connector, tls_config};
 use crate::platform::mode_readable_by_others;
 use crate::telemetry::DeliveryMetrics;
 use client::WebhookClient;
-use connect::Connector;
 use dispatcher::Dispatcher;
 use engage_store::{AppendedDevices, EventLog, Subscriber};
-use engage_wire::{HostName, HttpUrl, Scheme};
+use engage_wire::Scheme;
 use job::Delivery;
 use secret::Secret;
 
@@ -85,10 +83,10 @@ impl Receiver {
         }
         let shown_url = url.to_string();
         let tls = match url.scheme() {
-            Scheme::Https => Some(tls_config::tls_config(ca_file.as_deref())?),
+            Scheme::Https => Some(tls_config("webhook ca_file", ca_file.as_deref())?),
             Scheme::Http => None,
         };
-        if tls.is_none() && !is_loopback(url) {
+        if tls.is_none() && !url.is_loopback() {
             warn!(
                 "webhook url `{shown_url}` is plain http: who listens on the way reads every audit; hint: use https"
             );
@@ -178,13 +176,6 @@ impl Default for DeliveryTiming {
             max_delay: Duration::from_mins(5),
             rescan_interval: Duration::from_mins(1),
         }
-    }
-}
-
-fn is_loopback(url: &HttpUrl) -> bool {
-    match url.host() {
-        HostName::Ip(address) => address.is_loopback(),
-        HostName::Dns(name) => name == "localhost",
     }
 }
 

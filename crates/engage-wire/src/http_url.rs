@@ -52,6 +52,14 @@ impl HttpUrl {
         &self.host
     }
 
+    /// Whether only this computer can be meant.
+    pub fn is_loopback(&self) -> bool {
+        match &self.host {
+            HostName::Ip(address) => address.is_loopback(),
+            HostName::Dns(name) => name == "localhost",
+        }
+    }
+
     /// The TCP port to connect to.
     pub fn port(&self) -> u16 {
         self.port.unwrap_or(self.scheme.port())

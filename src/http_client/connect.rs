@@ -1,4 +1,4 @@
-//! Connections to the receiver: all addresses of its name, and TLS on top.
+//! Connections to a server: all addresses of its name, and TLS on top.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -23,9 +23,9 @@ use tower::Service;
 
 use engage_wire::{HostName, HostPort};
 
-/// Connects to one receiver, whatever the request says: it has one URL.
+/// Connects to one server, whatever the request says.
 #[derive(Clone)]
-pub(super) struct Connector {
+pub(crate) struct Connector {
     address: HostPort,
     /// For `https` only.
     tls: Option<Arc<ClientConfig>>,
@@ -33,11 +33,11 @@ pub(super) struct Connector {
 }
 
 /// What requests are sent over.
-pub(super) type Stream = MaybeHttpsStream<TokioIo<TcpStream>>;
+pub(crate) type Stream = MaybeHttpsStream<TokioIo<TcpStream>>;
 
 impl Connector {
     /// `timeout` is for all of it: name, TCP, TLS.
-    pub(super) fn new(
+    pub(crate) fn new(
         address: HostPort,
         tls: Option<Arc<ClientConfig>>,
         timeout: Duration,
@@ -111,7 +111,7 @@ impl Service<Uri> for Connector {
 
 /// Why there is no connection. Names the addresses that were tried.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum ConnectError {
+pub(crate) enum ConnectError {
     #[error("failed to look up `{name}`: {source}")]
     Name { name: String, source: io::Error },
     #[error("no connection: {}", listed(.0))]
@@ -162,7 +162,7 @@ async fn connect_to(address: SocketAddr) -> io::Result<TcpStream> {
         return Err(io::Error::new(io::ErrorKind::TimedOut, message));
     };
     let stream = stream?;
-    // A delivery is one or two writes, and somebody waits for its answer.
+    // A request is one or two writes, and somebody waits for its answer.
     stream.set_nodelay(true)?;
     Ok(stream)
 }

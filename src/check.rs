@@ -44,8 +44,17 @@ pub(crate) struct RotationEntry {
 /// What was found out elsewhere.
 #[derive(Default)]
 pub(crate) struct Others {
-    pub(crate) refusal: Option<ErrorEntry>,
-    pub(crate) warning: Option<ErrorEntry>,
+    pub(crate) refusals: Vec<ErrorEntry>,
+    pub(crate) warnings: Vec<ErrorEntry>,
+}
+
+impl Others {
+    /// And that.
+    pub(crate) fn and(mut self, more: Self) -> Self {
+        self.refusals.extend(more.refusals);
+        self.warnings.extend(more.warnings);
+        self
+    }
 }
 
 /// As the store says; what keeps it from saying anything is told with its other troubles.
@@ -99,8 +108,8 @@ impl CheckReport {
         };
         refusals.extend(of_rotation.unwrap_or_default());
         refusals.extend(ErrorEntry::all(&recording::refusals(config)));
-        refusals.extend(others.refusal);
-        warnings.extend(others.warning);
+        refusals.extend(others.refusals);
+        warnings.extend(others.warnings);
         Self {
             ok: refusals.is_empty() && (warnings.is_empty() || !strict),
             config: Some(config.path.display().to_string()),

@@ -5,6 +5,7 @@ mod access;
 mod api;
 mod changes;
 mod control;
+mod files;
 mod health;
 mod host;
 mod metrics;
@@ -20,8 +21,9 @@ use crate::routes::App;
 use engage_wire::HostName;
 use host::AllowedHosts;
 
-pub(crate) use access::{Access, Role, TokenFile, TokenName, add_token};
+pub(crate) use access::{Access, Role, TOKEN_FILE_HEADING, Token, TokenName, add_token};
 pub(crate) use control::{Control, ReloadRequest};
+pub(crate) use files::AdminFiles;
 
 /// What the admin listener answers from.
 pub(crate) struct Admin {

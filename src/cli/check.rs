@@ -10,11 +10,13 @@ use miette::Diagnostic;
 
 use super::check_ports::Ports;
 use super::output::print_result;
+use crate::admin::AdminFiles;
 use crate::check::{CheckReport, RotationEntry};
 use crate::config::{ConfigSource, ListenOverrides};
 use crate::failure::Failure;
 use crate::platform::run_as;
 use crate::publication::{Inventory, SiteEntry};
+use engage_wire::clock;
 
 /// Try everything that `serve` does at its start, without serving or keeping anything.
 ///
@@ -55,7 +57,10 @@ impl Check {
             run_as(&user).map_err(|source| AsUserError { user, source })?;
         }
         let report = match source.load() {
-            Ok(config) => CheckReport::new(&config, ports.into_others(), self.strict),
+            Ok(config) => {
+                let admin = AdminFiles::judge(&config.admin, clock::now());
+                CheckReport::new(&config, ports.into_others().and(admin), self.strict)
+            }
             Err(error) if self.json => CheckReport::from_error(&error),
             Err(error) => return Err(error.into()),
         };

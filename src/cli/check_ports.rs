@@ -40,12 +40,12 @@ impl Ports {
         match self {
             Self::Usable => Others::default(),
             Self::Refused(error) => Others {
-                refusal: Some(ErrorEntry::new(&error)),
-                warning: None,
+                refusals: vec![ErrorEntry::new(&error)],
+                warnings: Vec::new(),
             },
             Self::Unknown(warning) => Others {
-                refusal: None,
-                warning: Some(warning),
+                refusals: Vec::new(),
+                warnings: vec![warning],
             },
         }
     }

@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use miette::Diagnostic;
-use rustls::ServerConfig;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinError;
 use tokio::time::{interval, timeout};
@@ -19,8 +18,8 @@ use super::base_url::ToldBaseUrl;
 use super::reload_requests::ReloadRequests;
 use super::watch::{FileFingerprint, FileWatcher, Sources};
 use super::{log_bad_sites, log_warnings};
-use crate::admin::{Access, Control, ReloadRequest, TokenFile};
-use crate::config::{AdminConfig, Config, ConfigSource, SiteFiles};
+use crate::admin::{Access, AdminFiles, Control, ReloadRequest};
+use crate::config::{Config, ConfigSource, SiteFiles};
 use crate::platform::{ReloadSignals, service_manager};
 use crate::publication::{Publication, PublishedRotation, Validation, validate_as_seen};
 use crate::reload_outcome::{ReloadOutcome, ReloadRefusal};
@@ -128,7 +127,7 @@ impl Reloader {
         service_manager::reloading();
         let (files, replaced) = match self.read().await {
             Ok(candidate) => (Some(candidate.files.clone()), self.replace(candidate)),
-            Err(refusal) => (None, Err(vec![refusal])),
+            Err(refusals) => (None, Err(refusals)),
         };
         let publication = self.app.published.current();
         let outcome = Arc::new(ReloadOutcome::new(replaced, publication.bad_sites()));
@@ -149,7 +148,7 @@ impl Reloader {
 
     /// Reads and checks everything on a thread that may block, but not for ever: a file server
     /// that does not answer must not take the next reload with it.
-    async fn read(&mut self) -> Result<Candidate, ReloadRefusal> {
+    async fn read(&mut self) -> Result<Candidate, Vec<ReloadRefusal>> {
         let row = match &mut self.rotation {
             Some(rotation) => rotation.now().await,
             None => StoredRotation::default(),
@@ -161,16 +160,20 @@ impl Reloader {
         let admin = self.config.admin.clone();
         let reading = tokio::task::spawn_blocking(move || {
             let config = source.load_after(&site_files);
-            let config = config.map_err(|error| ReloadRefusal::new(&error))?;
+            let config = config.map_err(|error| vec![ReloadRefusal::new(&error)])?;
             let credentials_file = credentials_file.as_deref();
-            let admin = AdminFiles::load(&admin)?;
+            // Until a restart, they are where they were at start.
+            let admin = AdminFiles::load(&admin).map_err(|errors| {
+                let errors = errors.iter();
+                errors.map(|it| ReloadRefusal::new(it)).collect::<Vec<_>>()
+            })?;
             let read = Candidate::read(config, http, &told, &in_force, credentials_file, row)?;
             Ok(Candidate { admin, ..read })
         });
         timeout(READ_TIMEOUT, reading)
             .await
-            .map_err(|_| ReloadRefusal::new(&ReadError::TimedOut))?
-            .map_err(|panic| ReloadRefusal::new(&ReadError::Panicked(panic)))?
+            .map_err(|_| vec![ReloadRefusal::new(&ReadError::TimedOut)])?
+            .map_err(|panic| vec![ReloadRefusal::new(&ReadError::Panicked(panic))])?
     }
 
     /// Puts the candidate in force, or says why it must not be.
@@ -291,28 +294,6 @@ impl Reloader {
     }
 }
 
-/// What the admin listener is made of. Until a restart, its files are where they were at start.
-#[derive(Default)]
-struct AdminFiles {
-    tokens: Option<TokenFile>,
-    identity: Option<Arc<ServerConfig>>,
-}
-
-impl AdminFiles {
-    fn load(config: &AdminConfig) -> Result<Self, ReloadRefusal> {
-        let tokens = config.token_file.as_deref().map(TokenFile::load);
-        let tokens = tokens.transpose();
-        let identity = config.identity();
-        let identity = identity.map(|(certificate, key)| AdminIdentity::load(certificate, key));
-        Ok(Self {
-            tokens: tokens.map_err(|error| ReloadRefusal::new(&error))?,
-            identity: identity
-                .transpose()
-                .map_err(|error| ReloadRefusal::new(&error))?,
-        })
-    }
-}
-
 /// The row that says where a rotation stands.
 pub(super) struct FollowedRotation {
     follower: Arc<RotationFollower>,
@@ -388,7 +369,7 @@ impl Candidate {
         in_force: &Publication,
         credentials_file: Option<&Path>,
         row: StoredRotation,
-    ) -> Result<Self, ReloadRefusal> {
+    ) -> Result<Self, Vec<ReloadRefusal>> {
         let StoredRotation { revision, rotation } = row;
         let sources = Arc::new(Sources::from_config(&config, rotation.is_some()));
         let versions = sources.versions();
@@ -404,7 +385,7 @@ impl Candidate {
         );
         let credentials = credentials_file.map(Credentials::load).transpose();
         Ok(Self {
-            credentials: credentials.map_err(|error| ReloadRefusal::new(&error))?,
+            credentials: credentials.map_err(|error| vec![ReloadRefusal::new(&error)])?,
             admin: AdminFiles::default(),
             validation,
             base_url,

@@ -27,17 +27,17 @@ use crate::telemetry::{LogThrottle, Metrics};
 use engage_wire::diagnostic::{code, one_line};
 use refusal::AccessRefusal;
 use sessions::{FormToken, SessionId, Sessions};
-use token::{Token, TokenHash};
+use token::TokenHash;
 use token_file::Holder;
 
 pub(super) use headers::with_headers;
 pub(super) use layer::{require_api, require_page};
-pub(crate) use new_token::add_token;
+pub(crate) use new_token::{HEADING as TOKEN_FILE_HEADING, add_token};
 pub(super) use principal::Principal;
 pub(crate) use role::Role;
 pub(super) use sign_in::sign_in_routes;
-pub(crate) use token::TokenName;
-pub(crate) use token_file::TokenFile;
+pub(crate) use token::{Token, TokenName};
+pub(crate) use token_file::{TokenFile, TokenFileError};
 
 /// Whose tokens are known.
 #[derive(Debug)]

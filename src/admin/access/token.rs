@@ -26,7 +26,7 @@ impl Token {
     }
 
     /// What a request presents; `None` if it cannot be a token, whatever the file holds.
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let random = text.strip_prefix(Self::PREFIX)?;
         let is_base64url = |it: u8| it.is_ascii_alphanumeric() || it == b'-' || it == b'_';
         let is_token = random.len() == Self::RANDOM_CHARS && random.bytes().all(is_base64url);

@@ -38,8 +38,13 @@ impl TokenFile {
                 mode,
             });
         }
-        let contents = read_regular_file("admin token_file", path, MAX_BYTES)?;
-        Self::parse(path, &contents)
+        match read_regular_file("admin token_file", path, MAX_BYTES) {
+            Ok(contents) => Self::parse(path, &contents),
+            Err(error) if error.is_not_found() => Err(TokenFileError::Missing {
+                path: path.to_owned(),
+            }),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Reads a file's contents; `path` is for messages, which never quote a line.
@@ -88,6 +93,18 @@ pub(crate) enum TokenFileError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Unreadable(#[from] ReadError),
+    /// Nobody has made it yet, or it was removed.
+    #[error("there is no admin token_file `{}`", path.display())]
+    #[diagnostic(
+        code("token-file-missing"),
+        help(
+            "`engage-host admin token NAME --role read` makes it, with a token; an empty one will do"
+        )
+    )]
+    Missing {
+        /// The file.
+        path: PathBuf,
+    },
     /// Others could read it, or put a token of theirs into it.
     #[error("admin token_file `{}` has mode {mode:04o}; allowed: 0600 or 0640", path.display())]
     #[diagnostic(code("token-file-open"), help("`chmod 600` it"))]

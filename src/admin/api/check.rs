@@ -11,9 +11,10 @@ use utoipa_axum::routes;
 use super::extract::Query;
 use super::problem::Refused;
 use super::work::blocking;
-use crate::admin::Admin;
-use crate::check::{CheckReport, Others};
+use crate::admin::{Admin, AdminFiles};
+use crate::check::CheckReport;
 use crate::config::Config;
+use engage_wire::clock;
 
 pub(super) fn routes() -> OpenApiRouter<Arc<Admin>> {
     OpenApiRouter::new().routes(routes!(check))
@@ -48,7 +49,10 @@ async fn check(
     let path = admin.control.config().path.clone();
     let report = blocking(move || {
         Ok(match Config::load(&path) {
-            Ok(config) => CheckReport::new(&config, Others::default(), strict),
+            Ok(config) => {
+                let admin = AdminFiles::judge(&config.admin, clock::now());
+                CheckReport::new(&config, admin, strict)
+            }
             Err(error) => CheckReport::from_error(&error),
         })
     });

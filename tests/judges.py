@@ -30,7 +30,6 @@ class Host:
         self.command("init", "--dir", str(self.folder), "--host", "127.0.0.1",
                      "--http", "127.0.0.1:0", "--https", "127.0.0.1:0")
         self.set("admin", 'listen = "127.0.0.1:0"')
-        self.set("admin", 'token_file = "admin-tokens"')
         # Copies of 100,000 records would be 100,000 folders.
         self.set("devices", "json_files = false")
 

@@ -148,7 +148,11 @@ fn the_old_announcement_and_chain_are_served_and_the_old_folder_is_left() {
 
     let config = old.path("new/config.toml");
     let text = fs_err::read_to_string(&config).unwrap();
-    fs_err::write(&config, text + "\n[admin]\nlisten = \"\"\n").unwrap();
+    fs_err::write(
+        &config,
+        text.replace("[admin]\n", "[admin]\nlisten = \"\"\n"),
+    )
+    .unwrap();
     let daemon = Daemon::run(program().args(["serve", "--config"]).arg(&config));
     let announced = get(daemon.http, ANNOUNCEMENT);
     assert_eq!(announced.json("cert_url"), CERT_URL);
@@ -196,6 +200,7 @@ fn what_was_exposed_and_what_is_left_is_told() {
             "static/Device_Certificates/partner_CA.der",
             "static/Device_Certificates/partner_intermediate.der",
             "Engage_Data/0123456789ABCDEF/db.json",
+            "admin-tokens",
             "config.toml",
         ]
     );

@@ -5,6 +5,7 @@ mod interrupted;
 mod kept;
 mod made;
 mod refused;
+mod tokens;
 mod used;
 
 use std::collections::BTreeMap;

@@ -24,6 +24,17 @@ pub(crate) fn init(program: &Path, folder: &Path) -> Outcome<()> {
     }
 }
 
+/// A configuration of `init` with the admin listener there, and without pages: an earlier version has none.
+pub(crate) fn with_admin(config: &str, listen: &str) -> String {
+    let listen = format!("listen = \"{listen}\"");
+    let tokens = "token_file = \"admin-tokens\"";
+    if config.contains(tokens) {
+        config.replace(tokens, &listen)
+    } else {
+        format!("{config}\n[admin]\n{listen}\n")
+    }
+}
+
 /// Starts the daemon with `config` on free ports.
 pub(crate) fn spawn(installation: &Installation, config: &Path) -> Outcome<Server> {
     start(

@@ -69,7 +69,7 @@ impl Installation {
         let config_file = work.join(CONFIG);
         // The admin listener is on, on a port that nobody else can have.
         let text = fs::read_to_string(&config_file)?;
-        let text = format!("{text}\n[admin]\nlisten = \"127.0.0.1:0\"\n");
+        let text = host::with_admin(&text, "127.0.0.1:0");
         fs::write(&config_file, &text)?;
         let devices = "[devices]\ndirectory = \"Engage_Data_baseline\"\n";
         fs::create_dir(work.join("Engage_Data_baseline"))?;

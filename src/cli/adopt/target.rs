@@ -11,6 +11,7 @@ use super::old_server::OldServer;
 use crate::cli::init::certificates::pem;
 use crate::cli::init::layout::folder;
 use crate::cli::init::template::Template;
+use crate::cli::init::token_file;
 use crate::config::{Config, ListenOverrides};
 use crate::failure::Failure;
 use crate::new_files::{NewFile, Readers};
@@ -95,6 +96,12 @@ impl Target {
         {
             let path = self.data_dir.join(device.to_string()).join("db.json");
             files.push(secret(&path, contents.clone(), "database of a device"));
+        }
+        if let Some(path) = &self.config.admin.token_file
+            // By now it may have tokens.
+            && !path.exists()
+        {
+            files.push(token_file::new_file(path));
         }
         let config = self.config_text.clone().into_bytes();
         let path = self.config.path.clone();

@@ -18,6 +18,8 @@ pub(in crate::cli) struct Layout {
     pub(in crate::cli) root: RootPaths,
     pub(in crate::cli) intermediate: IntermediatePaths,
     pub(in crate::cli) server: PairPaths,
+    /// If the configuration names one.
+    pub(in crate::cli) token_file: Option<PathBuf>,
 }
 
 /// A certificate and its private key.
@@ -73,6 +75,7 @@ impl Layout {
                 certificate: config.https.certificate.clone(),
                 key: config.https.private_key.clone(),
             },
+            token_file: config.admin.token_file.clone(),
         }
     }
 
@@ -80,6 +83,7 @@ impl Layout {
     pub(in crate::cli) fn files(&self) -> impl Iterator<Item = &Path> {
         let config_and_keys = [&self.config].into_iter().chain(&self.site_keys);
         config_and_keys
+            .chain(&self.token_file)
             .map(PathBuf::as_path)
             .chain(self.pki_files())
     }

@@ -16,6 +16,7 @@ pub(super) mod replaced;
 pub(super) mod site_keys;
 mod system;
 pub(super) mod template;
+pub(super) mod token_file;
 mod used;
 
 use std::path::{Path, PathBuf};
@@ -204,6 +205,10 @@ impl InitRequest<'_> {
         let validity_policy = ValidityPolicy::new(self.now, self.server_days);
         let issuance = certificates::missing(layout, config, self.hosts, &validity_policy)?;
         files.extend(issuance.files);
+        // Where nobody notices, one that is missing alone is lost: the daemon says so, and serves.
+        if !self.only_unused || !files.is_empty() || new_config.is_some() {
+            files.extend(token_file::missing(layout)?);
+        }
         // Last: where a configuration is found, everything that it names was made before it.
         files.extend(new_config);
         Ok(Plan {

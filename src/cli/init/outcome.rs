@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::certificates::NewServer;
 use super::layout::Layout;
+use super::token_file;
 use crate::config::Config;
 use crate::new_files::CreatedEntry;
 use engage_wire::limits::MAX_CHAIN_BYTES;
@@ -29,16 +30,19 @@ pub(super) fn next_steps(
     server: Option<&NewServer>,
     is_new_site_key: bool,
 ) -> Vec<String> {
-    if created.is_empty() {
-        return Vec::new();
-    }
     let has_created = |path: &Path| created.iter().any(|(created, _)| created == path);
+    let is_new_token_file = layout.token_file.as_deref().is_some_and(has_created);
+    let let_in = token_file::next_step(config, is_new_token_file);
+    if created.is_empty() {
+        return let_in.into_iter().collect();
+    }
     let mut steps = Vec::new();
     if is_new_site_key {
         steps.push(SITE_KEY.replace("FILES", &shown(&layout.site_keys)));
     }
     let start = format!("engage-host serve --config {}", config.path.display());
     steps.push(format!("start the daemon (or restart it): {start}"));
+    steps.extend(let_in);
     let mut sites = config.sites.iter();
     let is_new_anchor = sites.any(|site| has_created(&site.certificate));
     // Only a server certificate of issuers that devices already trust spares them.
@@ -66,7 +70,11 @@ impl fmt::Display for Outcome {
             write!(f, "\n{server}")?;
         }
         if self.created.is_empty() {
-            return f.write_str("\nnothing is missing, nothing was changed");
+            f.write_str("\nnothing is missing, nothing was changed")?;
+            if self.next.is_empty() {
+                return Ok(());
+            }
+            f.write_str("\n")?;
         }
         fmt_steps(f, &self.next)
     }

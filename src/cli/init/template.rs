@@ -73,6 +73,11 @@ listen = "{https}"
 certificate = "pki/partner_server.pem"
 private_key = "pki/partner_server.key"
 
+[admin]
+# Health, metrics, pages and API, on http://127.0.0.1:9480 unless `listen` says otherwise. Pages and API take a token:
+# `engage-host admin token NAME --role read` makes one and adds it to this file.
+token_file = "admin-tokens"
+
 [[site]]
 name = "Main Office"
 # The ENGAGE site's key: 32 bytes as Base64 (44 characters), hex (64 digits), or raw.

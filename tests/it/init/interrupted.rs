@@ -36,7 +36,7 @@ fn a_killed_run_is_completed_by_the_next_and_nothing_hidden_stays() {
             stderr(&completed)
         );
         let after = files(home.path());
-        assert_eq!(after.len(), 8, "{killed}: {:?}", after.keys());
+        assert_eq!(after.len(), 9, "{killed}: {:?}", after.keys());
         assert!(
             !after.keys().any(|name| is_hidden(name)),
             "{:?}",

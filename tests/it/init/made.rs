@@ -29,6 +29,7 @@ fn a_fresh_folder_gets_everything_and_check_finds_nothing_to_say() {
     assert_eq!(
         modes[&0o600],
         [
+            "admin-tokens",
             "pki/partner_CA.key",
             "pki/partner_intermediate.key",
             SERVER_KEY,
@@ -40,7 +41,7 @@ fn a_fresh_folder_gets_everything_and_check_finds_nothing_to_say() {
     for name in ["config.toml", ROOT, INTERMEDIATE] {
         assert_eq!(mode(&home.path().join(name)), 0o644, "{name}");
     }
-    assert_eq!(files(home.path()).len(), 8, "no temporary file is left");
+    assert_eq!(files(home.path()).len(), 9, "no temporary file is left");
     assert!(home.path().join("Engage_Data").is_dir());
     let check = check(home.path());
     let text = stdout(&check);
@@ -190,7 +191,7 @@ fn two_at_once_leave_one_whole_set() {
     // Whoever came second was refused or found everything; what is there belongs together.
     let completed = init(home.path(), &["--host", "127.0.0.1"]);
     assert!(completed.status.success(), "{}", stderr(&completed));
-    assert_eq!(files(home.path()).len(), 8);
+    assert_eq!(files(home.path()).len(), 9);
     assert!(check(home.path()).status.success());
 }
 
@@ -206,7 +207,7 @@ fn serve_with_init_makes_what_is_missing_and_is_silent_when_nothing_is() {
         made
     };
     let before = made();
-    assert_eq!(before.len(), 8);
+    assert_eq!(before.len(), 9);
     assert_eq!(serve_until_it_logs(home.path()), "");
     assert_eq!(made(), before);
 }

@@ -100,7 +100,10 @@ fn write_config(work: &Path, http: SocketAddr) -> Outcome<()> {
         "base_url = \"http://127.0.0.1\"",
         &format!("base_url = \"http://{http}\"\nsites_dir = \"sites\""),
     );
-    let text = format!("{text}\n[admin]\nlisten = \"\"\n[devices]\njson_files = false\n");
+    let text = format!(
+        "{}\n[devices]\njson_files = false\n",
+        host::with_admin(&text, "")
+    );
     fs::write(file, text).doing("writing the configuration")
 }
 

@@ -14,7 +14,7 @@ use super::Soak;
 use super::fleet::Acknowledged;
 use super::footprint::Footprint;
 use super::strangers::BALANCER_NETWORK;
-use crate::host::init;
+use crate::host::{init, with_admin};
 use crate::process::{Server, free_address};
 use crate::trouble::{Outcome, Trouble, While};
 
@@ -140,9 +140,10 @@ fn write_config(work: &Path, receiver: SocketAddr) -> Outcome<()> {
     let file = work.join("config.toml");
     let text = fs::read_to_string(&file)?;
     let text = format!(
-        "{text}\n[admin]\nlisten = \"127.0.0.1:0\"\n[access]\nproxy_protocol_from = [\"{BALANCER_NETWORK}\"]\n\
+        "{}\n[access]\nproxy_protocol_from = [\"{BALANCER_NETWORK}\"]\n\
          [devices]\ndirectory = \"{DEVICES}\"\nplain_http = true\nmax_store_bytes = 1099511627776\n\
-         [webhook]\nurl = \"http://{receiver}/hook\"\nsecret_file = \"webhook.secret\"\n"
+         [webhook]\nurl = \"http://{receiver}/hook\"\nsecret_file = \"webhook.secret\"\n",
+        with_admin(&text, "127.0.0.1:0")
     );
     fs::write(
         work.join("webhook.secret"),

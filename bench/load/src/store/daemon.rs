@@ -50,10 +50,11 @@ impl Installed {
         };
         fs::create_dir_all(&directory)?;
         let file = self.work.join(format!("{name}.toml"));
-        let (config, url) = (&self.config, engine.url());
+        let config = host::with_admin(&self.config, &admin.to_string());
+        let url = engine.url();
         let directory = directory.display();
         let text = format!(
-            "{config}\n[admin]\nlisten = \"{admin}\"\n[devices]\ndirectory = \"{directory}\"\ndatabase_url = \"{url}\"\nplain_http = true\njson_files = false\n[limits]\ndevice_day_bytes = 1073741824\n"
+            "{config}\n[devices]\ndirectory = \"{directory}\"\ndatabase_url = \"{url}\"\nplain_http = true\njson_files = false\n[limits]\ndevice_day_bytes = 1073741824\n"
         );
         fs::write(&file, text)?;
         Ok(file)

@@ -3,7 +3,7 @@
 use std::fmt::{self, Display};
 
 use miette::Diagnostic;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use engage_wire::diagnostic::{causes, code, hint};
@@ -53,7 +53,7 @@ impl<E: Diagnostic + Send + 'static> From<E> for Failure {
 }
 
 /// An error for programs.
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 pub(crate) struct ErrorEntry {
     /// Stable, in kebab case.
     pub(crate) code: String,

@@ -5,11 +5,11 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, CommandFactory};
+use clap::Args;
 use clap_complete::Shell;
 use miette::Diagnostic;
 
-use super::Cli;
+use super::commands;
 use super::output::written;
 use crate::failure::Failure;
 
@@ -26,7 +26,7 @@ pub(super) struct Completions {
 impl Completions {
     pub(super) fn run(&self) -> Result<ExitCode, Failure> {
         let mut script = Vec::new();
-        clap_complete::generate(self.shell, &mut Cli::command(), NAME, &mut script);
+        clap_complete::generate(self.shell, &mut commands(), NAME, &mut script);
         written(io::stdout().lock().write_all(&script))?;
         Ok(ExitCode::SUCCESS)
     }
@@ -43,7 +43,7 @@ pub(super) struct ManualPages {
 
 impl ManualPages {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
-        clap_mangen::generate_to(Cli::command(), &self.folder).map_err(|source| PageError {
+        clap_mangen::generate_to(commands(), &self.folder).map_err(|source| PageError {
             folder: self.folder,
             source,
         })?;

@@ -11,6 +11,7 @@ mod hash;
 mod init;
 mod output;
 mod reload;
+mod remote;
 mod renew;
 mod rotate;
 mod serve;
@@ -19,10 +20,11 @@ mod sites;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{Arg, Args as _, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::failure::Failure;
 use output::written;
+use remote::RemoteArgs;
 
 /// Certificate distribution for Schlage ENGAGE Wi-Fi devices.
 ///
@@ -36,6 +38,8 @@ use output::written;
     arg_required_else_help = true
 )]
 struct Cli {
+    #[command(flatten)]
+    remote: RemoteArgs,
     #[command(subcommand)]
     command: Command,
 }
@@ -62,10 +66,17 @@ enum Command {
 
 /// Runs the command that the arguments name. Exit codes: 0 done, 1 refused or failed, 2 usage.
 pub fn run() -> ExitCode {
-    match Cli::try_parse() {
-        Ok(Cli { command }) => {
+    let mut commands = commands();
+    let parsed = commands.try_get_matches_from_mut(std::env::args_os());
+    let parsed = parsed.and_then(|matches| {
+        let parsed = Cli::from_arg_matches(&matches);
+        parsed.map_err(|error| error.format(&mut commands))
+    });
+    match parsed {
+        Ok(Cli { remote, command }) => {
             let json = command.is_json();
-            command.run().unwrap_or_else(|failure| failure.report(json))
+            let done = command.run(&remote);
+            done.unwrap_or_else(|failure| failure.report(json))
         }
         // `--help` and `--version` are results too.
         Err(usage) => match written(usage.print()) {
@@ -73,6 +84,19 @@ pub fn run() -> ExitCode {
             Err(failure) => failure.report(false),
         },
     }
+}
+
+/// All commands. The help of those that cannot ask another host does not speak of it.
+fn commands() -> clap::Command {
+    let hidden = |arg: Arg| {
+        let is_remote = RemoteArgs::IDS.contains(&arg.get_id().as_str());
+        if is_remote { arg.hide(true) } else { arg }
+    };
+    Cli::command().mut_subcommands(|command| match command.get_name() {
+        "devices" | "sites" => command,
+        // What a command has itself does not come to it from above.
+        _ => RemoteArgs::augment_args(command).mut_args(hidden),
+    })
 }
 
 impl Command {
@@ -95,7 +119,10 @@ impl Command {
         }
     }
 
-    fn run(self) -> Result<ExitCode, Failure> {
+    fn run(self, remote: &RemoteArgs) -> Result<ExitCode, Failure> {
+        if !matches!(self, Self::Devices(_) | Self::Sites(_)) {
+            remote.refuse()?;
+        }
         match self {
             Self::Serve(serve) => serve.run(),
             Self::Reload(reload) => reload.run(),
@@ -106,9 +133,9 @@ impl Command {
             Self::Hash(hash) => hash.run(),
             Self::Doctor(doctor) => doctor.run(),
             Self::Simulate(simulate) => simulate.run(),
-            Self::Devices(devices) => devices.run(),
+            Self::Devices(devices) => devices.run(remote),
             Self::Rotate(rotate) => rotate.run(),
-            Self::Sites(sites) => sites.run(),
+            Self::Sites(sites) => sites.run(remote),
             Self::Admin(admin) => admin.run(),
             Self::Completions(completions) => completions.run(),
             Self::ManualPages(pages) => pages.run(),
@@ -118,14 +145,12 @@ impl Command {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]
     fn the_examples_of_the_help_texts_are_commands() {
         let mut examples = Vec::new();
-        collect_examples(&Cli::command(), &mut examples);
+        collect_examples(&commands(), &mut examples);
         assert!(examples.len() >= 10, "{examples:?}");
         for example in examples {
             let arguments = example

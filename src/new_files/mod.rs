@@ -13,7 +13,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use fs_err::{File, OpenOptions};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
@@ -75,17 +75,17 @@ impl NewFile {
 }
 
 /// A new file or folder, and what it is.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
 pub(crate) struct CreatedEntry {
     path: String,
-    what: &'static str,
+    what: String,
 }
 
 impl CreatedEntry {
     pub(crate) fn new(path: &Path, what: &'static str) -> Self {
         Self {
             path: path.display().to_string(),
-            what,
+            what: what.to_owned(),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What a validation looked at, for people and scripts: the rows of `check`.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::config::SiteHosts;
@@ -40,7 +40,7 @@ pub struct CertificateEntry {
 }
 
 /// One site.
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 pub struct SiteEntry {
     /// Its name.
     pub name: String,

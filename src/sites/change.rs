@@ -1,6 +1,6 @@
 //! What was changed of sites.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::new_site::NewSite;
@@ -8,14 +8,14 @@ use crate::failure::ErrorEntry;
 use crate::new_files::CreatedEntry;
 
 /// What was changed.
-#[derive(Default, Serialize, ToSchema)]
+#[derive(Default, Deserialize, Serialize, ToSchema)]
 pub(crate) struct Change {
     /// New sites, by name.
     pub(crate) added: Vec<String>,
     /// Those of a dry run, which are not.
     pub(crate) would_add: Vec<String>,
     /// Sites whose file says something else now.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) changed: Vec<String>,
     /// Sites that are no more.
     pub(crate) removed: Vec<String>,
@@ -28,7 +28,7 @@ pub(crate) struct Change {
     /// Key files that were there, and are.
     pub(crate) kept: Vec<String>,
     /// What the operator does next.
-    pub(crate) next: Vec<&'static str>,
+    pub(crate) next: Vec<String>,
 }
 
 impl Change {
@@ -41,10 +41,10 @@ impl Change {
                 change.kept.push(site.key_file.display().to_string());
             }
             if site.has_new_key() && change.next.is_empty() {
-                change.next.push(NEW_KEY);
+                change.next.push(NEW_KEY.to_owned());
             }
             if site.has_earlier_key() && change.next.is_empty() {
-                change.next.push(EARLIER_KEY);
+                change.next.push(EARLIER_KEY.to_owned());
             }
         }
         change
@@ -52,7 +52,7 @@ impl Change {
 }
 
 /// The `--json` of the commands that change sites.
-#[derive(Serialize, ToSchema)]
+#[derive(Deserialize, Serialize, ToSchema)]
 pub(crate) struct ChangeReport {
     /// Whether all of it is served, if a daemon was told.
     pub(crate) ok: bool,
@@ -64,7 +64,7 @@ pub(crate) struct ChangeReport {
 }
 
 /// How far a change went.
-#[derive(Clone, Copy, Serialize, ToSchema)]
+#[derive(Clone, Copy, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Outcome {
     /// Nothing was written: it was only tried.

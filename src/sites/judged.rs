@@ -1,6 +1,6 @@
 //! Each site as its devices would judge it.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::check::rotation;
@@ -18,7 +18,7 @@ pub(crate) struct Judged {
 }
 
 /// A site that its devices would not accept.
-#[derive(Serialize, ToSchema)]
+#[derive(Deserialize, Serialize, ToSchema)]
 pub(crate) struct RefusedSite {
     pub(crate) name: String,
     pub(crate) refusals: Vec<ErrorEntry>,
@@ -67,7 +67,7 @@ impl RefusedSite {
 }
 
 /// The result; serialises as `sites check --json`.
-#[derive(Serialize, ToSchema)]
+#[derive(Deserialize, Serialize, ToSchema)]
 pub(crate) struct SitesReport {
     pub(crate) ok: bool,
     /// How many there are.

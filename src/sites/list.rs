@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::error::SitesError;
@@ -62,7 +62,7 @@ pub(crate) fn find<'a>(config: &'a Config, name: &str) -> Result<Found<'a>, Site
 }
 
 /// One row; serialises as an entry of `sites list --json`.
-#[derive(Serialize, ToSchema)]
+#[derive(Deserialize, Serialize, ToSchema)]
 pub(crate) struct ListedSite {
     pub(crate) name: String,
     pub(crate) file: String,

@@ -47,7 +47,7 @@ pub(crate) fn remove_site(
             change.deleted.push(shown);
         } else {
             change.kept.push(shown);
-            change.next.push(KEPT_KEY);
+            change.next.push(KEPT_KEY.to_owned());
         }
     }
     Ok(change)

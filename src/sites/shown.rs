@@ -1,6 +1,6 @@
 //! One site: its files, what selects it, and what its devices are told.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::judged::Judged;
@@ -9,7 +9,7 @@ use crate::failure::ErrorEntry;
 use crate::publication::SiteEntry;
 
 /// A site; serialises as `sites show --json`.
-#[derive(Serialize, ToSchema)]
+#[derive(Deserialize, Serialize, ToSchema)]
 pub(crate) struct ShownSite {
     pub(crate) file: String,
     pub(crate) key_file: Option<String>,

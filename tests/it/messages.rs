@@ -1,6 +1,7 @@
 //! What errors and warnings say: each kind is a snapshot, made on the input that causes it, and the
 //! commands that hints name are commands.
 
+mod another_host;
 mod commands;
 mod devices_view;
 mod installations;
@@ -197,7 +198,6 @@ const COMMANDS: &[&str] = &[
 /// Codes that no snapshot shows, and why.
 const UNSEEN: &[(&str, &str)] = &[
     ("admin-certificate", "held in the tests of admin access"),
-    ("admin-identity", "held in the tests of admin access"),
     ("admin-without-tls", "held in the tests of admin access"),
     ("body-too-large", "held in the tests of the API"),
     ("changed-meanwhile", "held in the tests of the API"),
@@ -251,11 +251,8 @@ const UNSEEN: &[(&str, &str)] = &[
     ("not-found", "held in the tests of admin access"),
     ("too-many-failures", "held in the tests of admin access"),
     ("form-too-slow", "needs a form that takes 15 s"),
-    ("no-token", "held in the tests of admin access"),
     ("no-token-file", "held in the tests of admin access"),
     ("role-too-low", "held in the tests of admin access"),
-    ("token-file-line", "held in the tests of admin access"),
-    ("token-file-open", "held in the tests of admin access"),
     ("token-name-taken", "held in the tests of admin access"),
     ("unknown-token", "held in the tests of admin access"),
     ("stopping", "needs a daemon that drains at that moment"),
@@ -353,10 +350,6 @@ const UNSEEN: &[(&str, &str)] = &[
     (
         "unusable-file",
         "needs a database that fails while it is read",
-    ),
-    (
-        "unusable-password",
-        "what the library does not take is refused before",
     ),
     (
         "webhook-no-authority",

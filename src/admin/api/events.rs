@@ -166,8 +166,12 @@ async fn list(
     let mut query = params.query()?;
     let store = store(&admin)?;
     let deadline = wait.as_ref().map(|(wait, _)| Instant::now() + *wait);
+    let mut left_out = Vec::new();
     loop {
-        let (page, has_more) = next_page(store, &mut query).await?;
+        let (mut page, has_more) = next_page(store, &mut query).await?;
+        // Of pages that hold nothing else, too.
+        left_out.append(&mut page.left_out);
+        page.left_out.clone_from(&left_out);
         let is_following = query.order == EventOrder::OldestFirst;
         if !page.events.is_empty() || !is_following {
             return Ok(axum::Json(page));
@@ -197,10 +201,20 @@ async fn next_page(
         EventOrder::OldestFirst => page.end.or_else(|| query.after.take()),
         _ => page.next,
     };
+    let (mut events, mut left_out) = (Vec::new(), page.left_out);
+    for stored in &page.events {
+        match Event::new(stored) {
+            Some(event) => events.push(event),
+            None => left_out.push(format!(
+                "event {} of device {} is not an event",
+                stored.seq, stored.device
+            )),
+        }
+    }
     let list = EventList {
-        events: page.events.iter().filter_map(Event::new).collect(),
+        events,
         next: query.after.as_ref().map(ToString::to_string),
-        left_out: page.left_out,
+        left_out,
     };
     Ok((list, has_more))
 }

@@ -9,8 +9,11 @@ use clap::Args;
 use jiff::Timestamp;
 
 use super::super::output::{eprint_note, written};
+use super::super::remote::Remote;
 use super::error::DevicesError;
+use super::event_pages::EventPages;
 use super::left_out::LeftOut;
+use super::path_of;
 use super::since::Since;
 use super::store_args::{OpenedStore, StoreArgs};
 use crate::event_text::{CsvPrinter, json_line, unquote};
@@ -23,8 +26,8 @@ use engage_store::{
 
 /// Print the audits that devices delivered, or their alerts.
 ///
-/// By device, and for each in the order in which they arrived; with `--limit` the newest first.
-/// Times are UTC, except for the lock's own clock.
+/// By device, and for each in the order in which they arrived; with `--limit` the newest first. Another host tells those
+/// of all devices in the order in which it stored them. Times are UTC, except for the lock's own clock.
 #[derive(Args, Debug)]
 #[command(
     after_help = "Examples:\n  engage-host devices audits 0123456789ABCDEF --since 7d\n  engage-host devices audits --since 2026-11-01 --until 2026-12-01 --csv > november.csv\n  engage-host devices audits 0123456789ABCDEF --limit 20\n  engage-host devices audits --alerts --since 0s --follow --json"
@@ -66,39 +69,78 @@ pub(super) struct Form {
 }
 
 impl Audits {
-    pub(super) fn run(self) -> Result<(), Failure> {
+    pub(super) fn run(self, remote: Option<&Remote>) -> Result<(), Failure> {
+        let filter = self.filter();
+        let mut printer = Printer::new(self.form);
+        let place = match remote {
+            Some(remote) => {
+                self.print_of(remote, &filter, &mut printer)?;
+                remote.place()
+            }
+            None => self.print_here(filter, &mut printer)?,
+        };
+        if printer.events == 0 {
+            let limit = |word, at: Option<_>| {
+                at.map_or_else(String::new, |at| format!(" {word} {}", moment(at)))
+            };
+            let what = if self.alerts { "alerts" } else { "audits" };
+            let (since, until) = (limit("since", filter.since), limit("until", filter.until));
+            eprint_note("note", format!("no {what}{since}{until} in `{place}`"));
+        }
+        Ok(printer.left_out.finish()?)
+    }
+
+    fn filter(&self) -> EventFilter {
+        let now = Timestamp::now();
+        let [since, until] = [self.since, self.until].map(|it| it.map(|it| it.before(now)));
+        EventFilter {
+            device: self.device,
+            kind: Some(if self.alerts {
+                EventKind::Alerts
+            } else {
+                EventKind::Audits
+            }),
+            since,
+            until,
+            ..EventFilter::default()
+        }
+    }
+
+    /// Prints those of this host's store, which it names.
+    fn print_here(&self, filter: EventFilter, printer: &mut Printer) -> Result<String, Failure> {
         let OpenedStore { reader, place, .. } = match self.device {
             Some(device) if !self.follow => self.store.open_with(device)?.0,
             // One that has not called yet can be waited for.
             _ => self.store.open()?,
         };
-        let (kind, what) = if self.alerts {
-            (EventKind::Alerts, "alerts")
-        } else {
-            (EventKind::Audits, "audits")
-        };
-        let now = Timestamp::now();
-        let [since, until] = [self.since, self.until].map(|it| it.map(|it| it.before(now)));
-        let filter = EventFilter {
-            device: self.device,
-            kind: Some(kind),
-            since,
-            until,
-            ..EventFilter::default()
-        };
-        let mut printer = Printer::new(self.form);
         match self.limit {
             None => printer.print_all(&mut reader.follow(filter), self.follow)?,
             Some(limit) => printer.print_newest(&reader, filter, limit)?,
         }
-        if printer.events == 0 {
-            let limit = |word, at: Option<_>| {
-                at.map_or_else(String::new, |at| format!(" {word} {}", moment(at)))
-            };
-            let (since, until) = (limit("since", since), limit("until", until));
-            eprint_note("note", format!("no {what}{since}{until} in `{place}`"));
+        Ok(place)
+    }
+
+    /// Prints those of another host.
+    fn print_of(
+        &self,
+        remote: &Remote,
+        filter: &EventFilter,
+        printer: &mut Printer,
+    ) -> Result<(), Failure> {
+        if let Some(device) = self.device.filter(|_| !self.follow) {
+            // As here: one that is not known is no device without audits.
+            remote.get(&path_of(device))?;
         }
-        Ok(printer.left_out.finish()?)
+        let mut pages = EventPages::new(remote, filter, self.limit, self.follow);
+        let mut printed = printer.out.print_heading();
+        while printed.is_ok()
+            && let Some(page) = pages.next()?
+        {
+            printer.left_out.add(page.left_out);
+            printed = page.events.iter().try_for_each(|it| printer.print(it));
+            printed = printed.and_then(|()| printer.out.flush());
+        }
+        written(printed)
     }
 }
 

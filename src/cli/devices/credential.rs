@@ -2,30 +2,39 @@
 
 use std::io::{self, BufRead, IsTerminal, Read};
 
+use bytes::Bytes;
 use clap::Args;
+use http::Method;
+use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::super::output::{eprint_note, print};
-use super::error::DevicesError;
-use crate::failure::Failure;
+use super::super::remote::Remote;
+use super::error::{DevicesError, NotTakenUp};
+use super::path_of;
+use crate::failure::{ErrorEntry, Failure};
 use engage_store::{DeviceId, SerialNumber, credential_line};
 
 /// Read a device's password from standard input, print its line for the credentials file.
 ///
 /// The line is the serial number and an Argon2id hash (19 MiB, 2 passes, 1 lane; a new salt each
-/// time). Append it to the file that `[devices] credentials_file` names.
+/// time). Append it to the file that `[devices] credentials_file` names. With `--server` the other host
+/// puts the line into its file.
 #[derive(Args, Debug)]
 #[command(
-    after_help = "Example:\n  engage-host devices credential 0123456789ABCDEF < password.txt >> credentials"
+    after_help = "Examples:\n  engage-host devices credential 0123456789ABCDEF < password.txt >> credentials\n  engage-host --server https://10.44.0.5:9480 --token-file token devices credential 0123456789ABCDEF < password.txt"
 )]
 pub(super) struct Credential {
     /// Serial number in hexadecimal, any case
     #[arg(value_name = "SERIAL")]
     device: DeviceId,
+    /// Have the other host remove the device's line: it may call no more; with `--server` only
+    #[arg(long)]
+    remove: bool,
 }
 
 impl Credential {
-    pub(super) fn run(self) -> Result<(), Failure> {
+    pub(super) fn run(self, remote: Option<&Remote>) -> Result<(), Failure> {
         let serial = match self.device {
             DeviceId::Serial(serial) => serial,
             DeviceId::Address(address) => {
@@ -35,8 +44,68 @@ impl Credential {
                 .into());
             }
         };
-        let password = password(serial)?;
-        print(credential_line(serial, &password)?)
+        match (remote, self.remove) {
+            (Some(remote), true) => remove(remote, serial),
+            (Some(remote), false) => set(remote, serial, &password(serial)?),
+            (None, true) => Err(Failure::from(DevicesError::RemoveHere).into_usage_error()),
+            (None, false) => print(credential_line(serial, &password(serial)?)?),
+        }
+    }
+}
+
+/// Has another host give the device a password.
+fn set(remote: &Remote, serial: SerialNumber, password: &[u8]) -> Result<(), Failure> {
+    let password = str::from_utf8(password).map_err(|_| DevicesError::PasswordNotText)?;
+    // As large as it gets: none of its copies stays behind.
+    let mut body = Zeroizing::new(Vec::with_capacity(8 * MAX_BYTES));
+    let written = serde_json::to_writer(&mut *body, &NewCredential { password });
+    if written.is_err() {
+        unreachable!("a text serialises into memory");
+    }
+    let body = Some(Bytes::from_owner(body));
+    let report: Report = remote
+        .send(Method::PUT, &path_of_credential(serial), body)?
+        .read()?;
+    report.print(format!(
+        "ok: device {serial} is to call with this password at `{}`",
+        remote.place()
+    ))
+}
+
+/// Has another host take the device's password away.
+fn remove(remote: &Remote, serial: SerialNumber) -> Result<(), Failure> {
+    let answer = remote.send(Method::DELETE, &path_of_credential(serial), None)?;
+    let report: Report = answer.read()?;
+    report.print(format!(
+        "ok: device {serial} may not call at `{}` any more",
+        remote.place()
+    ))
+}
+
+fn path_of_credential(serial: SerialNumber) -> String {
+    format!("{}/credential", path_of(DeviceId::Serial(serial)))
+}
+
+/// As the API takes it.
+#[derive(Serialize)]
+struct NewCredential<'a> {
+    password: &'a str,
+}
+
+/// What became of it.
+#[derive(Deserialize)]
+struct Report {
+    refusals: Vec<ErrorEntry>,
+}
+
+impl Report {
+    /// The file is written in any case; fails where the daemon did not take it up.
+    fn print(self, ok: String) -> Result<(), Failure> {
+        if self.refusals.is_empty() {
+            return print(ok);
+        }
+        let refused = self.refusals.into_iter();
+        Err(Failure::from_errors(refused.map(NotTakenUp)))
     }
 }
 

@@ -1,11 +1,13 @@
 //! Why nothing is shown.
 
+use std::fmt::Display;
 use std::io;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
 use miette::Diagnostic;
 
+use crate::failure::ErrorEntry;
 use engage_store::{DbError, DeviceId, StoreError};
 use engage_wire::diagnostic::hint;
 
@@ -78,9 +80,36 @@ pub(in crate::cli) enum DevicesError {
         help("is this the right file? only its first line is read")
     )]
     PasswordTooLong { max_bytes: usize },
+    #[error("the password is not UTF-8, and another host takes it as text only")]
+    #[diagnostic(
+        code("unusable-password"),
+        help("run this on the host itself, or choose a password in ASCII")
+    )]
+    PasswordNotText,
+    #[error("`--remove` is given without `--server`")]
+    #[diagnostic(
+        code("no-server"),
+        help("on the host itself remove the device's line from its credentials file")
+    )]
+    RemoveHere,
     #[error("database `{}` would not be sent", path.display())]
     #[diagnostic(code("malformed-database"), help("{}", hint(source)))]
     Database { path: PathBuf, source: DbError },
+}
+
+/// What another host's daemon refuses of what it has written.
+#[derive(Debug, thiserror::Error)]
+#[error("the line is written, and the daemon does not take it up: {}", .0.message)]
+pub(in crate::cli) struct NotTakenUp(pub(super) ErrorEntry);
+
+impl Diagnostic for NotTakenUp {
+    fn code<'a>(&'a self) -> Option<Box<dyn Display + 'a>> {
+        Some(Box::new(&self.0.code))
+    }
+
+    fn help<'a>(&'a self) -> Option<Box<dyn Display + 'a>> {
+        Some(Box::new(&self.0.hint))
+    }
 }
 
 impl From<io::Error> for DevicesError {

@@ -7,13 +7,15 @@ use clap::Args;
 use jiff::Timestamp;
 
 use super::super::output::{eprint_note, written};
+use super::super::remote::Remote;
+use super::device_pages::DevicePages;
 use super::error::DevicesError;
 use super::left_out::LeftOut;
 use super::since::Since;
-use super::store_args::{OpenedStore, StoreArgs};
+use super::store_args::StoreArgs;
 use crate::failure::Failure;
 use crate::table::{Columns, moment, or_dash};
-use engage_store::{DeviceQuery, DeviceRecord, PageLimit, SerialPrefix, Timestamped, strays};
+use engage_store::{DeviceQuery, DeviceRecord, SerialPrefix, Timestamped, strays};
 use engage_wire::escape_json_for_terminal;
 use engage_wire::pki::Fingerprint;
 
@@ -55,38 +57,35 @@ struct Conditions {
 }
 
 impl List {
-    pub(super) fn run(self) -> Result<(), Failure> {
-        let OpenedStore {
-            reader,
-            place,
-            directory,
-        } = self.store.open()?;
-        for stray in strays(&directory).map_err(DevicesError::from)? {
-            eprint_note("warning", stray);
+    pub(super) fn run(self, remote: Option<&Remote>) -> Result<(), Failure> {
+        let query = self.conditions.query();
+        let mut pages = match remote {
+            Some(remote) => DevicePages::there(remote, &query),
+            None => DevicePages::here(self.store.open()?, query),
+        };
+        if let Some(directory) = &pages.directory {
+            for stray in strays(directory).map_err(DevicesError::from)? {
+                eprint_note("warning", stray);
+            }
         }
-        let mut query = self.conditions.query();
         let mut left = self.limit.map_or(u64::MAX, NonZeroU64::get);
         let mut printer = Printer::new(self.json);
         let mut left_out = LeftOut::default();
-        loop {
-            query.limit = PageLimit::clamped(left);
-            let page = reader.devices(&query).map_err(DevicesError::from)?;
-            left -= page.devices.len() as u64;
+        while left > 0
+            && let Some(page) = pages.next(left)?
+        {
+            left = left.saturating_sub(page.devices.len() as u64);
             left_out.add(page.left_out);
             if let Err(error) = printer.print(&page.devices) {
                 return written(Err(error));
             }
-            query.after = page.next;
-            if query.after.is_none() || left == 0 {
-                break;
-            }
         }
         if printer.columns.is_none() {
-            let any = reader.devices(&DeviceQuery::default());
-            let text = if any.map_err(DevicesError::from)?.devices.is_empty() {
-                format!("no device has called yet: `{place}` holds no device")
-            } else {
+            let place = &pages.place;
+            let text = if pages.has_any()? {
                 format!("no device in `{place}` meets these conditions")
+            } else {
+                format!("no device has called yet: `{place}` holds no device")
             };
             eprint_note("note", text);
         }

@@ -3,11 +3,13 @@
 use std::fmt::Write as _;
 
 use clap::Args;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::super::output::{print, print_json};
+use super::super::remote::Remote;
 use super::error::DevicesError;
+use super::path_of;
 use super::store_args::StoreArgs;
 use crate::failure::Failure;
 use crate::pretty_json::pretty_json;
@@ -34,18 +36,35 @@ pub(super) struct Show {
 }
 
 impl Show {
-    pub(super) fn run(self) -> Result<(), Failure> {
+    pub(super) fn run(self, remote: Option<&Remote>) -> Result<(), Failure> {
         let device = self.device;
+        if let Some(remote) = remote {
+            let answer = remote.get(&path_of(device))?;
+            let Upload { config } = answer.read()?;
+            return self.print(answer.read()?, config);
+        }
         let (store, record) = self.store.open_with(device)?;
         let config = store.reader.redacted_config(device);
         let config = config.map_err(DevicesError::from)?;
+        self.print(
+            record,
+            config.and_then(|config| RawValue::from_string(config).ok()),
+        )
+    }
+
+    fn print(&self, record: DeviceRecord, config: Option<Box<RawValue>>) -> Result<(), Failure> {
         if self.json {
-            let config = config.and_then(|config| RawValue::from_string(config).ok());
             print_json(&Shown { record, config })
         } else {
-            print(text(&record, config.as_deref()))
+            print(text(&record, config.as_deref().map(RawValue::get)))
         }
     }
+}
+
+/// Of an answer of the API; the members beside it are the device's.
+#[derive(Deserialize)]
+struct Upload {
+    config: Option<Box<RawValue>>,
 }
 
 /// Serialises as `devices show --json`.

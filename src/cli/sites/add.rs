@@ -4,14 +4,21 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use clap::Args;
+use http::Method;
+use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::ConfigArgs;
 use super::told::TellArgs;
+use crate::cli::remote::Remote;
 use crate::config::BaseUrl;
 use crate::failure::Failure;
-use crate::sites::{GivenKey, SitesError, Wanted, add_site, hosts, once};
+use crate::publication::{Refusal, listed_serials};
+use crate::sites::{ChangeReport, GivenKey, SitesError, Wanted, add_site, hosts, once};
 use engage_store::SerialNumber;
 use engage_wire::limits::MAX_FILE_BYTES;
 use engage_wire::site::{SiteKey, SiteName};
@@ -20,7 +27,8 @@ use engage_wire::{HostName, read_regular_file};
 /// Add a site, in a file of its own.
 ///
 /// Its key goes into a file beside the server's key, readable as that is, and is never written over. Nothing is
-/// written unless name, hosts and serial numbers are free.
+/// written unless name, hosts and serial numbers are free. With `--server` the other host does all of that: it is sent the
+/// key and the serial numbers, and `--certificate` names a file there, from `/` on.
 #[derive(Args, Debug)]
 #[command(
     after_help = "Example:\n  engage-host sites add Annex --host annex.example.com --site-key-file annex.key"
@@ -58,7 +66,10 @@ pub(super) struct Add {
 }
 
 impl Add {
-    pub(super) fn run(self) -> Result<ExitCode, Failure> {
+    pub(super) fn run(self, remote: Option<&Remote>) -> Result<ExitCode, Failure> {
+        if let Some(remote) = remote {
+            return self.send(remote);
+        }
         let key = match &self.site_key_file {
             Some(path) => GivenKey::Text(read_key(path)?),
             None => GivenKey::New,
@@ -79,6 +90,55 @@ impl Add {
         )?;
         change.tell(self.tell, self.json)
     }
+
+    /// Has another host add it.
+    fn send(self, remote: &Remote) -> Result<ExitCode, Failure> {
+        let key = self.site_key_file.as_deref().map(read_key).transpose()?;
+        let key = key.as_deref().map(|key| key_text(key));
+        let certificate = self.certificate.as_ref();
+        let mut serials = self.serials;
+        if let Some(file) = &self.serials_file {
+            let site = self.name.clone();
+            let listed = listed_serials(file);
+            serials.extend(listed.map_err(|source| Refusal::Serials { site, source })?);
+        }
+        let new = NewSite {
+            name: self.name.as_str(),
+            key: key.as_deref().map(String::as_str),
+            certificate: certificate.map(|it| it.display().to_string()),
+            hosts: self.hosts.iter().map(ToString::to_string).collect(),
+            serials: once(serials).iter().map(ToString::to_string).collect(),
+            base_url: self.base_url.map(|it| it.to_string()),
+        };
+        // As large as it gets: no copy of the key stays behind.
+        let mut body = Zeroizing::new(Vec::with_capacity(MAX_REQUEST_BYTES));
+        if serde_json::to_writer(&mut *body, &new).is_err() {
+            unreachable!("texts serialise into memory");
+        }
+        let body = Some(Bytes::from_owner(body));
+        let answer = remote.send(Method::POST, "/sites", body)?;
+        answer.read::<ChangeReport>()?.print(self.json)
+    }
+}
+
+/// A site as the API takes it.
+#[derive(Serialize)]
+struct NewSite<'a> {
+    name: &'a str,
+    key: Option<&'a str>,
+    certificate: Option<String>,
+    hosts: Vec<String>,
+    serials: Vec<String>,
+    base_url: Option<String>,
+}
+
+/// A key as JSON can hold it: 32 raw bytes become Base64. What is no key is for the host to refuse.
+fn key_text(key: &[u8]) -> Zeroizing<String> {
+    let is_raw = key.len() == SiteKey::BYTES;
+    Zeroizing::new(match str::from_utf8(key) {
+        Ok(text) if !is_raw => text.trim().to_owned(),
+        _ => STANDARD.encode(key),
+    })
 }
 
 /// The contents of a key file, or what is piped in.
@@ -109,6 +169,9 @@ fn serial_number(text: &str) -> Result<SerialNumber, String> {
     SerialNumber::from_hex(text.as_bytes())
         .ok_or_else(|| "allowed: 16 or 32 hexadecimal digits".to_owned())
 }
+
+/// What the API takes; more is refused there.
+const MAX_REQUEST_BYTES: usize = 256 * 1024;
 
 /// A key has 64 characters, and perhaps white space.
 const MAX_INPUT_BYTES: usize = 4096;

@@ -7,6 +7,7 @@ use clap::Args;
 
 use super::ConfigArgs;
 use crate::cli::output::print_result;
+use crate::cli::remote::Remote;
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::sites::SitesReport;
@@ -25,8 +26,11 @@ pub(super) struct Check {
 }
 
 impl Check {
-    pub(super) fn run(self) -> Result<ExitCode, Failure> {
-        let report = SitesReport::new(&Config::load(&self.config.config)?);
+    pub(super) fn run(self, remote: Option<&Remote>) -> Result<ExitCode, Failure> {
+        let report: SitesReport = match remote {
+            Some(remote) => remote.get("/check/sites")?.read()?,
+            None => SitesReport::new(&Config::load(&self.config.config)?),
+        };
         print_result(&report, self.json)?;
         Ok(ExitCode::from(u8::from(!report.ok)))
     }

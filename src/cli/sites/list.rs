@@ -3,9 +3,11 @@
 use std::process::ExitCode;
 
 use clap::Args;
+use serde::Deserialize;
 
 use super::ConfigArgs;
 use crate::cli::output::{print, print_json};
+use crate::cli::remote::{Remote, query};
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::sites::{ListedSite, sites};
@@ -14,7 +16,8 @@ use engage_wire::escape_for_terminal;
 
 /// List every site with its file.
 ///
-/// Whether devices would accept what a site announces is not looked at: `sites check` does that.
+/// Whether devices would accept what a site announces is not looked at: `sites check` does that. Another host
+/// tells its sites by name.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  engage-host sites list --config /etc/engage-host/config.toml")]
 pub(super) struct List {
@@ -26,9 +29,13 @@ pub(super) struct List {
 }
 
 impl List {
-    pub(super) fn run(self) -> Result<ExitCode, Failure> {
-        let config = Config::load(&self.config.config)?;
-        let sites: Vec<_> = sites(&config).map(ListedSite::new).collect();
+    pub(super) fn run(self, remote: Option<&Remote>) -> Result<ExitCode, Failure> {
+        let sites: Vec<_> = match remote {
+            Some(remote) => sites_of(remote)?,
+            None => sites(&Config::load(&self.config.config)?)
+                .map(ListedSite::new)
+                .collect(),
+        };
         if self.json {
             print_json(&sites)?;
         } else {
@@ -43,6 +50,29 @@ impl List {
         let is_broken = sites.iter().any(|site| site.error.is_some());
         Ok(ExitCode::from(u8::from(is_broken)))
     }
+}
+
+/// Those of another host, page by page.
+fn sites_of(remote: &Remote) -> Result<Vec<ListedSite>, Failure> {
+    let (mut sites, mut cursor) = (Vec::new(), None);
+    loop {
+        let page = query([
+            ("limit", Some(MAX_PAGE.to_string())),
+            ("cursor", cursor.take()),
+        ]);
+        let page: SitePage = remote.get(&format!("/sites?{page}"))?.read()?;
+        sites.extend(page.sites);
+        match page.next {
+            Some(next) => cursor = Some(next),
+            None => return Ok(sites),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct SitePage {
+    sites: Vec<ListedSite>,
+    next: Option<String>,
 }
 
 impl ListedSite {
@@ -65,6 +95,9 @@ impl ListedSite {
         [&self.name, &hosts, &serials, &self.file].map(|it| escape_for_terminal(it).into_owned())
     }
 }
+
+/// What the API gives at once.
+const MAX_PAGE: u64 = 1000;
 
 /// Of a site, in the table.
 const MAX_HOSTS: usize = 10;

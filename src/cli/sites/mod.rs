@@ -15,6 +15,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
+use super::remote::{RemoteArgs, encoded};
 use crate::failure::Failure;
 
 /// List, add, remove and check the sites of this host.
@@ -23,7 +24,7 @@ use crate::failure::Failure;
 /// commands write files only, each whole or not at all, and then have the daemon read them.
 #[derive(Args, Debug)]
 #[command(
-    after_help = "Examples:\n  engage-host sites list --config /etc/engage-host/config.toml\n  engage-host sites add Annex --host annex.example.com --site-key-file annex.key\n  engage-host sites import sites.csv\n  engage-host sites remove Annex"
+    after_help = "Examples:\n  engage-host sites list --config /etc/engage-host/config.toml\n  engage-host sites add Annex --host annex.example.com --site-key-file annex.key\n  engage-host sites import sites.csv\n  engage-host sites remove Annex\n  engage-host --server https://10.44.0.5:9480 --token-file token sites list"
 )]
 pub(super) struct Sites {
     #[command(subcommand)]
@@ -52,16 +53,27 @@ impl Sites {
         }
     }
 
-    pub(super) fn run(self) -> Result<ExitCode, Failure> {
+    pub(super) fn run(self, remote: &RemoteArgs) -> Result<ExitCode, Failure> {
+        let remote = if let Command::Import(_) = &self.command {
+            remote.refuse().map(|()| None)
+        } else {
+            remote.open()
+        }?;
+        let remote = remote.as_ref();
         match self.command {
-            Command::List(list) => list.run(),
-            Command::Show(show) => show.run(),
-            Command::Add(add) => add.run(),
-            Command::Remove(remove) => remove.run(),
+            Command::List(list) => list.run(remote),
+            Command::Show(show) => show.run(remote),
+            Command::Add(add) => add.run(remote),
+            Command::Remove(remove) => remove.run(remote),
             Command::Import(import) => import.run(),
-            Command::Check(check) => check.run(),
+            Command::Check(check) => check.run(remote),
         }
     }
+}
+
+/// Where the API has the site of this name.
+fn path_of(name: &str) -> String {
+    format!("/sites/{}", encoded(name))
 }
 
 /// Which configuration names the sites.

@@ -3,11 +3,13 @@
 use std::process::ExitCode;
 
 use clap::Args;
+use http::Method;
 
-use super::ConfigArgs;
 use super::told::TellArgs;
+use super::{ConfigArgs, path_of};
+use crate::cli::remote::Remote;
 use crate::failure::Failure;
-use crate::sites::remove_site;
+use crate::sites::{ChangeReport, remove_site};
 
 /// Remove a site that has a file of its own.
 ///
@@ -32,7 +34,13 @@ pub(super) struct Remove {
 }
 
 impl Remove {
-    pub(super) fn run(self) -> Result<ExitCode, Failure> {
+    pub(super) fn run(self, remote: Option<&Remote>) -> Result<ExitCode, Failure> {
+        if let Some(remote) = remote {
+            let path = path_of(&self.name);
+            let path = format!("{path}?delete_key={}", self.delete_key);
+            let answer = remote.send(Method::DELETE, &path, None)?;
+            return answer.read::<ChangeReport>()?.print(self.json);
+        }
         let change = remove_site(&self.config.config, &self.name, self.delete_key, None)?;
         change.tell(self.tell, self.json)
     }

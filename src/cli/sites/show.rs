@@ -5,8 +5,9 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::ConfigArgs;
+use super::{ConfigArgs, path_of};
 use crate::cli::output::print_result;
+use crate::cli::remote::Remote;
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::sites::{Judged, ShownSite, find};
@@ -29,10 +30,13 @@ pub(super) struct Show {
 }
 
 impl Show {
-    pub(super) fn run(self) -> Result<ExitCode, Failure> {
-        let config = Config::load(&self.config.config)?;
-        let found = find(&config, &self.name)?;
-        let shown = ShownSite::new(found, Judged::new(&config));
+    pub(super) fn run(self, remote: Option<&Remote>) -> Result<ExitCode, Failure> {
+        let shown: ShownSite = if let Some(remote) = remote {
+            remote.get(&path_of(&self.name))?.read()?
+        } else {
+            let config = Config::load(&self.config.config)?;
+            ShownSite::new(find(&config, &self.name)?, Judged::new(&config))
+        };
         print_result(&shown, self.json)?;
         Ok(ExitCode::from(u8::from(!shown.entry.ok)))
     }

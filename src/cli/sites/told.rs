@@ -48,7 +48,7 @@ impl Change {
 }
 
 impl ChangeReport {
-    fn print(&self, json: bool) -> Result<ExitCode, Failure> {
+    pub(super) fn print(&self, json: bool) -> Result<ExitCode, Failure> {
         print_result(self, json)?;
         Ok(ExitCode::from(u8::from(!self.ok)))
     }

@@ -9,6 +9,7 @@ mod follow;
 mod idempotency;
 mod malformed;
 mod night;
+mod remote;
 mod rotation;
 mod sites;
 

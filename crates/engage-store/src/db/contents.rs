@@ -1,13 +1,13 @@
 //! What a database would send, counted.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::Database;
 use crate::json::{Object, elements};
 
 /// How much a device would receive. Serialises as `devices db check --json`.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct DbContents {
     /// `db` and `config` as they are sent.
     pub size_bytes: usize,

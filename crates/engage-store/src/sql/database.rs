@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use engage_wire::diagnostic::causes;
 use engage_wire::read_regular_file;
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 use tracing::warn;
@@ -74,7 +74,7 @@ impl DroppedDatabase {
 }
 
 /// Where a database came from.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DatabaseSource {
     /// `devices db set`.

@@ -29,7 +29,7 @@ impl Check {
             self.file.display(),
             database.contents().size_bytes,
             database.version(),
-            counted(&database)
+            counted(database.contents(), database.warnings().len())
         ))
     }
 }

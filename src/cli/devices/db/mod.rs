@@ -10,10 +10,12 @@ use clap::{Args, Subcommand};
 use zeroize::Zeroizing;
 
 use super::super::output::eprint_note;
+use super::super::remote::Remote;
 use super::error::DevicesError;
+use super::path_of;
 use crate::failure::Failure;
 use crate::table::dated;
-use engage_store::{Database, DbContents, DeviceRecord, MAX_DB_BYTES};
+use engage_store::{Database, DbContents, DeviceId, DeviceRecord, MAX_DB_BYTES};
 use engage_wire::read_regular_file;
 
 /// Check, set and show the databases that devices are to have.
@@ -38,11 +40,16 @@ impl Db {
         matches!(&self.command, Command::Show(show) if show.json)
     }
 
-    pub(super) fn run(self) -> Result<(), Failure> {
+    /// Whether only the host itself can do it.
+    pub(super) fn is_of_files(&self) -> bool {
+        matches!(&self.command, Command::Check(_))
+    }
+
+    pub(super) fn run(self, remote: Option<&Remote>) -> Result<(), Failure> {
         match self.command {
             Command::Check(check) => check.run(),
-            Command::Set(set) => set.run(),
-            Command::Show(show) => show.run(),
+            Command::Set(set) => set.run(remote),
+            Command::Show(show) => show.run(remote),
         }
     }
 }
@@ -61,7 +68,7 @@ fn read(file: &Path) -> Result<(Zeroizing<Vec<u8>>, Database), Failure> {
 }
 
 /// What would be sent, a line for each part.
-fn counted(database: &Database) -> String {
+fn counted(contents: DbContents, warnings: usize) -> String {
     let DbContents {
         size_bytes: _,
         deletes_all_users,
@@ -72,7 +79,7 @@ fn counted(database: &Database) -> String {
         holidays,
         auto_unlocks,
         has_config,
-    } = database.contents();
+    } = contents;
     let first = if deletes_all_users {
         "delete all, then "
     } else {
@@ -89,12 +96,16 @@ fn counted(database: &Database) -> String {
          holidays    {}\n  \
          autoUnlock  {}\n  \
          config      {}\n  \
-         warnings    {}",
+         warnings    {warnings}",
         listed(holidays),
         listed(auto_unlocks),
-        if has_config { "sent" } else { "not sent" },
-        database.warnings().len()
+        if has_config { "sent" } else { "not sent" }
     )
+}
+
+/// Where the API has it.
+fn path_of_database(device: DeviceId) -> String {
+    format!("{}/database", path_of(device))
 }
 
 /// When a device is to ask for its database, as far as is known.

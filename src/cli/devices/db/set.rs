@@ -2,15 +2,20 @@
 
 use std::path::PathBuf;
 
+use bytes::Bytes;
 use clap::Args;
+use http::Method;
 use jiff::Timestamp;
+use zeroize::Zeroizing;
 
 use super::super::super::output::{eprint_note, print};
+use super::super::super::remote::Remote;
 use super::super::error::DevicesError;
+use super::super::record_of;
 use super::super::store_args::StoreArgs;
-use super::{counted, next_call, read};
+use super::{counted, next_call, path_of_database, read};
 use crate::failure::Failure;
-use engage_store::{DeviceId, DroppedDatabase, StoreReader, StoreWriter};
+use engage_store::{Database, DeviceId, DeviceRecord, DroppedDatabase, StoreReader, StoreWriter};
 
 /// Make a file's contents the database that a device is to have.
 ///
@@ -33,12 +38,40 @@ pub(super) struct Set {
 }
 
 impl Set {
-    pub(super) fn run(self) -> Result<(), Failure> {
-        let device = self.device;
+    pub(super) fn run(self, remote: Option<&Remote>) -> Result<(), Failure> {
         let (contents, database) = read(&self.file)?;
+        let record = match remote {
+            Some(remote) => self.send(remote, contents)?,
+            None => self.store(&contents, &database)?,
+        };
+        print(format!(
+            "ok: device {} is to have `{}`, {} bytes, version {}\n{}\n  next call   {}",
+            self.device,
+            self.file.display(),
+            database.contents().size_bytes,
+            database.version(),
+            counted(database.contents(), database.warnings().len()),
+            next_call(record.as_ref())
+        ))
+    }
+
+    /// Has another host store it; what that knows of the device.
+    fn send(
+        &self,
+        remote: &Remote,
+        contents: Zeroizing<Vec<u8>>,
+    ) -> Result<Option<DeviceRecord>, Failure> {
+        let path = path_of_database(self.device);
+        remote.send(Method::PUT, &path, Some(Bytes::from_owner(contents)))?;
+        record_of(remote, self.device)
+    }
+
+    /// Stores it here; what is known of the device.
+    fn store(&self, contents: &[u8], database: &Database) -> Result<Option<DeviceRecord>, Failure> {
+        let device = self.device;
         let location = self.store.locate()?;
         let mut writer = StoreWriter::open(&location.options)?;
-        writer.set_database(device, &contents, &database, Timestamp::now())?;
+        writer.set_database(device, contents, database, Timestamp::now())?;
         writer.close()?;
         if !matches!(
             DroppedDatabase::read(&location.directory, device),
@@ -49,14 +82,6 @@ impl Set {
             eprint_note("note", text);
         }
         let record = StoreReader::open(&location.options)?.record(device);
-        let record = record.map_err(DevicesError::from)?;
-        print(format!(
-            "ok: device {device} is to have `{}`, {} bytes, version {}\n{}\n  next call   {}",
-            self.file.display(),
-            database.contents().size_bytes,
-            database.version(),
-            counted(&database),
-            next_call(record.as_ref())
-        ))
+        Ok(record.map_err(DevicesError::from)?)
     }
 }

@@ -2,19 +2,22 @@
 
 use clap::Args;
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::super::super::output::{eprint_note, print, print_json};
+use super::super::super::remote::Remote;
 use super::super::error::DevicesError;
+use super::super::record_of;
 use super::super::store_args::StoreArgs;
-use super::{counted, next_call};
+use super::{counted, next_call, path_of_database};
 use crate::failure::Failure;
 use crate::recording::StoreLocation;
 use crate::table::{moment, or_dash};
 use engage_store::{
-    Database, DatabaseSource, DatabaseUrl, DeviceId, DeviceRecord, DroppedDatabase, StoreReader,
-    StoredDatabase, Timestamped, redact,
+    Database, DatabaseSource, DatabaseUrl, DbContents, DeviceId, DeviceRecord, DroppedDatabase,
+    StoreReader, StoredDatabase, Timestamped, redact,
 };
 
 /// Show the database that a device is to have, where it came from, and whether it was answered.
@@ -34,8 +37,11 @@ pub(super) struct Show {
 }
 
 impl Show {
-    pub(super) fn run(self) -> Result<(), Failure> {
+    pub(super) fn run(self, remote: Option<&Remote>) -> Result<(), Failure> {
         let device = self.device;
+        if let Some(remote) = remote {
+            return self.print_of(remote);
+        }
         let location = self.store.locate()?;
         let reader = StoreReader::open(&location.options)?;
         let stored = reader.database(device).map_err(DevicesError::from)?;
@@ -47,18 +53,50 @@ impl Show {
         };
         let shown = Shown {
             device,
+            version: stored.version.to_string(),
+            source: stored.source,
+            taken_at: stored.taken_at,
             is_sent: is_sent(&stored, &dropped, &location),
             record: reader.record(device).map_err(DevicesError::from)?,
-            stored,
+            masked: RawValue::from_string(redact(&body)).ok(),
         };
         if self.json {
-            print_json(&shown.json(&body))
-        } else {
-            let database = Database::parse(&body)
-                .map_err(|source| DevicesError::StoredDatabase { device, source })?;
-            print(shown.text(&database))
+            return print_json(&shown.json());
         }
+        let database = Database::parse(&body)
+            .map_err(|source| DevicesError::StoredDatabase { device, source })?;
+        print(shown.text(database.contents(), database.warnings().len()))
     }
+
+    fn print_of(&self, remote: &Remote) -> Result<(), Failure> {
+        let device = self.device;
+        let answer: DatabaseAnswer = remote.get(&path_of_database(device))?.read()?;
+        let shown = Shown {
+            device,
+            version: answer.version,
+            source: answer.source,
+            taken_at: answer.taken_at,
+            // One that is not is not shown.
+            is_sent: true,
+            record: record_of(remote, device)?,
+            masked: answer.database,
+        };
+        if self.json {
+            return print_json(&shown.json());
+        }
+        print(shown.text(answer.contents, answer.warnings.len()))
+    }
+}
+
+/// As another host has it.
+#[derive(Deserialize)]
+struct DatabaseAnswer {
+    version: String,
+    source: DatabaseSource,
+    taken_at: Timestamp,
+    contents: DbContents,
+    warnings: Vec<IgnoredAny>,
+    database: Option<Box<RawValue>>,
 }
 
 /// What the device's next call does with the file.
@@ -90,23 +128,26 @@ fn is_sent(stored: &StoredDatabase, dropped: &DroppedDatabase, location: &StoreL
 
 struct Shown {
     device: DeviceId,
-    stored: StoredDatabase,
+    version: String,
+    source: DatabaseSource,
+    taken_at: Timestamp,
     /// A file that is removed takes its database back.
     is_sent: bool,
     record: Option<DeviceRecord>,
+    masked: Option<Box<RawValue>>,
 }
 
 /// Serialises as `devices db show --json`.
 #[derive(Serialize)]
 struct ShownJson<'a> {
     device: DeviceId,
-    version: String,
+    version: &'a str,
     source: DatabaseSource,
     is_sent: bool,
     taken_at: Timestamp,
     answered: Option<&'a Timestamped>,
     next_call_in: Option<&'a Timestamped>,
-    database: Option<Box<RawValue>>,
+    database: Option<&'a RawValue>,
 }
 
 impl Shown {
@@ -114,23 +155,23 @@ impl Shown {
         self.record.as_ref()?.database.as_ref()
     }
 
-    fn json(&self, body: &[u8]) -> ShownJson<'_> {
+    fn json(&self) -> ShownJson<'_> {
         ShownJson {
             device: self.device,
-            version: self.stored.version.to_string(),
-            source: self.stored.source,
+            version: &self.version,
+            source: self.source,
             is_sent: self.is_sent,
-            taken_at: self.stored.taken_at,
+            taken_at: self.taken_at,
             answered: self.answered(),
             next_call_in: self.record.as_ref().and_then(|it| it.next_call_in.as_ref()),
-            database: RawValue::from_string(redact(body)).ok(),
+            database: self.masked.as_deref(),
         }
     }
 
-    fn text(&self, database: &Database) -> String {
-        let version = self.stored.version.to_string();
+    fn text(&self, contents: DbContents, warnings: usize) -> String {
+        let version = &self.version;
         let answered = match self.answered() {
-            Some(answered) if answered.value == version => moment(answered.at),
+            Some(answered) if answered.value == *version => moment(answered.at),
             Some(answered) => format!(
                 "not yet: version {} was on {}",
                 or_dash(Some(&answered.value)),
@@ -138,7 +179,7 @@ impl Shown {
             ),
             None => "not yet".to_owned(),
         };
-        let from = match self.stored.source {
+        let from = match self.source {
             DatabaseSource::Command => "`devices db set`",
             DatabaseSource::File if self.is_sent => "`db.json`",
             DatabaseSource::File => "`db.json`, which was removed: nothing is sent",
@@ -147,10 +188,10 @@ impl Shown {
             "device {}\n  version     {version}\n  from        {from}\n  taken       {}\n  \
              answered    {answered}\n  next call   {}\n  size        {} bytes\n{}",
             self.device,
-            moment(self.stored.taken_at),
+            moment(self.taken_at),
             next_call(self.record.as_ref()),
-            database.contents().size_bytes,
-            counted(database)
+            contents.size_bytes,
+            counted(contents, warnings)
         )
     }
 }

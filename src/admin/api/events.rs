@@ -366,8 +366,9 @@ const MAX_WAIT_SECONDS: u64 = 30;
 
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Below the idle timeouts of proxies.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// Below the idle timeouts of proxies. Who has gone is found out by the second that cannot be sent: its place
+/// is another's by then.
+const KEEP_ALIVE: Duration = Duration::from_secs(5);
 
 const MAX_STREAM: Duration = Duration::from_hours(1);
 

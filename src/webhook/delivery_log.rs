@@ -6,9 +6,10 @@ use http::StatusCode;
 use tracing::{error, info, warn};
 
 use super::Receiver;
-use super::client::DeliveryError;
+use super::client::is_of_receiver;
 use super::job::FailedDelivery;
 use super::trace::TraceId;
+use crate::http_client::PostError;
 use crate::telemetry::LogThrottle;
 use engage_store::{DeviceId, StoreError};
 use engage_wire::diagnostic::causes;
@@ -46,7 +47,7 @@ impl DeliveryLog {
             ..
         } = failed;
         match failure {
-            DeliveryError::Unanswered(reason) => {
+            PostError::Unanswered(reason) => {
                 if let Some(others) = self.receiver_fails.check() {
                     warn!(
                         trace.id = %trace, others = others.count(),
@@ -54,12 +55,12 @@ impl DeliveryLog {
                     );
                 }
             }
-            DeliveryError::Answered { .. } if failure.is_of_receiver() => {
+            PostError::Answered { .. } if is_of_receiver(failure) => {
                 if let Some(others) = self.receiver_fails.check() {
                     warn!(%device, trace.id = %trace, others = others.count(), "webhook receiver {receiver} fails: {failure}; trying again");
                 }
             }
-            DeliveryError::Answered { status, .. } => {
+            PostError::Answered { status, .. } => {
                 if let Some(others) = self.refused.check() {
                     let hint = hint(*status);
                     error!(%device, trace.id = %trace, others = others.count(), "webhook receiver {receiver} refuses events: {failure}; trying again; hint: {hint}");
@@ -68,7 +69,7 @@ impl DeliveryLog {
         }
     }
 
-    pub(super) fn set_aside(&self, device: DeviceId, trace: TraceId, failure: &DeliveryError) {
+    pub(super) fn set_aside(&self, device: DeviceId, trace: TraceId, failure: &PostError) {
         if let Some(others) = self.set_aside.check() {
             let receiver = &self.receiver;
             error!(%device, trace.id = %trace, others = others.count(), "webhook receiver {receiver} refuses an event again and again: {failure}; going on with the next; hint: `engage-host devices undelivered` lists what was not taken");

@@ -11,6 +11,7 @@ use tokio_util::task::JoinMap;
 use tracing::error;
 
 use super::breaker::CircuitBreaker;
+use super::client::is_of_receiver;
 use super::delivery_log::DeliveryLog;
 use super::job::{Delivery, DeliveryJob, FailedDelivery, JobResult, Outcome, RetryState};
 use super::queue::DeviceQueue;
@@ -142,7 +143,7 @@ impl Dispatcher {
         self.log.failed(device, failed);
         let FailedDelivery { error, delay, .. } = failed;
         let now = Instant::now();
-        if error.is_of_receiver() {
+        if is_of_receiver(error) {
             let retry_after = error.retry_after();
             self.breaker.on_failure(now, generation, retry_after);
         } else {

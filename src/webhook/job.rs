@@ -12,9 +12,10 @@ use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use super::client::{DeliveryError, DeliveryHeaders};
+use super::client::{DeliveryHeaders, is_of_events, may_be_of_events};
 use super::trace::TraceId;
 use super::{Receiver, SUBSCRIBER};
+use crate::http_client::PostError;
 use crate::telemetry::DeliveryMetrics;
 use engage_store::{BatchLimit, Cursor, DeviceId, EventBatch, EventLog, Lease, StoreError};
 
@@ -64,7 +65,7 @@ pub(super) struct JobResult {
     /// Whether the receiver took anything.
     pub(super) is_accepted: bool,
     /// Events that were set aside, with what the receiver said last.
-    pub(super) set_aside: Option<(DeliveryError, TraceId)>,
+    pub(super) set_aside: Option<(PostError, TraceId)>,
     /// The cursor could not be committed.
     pub(super) commit_error: Option<StoreError>,
 }
@@ -86,7 +87,7 @@ pub(super) enum Outcome {
 
 /// A delivery that was not taken.
 pub(super) struct FailedDelivery {
-    pub(super) error: DeliveryError,
+    pub(super) error: PostError,
     pub(super) trace: TraceId,
     /// Of the device's own; `None` where the failure says nothing about the device.
     pub(super) delay: Option<Duration>,
@@ -197,11 +198,11 @@ impl DeliveryJob {
     /// Sets the events aside, or tells how the job ends.
     async fn failed(
         &mut self,
-        error: DeliveryError,
+        error: PostError,
         lease: &Lease,
         batch: &EventBatch,
         trace: TraceId,
-    ) -> Result<DeliveryError, Outcome> {
+    ) -> Result<PostError, Outcome> {
         let failed = |error, delay| {
             Outcome::Failed(FailedDelivery {
                 error,
@@ -210,10 +211,10 @@ impl DeliveryJob {
             })
         };
         match &error {
-            DeliveryError::Answered { .. } => self.delivery.metrics.refused(),
-            DeliveryError::Unanswered(_) => self.delivery.metrics.unanswered(),
+            PostError::Answered { .. } => self.delivery.metrics.refused(),
+            PostError::Unanswered(_) => self.delivery.metrics.unanswered(),
         }
-        if !error.may_be_of_events() {
+        if !may_be_of_events(&error) {
             return Err(failed(error, None));
         }
         let accepted = self.delivery.accepted.load(Ordering::Relaxed);
@@ -230,7 +231,7 @@ impl DeliveryJob {
         }
         refusals.attempts += 1;
         let attempts = refusals.attempts;
-        let is_of_event = if error.is_of_events() {
+        let is_of_event = if is_of_events(&error) {
             attempts >= MAX_ATTEMPTS
         } else {
             // A receiver that takes nothing of anybody may have another secret or another path.
@@ -260,7 +261,7 @@ impl DeliveryJob {
         Ok(())
     }
 
-    async fn post(&self, batch: &EventBatch, trace: TraceId) -> Result<(), DeliveryError> {
+    async fn post(&self, batch: &EventBatch, trace: TraceId) -> Result<(), PostError> {
         let Receiver { client, secret, .. } = &*self.delivery.receiver;
         let body = body(self.device, batch);
         let headers = DeliveryHeaders {
@@ -268,7 +269,7 @@ impl DeliveryJob {
             delivery: HEXLOWER.encode(&Sha256::digest(&body)[..16]),
             traceparent: trace.traceparent()?,
         };
-        client.post(&headers, body).await
+        client.post(&headers, body).await.map(|_| ())
     }
 }
 

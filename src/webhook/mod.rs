@@ -40,7 +40,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::config::WebhookConfig;
-use crate::http_client::{Connector, tls_config};
+use crate::http_client::{Connector, is_loopback, tls_config};
 use crate::platform::mode_readable_by_others;
 use crate::telemetry::DeliveryMetrics;
 use client::WebhookClient;

@@ -6,7 +6,7 @@ use aws_lc_rs::rand;
 use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
-use super::client::DeliveryError;
+use crate::http_client::PostError;
 use engage_store::{DeviceId, EventBatch};
 
 /// Names the delivery of a device's next events, whatever attempts it takes.
@@ -29,10 +29,10 @@ impl TraceId {
 
     /// The header of one attempt, which is a span of its own (W3C Trace Context section 3.2). It asks to be
     /// recorded: receivers that follow it would record nothing else. Fails without random numbers.
-    pub(super) fn traceparent(self) -> Result<String, DeliveryError> {
+    pub(super) fn traceparent(self) -> Result<String, PostError> {
         let mut span = [0; 8];
         rand::fill(&mut span)
-            .map_err(|_| DeliveryError::Unanswered("there are no random numbers".into()))?;
+            .map_err(|_| PostError::Unanswered("there are no random numbers".into()))?;
         span[7] |= NOT_ZERO;
         Ok(format!("00-{self}-{}-01", HEXLOWER.encode(&span)))
     }

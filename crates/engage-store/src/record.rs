@@ -41,6 +41,11 @@ impl AuditBatch {
         self.0.stored_bytes()
     }
 
+    /// The name of the batch that it is stored as; `None` without an event.
+    pub fn id(&self, device: &DeviceId) -> Option<BatchId> {
+        self.0.id(device)
+    }
+
     pub(super) fn into_events(self) -> UploadedEvents {
         self.0
     }
@@ -62,6 +67,11 @@ impl Alert {
     /// About what it takes in the store, in bytes.
     pub fn stored_bytes(&self) -> usize {
         self.0.stored_bytes()
+    }
+
+    /// The name of the batch that it is stored as; `None` without an event.
+    pub fn id(&self, device: &DeviceId) -> Option<BatchId> {
+        self.0.id(device)
     }
 
     pub(super) fn into_events(self) -> UploadedEvents {
@@ -180,19 +190,40 @@ impl UploadedEvents {
     /// Over the device and the events only: a batch that is delivered again may come with the
     /// stamp of another database.
     pub(super) fn prefix_ids(&self, device: &DeviceId) -> Vec<BatchId> {
-        let mut events = Sha256::new()
-            .chain_update(device.to_string())
-            .chain_update(b"\n");
+        let mut events = begin_id(device);
         let beginnings = self.events.iter().map(|event| {
-            // Minified, so it holds no newline.
-            events.update(event.record.get());
-            events.update(b"\n");
-            let mut id = [0; 16];
-            id.copy_from_slice(&events.clone().finalize()[..16]);
-            BatchId::new(id)
+            add_to_id(&mut events, event);
+            end_id(events.clone())
         });
         beginnings.collect()
     }
+
+    /// The last of them; `None` without an event.
+    fn id(&self, device: &DeviceId) -> Option<BatchId> {
+        let mut events = begin_id(device);
+        for event in &self.events {
+            add_to_id(&mut events, event);
+        }
+        (!self.events.is_empty()).then(|| end_id(events))
+    }
+}
+
+fn begin_id(device: &DeviceId) -> Sha256 {
+    Sha256::new()
+        .chain_update(device.to_string())
+        .chain_update(b"\n")
+}
+
+fn add_to_id(events: &mut Sha256, event: &Event) {
+    // Minified, so it holds no newline.
+    events.update(event.record.get());
+    events.update(b"\n");
+}
+
+fn end_id(events: Sha256) -> BatchId {
+    let mut id = [0; 16];
+    id.copy_from_slice(&events.finalize()[..16]);
+    BatchId::new(id)
 }
 
 fn array(value: &str) -> Option<Vec<&RawValue>> {

@@ -4,8 +4,9 @@ use miette::Diagnostic;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::config::{BaseUrl, Config};
+use crate::config::{BaseUrl, Config, OtlpConfig};
 use crate::failure::ErrorEntry;
+use crate::otlp::Collector;
 use crate::publication::{Inventory, Publication, Validation, validate};
 use crate::recording::{self, StoreLocation};
 use crate::renewal;
@@ -70,6 +71,11 @@ pub(crate) fn rotation(config: &Config) -> Option<Rotation> {
         .rotation
 }
 
+fn otlp_refusal(config: &OtlpConfig) -> Option<ErrorEntry> {
+    let error = Collector::load(config).err()?;
+    Some(ErrorEntry::new(&error))
+}
+
 impl CheckReport {
     /// Tries what a configuration says. `others` is what else stands against a start.
     pub(crate) fn new(config: &Config, others: Others, strict: bool) -> Self {
@@ -108,6 +114,7 @@ impl CheckReport {
         };
         refusals.extend(of_rotation.unwrap_or_default());
         refusals.extend(ErrorEntry::all(&recording::refusals(config)));
+        refusals.extend(config.otlp.as_ref().and_then(otlp_refusal));
         refusals.extend(others.refusals);
         warnings.extend(others.warnings);
         Self {

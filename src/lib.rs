@@ -23,7 +23,8 @@
 //! - `publication`: everything that the certificate routes serve, and its validation.
 //! - `renewal`: a new server certificate, made and proven before it takes the old one's place.
 //! - `webhook`: the delivery of what devices sent to the access-control system.
-//! - `http_client`: connections of this program's own, and whom they trust.
+//! - `http_client`: requests to servers of the site and to other hosts, and whom they trust.
+//! - `otlp`: the export of traces to a collector.
 //! - `adoption`: who fetched which certificate, and who asks again and again without TLS.
 //! - `rotation`: a change of the root: who is shown which chain.
 //! - `rotation_steps`: the steps of such a change, and how far it is. `table`: text in columns.
@@ -57,6 +58,7 @@ mod http_client;
 mod login_throttle;
 mod new_files;
 mod operator_map;
+mod otlp;
 mod platform;
 mod pretty_json;
 mod publication;

@@ -8,6 +8,7 @@ mod error;
 mod limits;
 mod log;
 mod number;
+mod otlp;
 mod pki;
 mod site;
 mod site_files;
@@ -34,6 +35,7 @@ pub(crate) use devices::{DevicesConfig, DevicesDirectory};
 pub(crate) use error::ConfigError;
 pub(crate) use limits::{Limits, PerAddress};
 pub(crate) use log::{LogConfig, LogFormat, LogLevel};
+pub(crate) use otlp::{OtlpConfig, SampleRatio};
 pub(crate) use pki::PkiConfig;
 pub(crate) use site::{SiteConfig, SiteHosts};
 pub use site_files::parse_site_file;
@@ -89,6 +91,8 @@ pub struct Config {
     pub devices: DevicesConfig,
     /// Where stored events are delivered to, if anywhere.
     pub webhook: Option<WebhookConfig>,
+    /// Where traces are exported to, if anywhere.
+    pub otlp: Option<OtlpConfig>,
 }
 
 /// The plain listener.
@@ -253,6 +257,7 @@ impl Config {
         let sites = self.sites.iter_mut();
         let devices = &mut self.devices;
         let webhook = self.webhook.iter_mut();
+        let otlp = self.otlp.iter_mut();
         [&mut self.static_dir, certificate, private_key]
             .into_iter()
             .chain(root)
@@ -261,6 +266,7 @@ impl Config {
             .chain(self.admin.paths_mut())
             .chain(devices.paths_mut())
             .chain(webhook.flat_map(|it| [&mut it.secret_file].into_iter().chain(&mut it.ca_file)))
+            .chain(otlp.flat_map(OtlpConfig::paths_mut))
     }
 }
 
@@ -342,7 +348,7 @@ mod tests {
     #[test]
     fn every_documented_key_is_one() {
         let all = parsed(&uncommented(&[]));
-        assert!(all.webhook.is_some() && all.devices.database_url.is_some());
+        assert!(all.webhook.is_some() && all.otlp.is_some() && all.devices.database_url.is_some());
         assert_eq!(all.sites[0].hosts.len(), 1);
         assert_eq!(all.access.allow.map(|networks| networks.len()), Some(2));
     }

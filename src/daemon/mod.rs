@@ -3,6 +3,7 @@
 mod auto_renewal;
 mod base_url;
 mod expiry;
+mod export;
 mod open_store;
 mod reload;
 mod reload_requests;
@@ -42,6 +43,7 @@ use base_url::ToldBaseUrl;
 use engage_store::{OpenError, Rotation, StoredRotation};
 use engage_wire::clock;
 use engage_wire::diagnostic::{code, one_line};
+use export::Export;
 use reload::{FollowedRotation, Reloader};
 use reload_requests::ReloadRequests;
 use store::{Delivery, Recording};
@@ -95,6 +97,8 @@ struct Running {
     draining: CancellationToken,
     /// Cancelled when the last connection has ended: nothing is stored any more.
     drained: CancellationToken,
+    /// The export of traces, if there is one.
+    export: Option<Export>,
 }
 
 impl Running {
@@ -118,7 +122,9 @@ impl Running {
         let first = publication(&config, &base_url.url, strict, row.rotation.as_ref())?;
         let published = CurrentPublication::new(first);
         let Recording { call_in, delivery } = store::open(&config, &published)?;
-        let app = Arc::new(App::new(published, call_in));
+        let mut app = App::new(published, call_in);
+        let export = Export::start(&config, &mut app);
+        let app = Arc::new(app);
         let follower = follower(&app, &config, row);
         let probe = WatchdogProbe::default();
         let rules = Rules {
@@ -148,6 +154,7 @@ impl Running {
             reloaded: Arc::default(),
             draining: CancellationToken::new(),
             drained: CancellationToken::new(),
+            export,
         };
         running.deliver(delivery);
         running.count_devices();
@@ -183,6 +190,10 @@ impl Running {
             warn!(
                 "the webhook did not end in time: events may be delivered once more after the next start"
             );
+        }
+        // After the last delivery, which is a span too.
+        if let Some(export) = self.export {
+            export.stop().await;
         }
     }
 
@@ -233,8 +244,9 @@ impl Running {
 
     fn deliver(&self, delivery: Option<Delivery>) {
         let (metrics, drained) = (self.app.metrics.deliveries(), self.drained.clone());
+        let tracer = self.app.tracer.clone();
         self.tasks.spawn(async move {
-            store::deliver(delivery, metrics, drained.cancelled()).await;
+            store::deliver(delivery, metrics, tracer, drained.cancelled()).await;
         });
     }
 

@@ -250,6 +250,7 @@ impl Reloader {
             pki,
             devices: old.devices.clone(),
             webhook: old.webhook.clone(),
+            otlp: old.otlp.clone(),
             ..new
         }
     }
@@ -286,6 +287,7 @@ impl Reloader {
             ),
             (old.devices != new.devices, "[devices]"),
             (old.webhook != new.webhook, "[webhook]"),
+            (old.otlp != new.otlp, "[otlp]"),
         ] {
             if changed {
                 warn!(key, "`{key}` has changed; restart the daemon to use it");

@@ -14,7 +14,7 @@ use crate::config::{Config, DevicesConfig, WebhookConfig};
 use crate::platform::mode_readable_by_others;
 use crate::publication::CurrentPublication;
 use crate::routes::{Authenticator, BodyMemory, CallIn, DayBudget, DeliveryProblem};
-use crate::telemetry::{CallerThrottle, DeliveryMetrics, LogThrottle};
+use crate::telemetry::{CallerThrottle, DeliveryMetrics, LogThrottle, Tracer};
 use crate::webhook::{self, Receiver};
 use engage_store::{AppendedDevices, Credentials, CredentialsError, OpenError, StoreHandle};
 use engage_wire::diagnostic::{causes, one_line};
@@ -39,6 +39,7 @@ pub(super) struct Delivery {
 pub(super) async fn deliver(
     delivery: Option<Delivery>,
     metrics: DeliveryMetrics,
+    tracer: Option<Tracer>,
     end: impl Future<Output = ()>,
 ) {
     let Some(Delivery {
@@ -56,7 +57,10 @@ pub(super) async fn deliver(
         load_receiver(&webhook, &problem).await
     };
     tokio::select! {
-        receiver = begin => webhook::run(receiver, Arc::new(store.clone()), appended, metrics, end).await,
+        receiver = begin => {
+            let log = Arc::new(store.clone());
+            webhook::run(receiver, log, appended, metrics, tracer, end).await;
+        }
         () = &mut end => {}
     }
 }

@@ -25,7 +25,7 @@ use super::malformed::{Malformed, WellFormed};
 use super::route::Route;
 use super::{App, router};
 use crate::connection::Connection;
-use crate::telemetry::AccessEvent;
+use crate::telemetry::{AccessEvent, RequestTrace};
 use engage_store::DeviceId;
 
 /// What both device listeners serve.
@@ -107,8 +107,8 @@ where
         self.inner.poll_ready(context)
     }
 
-    fn call(&mut self, request: Request<B>) -> Self::Future {
-        let started = Started::from_request(&request, &self.app);
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        let started = Started::from_request(&mut request, &self.app);
         Answering {
             inner: self.inner.call(request),
             is_to_wait: started.as_ref().is_some_and(|it| it.is_pipelined),
@@ -167,21 +167,31 @@ struct Started {
     uri: Uri,
     at: Instant,
     is_pipelined: bool,
+    /// If traces are exported.
+    trace: Option<Arc<RequestTrace>>,
 }
 
 impl Started {
     /// Nothing for a request that came on no connection, as in benchmarks.
-    fn from_request<B>(request: &Request<B>, app: &Arc<App>) -> Option<Self> {
-        let connection = request.extensions().get::<Arc<Connection>>()?;
+    fn from_request<B>(request: &mut Request<B>, app: &Arc<App>) -> Option<Self> {
+        let at = Instant::now();
+        let connection = Arc::clone(request.extensions().get::<Arc<Connection>>()?);
+        // Whatever `traceparent` says: a stranger does not choose our ids.
+        let tracer = app.tracer.as_ref();
+        let trace = tracer.and_then(|it| it.request(request.version()));
+        if let Some(trace) = &trace {
+            request.extensions_mut().insert(Arc::clone(trace));
+        }
         let is_pipelined = connection.state.request_started(is_last(request));
         Some(Self {
             is_pipelined,
-            connection: Arc::clone(connection),
+            connection,
             app: Arc::clone(app),
             route: Route::from_path(request.uri().path(), app.call_in.is_some()),
             method: request.method().clone(),
             uri: request.uri().clone(),
-            at: Instant::now(),
+            at,
+            trace,
         })
     }
 
@@ -194,6 +204,7 @@ impl Started {
             uri,
             at,
             is_pipelined: _,
+            trace,
         } = self;
         connection.state.response_ready();
         if let Some(RefusedBy(limit)) = response.extensions().get() {
@@ -210,9 +221,13 @@ impl Started {
             device: response.extensions().get::<DeviceId>().copied(),
             status: response.status(),
             size_bytes: response.body().size_hint().exact(),
+            started: at,
             duration: at.elapsed(),
         };
         app.metrics.answered(&access);
+        if let (Some(tracer), Some(trace)) = (&app.tracer, trace) {
+            tracer.answered(&trace, &access, route.template());
+        }
         access.log();
     }
 }

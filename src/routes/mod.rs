@@ -15,7 +15,7 @@ use http::HeaderValue;
 
 use crate::adoption::AnnouncementFetches;
 use crate::publication::CurrentPublication;
-use crate::telemetry::{LogThrottle, Metrics, RouteMetrics};
+use crate::telemetry::{LogThrottle, Metrics, RouteMetrics, Tracer};
 use crate::tls::SeenHandshakes;
 use engage_wire::paths;
 use error::ApiError;
@@ -36,6 +36,8 @@ pub struct App {
     pub call_in: Option<Arc<CallIn>>,
     /// What was seen of the handshakes of addresses.
     pub(crate) handshakes: SeenHandshakes,
+    /// Where spans of requests go, if traces are exported.
+    pub(crate) tracer: Option<Tracer>,
     /// Malformed requests that have been logged.
     malformed_throttle: LogThrottle,
     /// What is counted of each route's requests.
@@ -53,6 +55,7 @@ impl App {
             announcement_fetches: AnnouncementFetches::default(),
             handshakes: SeenHandshakes::default(),
             call_in,
+            tracer: None,
             malformed_throttle: LogThrottle::default(),
             route_metrics: Route::ALL.map(|route| RouteMetrics::new(route.name())),
         }

@@ -48,6 +48,19 @@ impl Route {
         }
     }
 
+    /// The path as the router has it; none where it has none.
+    pub(super) const fn template(self) -> Option<&'static str> {
+        match self {
+            Self::Alert => Some(paths::ALERT),
+            Self::Announcement => Some(paths::ANNOUNCEMENT),
+            Self::Audit => Some(paths::AUDIT),
+            Self::Certificate => Some("/static/Device_Certificates/{name}"),
+            Self::Config => Some(paths::CONFIG[0]),
+            Self::Database => Some("/swordfish/lock/db/{version}"),
+            Self::Unknown => None,
+        }
+    }
+
     /// The name in metrics.
     pub(super) const fn name(self) -> &'static str {
         match self {

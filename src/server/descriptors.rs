@@ -69,7 +69,7 @@ const MIN_DESCRIPTORS: usize = MIN_RESERVED + 8;
 
 /// Twenty that are open all the time, five of the admin listener; thirteen of the store, whose five
 /// connections to SQLite have two each; one to three each for a reload and the files that it reads,
-/// JSON files, the webhook, the watchdog and connections that are accepted to be refused.
+/// JSON files, the webhook, the collector of traces, the watchdog and connections that are accepted to be refused.
 const MIN_RESERVED: usize = 52;
 
 const MAX_RESERVED: usize = 128;

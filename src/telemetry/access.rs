@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::{Method, StatusCode, Uri};
 use tracing::info;
@@ -28,11 +28,25 @@ pub struct AccessEvent<'a> {
     pub status: StatusCode,
     /// Length of the answer's body.
     pub size_bytes: Option<u64>,
-    /// From the end of the request's head to its answer.
+    /// When its head had been read.
+    pub started: Instant,
+    /// From then to its answer.
     pub duration: Duration,
 }
 
 impl AccessEvent<'_> {
+    /// Whose request it is, as it says or as it has proven.
+    pub(super) fn serial(&self) -> Option<String> {
+        match self.device {
+            Some(device) => Some(device.to_string()),
+            None => self
+                .uri
+                .query()
+                .and_then(SerialNumber::from_query)
+                .map(|serial| serial.to_string()),
+        }
+    }
+
     /// Logs it (docs/LOGGING.md).
     pub fn log(&self) {
         let Self {
@@ -40,18 +54,13 @@ impl AccessEvent<'_> {
             connection,
             method,
             uri,
-            device,
+            device: _,
             status,
             size_bytes,
+            started: _,
             duration,
         } = self;
-        let serial = match device {
-            Some(device) => Some(device.to_string()),
-            None => uri
-                .query()
-                .and_then(SerialNumber::from_query)
-                .map(|serial| serial.to_string()),
-        };
+        let serial = self.serial();
         info!(
             target: TARGET,
             listener = %connection.listener,

@@ -1,9 +1,11 @@
-//! Logs and metrics: one event a line to standard error, counts for Prometheus.
+//! Logs, metrics and traces: one event a line to standard error, counts for Prometheus, spans for a
+//! collector.
 
 mod access;
 mod clock;
 mod log_buffer;
 mod metrics;
+mod spans;
 mod stderr;
 mod text;
 
@@ -20,7 +22,13 @@ use crate::config::{LogConfig, LogFormat, LogLevel};
 
 pub(crate) use access::{AccessEvent, Shortened};
 pub(crate) use engage_wire::{CallerThrottle, LogThrottle};
-pub(crate) use metrics::{DeliveryMetrics, Metrics, OpenConnection, RouteMetrics, SeenDevices};
+pub(crate) use metrics::{
+    DeliveryMetrics, Metrics, OpenConnection, RouteMetrics, SeenDevices, SpanMetrics,
+};
+pub(crate) use spans::{
+    AttributeValue, EndOfSpan, MaybeTraced, RequestTrace, Span, SpanContext, SpanId, SpanKind,
+    TraceId, Tracer,
+};
 pub(crate) use stderr::flush_log;
 
 /// Starts logging as configured. `RUST_LOG` overrides the level. Fails if there can be no further

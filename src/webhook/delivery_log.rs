@@ -8,9 +8,8 @@ use tracing::{error, info, warn};
 use super::Receiver;
 use super::client::is_of_receiver;
 use super::job::FailedDelivery;
-use super::trace::TraceId;
 use crate::http_client::PostError;
-use crate::telemetry::LogThrottle;
+use crate::telemetry::{LogThrottle, TraceId};
 use engage_store::{DeviceId, StoreError};
 use engage_wire::diagnostic::causes;
 

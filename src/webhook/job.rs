@@ -13,10 +13,10 @@ use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use super::client::{DeliveryHeaders, is_of_events, may_be_of_events};
-use super::trace::TraceId;
+use super::trace::{Attempt, trace_of};
 use super::{Receiver, SUBSCRIBER};
 use crate::http_client::PostError;
-use crate::telemetry::DeliveryMetrics;
+use crate::telemetry::{DeliveryMetrics, TraceId, Tracer};
 use engage_store::{BatchLimit, Cursor, DeviceId, EventBatch, EventLog, Lease, StoreError};
 
 /// What every job shares.
@@ -25,6 +25,8 @@ pub(super) struct Delivery {
     pub(super) log: Arc<dyn EventLog>,
     pub(super) receiver: Arc<Receiver>,
     pub(super) metrics: DeliveryMetrics,
+    /// Where spans of deliveries go, if traces are exported.
+    pub(super) tracer: Option<Tracer>,
     /// Deliveries that the receiver took, of whatever device.
     pub(super) accepted: Arc<AtomicU64>,
     /// Cancelled when the daemon stops.
@@ -155,7 +157,7 @@ impl DeliveryJob {
                 Ok(None) => return Outcome::Drained,
                 Err(error) => return Outcome::Unreadable(error),
             };
-            let trace = TraceId::of(self.device, &batch);
+            let trace = trace_of(self.device, &batch);
             let posted = tokio::select! {
                 biased;
                 // Another host may deliver the same by now, and what comes after it.
@@ -262,14 +264,24 @@ impl DeliveryJob {
     }
 
     async fn post(&self, batch: &EventBatch, trace: TraceId) -> Result<(), PostError> {
-        let Receiver { client, secret, .. } = &*self.delivery.receiver;
+        let Receiver {
+            client,
+            secret,
+            url,
+            ..
+        } = &*self.delivery.receiver;
+        let attempt = Attempt::new(trace)?;
         let body = body(self.device, batch);
         let headers = DeliveryHeaders {
             signature: secret.signature(Timestamp::now().as_second(), &body),
             delivery: HEXLOWER.encode(&Sha256::digest(&body)[..16]),
-            traceparent: trace.traceparent()?,
+            traceparent: attempt.traceparent(),
         };
-        client.post(&headers, body).await.map(|_| ())
+        let posted = client.post(&headers, body).await;
+        if let Some(tracer) = &self.delivery.tracer {
+            tracer.record(|| attempt.span(url, self.device, batch, &posted));
+        }
+        posted.map(|_| ())
     }
 }
 

@@ -40,13 +40,13 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::config::WebhookConfig;
-use crate::http_client::{Connector, is_loopback, tls_config};
+use crate::http_client::{Connector, tls_config};
 use crate::platform::mode_readable_by_others;
-use crate::telemetry::DeliveryMetrics;
+use crate::telemetry::{DeliveryMetrics, Tracer};
 use client::WebhookClient;
 use dispatcher::Dispatcher;
 use engage_store::{AppendedDevices, EventLog, Subscriber};
-use engage_wire::Scheme;
+use engage_wire::{HttpUrl, Scheme};
 use job::Delivery;
 use secret::Secret;
 
@@ -56,7 +56,7 @@ pub(crate) use error::WebhookError;
 /// query, which is where some receivers want a token.
 #[derive(Debug)]
 pub(crate) struct Receiver {
-    shown_url: String,
+    url: HttpUrl,
     client: WebhookClient,
     secret: Secret,
     timing: DeliveryTiming,
@@ -81,19 +81,18 @@ impl Receiver {
                 "webhook secret_file `{path}` can be read by everybody (mode {mode:04o}); hint: `chmod o= {path}`"
             );
         }
-        let shown_url = url.to_string();
         let tls = match url.scheme() {
             Scheme::Https => Some(tls_config("webhook ca_file", ca_file.as_deref())?),
             Scheme::Http => None,
         };
         if tls.is_none() && !url.is_loopback() {
             warn!(
-                "webhook url `{shown_url}` is plain http: who listens on the way reads every audit; hint: use https"
+                "webhook url `{url}` is plain http: who listens on the way reads every audit; hint: use https"
             );
         }
         let connector = Connector::new(url.address(), tls, timing.connect_timeout);
         Ok(Self {
-            shown_url,
+            url: url.clone(),
             client: WebhookClient::new(url.clone(), connector, timing),
             secret,
             timing,
@@ -103,7 +102,7 @@ impl Receiver {
 
 impl fmt::Display for Receiver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.shown_url)
+        self.url.fmt(f)
     }
 }
 
@@ -121,6 +120,7 @@ pub(crate) async fn run(
     log: Arc<dyn EventLog>,
     appended: AppendedDevices,
     metrics: DeliveryMetrics,
+    tracer: Option<Tracer>,
     shutdown: impl Future<Output = ()>,
 ) {
     info!("delivering audits and alerts to {receiver}");
@@ -129,6 +129,7 @@ pub(crate) async fn run(
         log: Arc::clone(&log),
         receiver: Arc::new(receiver),
         metrics: metrics.clone(),
+        tracer,
         accepted: Arc::default(),
         stop: CancellationToken::new(),
     };

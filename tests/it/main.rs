@@ -73,6 +73,7 @@ mod simulate;
 mod sites;
 mod stop;
 mod threats;
+mod traces;
 mod trouble;
 mod warnings;
 mod webhook;

@@ -351,6 +351,7 @@ const UNSEEN: &[(&str, &str)] = &[
         "unusable-file",
         "needs a database that fails while it is read",
     ),
+    ("otlp-no-authority", "needs a system without certificates"),
     (
         "webhook-no-authority",
         "needs a system without certificates",

@@ -214,6 +214,7 @@ fn what_a_reload_cannot_change_is_reported_and_the_listeners_stay() {
     installation.set("[limits]", "drain_seconds = 5");
     installation.set("[access]", "allow = [\"10.0.0.0/8\"]");
     installation.set("[log]", "level = \"debug\"");
+    installation.set("[otlp]", "endpoint = \"http://127.0.0.1:9/v1/traces\"");
     daemon.hang_up();
     daemon.wait_for(RELOADED);
     for key in [
@@ -223,6 +224,7 @@ fn what_a_reload_cannot_change_is_reported_and_the_listeners_stay() {
         "[limits]",
         "[access]",
         "[log]",
+        "[otlp]",
     ] {
         let line = daemon.wait_for(&format!(
             "`{key}` has changed; restart the daemon to use it"

@@ -23,7 +23,7 @@ use crate::connection::{Connection, ListenerKind};
 use crate::login_throttle::LoginThrottle;
 use crate::requested_host::requested_host;
 use crate::routes::error::ApiError;
-use crate::telemetry::{LogThrottle, Shortened};
+use crate::telemetry::{LogThrottle, MaybeTraced, Shortened};
 use engage_store::{
     Call, Credentials, CredentialsError, DeviceId, DeviceObservation, SerialNumber,
 };
@@ -45,8 +45,8 @@ pub struct Authenticator {
     refused: [LogThrottle; 3],
 }
 
-/// The device that calls, from where and when.
-pub(in crate::routes) struct Caller(pub(super) Call);
+/// The device that calls, from where and when, and the trace of that.
+pub(in crate::routes) struct Caller(pub(super) Call, pub(super) MaybeTraced);
 
 impl FromRequestParts<Arc<CallIn>> for Caller {
     type Rejection = ApiError;
@@ -68,11 +68,14 @@ impl FromRequestParts<Arc<CallIn>> for Caller {
             return Err(ApiError::StorageUnavailable);
         }
         let login = BasicCredentials::from_headers(&parts.headers);
-        if !call_in
-            .authenticator
-            .authenticate(login.as_ref(), peer.ip())
-            .await
-        {
+        let traced = MaybeTraced::from_extensions(&parts.extensions);
+        let authenticator = &call_in.authenticator;
+        let authenticated = authenticator.authenticate(login.as_ref(), peer.ip());
+        let is_good = match authenticator.credentials {
+            Some(_) => traced.child("authenticate", authenticated).await,
+            None => authenticated.await,
+        };
+        if !is_good {
             return Err(ApiError::Unauthorized);
         }
         let user_name = login.as_ref().map(|login| login.user_name.as_str());
@@ -92,7 +95,7 @@ impl FromRequestParts<Arc<CallIn>> for Caller {
         }
         let host = requested_host(&parts.uri, &parts.headers);
         call_in.note_caller(&call, connection, host);
-        Ok(Self(call))
+        Ok(Self(call, traced))
     }
 }
 

@@ -26,11 +26,11 @@ use super::JSON;
 use super::error::{ApiError, BODY_MEMORY, DEVICE_DAY, with_type};
 use crate::adoption::Sightings;
 use crate::publication::CurrentPublication;
-use crate::telemetry::{CallerThrottle, LogThrottle};
+use crate::telemetry::{CallerThrottle, LogThrottle, MaybeTraced, SpanContext};
 use caller::Caller;
 use engage_store::{
-    Alert, AppendOutcome, AuditBatch, Call, CallInWindow, ConfigUpload, DeviceId, Store,
-    StoreError, UploadKind,
+    Alert, AppendOutcome, AuditBatch, BatchId, Call, CallInWindow, ConfigUpload, DeviceId,
+    EventKind, Store, StoreError, UploadKind,
 };
 use engage_wire::diagnostic::one_line;
 use engage_wire::paths;
@@ -87,20 +87,21 @@ type Answer = (Extension<DeviceId>, Result<Response, ApiError>);
 /// `PUT /swordfish/lock/Config`: 200 without a body, which is what is documented of it.
 pub(super) async fn config(
     State(call_in): State<Arc<CallIn>>,
-    Caller(call): Caller,
+    Caller(call, traced): Caller,
     body: Body,
 ) -> Answer {
     let answer = async {
         let (upload, reserved) = call_in
             .read(
-                &call,
+                (&call, &traced),
                 UploadKind::Config,
                 body,
                 ConfigUpload::parse,
                 ConfigUpload::stored_bytes,
             )
             .await?;
-        let saved = call_in.store.save_config(&call, upload).await;
+        let saving = call_in.store.save_config(&call, upload);
+        let saved = traced.child(STORE, saving).await;
         let saved = saved.map(|()| AppendOutcome::Updated);
         let answer = call_in.acknowledged(&call, &reserved, saved);
         answer.map(|_| StatusCode::OK.into_response())
@@ -111,20 +112,23 @@ pub(super) async fn config(
 /// `POST /swordfish/lock/audit`.
 pub(super) async fn audit(
     State(call_in): State<Arc<CallIn>>,
-    Caller(call): Caller,
+    Caller(call, traced): Caller,
     body: Body,
 ) -> Answer {
     let answer = async {
         let (batch, reserved) = call_in
             .read(
-                &call,
+                (&call, &traced),
                 UploadKind::Audit,
                 body,
                 AuditBatch::parse,
                 AuditBatch::stored_bytes,
             )
             .await?;
-        let appended = call_in.store.append_audits(&call, batch).await;
+        let name = traced.if_traced(|| batch.id(&call.device));
+        let appending = call_in.store.append_audits(&call, batch);
+        let appended = traced.child(STORE, appending).await;
+        note_stored(&traced, EventKind::Audits, name, &appended);
         call_in.acknowledged(&call, &reserved, appended).map(status)
     };
     (Extension(call.device), answer.await)
@@ -134,20 +138,23 @@ pub(super) async fn audit(
 /// those of an audit.
 pub(super) async fn alert(
     State(call_in): State<Arc<CallIn>>,
-    Caller(call): Caller,
+    Caller(call, traced): Caller,
     body: Body,
 ) -> Answer {
     let answer = async {
         let (alert, reserved) = call_in
             .read(
-                &call,
+                (&call, &traced),
                 UploadKind::Alert,
                 body,
                 Alert::parse,
                 Alert::stored_bytes,
             )
             .await?;
-        let appended = call_in.store.append_alert(&call, alert).await;
+        let name = traced.if_traced(|| alert.id(&call.device));
+        let appending = call_in.store.append_alert(&call, alert);
+        let appended = traced.child(STORE, appending).await;
+        note_stored(&traced, EventKind::Alerts, name, &appended);
         call_in.acknowledged(&call, &reserved, appended).map(status)
     };
     (Extension(call.device), answer.await)
@@ -156,20 +163,25 @@ pub(super) async fn alert(
 /// `GET /swordfish/lock/db/{timestamp}`.
 pub(super) async fn database(
     State(call_in): State<Arc<CallIn>>,
-    Caller(call): Caller,
+    Caller(call, traced): Caller,
     uri: Uri,
 ) -> Answer {
-    let answer = call_in.database(&call, uri.path()).await;
+    let answer = call_in.database((&call, &traced), uri.path()).await;
     (Extension(call.device), answer)
 }
 
 impl CallIn {
-    async fn database(&self, call: &Call, path: &str) -> Result<Response, ApiError> {
+    async fn database(
+        &self,
+        (call, traced): (&Call, &MaybeTraced),
+        path: &str,
+    ) -> Result<Response, ApiError> {
         let version = path.strip_prefix(paths::DATABASE).unwrap_or_default();
         let version = percent_decode_str(version)
             .decode_utf8()
             .map_err(|_| ApiError::BadRequest)?;
-        let answered = self.store.db_answer(call, &version, &self.window).await;
+        let answering = self.store.db_answer(call, &version, &self.window);
+        let answered = traced.child(STORE, answering).await;
         let body = answered.map_err(|error| self.unavailable(call.device, &error))?;
         let body = self.body_memory.answer(call.peer, body);
         let body = body.map_err(|short| self.refuse_memory(call, &short))?;
@@ -179,7 +191,7 @@ impl CallIn {
     /// The parsed body and what it takes until it is stored, or the answer that refuses it.
     async fn read<T, E: Error>(
         &self,
-        call: &Call,
+        (call, traced): (&Call, &MaybeTraced),
         kind: UploadKind,
         body: Body,
         parse: impl FnOnce(&[u8]) -> Result<T, E>,
@@ -188,8 +200,12 @@ impl CallIn {
         // Whoever has nothing left costs nothing more.
         self.charge(call, 0)?;
         let memory = self.body_memory.permit(call.peer);
-        let (body, reason) = match collect(body, self.body_bytes, memory).await {
-            Ok(body) => match self.parse(body.as_slice(), parse).await {
+        let reading = collect(body, self.body_bytes, memory);
+        let (body, reason) = match traced.child("read body", reading).await {
+            Ok(body) => match traced
+                .child("parse", self.parse(body.as_slice(), parse))
+                .await
+            {
                 Ok(parsed) => {
                     let budget_bytes = stored_bytes(&parsed);
                     self.charge(call, budget_bytes)?;
@@ -211,7 +227,8 @@ impl CallIn {
             Err(BodyError::NoMemory(short)) => return Err(self.refuse_memory(call, &short)),
         };
         let (body, _memory) = body.into_parts();
-        Err(self.refuse(call, kind, body, &reason).await)
+        let refusing = self.refuse(call, kind, body, &reason);
+        Err(traced.child("quarantine", refusing).await)
     }
 
     /// What a body says. A long one takes milliseconds: not on a thread that serves connections, and
@@ -304,6 +321,24 @@ impl CallIn {
     }
 }
 
+/// The span of a request that brought events is the one that their deliveries link to. Not of one that
+/// brought them again.
+fn note_stored(
+    traced: &MaybeTraced,
+    kind: EventKind,
+    batch: Option<BatchId>,
+    appended: &Result<AppendOutcome, StoreError>,
+) {
+    if let Some(batch) = batch
+        && matches!(
+            appended,
+            Ok(AppendOutcome::Created | AppendOutcome::Updated)
+        )
+    {
+        traced.set_context(SpanContext::of_batch(kind, &batch.to_string()));
+    }
+}
+
 /// What a body takes until it is stored.
 struct Reserved {
     /// Of its caller's day.
@@ -319,6 +354,9 @@ fn status(appended: AppendOutcome) -> Response {
     };
     status.into_response()
 }
+
+/// The child of a request's span that waits for the store.
+const STORE: &str = "store";
 
 /// Longer than what most devices deliver in a night.
 const LONG_BODY_BYTES: usize = 64 * 1024;

@@ -6,6 +6,7 @@ mod labels;
 mod listener;
 mod publication;
 mod rotation;
+mod spans;
 mod store;
 
 use std::collections::BTreeMap;
@@ -35,6 +36,7 @@ use rotation::RotationMetrics;
 use store::StoreMetrics;
 
 pub(crate) use delivery::DeliveryMetrics;
+pub(crate) use spans::SpanMetrics;
 pub(crate) use store::SeenDevices;
 
 /// Every metric of the daemon. Names carry units; no label holds a device or a secret.
@@ -49,6 +51,7 @@ pub struct Metrics {
     publication: PublicationMetrics,
     rotation: RotationMetrics,
     deliveries: DeliveryMetrics,
+    spans: SpanMetrics,
     store: StoreMetrics,
 }
 
@@ -89,6 +92,7 @@ impl Metrics {
             publication: PublicationMetrics::register(&mut registry),
             rotation: RotationMetrics::register(&mut registry),
             deliveries: DeliveryMetrics::register(&mut registry),
+            spans: SpanMetrics::register(&mut registry),
             store: StoreMetrics::register(&mut registry),
             registry,
         }
@@ -97,6 +101,11 @@ impl Metrics {
     /// What the webhook counts.
     pub fn deliveries(&self) -> DeliveryMetrics {
         self.deliveries.clone()
+    }
+
+    /// What is counted of traces.
+    pub(crate) fn spans(&self) -> SpanMetrics {
+        self.spans.clone()
     }
 
     /// A request was answered.

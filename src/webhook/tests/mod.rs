@@ -66,7 +66,7 @@ impl TestStore {
         let metrics = crate::telemetry::Metrics::new().deliveries();
         let appended = subscribe(&*self.store);
         let log = Arc::clone(&self.store) as _;
-        let task = tokio::spawn(run(receiver, log, appended, metrics, shutdown));
+        let task = tokio::spawn(run(receiver, log, appended, metrics, None, shutdown));
         RunningDelivery { stop, task }
     }
 }

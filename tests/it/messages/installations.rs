@@ -120,6 +120,16 @@ fn recordings_and_folders() {
         "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
     );
     text += &told(&installation, &["webhook-ca-malformed"]);
+    installation.edit("ca_file = \"hook.pem\"", "");
+    installation.set(
+        "[otlp]",
+        "endpoint = \"https://127.0.0.1:9/\"\nheaders_file = \"otlp.headers\"\nca_file = \"hook.pem\"",
+    );
+    installation.write("otlp.headers", "Authorization: Bearer x\nsecret\n");
+    text += &told(&installation, &["otlp-header-malformed"]);
+    installation.write("otlp.headers", "Authorization: Bearer x\n");
+    text += &told(&installation, &["otlp-ca-malformed"]);
+    installation.edit("ca_file = \"hook.pem\"", "");
     installation.edit("static_dir = \"static\"", "static_dir = \"config.toml\"");
     text += &told(&installation, &["unreadable-static-dir"]);
     let installation = Installation::new(standard());

@@ -1,0 +1,87 @@
+//! The export of traces to a collector: OTLP over HTTP, in JSON (docs/OPERATIONS.md).
+//!
+//! Off unless `[otlp]` is configured. Whatever the collector does, nothing that answers a device waits
+//! for it: spans come by a bounded queue (`telemetry::Tracer`), one batch at a time is under way, and
+//! what is not taken after a few attempts is dropped and counted.
+
+mod encode;
+mod error;
+mod exporter;
+mod headers;
+
+use std::fmt;
+
+use http::HeaderMap;
+use tracing::warn;
+
+use crate::config::OtlpConfig;
+use crate::http_client::{Connector, PostClient, PostError, is_loopback, tls_config};
+use crate::platform::mode_readable_by_others;
+use crate::telemetry::Span;
+use engage_wire::Scheme;
+
+pub(crate) use error::OtlpError;
+pub(crate) use exporter::Exporter;
+
+/// Where spans go. Displayed as its URL without the query.
+#[derive(Debug)]
+pub(crate) struct Collector {
+    shown_url: String,
+    client: PostClient,
+    headers: HeaderMap,
+    host: String,
+}
+
+impl Collector {
+    /// Reads the header fields and the trusted certificates.
+    pub(crate) fn load(config: &OtlpConfig) -> Result<Self, OtlpError> {
+        let OtlpConfig {
+            endpoint,
+            headers_file,
+            ca_file,
+            sample_ratio: _,
+        } = config;
+        let headers = headers_file.as_deref().map(headers::load).transpose()?;
+        let tls = match endpoint.scheme() {
+            Scheme::Https => Some(tls_config("otlp ca_file", ca_file.as_deref())?),
+            Scheme::Http => None,
+        };
+        warn_of_readers(config);
+        let connector = Connector::new(endpoint.address(), tls, exporter::CONNECT_TIMEOUT);
+        Ok(Self {
+            shown_url: endpoint.to_string(),
+            client: PostClient::new(endpoint.clone(), connector, exporter::ANSWER_TIMEOUT),
+            headers: headers.unwrap_or_default(),
+            host: gethostname::gethostname().to_string_lossy().into_owned(),
+        })
+    }
+
+    async fn post(&self, spans: &[Span]) -> Result<(), PostError> {
+        let body = encode::encode(&self.host, spans);
+        let posted = self.client.post(self.headers.clone(), body).await;
+        posted.map(|_| ())
+    }
+}
+
+fn warn_of_readers(config: &OtlpConfig) {
+    if let Some(file) = &config.headers_file
+        && let Some(mode) = mode_readable_by_others(file)
+    {
+        let path = file.display();
+        warn!(
+            "otlp headers_file `{path}` can be read by everybody (mode {mode:04o}); hint: `chmod o= {path}`"
+        );
+    }
+    let endpoint = &config.endpoint;
+    if !endpoint.is_https() && !is_loopback(endpoint) {
+        warn!(
+            "otlp endpoint `{endpoint}` is plain http: who listens on the way reads every span and what headers_file holds; hint: use https"
+        );
+    }
+}
+
+impl fmt::Display for Collector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.shown_url)
+    }
+}

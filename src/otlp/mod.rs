@@ -15,7 +15,7 @@ use http::HeaderMap;
 use tracing::warn;
 
 use crate::config::OtlpConfig;
-use crate::http_client::{Connector, PostClient, PostError, is_loopback, tls_config};
+use crate::http_client::{Connector, PostClient, PostError, tls_config};
 use crate::platform::mode_readable_by_others;
 use crate::telemetry::Span;
 use engage_wire::Scheme;
@@ -73,7 +73,7 @@ fn warn_of_readers(config: &OtlpConfig) {
         );
     }
     let endpoint = &config.endpoint;
-    if !endpoint.is_https() && !is_loopback(endpoint) {
+    if !endpoint.is_https() && !endpoint.is_loopback() {
         warn!(
             "otlp endpoint `{endpoint}` is plain http: who listens on the way reads every span and what headers_file holds; hint: use https"
         );

@@ -1,5 +1,6 @@
 //! The application: `Config -> Sockets -> Running -> Drained`.
 
+mod admin_listener;
 mod auto_renewal;
 mod base_url;
 mod expiry;
@@ -25,7 +26,6 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
-use crate::admin::{self, Access, Admin, Control};
 use crate::config::{BaseUrl, Config, ConfigSource};
 use crate::platform::service_manager::{self, WatchdogProbe};
 use crate::platform::{self, ReloadSignals};
@@ -36,8 +36,9 @@ use crate::reload_outcome::{self, MAX_BAD_SITES};
 use crate::renewal;
 use crate::rotation::{self, RotationFollower};
 use crate::routes::App;
-use crate::server::{AdminService, Rules, Servers, Sockets};
-use crate::tls::{AdminIdentity, AdminIdentityError};
+use crate::server::{Rules, Servers, Sockets};
+use crate::tls::AdminIdentityError;
+use admin_listener::AdminListener;
 use auto_renewal::{Attempts, AutoRenewal, SteadyClock};
 use base_url::ToldBaseUrl;
 use engage_store::{OpenError, Rotation, StoredRotation};
@@ -132,21 +133,15 @@ impl Running {
             limits: config.limits.clone(),
             watchdog: probe.clone(),
         };
-        let access = config.admin.token_file.as_deref();
-        let access = access.map(|path| Arc::new(Access::open(path, &app.metrics)));
-        let identity = config.admin.identity();
-        let identity = identity.map(|(certificate, key)| AdminIdentity::load(certificate, key));
-        let identity = identity.transpose()?.map(AdminIdentity::new).map(Arc::new);
-        let (control, control_requests) = Control::new(config.clone());
-        let control = Arc::new(control);
-        let hosts = config.admin.hosts.clone();
-        let admin = Admin::new(&app, hosts, access.as_ref(), &control);
-        let admin = AdminService {
-            router: admin::router(admin),
-            identity: identity.clone(),
-        };
+        let AdminListener {
+            service,
+            access,
+            identity,
+            control,
+            requests: control_requests,
+        } = AdminListener::new(&app, &config)?;
         let running = Self {
-            servers: Servers::start(sockets, &app, admin, rules)?,
+            servers: Servers::start(sockets, &app, service, rules)?,
             probe,
             drain_timeout: config.limits.drain,
             app,

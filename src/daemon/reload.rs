@@ -3,32 +3,37 @@
 //! Everything new is read and checked first; only then is it swapped in, as one value. Anything
 //! wrong leaves the old state in force and says why (DESIGN.md, promise 4).
 
+mod candidate;
+mod followed_rotation;
+mod start_only;
+
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use miette::Diagnostic;
-use tokio::sync::{Notify, mpsc, watch};
-use tokio::task::JoinError;
-use tokio::time::{interval, timeout};
-use tracing::{info, warn};
+use tokio::sync::{Notify, mpsc};
+use tokio::time::interval;
+use tracing::info;
 
 use super::base_url::ToldBaseUrl;
 use super::reload_requests::ReloadRequests;
-use super::watch::{FileFingerprint, FileWatcher, Sources};
+use super::watch::{FileFingerprint, FileWatcher};
 use super::{log_bad_sites, log_warnings};
-use crate::admin::{Access, AdminFiles, Control, ReloadRequest};
+use crate::admin::{Access, Control, ReloadRequest};
 use crate::config::{Config, ConfigSource, SiteFiles};
 use crate::platform::{ReloadSignals, service_manager};
-use crate::publication::{Publication, PublishedRotation, Validation, validate_as_seen};
+use crate::publication::{Publication, PublishedRotation};
 use crate::reload_outcome::{ReloadOutcome, ReloadRefusal};
-use crate::rotation::{self, RotationFollower};
+use crate::rotation;
 use crate::routes::App;
 use crate::tls::AdminIdentity;
-use engage_store::{Credentials, RotationReport, StoredRotation};
+use candidate::{Candidate, CandidateReader};
+use engage_store::{RotationReport, StoredRotation};
 use engage_wire::clock;
 use engage_wire::diagnostic::one_line;
+use followed_rotation::rotation_changed;
+
+pub(super) use followed_rotation::FollowedRotation;
 
 /// Replaces the publication when its sources change.
 pub(super) struct Reloader {
@@ -146,34 +151,22 @@ impl Reloader {
         (files, outcome)
     }
 
-    /// Reads and checks everything on a thread that may block, but not for ever: a file server
-    /// that does not answer must not take the next reload with it.
     async fn read(&mut self) -> Result<Candidate, Vec<ReloadRefusal>> {
         let row = match &mut self.rotation {
             Some(rotation) => rotation.now().await,
             None => StoredRotation::default(),
         };
-        let (source, http) = (self.source.clone(), self.http);
-        let (told, site_files) = (self.base_url.clone(), Arc::clone(&self.site_files));
-        let in_force = self.app.published.current_arc();
-        let credentials_file = self.config.devices.credentials_file.clone();
-        let admin = self.config.admin.clone();
-        let reading = tokio::task::spawn_blocking(move || {
-            let config = source.load_after(&site_files);
-            let config = config.map_err(|error| vec![ReloadRefusal::new(&error)])?;
-            let credentials_file = credentials_file.as_deref();
-            // Until a restart, they are where they were at start.
-            let admin = AdminFiles::load(&admin).map_err(|errors| {
-                let errors = errors.iter();
-                errors.map(|it| ReloadRefusal::new(it)).collect::<Vec<_>>()
-            })?;
-            let read = Candidate::read(config, http, &told, &in_force, credentials_file, row)?;
-            Ok(Candidate { admin, ..read })
-        });
-        timeout(READ_TIMEOUT, reading)
-            .await
-            .map_err(|_| vec![ReloadRefusal::new(&ReadError::TimedOut)])?
-            .map_err(|panic| vec![ReloadRefusal::new(&ReadError::Panicked(panic))])?
+        let reader = CandidateReader {
+            source: self.source.clone(),
+            site_files: Arc::clone(&self.site_files),
+            http: self.http,
+            base_url: self.base_url.clone(),
+            in_force: self.app.published.current_arc(),
+            admin: self.config.admin.clone(),
+            credentials_file: self.config.devices.credentials_file.clone(),
+            row,
+        };
+        reader.read().await
     }
 
     /// Puts the candidate in force, or says why it must not be.
@@ -204,13 +197,13 @@ impl Reloader {
                 .collect::<Vec<_>>()
         })?;
         log_warnings(&validation.warnings);
-        self.warn_of_restart(&config);
+        let config = start_only::in_force(config, &self.config);
         if self.base_url.url != told.url {
             let (old, new) = (&told.url, &self.base_url.url);
             info!("devices are told `{new}` instead of `{old}`");
         }
         let files = std::mem::replace(&mut self.site_files, Arc::clone(&config.site_files));
-        let replaced = self.control.replace_config(self.in_force(config));
+        let replaced = self.control.replace_config(config);
         self.app.metrics.published(&publication);
         let before = self.app.published.current_arc();
         self.app.published.replace(publication);
@@ -232,29 +225,6 @@ impl Reloader {
         Ok(())
     }
 
-    /// What is only read at start, as it was then, with all else of a new configuration.
-    fn in_force(&self, new: Config) -> Config {
-        let old = &self.config;
-        let mut pki = new.pki.clone();
-        pki.auto_renew = old.pki.auto_renew;
-        pki.steady_clock_minutes = old.pki.steady_clock_minutes;
-        let mut https = new.https.clone();
-        https.listen = old.https.listen;
-        Config {
-            http: old.http.clone(),
-            https,
-            limits: old.limits.clone(),
-            access: old.access.clone(),
-            admin: old.admin.clone(),
-            log: old.log.clone(),
-            pki,
-            devices: old.devices.clone(),
-            webhook: old.webhook.clone(),
-            otlp: old.otlp.clone(),
-            ..new
-        }
-    }
-
     /// Tells the store what is served of its rotation, and why not what it says.
     fn report_rotation(&self, publication: &Publication, refusal: Option<String>) {
         let Some(rotation) = &self.rotation else {
@@ -269,140 +239,7 @@ impl Reloader {
             refusal: refusal.or_else(|| refusals.next().map(|it| one_line(it))),
         });
     }
-
-    /// Names what has changed and is only read at start.
-    fn warn_of_restart(&self, new: &Config) {
-        let old = &self.config;
-        for (changed, key) in [
-            (old.http.listen != new.http.listen, "[http] listen"),
-            (old.https.listen != new.https.listen, "[https] listen"),
-            (old.admin != new.admin, "[admin]"),
-            (old.limits != new.limits, "[limits]"),
-            (old.access != new.access, "[access]"),
-            (old.log != new.log, "[log]"),
-            (old.pki.auto_renew != new.pki.auto_renew, "[pki] auto_renew"),
-            (
-                old.pki.steady_clock_minutes != new.pki.steady_clock_minutes,
-                "[pki] steady_clock_minutes",
-            ),
-            (old.devices != new.devices, "[devices]"),
-            (old.webhook != new.webhook, "[webhook]"),
-            (old.otlp != new.otlp, "[otlp]"),
-        ] {
-            if changed {
-                warn!(key, "`{key}` has changed; restart the daemon to use it");
-            }
-        }
-    }
-}
-
-/// The row that says where a rotation stands.
-pub(super) struct FollowedRotation {
-    follower: Arc<RotationFollower>,
-    row: watch::Receiver<StoredRotation>,
-    /// Of the publication in force.
-    revision: i64,
-}
-
-impl FollowedRotation {
-    /// What is published now was made from what the follower knows.
-    pub(super) fn new(follower: Arc<RotationFollower>) -> Self {
-        let mut row = follower.subscribe();
-        let revision = row.borrow_and_update().revision;
-        Self {
-            follower,
-            row,
-            revision,
-        }
-    }
-
-    /// As the store says now, if it does so in time.
-    async fn now(&mut self) -> StoredRotation {
-        let _ = timeout(ROW_TIMEOUT, self.follower.refresh()).await;
-        self.row.borrow_and_update().clone()
-    }
-}
-
-/// Completes when the row has changed. Cancel safe.
-async fn rotation_changed(rotation: &mut Option<FollowedRotation>) {
-    if let Some(FollowedRotation { row, .. }) = rotation
-        && row.changed().await.is_ok()
-    {
-        return;
-    }
-    std::future::pending::<()>().await;
-}
-
-/// Why nothing could be read at all.
-#[derive(Debug, Diagnostic, thiserror::Error)]
-enum ReadError {
-    #[error("the files could not be read within {} s", READ_TIMEOUT.as_secs())]
-    #[diagnostic(
-        code("read-timeout"),
-        help("is the disk or the file server that holds them well?")
-    )]
-    TimedOut,
-    #[error("reading the files failed unexpectedly")]
-    #[diagnostic(
-        code("panicked"),
-        help("this is a fault of engage-host: report what was logged before")
-    )]
-    Panicked(#[source] JoinError),
-}
-
-/// Everything that a reload reads.
-struct Candidate {
-    config: Config,
-    files: FileFingerprint,
-    base_url: ToldBaseUrl,
-    validation: Validation,
-    credentials: Option<Credentials>,
-    admin: AdminFiles,
-    /// Of the row with the rotation.
-    revision: i64,
-}
-
-impl Candidate {
-    /// Until a restart, the credentials are where they were at start.
-    fn read(
-        config: Config,
-        http: SocketAddr,
-        told: &ToldBaseUrl,
-        in_force: &Publication,
-        credentials_file: Option<&Path>,
-        row: StoredRotation,
-    ) -> Result<Self, Vec<ReloadRefusal>> {
-        let StoredRotation { revision, rotation } = row;
-        let sources = Arc::new(Sources::from_config(&config, rotation.is_some()));
-        let versions = sources.versions();
-        let files = FileFingerprint::read(&config, &sources, &versions);
-        let base_url = told.next(&config, http);
-        let validation = validate_as_seen(
-            &config,
-            &base_url.url,
-            clock::now(),
-            Some(in_force),
-            rotation.as_ref(),
-            &versions,
-        );
-        let credentials = credentials_file.map(Credentials::load).transpose();
-        Ok(Self {
-            credentials: credentials.map_err(|error| vec![ReloadRefusal::new(&error)])?,
-            admin: AdminFiles::default(),
-            validation,
-            base_url,
-            files,
-            config,
-            revision,
-        })
-    }
 }
 
 /// How often the clock and the network are looked at.
 const CONDITION_INTERVAL: Duration = Duration::from_secs(5);
-
-/// A reload does not wait long for the store.
-const ROW_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// Far longer than any disk takes.
-const READ_TIMEOUT: Duration = Duration::from_mins(1);

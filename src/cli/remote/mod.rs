@@ -29,7 +29,7 @@ use error::{Problem, RemoteError};
 
 pub(super) use error::AskError;
 
-/// Asks another host instead of the files here.
+// Asks another host instead of the files here. No documentation: it would become that of each command.
 #[derive(Args, Debug)]
 pub(super) struct RemoteArgs {
     /// Ask the host whose admin listener is at this URL, instead of the files here

@@ -151,6 +151,13 @@ fn the_help_speaks_of_another_host_only_where_one_can_be_asked() {
         let told = help(args);
         assert!(told.contains("--server <URL>"), "{args:?}: {told}");
     }
+    let commands = help(&[]);
+    for words in [
+        "Try everything that `serve` does",
+        "Say who may use the pages",
+    ] {
+        assert!(commands.contains(words), "{words}: {commands}");
+    }
     for args in [&["serve"][..], &["init"], &["rotate", "status"], &["hash"]] {
         let told = help(args);
         assert!(!told.contains("--server"), "{args:?}: {told}");

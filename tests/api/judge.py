@@ -16,7 +16,7 @@ REPORTS = pathlib.Path("target/api").resolve()
 REFUSED = {401, 429}
 CALLERS = ["write", "read", "none", "wrong"]
 EXAMPLES = 8
-SECONDS = 300
+SECONDS = 600
 
 # `ignored_auth` asks with wrong tokens in between, and is throttled for it; two callers of their own do that.
 CHECKS = ",".join([

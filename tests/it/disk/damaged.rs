@@ -64,8 +64,12 @@ fn a_log_that_is_removed_under_the_daemon_takes_no_acknowledgement_with_it() {
     let host = Host::start("");
     assert_eq!(post(&host, DEVICE, 1).status(), 201);
     fs_err::remove_file(host.path("engage-host.db-wal")).unwrap();
-    assert_unavailable(&post(&host, DEVICE, 2));
-    assert_eq!(post(&host, DEVICE, 2).status(), 202);
+    let answer = post(&host, DEVICE, 2);
+    // Unless the daemon has looked by itself meanwhile.
+    if answer.status() != 202 {
+        assert_unavailable(&answer);
+        assert_eq!(post(&host, DEVICE, 2).status(), 202);
+    }
     let host = host.restart();
     assert_eq!(post(&host, DEVICE, 3).status(), 202);
     assert_eq!(host.codes(DEVICE), ["00000001", "00000002", "00000003"]);

@@ -30,24 +30,30 @@ pub(crate) fn serving(publication: &Publication) -> String {
 pub(crate) struct ReloadOutcome {
     /// None: the new state is in force. Else the previous one stays in force.
     pub(crate) refusals: Vec<ReloadRefusal>,
-    /// What is wrong with sites that are not in the new state.
+    /// What is wrong with what is not in the new state, while all else is: sites, and the files of `[admin]`.
     #[serde(default)]
-    pub(crate) bad_sites: Vec<ReloadRefusal>,
+    pub(crate) left_out: Vec<ReloadRefusal>,
 }
 
 impl ReloadOutcome {
-    /// `bad_sites` are those of what is in force now.
-    pub(crate) fn new(replaced: Result<(), Vec<ReloadRefusal>>, bad_sites: &[BadSite]) -> Self {
+    /// `replaced` has what is wrong with the files of `[admin]`; `bad_sites` are those of what is in force now.
+    pub(crate) fn new(
+        replaced: Result<Vec<ReloadRefusal>, Vec<ReloadRefusal>>,
+        bad_sites: &[BadSite],
+    ) -> Self {
         let others = bad_sites.len().saturating_sub(MAX_BAD_SITES);
         let others = (others > 0).then(|| ReloadRefusal::new(&MoreBadSites(others)));
         let bad_sites = bad_sites.iter().take(MAX_BAD_SITES);
         let bad_sites = bad_sites.flat_map(ReloadRefusal::of_site).chain(others);
-        Self {
-            bad_sites: match replaced {
-                Ok(()) => bad_sites.collect(),
-                Err(_) => Vec::new(),
+        match replaced {
+            Ok(left_out) => Self {
+                refusals: Vec::new(),
+                left_out: left_out.into_iter().chain(bad_sites).collect(),
             },
-            refusals: replaced.err().unwrap_or_default(),
+            Err(refusals) => Self {
+                refusals,
+                left_out: Vec::new(),
+            },
         }
     }
 
@@ -55,7 +61,7 @@ impl ReloadOutcome {
     pub(crate) fn refused(refusal: ReloadRefusal) -> Self {
         Self {
             refusals: vec![refusal],
-            bad_sites: Vec::new(),
+            left_out: Vec::new(),
         }
     }
 
@@ -109,6 +115,17 @@ impl ReloadRefusal {
             code: code(error),
             message: causes(error),
             hint: hint(error),
+        }
+    }
+
+    /// Of a file of `[admin]`.
+    pub(crate) fn of_admin_file(error: &dyn Diagnostic) -> Self {
+        let message = causes(error);
+        Self {
+            message: format!(
+                "the new state is in force, but the admin listener keeps what it had: {message}"
+            ),
+            ..Self::new(error)
         }
     }
 

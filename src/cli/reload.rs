@@ -45,14 +45,11 @@ impl Reload {
 
 /// Fails of what the daemon did not take up.
 pub(super) fn whole(outcome: ReloadOutcome) -> Result<(), Failure> {
-    let ReloadOutcome {
-        refusals,
-        bad_sites,
-    } = outcome;
-    if refusals.is_empty() && bad_sites.is_empty() {
+    let ReloadOutcome { refusals, left_out } = outcome;
+    if refusals.is_empty() && left_out.is_empty() {
         return Ok(());
     }
-    Err(Failure::from_errors(refusals.into_iter().chain(bad_sites)))
+    Err(Failure::from_errors(refusals.into_iter().chain(left_out)))
 }
 
 /// Serialises as `reload --json`.

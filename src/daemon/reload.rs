@@ -13,13 +13,13 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, mpsc};
 use tokio::time::interval;
-use tracing::info;
+use tracing::{error, info};
 
 use super::base_url::ToldBaseUrl;
 use super::reload_requests::ReloadRequests;
 use super::watch::{FileFingerprint, FileWatcher};
 use super::{log_bad_sites, log_warnings};
-use crate::admin::{Access, Control, ReloadRequest};
+use crate::admin::{Access, AdminFiles, Control, ReloadRequest};
 use crate::config::{Config, ConfigSource, SiteFiles};
 use crate::platform::{ReloadSignals, service_manager};
 use crate::publication::{Publication, PublishedRotation};
@@ -30,7 +30,7 @@ use crate::tls::AdminIdentity;
 use candidate::{Candidate, CandidateReader};
 use engage_store::{RotationReport, StoredRotation};
 use engage_wire::clock;
-use engage_wire::diagnostic::one_line;
+use engage_wire::diagnostic::{code, one_line};
 use followed_rotation::rotation_changed;
 
 pub(super) use followed_rotation::FollowedRotation;
@@ -169,8 +169,8 @@ impl Reloader {
         reader.read().await
     }
 
-    /// Puts the candidate in force, or says why it must not be.
-    fn replace(&mut self, candidate: Candidate) -> Result<(), Vec<ReloadRefusal>> {
+    /// Puts the candidate in force but for what is told, or says why it must not be.
+    fn replace(&mut self, candidate: Candidate) -> Result<Vec<ReloadRefusal>, Vec<ReloadRefusal>> {
         let Candidate {
             config,
             files: _,
@@ -216,13 +216,30 @@ impl Reloader {
         if let (Some(call_in), Some(credentials)) = (&self.app.call_in, credentials) {
             call_in.authenticator.replace_credentials(credentials);
         }
-        if let (Some(access), Some(tokens)) = (&self.access, admin.tokens) {
+        Ok(self.replace_admin_files(admin))
+    }
+
+    /// What is wrong with them: then the admin listener keeps what it had.
+    fn replace_admin_files(
+        &self,
+        files: Result<AdminFiles, Vec<ReloadRefusal>>,
+    ) -> Vec<ReloadRefusal> {
+        let AdminFiles { tokens, identity } = match files {
+            Ok(files) => files,
+            Err(refusals) => {
+                for refusal in &refusals {
+                    error!(code = %code(refusal), "reloaded in part: {}", one_line(refusal));
+                }
+                return refusals;
+            }
+        };
+        if let (Some(access), Some(tokens)) = (&self.access, tokens) {
             access.replace_tokens(tokens);
         }
-        if let (Some(present), Some(new)) = (&self.admin_identity, admin.identity) {
+        if let (Some(present), Some(new)) = (&self.admin_identity, identity) {
             present.replace(new);
         }
-        Ok(())
+        Vec::new()
     }
 
     /// Tells the store what is served of its rotation, and why not what it says.

@@ -30,19 +30,19 @@ struct ReloadReport {
     at: Option<String>,
     /// Why the state before stays in force; none: the new one is.
     refusals: Vec<ErrorEntry>,
-    /// What is wrong with sites that are not in the new state.
-    bad_sites: Vec<ErrorEntry>,
+    /// What is wrong with what is not in the new state, while all else is: sites, and the files of `[admin]`.
+    left_out: Vec<ErrorEntry>,
 }
 
 impl ReloadReport {
     fn new(outcome: &ReloadOutcome, at: Option<jiff::Timestamp>) -> Self {
         let refusals = ErrorEntry::all(&outcome.refusals);
-        let bad_sites = ErrorEntry::all(&outcome.bad_sites);
+        let left_out = ErrorEntry::all(&outcome.left_out);
         Self {
-            ok: refusals.is_empty() && bad_sites.is_empty(),
+            ok: refusals.is_empty() && left_out.is_empty(),
             at: at.map(|at| at.to_string()),
             refusals,
-            bad_sites,
+            left_out,
         }
     }
 }
@@ -82,7 +82,7 @@ async fn last(State(admin): State<Arc<Admin>>) -> axum::Json<ReloadReport> {
             ok: true,
             at: None,
             refusals: Vec::new(),
-            bad_sites: Vec::new(),
+            left_out: Vec::new(),
         },
     };
     axum::Json(report)

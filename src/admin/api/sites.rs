@@ -284,7 +284,7 @@ async fn check(State(admin): State<Arc<Admin>>) -> Result<axum::Json<SitesReport
 /// Has the daemon read what was written.
 async fn reloaded(admin: &Admin, change: Change) -> ChangeReport {
     let outcome = admin.control.reload().await;
-    let refusals = outcome.refusals.iter().chain(&outcome.bad_sites);
+    let refusals = outcome.refusals.iter().chain(&outcome.left_out);
     ChangeReport::new(change, Outcome::Reloaded, ErrorEntry::all(refusals))
 }
 

@@ -33,11 +33,8 @@ impl Change {
     pub(super) fn tell(self, tell: TellArgs, json: bool) -> Result<ExitCode, Failure> {
         let socket = tell.socket.unwrap_or_else(default_reload_socket_path);
         let (outcome, refusals) = match request(&socket) {
-            Ok(ReloadOutcome {
-                refusals,
-                bad_sites,
-            }) => {
-                let refusals = refusals.iter().chain(&bad_sites);
+            Ok(ReloadOutcome { refusals, left_out }) => {
+                let refusals = refusals.iter().chain(&left_out);
                 (Outcome::Reloaded, ErrorEntry::all(refusals))
             }
             Err(ReloadError::NoDaemon { .. }) => (Outcome::Untold, Vec::new()),

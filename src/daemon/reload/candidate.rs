@@ -25,7 +25,8 @@ pub(super) struct Candidate {
     pub(super) base_url: ToldBaseUrl,
     pub(super) validation: Validation,
     pub(super) credentials: Option<Credentials>,
-    pub(super) admin: AdminFiles,
+    /// Or what is wrong with them: no reason to keep a new certificate from devices.
+    pub(super) admin: Result<AdminFiles, Vec<ReloadRefusal>>,
     /// Of the row with the rotation.
     pub(super) revision: i64,
 }
@@ -61,8 +62,9 @@ impl CandidateReader {
         let config = config.map_err(|error| vec![ReloadRefusal::new(&error)])?;
         let admin = AdminFiles::load(&self.admin).map_err(|errors| {
             let errors = errors.iter();
-            errors.map(|it| ReloadRefusal::new(it)).collect::<Vec<_>>()
-        })?;
+            let refusals = errors.map(|it| ReloadRefusal::of_admin_file(it));
+            refusals.collect::<Vec<_>>()
+        });
         let StoredRotation { revision, rotation } = self.row;
         let sources = Arc::new(Sources::from_config(&config, rotation.is_some()));
         let versions = sources.versions();

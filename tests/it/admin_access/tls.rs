@@ -3,7 +3,8 @@
 use std::process::Command;
 
 use crate::harness::{
-    Daemon, Finished, Installation, Role, bearer, get, openssl, run, run_with_input, standard,
+    Daemon, Finished, Installation, Role, SITE_KEY_HEX, TOKEN_FILE, bearer, get, openssl, run,
+    run_with_input, standard,
 };
 
 const CLEAR: &str = "the admin listener is in clear text at";
@@ -109,7 +110,7 @@ fn curl_and_openssl_speak_tls_with_it_and_its_cookies_never_travel_in_clear_text
 }
 
 #[test]
-fn a_new_certificate_is_shown_without_a_restart_and_a_bad_one_is_refused() {
+fn a_new_certificate_is_shown_without_a_restart_and_a_bad_one_keeps_nothing_from_devices() {
     let (installation, _token) = with_tls();
     let mut daemon = Daemon::start(&installation);
     let port = daemon.admin_tls().port();
@@ -118,10 +119,18 @@ fn a_new_certificate_is_shown_without_a_restart_and_a_bad_one_is_refused() {
     daemon.hang_up();
     daemon.wait_for("reloaded: new connections get the new state");
     assert!(subject_seen(port, &[]).contains("second"));
+    let announcement =
+        |daemon: &Daemon| get(daemon.http, "/swordfish/lock/certificates/current").body;
+    let before = announcement(&daemon);
     installation.write("admin.key", "no key");
+    installation.write(TOKEN_FILE, "nobody");
+    installation.write("pki/site.key", SITE_KEY_HEX);
     daemon.hang_up();
-    daemon.wait_for("reload refused, the previous state stays in force");
+    daemon.wait_for("the admin listener keeps what it had: admin token_file");
+    daemon.wait_for("the admin listener keeps what it had: private key");
+    daemon.wait_for("reloaded: new connections get the new state");
     assert!(subject_seen(port, &[]).contains("second"));
+    assert_ne!(announcement(&daemon), before);
 }
 
 #[test]

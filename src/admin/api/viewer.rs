@@ -46,10 +46,10 @@ fn operation(path: &str, method: &str, operation: &Value) -> Markup {
         section.card {
             h2 id=(text(operation.get("operationId"))) { code { (method.to_uppercase()) " " (path) } }
             p { strong { (text(operation.get("summary"))) } }
-            p { (message(text(operation.get("description")))) }
+            p { (prose(operation.get("description"))) }
             (parameters(operation))
             @if let Some(schema) = body.and_then(|it| it.pointer(JSON_SCHEMA)) {
-                p { "Body: " (kind(Some(schema))) " " (message(text(body.and_then(|it| it.get("description"))))) }
+                p { "Body: " (kind(Some(schema))) " " (prose(body.and_then(|it| it.get("description")))) }
             }
             (answers(operation))
         }
@@ -69,7 +69,7 @@ fn parameters(operation: &Value) -> Markup {
                         }
                         td data-label="In" { (text(it.get("in"))) }
                         td data-label="Type" { (kind(it.get("schema"))) }
-                        td data-label="Meaning" { (message(text(it.get("description")))) }
+                        td data-label="Meaning" { (prose(it.get("description"))) }
                     }
                 }
             }))
@@ -85,7 +85,7 @@ fn answers(operation: &Value) -> Markup {
             @for (status, answer) in members(operation.get("responses")) {
                 tr {
                     th scope="row" { (status) }
-                    td data-label="Meaning" { (message(text(answer.get("description")))) }
+                    td data-label="Meaning" { (prose(answer.get("description"))) }
                     td data-label="Body" {
                         @if let Some((media, content)) = members(answer.get("content")).next() {
                             code { (media) } " " (kind(content.get("schema")))
@@ -101,7 +101,7 @@ fn schema(name: &str, schema: &Value) -> Markup {
     html! {
         section.card {
             h3 id={ "schema-" (name) } { (name) }
-            p { (message(text(schema.get("description")))) }
+            p { (prose(schema.get("description"))) }
             (properties(schema))
         }
     }
@@ -126,7 +126,7 @@ fn properties(schema: &Value) -> Markup {
                             @if is_required(name) { " (always)" }
                         }
                         td data-label="Type" { (kind(Some(member))) }
-                        td data-label="Meaning" { (message(text(member.get("description")))) }
+                        td data-label="Meaning" { (prose(member.get("description"))) }
                     }
                 }
             }))
@@ -188,6 +188,11 @@ fn members(value: Option<&Value>) -> impl Iterator<Item = (&str, &Value)> {
     let members = value.and_then(Value::as_object);
     let members = members.into_iter().flatten();
     members.map(|(name, value)| (name.as_str(), value))
+}
+
+/// A description, whose lines end where those of the source do.
+fn prose(value: Option<&Value>) -> Markup {
+    message(&text(value).replace('\n', " "))
 }
 
 fn text(value: Option<&Value>) -> &str {

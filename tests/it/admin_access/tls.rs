@@ -124,7 +124,8 @@ fn a_new_certificate_is_shown_without_a_restart_and_a_bad_one_keeps_nothing_from
     let before = announcement(&daemon);
     installation.write("admin.key", "no key");
     installation.write(TOKEN_FILE, "nobody");
-    installation.write("pki/site.key", SITE_KEY_HEX);
+    let other_key: String = SITE_KEY_HEX.chars().rev().collect();
+    installation.write("pki/site.key", other_key);
     daemon.hang_up();
     daemon.wait_for("the admin listener keeps what it had: admin token_file");
     daemon.wait_for("the admin listener keeps what it had: private key");

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     AdminLog, AdoptionLedger, Alert, AuditBatch, CallInWindow, CertificateFetch, ConfigUpload,
@@ -205,7 +205,7 @@ pub enum AppendOutcome {
 }
 
 /// The calls that have a body.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum UploadKind {
     /// `POST /swordfish/lock/alert`.

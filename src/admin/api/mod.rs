@@ -19,6 +19,7 @@ mod problem;
 mod reload;
 mod rotation;
 mod secret_text;
+mod set_aside;
 mod sites;
 mod viewer;
 mod work;
@@ -59,6 +60,7 @@ fn operations() -> OpenApiRouter<Arc<Admin>> {
         .merge(events::routes())
         .merge(reload::routes())
         .merge(rotation::routes())
+        .merge(set_aside::routes())
         .merge(sites::routes());
     OpenApiRouter::new().nest("/v1", operations)
 }

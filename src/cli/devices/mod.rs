@@ -82,8 +82,8 @@ impl Devices {
             None => self.list.run(remote),
             Some(Command::Show(show)) => show.run(remote),
             Some(Command::Audits(audits)) => audits.run(remote),
-            Some(Command::Undelivered(undelivered)) => undelivered.run(),
-            Some(Command::Quarantine(quarantine)) => quarantine.run(),
+            Some(Command::Undelivered(undelivered)) => undelivered.run(remote),
+            Some(Command::Quarantine(quarantine)) => quarantine.run(remote),
             Some(Command::Db(db)) => db.run(remote),
             Some(Command::Backup(backup)) => backup.run(),
             Some(Command::Export(export)) => export.run(),
@@ -96,15 +96,16 @@ impl Devices {
     /// Whether only the host itself can do it.
     fn is_of_files(&self) -> bool {
         match &self.command {
-            None | Some(Command::Show(_) | Command::Audits(_) | Command::Credential(_)) => false,
+            None
+            | Some(
+                Command::Show(_)
+                | Command::Audits(_)
+                | Command::Undelivered(_)
+                | Command::Credential(_),
+            ) => false,
             Some(Command::Db(db)) => db.is_of_files(),
-            Some(
-                Command::Undelivered(_)
-                | Command::Quarantine(_)
-                | Command::Backup(_)
-                | Command::Export(_)
-                | Command::Import(_),
-            ) => true,
+            Some(Command::Quarantine(quarantine)) => quarantine.is_of_files(),
+            Some(Command::Backup(_) | Command::Export(_) | Command::Import(_)) => true,
         }
     }
 }

@@ -5,8 +5,10 @@ use std::io::{self, IsTerminal, Write as _};
 
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
+use serde::Deserialize;
 
 use super::super::output::{eprint_note, print, print_json, written};
+use super::super::remote::Remote;
 use super::error::DevicesError;
 use super::store_args::StoreArgs;
 use crate::failure::Failure;
@@ -66,18 +68,33 @@ impl Quarantine {
         self.command.is_none() && self.list.json
     }
 
-    pub(super) fn run(self) -> Result<(), Failure> {
+    /// Whether only the host itself can do it: a body may hold credentials, and the API shows none.
+    pub(super) fn is_of_files(&self) -> bool {
+        self.command.is_some()
+    }
+
+    pub(super) fn run(self, remote: Option<&Remote>) -> Result<(), Failure> {
         match self.command {
-            None => self.list.run(),
+            None => self.list.run(remote),
             Some(Command::Show(show)) => show.run(),
         }
     }
 }
 
+/// As the API lists them.
+#[derive(Deserialize)]
+struct RemoteList {
+    bodies: Vec<QuarantinedBody>,
+}
+
 impl List {
-    fn run(self) -> Result<(), Failure> {
-        let reader = self.store.open()?.reader;
-        let bodies = reader.quarantined_bodies().map_err(DevicesError::from)?;
+    fn run(self, remote: Option<&Remote>) -> Result<(), Failure> {
+        let bodies = if let Some(remote) = remote {
+            remote.get("/quarantine")?.read::<RemoteList>()?.bodies
+        } else {
+            let reader = self.store.open()?.reader;
+            reader.quarantined_bodies().map_err(DevicesError::from)?
+        };
         if bodies.is_empty() {
             eprint_note("note", "no body is in quarantine");
         }

@@ -3,9 +3,10 @@
 use std::io::{self, BufWriter, Write};
 
 use clap::Args;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::super::output::{eprint_note, written};
+use super::super::remote::{Remote, encoded, query};
 use super::error::DevicesError;
 use super::store_args::StoreArgs;
 use crate::failure::Failure;
@@ -33,18 +34,66 @@ pub(super) struct UndeliveredArgs {
 }
 
 impl UndeliveredArgs {
-    pub(super) fn run(self) -> Result<(), Failure> {
-        let store = match self.device {
-            Some(device) => self.store.open_with(device)?.0,
-            None => self.store.open()?,
-        };
-        let found = store.reader.undelivered(Subscriber::Webhook, self.device);
-        let found = listed(found.map_err(DevicesError::from)?);
+    pub(super) fn run(self, remote: Option<&Remote>) -> Result<(), Failure> {
+        let found = listed(match remote {
+            Some(remote) => there(remote, self.device)?,
+            None => self.here()?,
+        });
         if found.is_empty() {
             eprint_note("note", "no event was set aside");
         }
         written(print(&found, self.json))
     }
+
+    fn here(&self) -> Result<Vec<(DeviceId, Undelivered)>, Failure> {
+        let store = match self.device {
+            Some(device) => self.store.open_with(device)?.0,
+            None => self.store.open()?,
+        };
+        let found = store.reader.undelivered(Subscriber::Webhook, self.device);
+        Ok(found.map_err(DevicesError::from)?)
+    }
+}
+
+/// Those of another host, device by device.
+fn there(
+    remote: &Remote,
+    device: Option<DeviceId>,
+) -> Result<Vec<(DeviceId, Undelivered)>, Failure> {
+    let devices = match device {
+        Some(device) => vec![device],
+        None => devices_there(remote)?,
+    };
+    let found = devices.into_iter().map(|device| {
+        let path = format!("/devices/{}/undelivered", encoded(&device.to_string()));
+        Ok((device, remote.get(&path)?.read()?))
+    });
+    found.collect()
+}
+
+fn devices_there(remote: &Remote) -> Result<Vec<DeviceId>, Failure> {
+    let mut devices = Vec::new();
+    let mut cursor = None;
+    loop {
+        let conditions = query([("limit", Some("1000".into())), ("cursor", cursor)]);
+        let page: Page = remote.get(&format!("/undelivered?{conditions}"))?.read()?;
+        devices.extend(page.devices.into_iter().map(|it| it.device));
+        if page.next.is_none() {
+            return Ok(devices);
+        }
+        cursor = page.next;
+    }
+}
+
+#[derive(Deserialize)]
+struct Page {
+    devices: Vec<DeviceOfPage>,
+    next: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct DeviceOfPage {
+    device: DeviceId,
 }
 
 #[derive(Serialize)]

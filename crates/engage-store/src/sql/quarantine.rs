@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use engage_wire::LogThrottle;
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 use tracing::{debug, warn};
@@ -18,7 +18,7 @@ use crate::quota::{Admitted, Newcomer};
 use crate::{Call, DeviceId, UploadKind};
 
 /// A body that was refused, without its bytes.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct QuarantinedBody {
     /// Who sent it.
     pub device: DeviceId,

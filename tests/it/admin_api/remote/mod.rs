@@ -5,6 +5,7 @@ mod pages;
 mod refused;
 mod same;
 mod secrecy;
+mod set_aside;
 
 use std::process::Command;
 

@@ -63,8 +63,6 @@ fn commands_that_work_on_files_say_so() {
         &["devices", "export", file, "--json"][..],
         &["devices", "import", file, "--json"],
         &["devices", "backup", file, "--json"],
-        &["devices", "quarantine", "--json"],
-        &["devices", "undelivered", "--json"],
         &["sites", "import", file, "--json"],
         &["check", "--json"],
         &["init", "--json"],
@@ -75,7 +73,11 @@ fn commands_that_work_on_files_say_so() {
         assert_eq!(refused.code, Some(2), "{args:?}: {refused:?}");
         assert_eq!(refusals(&refused), ["only-on-host"], "{args:?}");
     }
-    for args in [&["devices", "db", "check", file][..], &["serve"]] {
+    for args in [
+        &["devices", "db", "check", file][..],
+        &["devices", "quarantine", "show", "0123456789ABCDEF"],
+        &["serve"],
+    ] {
         let refused = there.run(args);
         assert_eq!(refused.code, Some(2), "{args:?}: {refused:?}");
         let said = refused.stderr_text();

@@ -13,6 +13,8 @@ from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support import expected_conditions
+from selenium.webdriver.support.ui import WebDriverWait
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
 import judges  # noqa: E402
@@ -152,13 +154,13 @@ def sign_in(driver, host, token, devices, axe):
     judge(driver, "sign-in", devices, axe)
     field = driver.find_element(By.CSS_SELECTOR, "main form input:not([type=hidden]), form input:not([type=hidden])")
     field.send_keys("wrong")
-    field.send_keys(Keys.ENTER)
+    leave(driver, lambda: field.send_keys(Keys.ENTER))
     check(urlsplit(driver.current_url).path == "/sign-in", f"a wrong token led to {driver.current_url}")
     judge(driver, "sign-in-refused", devices, axe)
     field = driver.find_element(By.CSS_SELECTOR, "main form input:not([type=hidden]), form input:not([type=hidden])")
     field.clear()
     field.send_keys(token)
-    field.send_keys(Keys.ENTER)
+    leave(driver, lambda: field.send_keys(Keys.ENTER))
     check(urlsplit(driver.current_url).path == "/devices", f"signing in led to {driver.current_url}")
     cookies = driver.get_cookies()
     check([(it["httpOnly"], it["sameSite"]) for it in cookies] == [(True, "Strict")], f"cookies are {cookies}")
@@ -185,9 +187,17 @@ def look_at_the_rest(driver, host, devices, axe):
     judge(driver, "api-docs", devices, axe)
     driver.get(host.admin + "/")
     driver.execute_script("document.querySelector('form[action=\"/reload\"] [name=form_token]').value = 'wrong'")
-    driver.find_element(By.CSS_SELECTOR, "form[action='/reload'] button").click()
+    leave(driver, driver.find_element(By.CSS_SELECTOR, "form[action='/reload'] button").click)
     check("lacks the form token" in driver.page_source, "a form with a wrong token is not refused by a page")
     judge(driver, "refused", devices, axe)
+
+
+def leave(driver, submit):
+    """Submits a form, and returns when another page is there."""
+    page = driver.find_element(By.TAG_NAME, "html")
+    submit()
+    WebDriverWait(driver, 30).until(expected_conditions.staleness_of(page))
+    WebDriverWait(driver, 30).until(lambda it: it.execute_script("return document.readyState") == "complete")
 
 
 def heading(driver):
@@ -247,7 +257,7 @@ def search_and_page(driver, host, devices):
     driver.get(host.admin + "/devices")
     field = driver.find_element(By.CSS_SELECTOR, "form[role=search] input, form input[type=search]")
     field.send_keys(wanted)
-    field.send_keys(Keys.ENTER)
+    leave(driver, lambda: field.send_keys(Keys.ENTER))
     found = shown(driver)
     check(found == [wanted], f"the search for {wanted} finds {found}")
 

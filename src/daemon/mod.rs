@@ -139,7 +139,7 @@ impl Running {
             identity,
             control,
             requests: control_requests,
-        } = AdminListener::new(&app, &config)?;
+        } = AdminListener::new(&app, &config, strict)?;
         let running = Self {
             servers: Servers::start(sockets, &app, service, rules)?,
             probe,

@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
+use arc_swap::ArcSwapOption;
 use miette::Diagnostic;
 use rustls::crypto::aws_lc_rs;
 use rustls::{ServerConfig, version};
@@ -17,11 +17,12 @@ use engage_wire::pki::{LoadError, PrivateKey, load_certificate_chain};
 /// How the admin listener shakes hands, until its files are read again. None of a device's limits
 /// apply: any chain and any key that the TLS library takes.
 #[derive(Debug)]
-pub(crate) struct AdminIdentity(ArcSwap<ServerConfig>);
+pub(crate) struct AdminIdentity(ArcSwapOption<ServerConfig>);
 
 impl AdminIdentity {
-    pub(crate) fn new(config: Arc<ServerConfig>) -> Self {
-        Self(ArcSwap::new(config))
+    /// Without `config` every handshake is refused, until there is one.
+    pub(crate) fn new(config: Option<Arc<ServerConfig>>) -> Self {
+        Self(ArcSwapOption::new(config))
     }
 
     /// Reads a certificate, with its intermediates, and its key.
@@ -52,7 +53,7 @@ impl AdminIdentity {
 
     /// Has new connections shake hands so.
     pub(crate) fn replace(&self, config: Arc<ServerConfig>) {
-        self.0.store(config);
+        self.0.store(Some(config));
     }
 
     /// Shakes hands.
@@ -60,7 +61,8 @@ impl AdminIdentity {
         &self,
         stream: S,
     ) -> io::Result<TlsStream<S>> {
-        TlsAcceptor::from(self.0.load_full()).accept(stream).await
+        let config = self.0.load_full().ok_or(io::ErrorKind::ConnectionRefused)?;
+        TlsAcceptor::from(config).accept(stream).await
     }
 }
 

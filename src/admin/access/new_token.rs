@@ -17,22 +17,25 @@ use engage_wire::diagnostic::io_hint;
 /// Makes a token and adds its line to the file, which is created if it is missing. The new file takes
 /// the place of the old one whole: a daemon that reads meanwhile finds one of the two.
 pub(crate) fn add_token(path: &Path, name: &TokenName, role: Role) -> Result<Token, NewTokenError> {
+    // What a link leads to is replaced, and not the link.
+    let path = &fs_err::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let _lock = lock(path)?;
     let failed = |source| NewTokenError::Write {
         path: path.to_owned(),
         source,
     };
-    let before = match fs_err::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => HEADING.to_owned(),
-        Err(error) => return Err(failed(error)),
+    let before = match TokenFile::load(path) {
+        Ok(known) if known.has_name(name) => {
+            return Err(NewTokenError::NameTaken {
+                path: path.to_owned(),
+                name: name.clone(),
+            });
+        }
+        Ok(_) => fs_err::read_to_string(path).map_err(failed)?,
+        Err(TokenFileError::Missing { .. }) => HEADING.to_owned(),
+        // A token that is added to it would open nothing.
+        Err(error) => return Err(error.into()),
     };
-    if TokenFile::parse(path, before.as_bytes())?.has_name(name) {
-        return Err(NewTokenError::NameTaken {
-            path: path.to_owned(),
-            name: name.clone(),
-        });
-    }
     let token = Token::generate()?;
     let line_end = if before.is_empty() || before.ends_with('\n') {
         ""

@@ -32,19 +32,21 @@ pub(super) struct Holder {
 impl TokenFile {
     /// Reads a file that only its owner, and perhaps its group, can read.
     pub(crate) fn load(path: &Path) -> Result<Self, TokenFileError> {
+        let contents = read_regular_file("admin token_file", path, MAX_BYTES);
+        let contents = contents.map_err(|error| {
+            if error.is_not_found() {
+                let path = path.to_owned();
+                return TokenFileError::Missing { path };
+            }
+            error.into()
+        })?;
         if let Some(mode) = platform::mode_open_to_others(path) {
             return Err(TokenFileError::Open {
                 path: path.to_owned(),
                 mode,
             });
         }
-        match read_regular_file("admin token_file", path, MAX_BYTES) {
-            Ok(contents) => Self::parse(path, &contents),
-            Err(error) if error.is_not_found() => Err(TokenFileError::Missing {
-                path: path.to_owned(),
-            }),
-            Err(error) => Err(error.into()),
-        }
+        Self::parse(path, &contents)
     }
 
     /// Reads a file's contents; `path` is for messages, which never quote a line.

@@ -41,17 +41,21 @@ pub(super) fn page_of_names<T>(
     if let Some(cursor) = &page.cursor {
         let after = BASE64_URL_SAFE_NO_PAD.decode(cursor).ok();
         let after = after.and_then(|bytes| String::from_utf8(bytes).ok());
+        let after = after.as_deref().and_then(|it| it.strip_prefix(NAME));
         let after = after.ok_or_else(|| bad(&PageError::Cursor))?;
-        let first = sorted.partition_point(|it| name(it) <= after.as_str());
+        let first = sorted.partition_point(|it| name(it) <= after);
         sorted.drain(..first);
     }
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let has_more = sorted.len() > limit;
     sorted.truncate(limit);
     let last = sorted.last().filter(|_| has_more);
-    let next = last.map(|it| BASE64_URL_SAFE_NO_PAD.encode(name(it)));
+    let next = last.map(|it| BASE64_URL_SAFE_NO_PAD.encode(format!("{NAME}{}", name(it))));
     Ok((sorted, next))
 }
+
+/// Tells the cursor of a list of names from all others.
+const NAME: &str = "name ";
 
 /// The page's token, where one was given.
 pub(super) fn cursor<T: std::str::FromStr>(text: Option<&str>) -> Result<Option<T>, Refused> {

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 use tokio::runtime::Handle;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -67,10 +68,20 @@ struct StepPath {
 #[serde(default, deny_unknown_fields)]
 struct StepRequest {
     /// Share of the devices seen in 30 days that must be ready, in percent
+    #[serde(deserialize_with = "percent")]
     #[schema(minimum = 0, maximum = 100, default = 100)]
     threshold: f64,
     /// Go on although fewer are: those that are not ready are locked out
     force: bool,
+}
+
+fn percent<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    let found = f64::deserialize(deserializer)?;
+    if (0.0..=100.0).contains(&found) {
+        return Ok(found);
+    }
+    let message = format!("`threshold` is {found}; allowed: 0 to 100 percent");
+    Err(D::Error::custom(message))
 }
 
 impl Default for StepRequest {

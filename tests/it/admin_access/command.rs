@@ -58,6 +58,23 @@ fn a_file_that_is_missing_is_made_for_its_owner_only() {
 }
 
 #[test]
+fn a_link_stays_one_and_what_it_leads_to_gets_the_token() {
+    let installation = Installation::new(standard());
+    installation.with_named_admin_token("a", Role::Read);
+    let (file, link) = (
+        installation.path("elsewhere"),
+        installation.path(TOKEN_FILE),
+    );
+    fs_err::rename(&link, &file).unwrap();
+    std::os::unix::fs::symlink("elsewhere", &link).unwrap();
+    let made = run(&mut command(&installation, &["b", "--role", "read"]));
+    assert_eq!(made.code, Some(0), "{}", made.stderr_text());
+    assert!(fs_err::symlink_metadata(&link).unwrap().is_symlink());
+    let lines = fs_err::read_to_string(&file).unwrap();
+    assert!(lines.contains("\nb read "), "{lines}");
+}
+
+#[test]
 fn what_cannot_be_added_is_refused_and_the_file_stays_as_it_was() {
     let installation = Installation::new(standard());
     let refused = |installation: &Installation, arguments: &[&str], code: &str| {
@@ -74,6 +91,13 @@ fn what_cannot_be_added_is_refused_and_the_file_stays_as_it_was() {
     assert_eq!(before, after);
     installation.write(TOKEN_FILE, "a read b\n");
     refused(&installation, &["b", "--role", "read"], "token-file-line");
+    // A token in it would open nothing.
+    installation.write(TOKEN_FILE, &before);
+    installation.chmod(TOKEN_FILE, 0o644);
+    refused(&installation, &["b", "--role", "read"], "token-file-open");
+    fs_err::remove_file(installation.path(TOKEN_FILE)).unwrap();
+    fs_err::create_dir(installation.path(TOKEN_FILE)).unwrap();
+    refused(&installation, &["b", "--role", "read"], "unreadable-file");
     for arguments in [["a b", "--role", "read"], ["a", "--role", "admin"]] {
         let finished = run(&mut command(&installation, &arguments));
         assert_eq!(finished.code, Some(2), "{arguments:?}");

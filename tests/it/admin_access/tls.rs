@@ -173,21 +173,33 @@ fn with_a_certificate_it_may_listen_everywhere() {
 }
 
 #[test]
-fn a_pair_that_is_none_keeps_the_daemon_from_starting_and_says_why() {
+fn a_pair_that_is_none_keeps_nothing_from_devices_and_is_used_once_it_is_mended() {
     let (installation, _token) = with_tls();
     openssl(
         installation.folder(),
         ["genrsa", "-out", "admin.key", "2048"],
     );
-    let refused = installation.serve_refused();
-    assert_eq!(refused.code, Some(1));
-    let said = refused.stderr_text();
+    let refused = installation.check(&[]);
+    let said = refused.stderr_text() + &refused.stdout_text();
     assert!(
         said.contains("`[admin] private_key` is not usable"),
         "{said}"
     );
+    let mut daemon = Daemon::start(&installation);
+    let port = daemon.admin_tls().port();
+    let told = daemon.seen("the admin listener refuses everybody until this is mended");
+    assert_eq!(told.count(), 1);
+    let announcement = get(daemon.http, "/swordfish/lock/certificates/current");
+    assert_eq!(announcement.status(), 200);
+    assert!(!subject_seen(port, &[]).contains("CN"));
+    make_identity(&installation, "/CN=mended");
+    daemon.hang_up();
+    daemon.wait_for("reloaded: new connections get the new state");
+    assert!(subject_seen(port, &[]).contains("mended"));
+    drop(daemon);
     installation.edit("private_key = \"admin.key\"\n", "");
     let refused = installation.serve_refused();
+    assert_eq!(refused.code, Some(1));
     let said = refused.stderr_text();
     assert!(
         said.contains("one of `[admin] certificate` and `private_key`"),

@@ -53,6 +53,14 @@ fn devices_are_listed_by_page_and_each_is_there_once() {
 }
 
 #[test]
+fn behind_the_last_number_that_there_can_be_is_no_event() {
+    let (_host, api) = host("");
+    let events = api
+        .get("/v1/events?cursor=YXBwZW5kZWQgOTIyMzM3MjAzNjg1NDc3NTgwNyA5MjIzMzcyMDM2ODU0Nzc1ODA3");
+    assert_eq!(events["events"], serde_json::json!([]), "{events}");
+}
+
+#[test]
 fn a_device_is_shown_with_its_upload_masked() {
     let (host, api) = host("");
     let path = format!("/v1/devices/{}", DEVICE.to_lowercase());

@@ -77,6 +77,9 @@ fn steps_are_taken_followed_and_recorded_and_none_that_locks_devices_out_without
         refused("activate", r#"{"threshold":1}"#),
         "devices-not-ready"
     );
+    for body in [r#"{"threshold":-1}"#, r#"{"threshold":101}"#] {
+        assert_eq!(refused("activate", body), "malformed-body", "{body}");
+    }
     assert_eq!(take(&api, "activate", FORCE)["step"], "activated");
     assert_eq!(refused("publish", "{}"), "wrong-step");
     assert_eq!(take(&api, "undo", "{}")["step"], "undoing");

@@ -120,7 +120,11 @@ async fn some_runs(
     connection: &mut AnyConnection,
     (number, seq): (i64, i64),
 ) -> Result<Option<i64>, sqlx::Error> {
-    let from = if seq == i64::MAX { number + 1 } else { number };
+    let from = if seq == i64::MAX {
+        number.saturating_add(1)
+    } else {
+        number
+    };
     // Old ones are removed: their numbers are not looked through.
     let row = sqlx::query(
         "SELECT max(number) FROM \

@@ -75,6 +75,9 @@ fn what_was_set_aside_is_listed_as_on_the_host() {
         assert!(here.stdout.len() > 50, "{args:?}: {here:?}");
         assert_eq!(there.stdout(args), here.stdout_text(), "{args:?}");
     }
+    // Of another list.
+    let refused = api.refused(400, "GET", "/v1/undelivered?cursor=eA", "", "");
+    assert_eq!(refused, "malformed-cursor");
     let unknown = "/v1/devices/AA00000000000001/undelivered";
     let refused = api.refused(404, "GET", unknown, "", "");
     assert_eq!(refused, "unknown-device");

@@ -63,7 +63,7 @@ pub(in crate::cli) enum RemoteError {
     #[diagnostic(
         code("server-unanswered"),
         help(
-            "is it the address of `[admin] listen`, by `https` where that has a certificate, and does the daemon run?"
+            "is it the address of `[admin] listen`, by `https` where that has a certificate, and does the daemon run? a certificate that this system does not trust is named with `--ca-file`; a change may have been made all the same: look before you ask for it again"
         )
     )]
     Unanswered { server: String, reason: String },

@@ -120,6 +120,23 @@ fn what_was_accepted_and_sent_before_a_stop_is_answered() {
     assert_eq!(code, Some(0), "{log}");
 }
 
+#[test]
+fn who_has_connected_and_speaks_a_moment_after_a_stop_is_answered() {
+    let installation = Installation::new(standard());
+    let mut daemon = Daemon::start(&installation);
+    let mut plain = connect(daemon.http);
+    let mut tls = tls_connect(daemon.https, &trusting(&standard().root.der));
+    daemon.terminate();
+    daemon.wait_for("draining for at most");
+    let request = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    tls.write_all(request).unwrap();
+    plain.write_all(request).unwrap();
+    assert_eq!(read_answer(&mut plain).status(), 404);
+    assert_eq!(read_answer(&mut tls).status(), 404);
+    let (code, log) = daemon.finish();
+    assert_eq!(code, Some(0), "{log}");
+}
+
 /// A client that connects until it is refused: how many of its connections were reset.
 fn resets(address: SocketAddr) -> usize {
     let mut resets = 0;

@@ -23,7 +23,7 @@ pub(in crate::server) struct Unread {
 struct Waiting {
     _token: TaskTrackerToken,
     has_spoken: bool,
-    /// Ready once the daemon is stopping and everything that had arrived by then can be read.
+    /// Ready once the daemon is stopping and a client that was about to speak has had its time.
     stopped: Pin<Box<dyn Future<Output = ()> + Send>>,
 }
 
@@ -32,8 +32,7 @@ impl Unread {
         let UnreadToken { token, stopping } = token;
         let stopped = Box::pin(async move {
             stopping.cancelled_owned().await;
-            // The runtime looks at sockets before it looks at timers.
-            sleep(Duration::from_millis(1)).await;
+            sleep(SILENT_CLIENT_TIMEOUT).await;
         });
         Self {
             state,
@@ -73,3 +72,6 @@ impl Intercept for Unread {
         read
     }
 }
+
+/// From a client's connection to its first byte: curl loads its certificates in between.
+const SILENT_CLIENT_TIMEOUT: Duration = Duration::from_millis(250);

@@ -111,7 +111,6 @@ where
         let started = Started::from_request(&mut request, &self.app);
         Answering {
             inner: self.inner.call(request),
-            is_to_wait: started.as_ref().is_some_and(|it| it.is_pipelined),
             started,
         }
     }
@@ -122,9 +121,6 @@ pin_project! {
     pub struct Answering<F> {
         #[pin]
         inner: F,
-        // A client that asks for many things at once gets one a turn: else thousands of them would hold
-        // everybody else up for as long as all of it takes.
-        is_to_wait: bool,
         started: Option<Started>,
     }
 }
@@ -138,7 +134,11 @@ where
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        if mem::take(this.is_to_wait) {
+        // A client that asks for many things at once gets one a turn: else thousands of them would hold
+        // everybody else up for as long as all of it takes.
+        if let Some(started) = this.started
+            && mem::take(&mut started.is_pipelined)
+        {
             context.waker().wake_by_ref();
             return Poll::Pending;
         }
@@ -166,6 +166,7 @@ struct Started {
     method: Method,
     uri: Uri,
     at: Instant,
+    /// Whether it was read together with the request before it, and has not waited for that yet.
     is_pipelined: bool,
     /// If traces are exported.
     trace: Option<Arc<RequestTrace>>,

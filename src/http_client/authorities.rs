@@ -16,7 +16,7 @@ use engage_wire::{ReadError, crypto_provider, read_regular_file};
 
 /// Verifies the server's certificate, name and dates; with the certificates of `ca_file` too, which
 /// messages call `what`.
-pub(crate) fn tls_config(
+pub(super) fn tls_config(
     what: &'static str,
     ca_file: Option<&Path>,
 ) -> Result<Arc<ClientConfig>, AuthoritiesError> {

@@ -5,6 +5,7 @@ use std::fmt;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -21,7 +22,8 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tower::Service;
 
-use engage_wire::{HostName, HostPort};
+use super::authorities::{AuthoritiesError, tls_config};
+use engage_wire::{HostName, HostPort, HttpUrl};
 
 /// Connects to one server, whatever the request says.
 #[derive(Clone)]
@@ -36,17 +38,20 @@ pub(crate) struct Connector {
 pub(crate) type Stream = MaybeHttpsStream<TokioIo<TcpStream>>;
 
 impl Connector {
-    /// `timeout` is for all of it: name, TCP, TLS.
+    /// To the server of `url`, whose certificate those of `ca_file` may sign too; messages call that file
+    /// `what`. `timeout` is for all of it: name, TCP, TLS.
     pub(crate) fn new(
-        address: HostPort,
-        tls: Option<Arc<ClientConfig>>,
+        url: &HttpUrl,
+        what: &'static str,
+        ca_file: Option<&Path>,
         timeout: Duration,
-    ) -> Self {
-        Self {
-            address,
-            tls,
+    ) -> Result<Self, AuthoritiesError> {
+        let tls = url.is_https().then(|| tls_config(what, ca_file));
+        Ok(Self {
+            address: url.address(),
+            tls: tls.transpose()?,
             timeout,
-        }
+        })
     }
 
     async fn connect(self) -> Result<Stream, ConnectError> {

@@ -4,6 +4,9 @@ mod authorities;
 mod connect;
 mod post;
 
-pub(crate) use authorities::{AuthoritiesError, CaError, tls_config};
+pub(crate) use authorities::{AuthoritiesError, CaError};
 pub(crate) use connect::Connector;
 pub(crate) use post::{PostClient, PostError};
+
+/// What servers are told of who asks.
+pub(crate) const AGENT: &str = concat!("engage-host/", env!("CARGO_PKG_VERSION"));

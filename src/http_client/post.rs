@@ -14,6 +14,7 @@ use hyper_util::client::legacy::{self, Client};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::time::timeout;
 
+use super::AGENT;
 use super::connect::Connector;
 use engage_wire::HttpUrl;
 use engage_wire::diagnostic::causes;
@@ -51,12 +52,18 @@ impl PostError {
 }
 
 impl PostClient {
-    /// Connects only when something is posted. `timeout` is for a connection and the answer together.
-    pub(crate) fn new(url: HttpUrl, connector: Connector, timeout: Duration) -> Self {
+    /// Connects only when something is posted. `timeout` is for a connection and the answer together; so many
+    /// requests are posted `at_once`.
+    pub(crate) fn new(
+        url: HttpUrl,
+        connector: Connector,
+        timeout: Duration,
+        at_once: usize,
+    ) -> Self {
         let http = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE_TIMEOUT)
-            .pool_max_idle_per_host(MAX_IDLE_CONNECTIONS)
+            .pool_max_idle_per_host(at_once)
             .http1_max_buf_size(MAX_HEAD_BYTES)
             .http1_max_headers(MAX_HEADERS)
             .build(connector);
@@ -136,16 +143,11 @@ fn unanswered(connection: &CaptureConnection, reason: impl Display) -> PostError
     })
 }
 
-const AGENT: &str = concat!("engage-host/", env!("CARGO_PKG_VERSION"));
-
 /// Shorter than that of usual receivers: who closes first meets no request on the way.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// For a body that nobody reads.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// As many as the webhook has jobs.
-const MAX_IDLE_CONNECTIONS: usize = 8;
 
 const MAX_HEAD_BYTES: usize = 64 * 1024;
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use tokio::sync::mpsc::Receiver;
+use tokio::task::block_in_place;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
@@ -81,7 +82,8 @@ impl Export {
     async fn load(&self, config: &OtlpConfig) -> Option<Collector> {
         let mut logged = String::new();
         loop {
-            let error = match Collector::load(config) {
+            // A file server may hang, and no device is to wait for that.
+            let error = match block_in_place(|| Collector::load(config)) {
                 Ok(collector) => return Some(collector),
                 Err(error) => one_line(&error),
             };

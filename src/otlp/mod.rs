@@ -15,10 +15,9 @@ use http::HeaderMap;
 use tracing::warn;
 
 use crate::config::OtlpConfig;
-use crate::http_client::{Connector, PostClient, PostError, tls_config};
+use crate::http_client::{Connector, PostClient, PostError};
 use crate::platform::mode_readable_by_others;
 use crate::telemetry::Span;
-use engage_wire::Scheme;
 
 pub(crate) use error::OtlpError;
 pub(crate) use exporter::Exporter;
@@ -42,15 +41,13 @@ impl Collector {
             sample_ratio: _,
         } = config;
         let headers = headers_file.as_deref().map(headers::load).transpose()?;
-        let tls = match endpoint.scheme() {
-            Scheme::Https => Some(tls_config("otlp ca_file", ca_file.as_deref())?),
-            Scheme::Http => None,
-        };
+        let ca_file = ca_file.as_deref();
+        let connector =
+            Connector::new(endpoint, "otlp ca_file", ca_file, exporter::CONNECT_TIMEOUT)?;
         warn_of_readers(config);
-        let connector = Connector::new(endpoint.address(), tls, exporter::CONNECT_TIMEOUT);
         Ok(Self {
             shown_url: endpoint.to_string(),
-            client: PostClient::new(endpoint.clone(), connector, exporter::ANSWER_TIMEOUT),
+            client: PostClient::new(endpoint.clone(), connector, exporter::ANSWER_TIMEOUT, 1),
             headers: headers.unwrap_or_default(),
             host: gethostname::gethostname().to_string_lossy().into_owned(),
         })

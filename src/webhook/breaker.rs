@@ -79,7 +79,7 @@ impl CircuitBreaker {
 }
 
 /// Devices that are delivered at the same time.
-const MAX_JOBS: usize = 8;
+pub(super) const MAX_JOBS: usize = 8;
 
 /// A receiver may ask for a longer pause than ours, but not for any.
 const MAX_RETRY_AFTER: Duration = Duration::from_hours(1);

@@ -5,6 +5,7 @@ use http::header::InvalidHeaderValue;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use super::DeliveryTiming;
+use super::breaker::MAX_JOBS;
 use crate::http_client::{Connector, PostClient, PostError};
 use engage_wire::HttpUrl;
 
@@ -23,7 +24,7 @@ impl WebhookClient {
     /// Connects only when something is posted.
     pub(super) fn new(url: HttpUrl, connector: Connector, timing: DeliveryTiming) -> Self {
         let timeout = timing.connect_timeout + timing.answer_timeout;
-        Self(PostClient::new(url, connector, timeout))
+        Self(PostClient::new(url, connector, timeout, MAX_JOBS))
     }
 
     /// Completes when the receiver has answered 2xx.

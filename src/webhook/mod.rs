@@ -40,13 +40,13 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::config::WebhookConfig;
-use crate::http_client::{Connector, tls_config};
+use crate::http_client::Connector;
 use crate::platform::mode_readable_by_others;
 use crate::telemetry::{DeliveryMetrics, Tracer};
 use client::WebhookClient;
 use dispatcher::Dispatcher;
 use engage_store::{AppendedDevices, EventLog, Subscriber};
-use engage_wire::{HttpUrl, Scheme};
+use engage_wire::HttpUrl;
 use job::Delivery;
 use secret::Secret;
 
@@ -81,16 +81,17 @@ impl Receiver {
                 "webhook secret_file `{path}` can be read by everybody (mode {mode:04o}); hint: `chmod o= {path}`"
             );
         }
-        let tls = match url.scheme() {
-            Scheme::Https => Some(tls_config("webhook ca_file", ca_file.as_deref())?),
-            Scheme::Http => None,
-        };
-        if tls.is_none() && !url.is_loopback() {
+        let connector = Connector::new(
+            url,
+            "webhook ca_file",
+            ca_file.as_deref(),
+            timing.connect_timeout,
+        )?;
+        if !url.is_https() && !url.is_loopback() {
             warn!(
                 "webhook url `{url}` is plain http: who listens on the way reads every audit; hint: use https"
             );
         }
-        let connector = Connector::new(url.address(), tls, timing.connect_timeout);
         Ok(Self {
             url: url.clone(),
             client: WebhookClient::new(url.clone(), connector, timing),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use super::super::remote::{Remote, query};
+use super::super::remote::{MAX_PAGE, Remote, query};
 use super::error::DevicesError;
 use super::store_args::OpenedStore;
 use crate::failure::Failure;
@@ -143,6 +143,3 @@ fn parameters(conditions: &DeviceQuery) -> String {
         ("not_seen_since", not_seen_since.map(|it| it.to_string())),
     ])
 }
-
-/// What the API gives at once.
-pub(super) const MAX_PAGE: u64 = 1000;

@@ -5,8 +5,7 @@ use std::num::NonZeroU64;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::super::remote::{Remote, query};
-use super::device_pages::MAX_PAGE;
+use super::super::remote::{MAX_PAGE, Remote, query};
 use crate::failure::Failure;
 use engage_store::{DeviceEvent, DeviceId, EventFilter, EventKind};
 

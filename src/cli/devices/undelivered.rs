@@ -6,8 +6,9 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 
 use super::super::output::{eprint_note, written};
-use super::super::remote::{Remote, encoded, query};
+use super::super::remote::Remote;
 use super::error::DevicesError;
+use super::path_of;
 use super::store_args::StoreArgs;
 use crate::failure::Failure;
 use crate::table::{moment, or_dash, table};
@@ -65,7 +66,7 @@ fn there(
         None => devices_there(remote)?,
     };
     let found = devices.into_iter().map(|device| {
-        let path = format!("/devices/{}/undelivered", encoded(&device.to_string()));
+        let path = format!("{}/undelivered", path_of(device));
         Ok((device, remote.get(&path)?.read()?))
     });
     found.collect()
@@ -73,16 +74,11 @@ fn there(
 
 fn devices_there(remote: &Remote) -> Result<Vec<DeviceId>, Failure> {
     let mut devices = Vec::new();
-    let mut cursor = None;
-    loop {
-        let conditions = query([("limit", Some("1000".into())), ("cursor", cursor)]);
-        let page: Page = remote.get(&format!("/undelivered?{conditions}"))?.read()?;
+    remote.pages("/undelivered", |page: Page| {
         devices.extend(page.devices.into_iter().map(|it| it.device));
-        if page.next.is_none() {
-            return Ok(devices);
-        }
-        cursor = page.next;
-    }
+        page.next
+    })?;
+    Ok(devices)
 }
 
 #[derive(Deserialize)]

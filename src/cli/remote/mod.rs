@@ -21,7 +21,7 @@ use zeroize::Zeroizing;
 use super::output::{SystemError, eprint_note};
 use crate::admin::Token;
 use crate::failure::Failure;
-use crate::http_client::{Connector, tls_config};
+use crate::http_client::{AGENT, Connector};
 use crate::platform::mode_readable_by_others;
 use engage_wire::diagnostic::causes;
 use engage_wire::{HttpUrl, read_regular_file};
@@ -87,9 +87,9 @@ pub(super) struct Remote {
 impl Remote {
     fn open(url: &HttpUrl, token_file: &Path, ca_file: Option<&Path>) -> Result<Self, Failure> {
         let authorization = authorization(token_file)?;
-        let tls = url.is_https().then(|| tls_config("ca_file", ca_file));
-        let tls = tls.transpose().map_err(RemoteError::from)?;
-        if tls.is_none() && !url.is_loopback() {
+        let connector = Connector::new(url, "ca_file", ca_file, CONNECT_TIMEOUT);
+        let connector = connector.map_err(RemoteError::from)?;
+        if !url.is_https() && !url.is_loopback() {
             let server = url.origin();
             eprint_note(
                 "warning",
@@ -99,7 +99,6 @@ impl Remote {
             );
         }
         let runtime = Builder::new_current_thread().enable_all().build();
-        let connector = Connector::new(url.address(), tls, CONNECT_TIMEOUT);
         Ok(Self {
             url: url.clone(),
             authorization,
@@ -119,6 +118,22 @@ impl Remote {
     /// What is at a path below `/api/v1`.
     pub(super) fn get(&self, path: &str) -> Result<Answer, AskError> {
         self.send(Method::GET, path, None)
+    }
+
+    /// Every page of a list, with its `next` and what `take` makes of it.
+    pub(super) fn pages<P: DeserializeOwned>(
+        &self,
+        path: &str,
+        mut take: impl FnMut(P) -> Option<String>,
+    ) -> Result<(), Failure> {
+        let mut cursor = None;
+        loop {
+            let page = query([("limit", Some(MAX_PAGE.to_string())), ("cursor", cursor)]);
+            cursor = take(self.get(&format!("{path}?{page}"))?.read()?);
+            if cursor.is_none() {
+                return Ok(());
+            }
+        }
     }
 
     /// Asks for it, with a body of JSON if there is one.
@@ -270,9 +285,10 @@ fn server_url(text: &str) -> Result<HttpUrl, String> {
     }
 }
 
-const HEADING: &str = "Another host";
+/// What the API gives at once.
+pub(super) const MAX_PAGE: u64 = 1000;
 
-const AGENT: &str = concat!("engage-host/", env!("CARGO_PKG_VERSION"));
+const HEADING: &str = "Another host";
 
 /// A token is one short line.
 const MAX_TOKEN_BYTES: usize = 4096;

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::ConfigArgs;
 use crate::cli::output::{print, print_json};
-use crate::cli::remote::{Remote, query};
+use crate::cli::remote::Remote;
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::sites::{ListedSite, sites};
@@ -54,19 +54,12 @@ impl List {
 
 /// Those of another host, page by page.
 fn sites_of(remote: &Remote) -> Result<Vec<ListedSite>, Failure> {
-    let (mut sites, mut cursor) = (Vec::new(), None);
-    loop {
-        let page = query([
-            ("limit", Some(MAX_PAGE.to_string())),
-            ("cursor", cursor.take()),
-        ]);
-        let page: SitePage = remote.get(&format!("/sites?{page}"))?.read()?;
+    let mut sites = Vec::new();
+    remote.pages("/sites", |page: SitePage| {
         sites.extend(page.sites);
-        match page.next {
-            Some(next) => cursor = Some(next),
-            None => return Ok(sites),
-        }
-    }
+        page.next
+    })?;
+    Ok(sites)
 }
 
 #[derive(Deserialize)]
@@ -95,9 +88,6 @@ impl ListedSite {
         [&self.name, &hosts, &serials, &self.file].map(|it| escape_for_terminal(it).into_owned())
     }
 }
-
-/// What the API gives at once.
-const MAX_PAGE: u64 = 1000;
 
 /// Of a site, in the table.
 const MAX_HOSTS: usize = 10;

@@ -41,16 +41,12 @@ async fn seen(
     let month = store.summary(now - SeenDevices::MONTH).await?.by_site;
     let mut sites: BTreeMap<String, SeenDevices> = BTreeMap::new();
     for site in month.into_iter().filter(|it| it.seen > 0) {
-        sites
-            .entry(site.site.unwrap_or_default())
-            .or_default()
-            .month += site.seen;
+        let seen = sites.entry(site.site.unwrap_or_default()).or_default();
+        seen.month += site.seen;
     }
     for site in last_night.into_iter().filter(|it| it.seen > 0) {
-        sites
-            .entry(site.site.unwrap_or_default())
-            .or_default()
-            .last_night += site.seen;
+        let seen = sites.entry(site.site.unwrap_or_default()).or_default();
+        seen.last_night += site.seen;
     }
     Ok(sites)
 }

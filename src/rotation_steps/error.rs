@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::percent::Percent;
 use engage_store::{Overlap, RotationStep, StoredRotation};
 use engage_wire::pki::{Fingerprint, LoadError};
 use miette::Diagnostic;
@@ -80,7 +81,7 @@ pub(crate) enum RotateError {
         behind: usize,
         devices: u64,
         ready: f64,
-        threshold: f64,
+        threshold: Percent,
         names: String,
     },
     #[error("no device was seen in 30 days: nothing is known of who would be locked out")]

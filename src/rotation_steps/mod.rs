@@ -3,12 +3,14 @@
 mod devices;
 mod error;
 mod hosts;
+mod percent;
 mod report;
 mod session;
 mod status;
 mod steps;
 
 pub(crate) use error::RotateError;
+pub(crate) use percent::Percent;
 pub(crate) use report::StepReport;
 pub(crate) use session::{Session, folder_of};
 pub(crate) use status::StatusReport;

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use super::devices::{Behind, Devices};
 use super::error::RotateError;
 use super::hosts::{HostEntry, hosts_table};
+use super::percent::Percent;
 use super::report::StepReport;
 use super::session::{Session, folder_of};
 use crate::failure::Failure;
@@ -17,8 +18,8 @@ use crate::platform::rename_new;
 
 /// When a step that could lock devices out is taken all the same.
 pub(crate) struct Guard {
-    /// Share of the devices seen in 30 days that must be ready, in percent.
-    pub(crate) threshold: f64,
+    /// Share of the devices seen in 30 days that must be ready.
+    pub(crate) threshold: Percent,
     /// Go on although fewer are.
     pub(crate) force: bool,
 }
@@ -135,7 +136,7 @@ impl Guard {
             devices.all.ready_percent(rotation.step),
             names(&devices.behind, rotation.step),
         );
-        if ready >= self.threshold || self.force {
+        if self.threshold.is_reached_by(ready) || self.force {
             let text =
                 format!("not ready, and locked out if they stay so: {behind} devices: {names}");
             return Ok(vec![text]);

@@ -4,8 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use tokio::runtime::Handle;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -17,7 +16,9 @@ use super::work::blocking;
 use crate::admin::Admin;
 use crate::admin::access::Principal;
 use crate::admin::changes::record;
-use crate::rotation_steps::{Guard, Session, StatusReport, StepReport, activate, publish, undo};
+use crate::rotation_steps::{
+    Guard, Percent, Session, StatusReport, StepReport, activate, publish, undo,
+};
 
 pub(super) fn routes() -> OpenApiRouter<Arc<Admin>> {
     OpenApiRouter::new()
@@ -68,26 +69,16 @@ struct StepPath {
 #[serde(default, deny_unknown_fields)]
 struct StepRequest {
     /// Share of the devices seen in 30 days that must be ready, in percent
-    #[serde(deserialize_with = "percent")]
-    #[schema(minimum = 0, maximum = 100, default = 100)]
-    threshold: f64,
+    #[schema(value_type = f64, minimum = 0, maximum = 100, default = 100)]
+    threshold: Percent,
     /// Go on although fewer are: those that are not ready are locked out
     force: bool,
-}
-
-fn percent<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
-    let found = f64::deserialize(deserializer)?;
-    if (0.0..=100.0).contains(&found) {
-        return Ok(found);
-    }
-    let message = format!("`threshold` is {found}; allowed: 0 to 100 percent");
-    Err(D::Error::custom(message))
 }
 
 impl Default for StepRequest {
     fn default() -> Self {
         Self {
-            threshold: 100.0,
+            threshold: Percent::ALL,
             force: false,
         }
     }

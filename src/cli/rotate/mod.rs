@@ -22,7 +22,7 @@ use clap::{Args, Subcommand};
 use super::output::print_result;
 use super::reload::request_within;
 use crate::failure::Failure;
-use crate::rotation_steps::{Guard, Session, StepReport};
+use crate::rotation_steps::{Guard, Percent, Session, StepReport};
 
 /// Change the root certificate that devices trust, step by step.
 ///
@@ -92,8 +92,8 @@ struct StepArgs {
 #[derive(Args, Debug)]
 struct GuardArgs {
     /// Share of the devices seen in 30 days that must be ready, in percent
-    #[arg(long, value_name = "PERCENT", default_value = "100", value_parser = percent)]
-    threshold: f64,
+    #[arg(long, value_name = "PERCENT", default_value = "100")]
+    threshold: Percent,
     /// Go on although fewer are: the devices that are listed are locked out
     #[arg(long)]
     force: bool,
@@ -122,15 +122,6 @@ fn seconds(text: &str) -> Result<Duration, String> {
     match digits.parse() {
         Ok(seconds) if seconds <= MAX_WAIT_SECONDS => Ok(Duration::from_secs(seconds)),
         _ => Err(format!("allowed: 0 to {MAX_WAIT_SECONDS} seconds")),
-    }
-}
-
-/// `99`, `99.5` or `99%`.
-fn percent(text: &str) -> Result<f64, String> {
-    let digits = text.strip_suffix('%').unwrap_or(text);
-    match digits.parse() {
-        Ok(percent) if (0.0..=100.0).contains(&percent) => Ok(percent),
-        _ => Err("allowed: 0 to 100 percent".to_owned()),
     }
 }
 

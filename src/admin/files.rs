@@ -16,7 +16,6 @@ use crate::tls::{AdminIdentity, AdminIdentityError};
 use engage_wire::pki::{Certificate, load_certificate_chain};
 
 /// What stands in them.
-#[derive(Default)]
 pub(crate) struct AdminFiles {
     pub(crate) tokens: Option<TokenFile>,
     pub(crate) identity: Option<Arc<ServerConfig>>,

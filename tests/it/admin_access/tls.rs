@@ -3,44 +3,16 @@
 use std::process::Command;
 
 use crate::harness::{
-    Daemon, Finished, Installation, Role, SITE_KEY_HEX, TOKEN_FILE, bearer, get, openssl, run,
-    run_with_input, standard,
+    Daemon, Finished, Installation, Role, SITE_KEY_HEX, TOKEN_FILE, bearer, get,
+    make_admin_identity, openssl, run, run_with_input, standard,
 };
 
 const CLEAR: &str = "the admin listener is in clear text at";
 
-/// A certificate as browsers want it, by openssl, under which `localhost` is asked.
-fn make_identity(installation: &Installation, name: &str) {
-    openssl(
-        installation.folder(),
-        [
-            "req",
-            "-x509",
-            "-newkey",
-            "ec",
-            "-pkeyopt",
-            "ec_paramgen_curve:P-256",
-            "-nodes",
-            "-days",
-            "30",
-            "-subj",
-            name,
-            "-addext",
-            "subjectAltName=DNS:localhost",
-            "-addext",
-            "basicConstraints=critical,CA:FALSE",
-            "-keyout",
-            "admin.key",
-            "-out",
-            "admin.pem",
-        ],
-    );
-}
-
 fn with_tls() -> (Installation, String) {
     let installation = Installation::new(standard()).with_admin();
     let token = installation.with_admin_token(Role::Read);
-    make_identity(&installation, "/CN=first");
+    make_admin_identity(&installation, "admin", "first");
     installation.set(
         "[admin]",
         "certificate = \"admin.pem\"\nprivate_key = \"admin.key\"",
@@ -115,7 +87,7 @@ fn a_new_certificate_is_shown_without_a_restart_and_a_bad_one_keeps_nothing_from
     let mut daemon = Daemon::start(&installation);
     let port = daemon.admin_tls().port();
     assert!(subject_seen(port, &[]).contains("first"));
-    make_identity(&installation, "/CN=second");
+    make_admin_identity(&installation, "admin", "second");
     daemon.hang_up();
     daemon.wait_for("reloaded: new connections get the new state");
     assert!(subject_seen(port, &[]).contains("second"));
@@ -192,7 +164,7 @@ fn a_pair_that_is_none_keeps_nothing_from_devices_and_is_used_once_it_is_mended(
     let announcement = get(daemon.http, "/swordfish/lock/certificates/current");
     assert_eq!(announcement.status(), 200);
     assert!(!subject_seen(port, &[]).contains("CN"));
-    make_identity(&installation, "/CN=mended");
+    make_admin_identity(&installation, "admin", "mended");
     daemon.hang_up();
     daemon.wait_for("reloaded: new connections get the new state");
     assert!(subject_seen(port, &[]).contains("mended"));

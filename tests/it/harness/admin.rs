@@ -7,7 +7,7 @@ use data_encoding::BASE64URL_NOPAD;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use sha2::{Digest, Sha256};
 
-use super::{Installation, Response, exchange};
+use super::{Installation, Response, exchange, openssl};
 
 /// What a token allows.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -71,6 +71,36 @@ pub(crate) fn bearer(token: &str) -> String {
 }
 
 pub(crate) const TOKEN_FILE: &str = "admin-tokens";
+
+/// `NAME.pem` and `NAME.key`: a certificate as browsers want it, by openssl, under which `localhost` is asked.
+pub(crate) fn make_admin_identity(installation: &Installation, name: &str, common_name: &str) {
+    let (key, pem) = (format!("{name}.key"), format!("{name}.pem"));
+    let subject = format!("/CN={common_name}");
+    openssl(
+        installation.folder(),
+        [
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-days",
+            "30",
+            "-subj",
+            &subject,
+            "-addext",
+            "subjectAltName=DNS:localhost",
+            "-addext",
+            "basicConstraints=critical,CA:FALSE",
+            "-keyout",
+            &key,
+            "-out",
+            &pem,
+        ],
+    );
+}
 
 /// As far as a browser counts here: it keeps the cookie of a session.
 pub(crate) struct Browser {

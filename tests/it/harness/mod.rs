@@ -16,7 +16,7 @@ mod stored;
 mod tls;
 mod wire;
 
-pub(crate) use admin::{Browser, Role, TOKEN_FILE, ask_admin, bearer};
+pub(crate) use admin::{Browser, Role, TOKEN_FILE, ask_admin, bearer, make_admin_identity};
 pub(crate) use attack::{Attack, HonestDevice, affordable};
 pub(crate) use certificate::{CA, Certificate, Chain, INTERMEDIATE, Request, SERVER, standard};
 pub(crate) use command::{Finished, openssl, program, run, run_with_input, with_descriptors};

@@ -2,13 +2,13 @@
 
 use super::super::Api;
 use super::{There, host, refusals};
-use crate::harness::{Daemon, Installation, Role, openssl, standard};
+use crate::harness::{Daemon, Installation, Role, make_admin_identity, standard};
 
 /// A host whose admin listener has a certificate for `localhost`, made by openssl.
 fn tls_host() -> (Installation, Daemon, There) {
     let installation = Installation::new(standard()).with_admin();
     let token = installation.with_admin_token(Role::Write);
-    make_identity(&installation, "admin");
+    make_admin_identity(&installation, "admin", "admin");
     installation.set(
         "[admin]",
         "certificate = \"admin.pem\"\nprivate_key = \"admin.key\"",
@@ -18,35 +18,6 @@ fn tls_host() -> (Installation, Daemon, There) {
     let mut there = There::new(&installation, &Api { address, token });
     there.url = format!("https://localhost:{}", address.port());
     (installation, daemon, there)
-}
-
-fn make_identity(installation: &Installation, name: &str) {
-    let (key, pem) = (format!("{name}.key"), format!("{name}.pem"));
-    let subject = format!("/CN={name}");
-    openssl(
-        installation.folder(),
-        [
-            "req",
-            "-x509",
-            "-newkey",
-            "ec",
-            "-pkeyopt",
-            "ec_paramgen_curve:P-256",
-            "-nodes",
-            "-days",
-            "30",
-            "-subj",
-            &subject,
-            "-addext",
-            "subjectAltName=DNS:localhost",
-            "-addext",
-            "basicConstraints=critical,CA:FALSE",
-            "-keyout",
-            &key,
-            "-out",
-            &pem,
-        ],
-    );
 }
 
 #[test]
@@ -66,7 +37,7 @@ fn https_takes_what_the_file_of_authorities_signs_and_nothing_else() {
     assert_eq!(listed.code, Some(0), "{listed:?}");
     assert!(listed.stdout_text().contains("Main Office"));
     assert_eq!(listed.stderr_text(), "");
-    make_identity(&installation, "other");
+    make_admin_identity(&installation, "other", "other");
     assert_eq!(refusals(&with("other.pem")), ["server-unanswered"]);
     let without = there.run(&["sites", "list", "--json"]);
     let codes = refusals(&without);

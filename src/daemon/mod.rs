@@ -5,6 +5,7 @@ mod auto_renewal;
 mod base_url;
 mod expiry;
 mod export;
+mod first_state;
 mod open_store;
 mod reload;
 mod reload_requests;
@@ -26,29 +27,25 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
-use crate::config::{BaseUrl, Config, ConfigSource};
+use crate::config::{Config, ConfigSource};
 use crate::platform::service_manager::{self, WatchdogProbe};
 use crate::platform::{self, ReloadSignals};
-use crate::publication::{
-    CurrentPublication, Publication, Refusals, Validation, Warning, validate,
-};
+use crate::publication::{CurrentPublication, Publication, Refusals, Warning};
 use crate::reload_outcome::{self, MAX_BAD_SITES};
 use crate::renewal;
-use crate::rotation::{self, RotationFollower};
+use crate::rotation::RotationFollower;
 use crate::routes::App;
 use crate::server::{Rules, Servers, Sockets};
 use crate::tls::AdminIdentityError;
 use admin_listener::AdminListener;
 use auto_renewal::{Attempts, AutoRenewal, SteadyClock};
-use base_url::ToldBaseUrl;
-use engage_store::{OpenError, Rotation, StoredRotation};
-use engage_wire::clock;
+use engage_store::{OpenError, StoredRotation};
 use engage_wire::diagnostic::{code, one_line};
 use export::Export;
+use first_state::FirstState;
 use reload::{FollowedRotation, Reloader};
 use reload_requests::ReloadRequests;
 use store::{Delivery, Recording};
-use watch::{FileFingerprint, Sources};
 
 /// Serves `config` on `sockets` until `shutdown` completes with the reason, then drains. With
 /// `strict`, only if it can begin with all of it.
@@ -114,14 +111,13 @@ impl Running {
         let signals = ReloadSignals::new()?;
         let requests = ReloadRequests::listen();
         let http = sockets.http_address()?;
-        let directory = config.devices.directory.path();
-        let row = directory.map(rotation::copied).unwrap_or_default();
-        let sources = Arc::new(Sources::from_config(&config, row.rotation.is_some()));
-        let versions = sources.versions();
-        let files = FileFingerprint::read(&config, &sources, &versions);
-        let base_url = ToldBaseUrl::new(&config, http);
-        let first = publication(&config, &base_url.url, strict, row.rotation.as_ref())?;
-        let published = CurrentPublication::new(first);
+        let FirstState {
+            row,
+            files,
+            base_url,
+            publication,
+        } = FirstState::read(&config, http, strict)?;
+        let published = CurrentPublication::new(publication);
         let Recording { call_in, delivery } = store::open(&config, &published)?;
         let mut app = App::new(published, call_in);
         let export = Export::start(&config, &mut app);
@@ -290,41 +286,6 @@ fn log_bad_sites(publication: &Publication) {
             "{others} more sites are bad: `engage-host sites check` lists them"
         );
     }
-}
-
-/// What is published first, or why nothing is.
-///
-/// Where only the time of the server's chain stands against it, devices are at least told in clear
-/// text which certificate to install: a restart must not take that from them.
-fn publication(
-    config: &Config,
-    base_url: &BaseUrl,
-    strict: bool,
-    rotation: Option<&Rotation>,
-) -> Result<Publication, Refusals> {
-    let Validation {
-        warnings, outcome, ..
-    } = validate(config, base_url, clock::now(), None, rotation);
-    log_warnings(&warnings);
-    let mut publication = outcome?;
-    if strict {
-        publication = publication.whole()?;
-    }
-    log_bad_sites(&publication);
-    rotation::log(None, &publication);
-    for refusal in publication
-        .identity()
-        .err()
-        .into_iter()
-        .flat_map(Refusals::iter)
-    {
-        error!(
-            code = %code(refusal),
-            "the TLS listener refuses everybody: {}",
-            one_line(refusal)
-        );
-    }
-    Ok(publication)
 }
 
 /// For the cursors of the webhook to be saved. Only a disk that hangs takes longer.

@@ -11,7 +11,7 @@ use super::access::{TokenFile, TokenFileError};
 use crate::check::Others;
 use crate::config::AdminConfig;
 use crate::failure::ErrorEntry;
-use crate::platform::mode_readable_by_others;
+use crate::platform::AccessOfOthers;
 use crate::tls::{AdminIdentity, AdminIdentityError};
 use engage_wire::pki::{Certificate, load_certificate_chain};
 
@@ -54,10 +54,10 @@ fn warnings(config: &AdminConfig, now: Timestamp) -> Vec<AdminWarning> {
     let Some((certificate, key)) = config.identity() else {
         return Vec::new();
     };
-    let mode = mode_readable_by_others(key);
-    let readable = mode.map(|mode| AdminWarning::KeyReadable {
+    let access = AccessOfOthers::to_read(key);
+    let readable = access.map(|access| AdminWarning::KeyReadable {
         path: key.to_owned(),
-        mode,
+        access,
     });
     // One that cannot be read is refused.
     let chain = load_certificate_chain("admin certificate", certificate).unwrap_or_default();
@@ -91,9 +91,12 @@ pub(crate) enum AdminFileError {
 /// What a start does not say, and somebody should look at.
 #[derive(Debug, Diagnostic, thiserror::Error)]
 enum AdminWarning {
-    #[error("`[admin] private_key` `{}` has mode {mode:04o}: other users can read it", path.display())]
-    #[diagnostic(code("key-readable-by-others"), help("`chmod 600` it"))]
-    KeyReadable { path: PathBuf, mode: u32 },
+    #[error("`[admin] private_key` `{}` has {access}: other users can read it", path.display())]
+    #[diagnostic(code("key-readable-by-others"), help("{}", access.remedy(path)))]
+    KeyReadable {
+        path: PathBuf,
+        access: AccessOfOthers,
+    },
     #[error("admin certificate `{}` was valid until {not_after}", path.display())]
     #[diagnostic(
         code("admin-certificate-over"),

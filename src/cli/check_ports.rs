@@ -67,5 +67,6 @@ impl Ports {
 /// Whether the port is held for the service: by a daemon that runs, or by systemd, which hands it
 /// over. This process itself has it only if two listeners are to share it.
 fn is_service(holder: &PortHolder) -> bool {
-    holder.pid != std::process::id() && ["engage-host", "systemd"].contains(&&*holder.name)
+    let name = holder.name.strip_suffix(".exe").unwrap_or(&holder.name);
+    holder.pid != std::process::id() && ["engage-host", "systemd"].contains(&name)
 }

@@ -11,7 +11,7 @@ use tracing::{error, warn};
 use super::open_store::open_in_background;
 use crate::adoption::Sightings;
 use crate::config::{Config, DevicesConfig, WebhookConfig};
-use crate::platform::mode_readable_by_others;
+use crate::platform::AccessOfOthers;
 use crate::publication::CurrentPublication;
 use crate::routes::{Authenticator, BodyMemory, CallIn, DayBudget, DeliveryProblem};
 use crate::telemetry::{CallerThrottle, DeliveryMetrics, LogThrottle, Tracer};
@@ -148,11 +148,12 @@ fn credentials(file: &Path) -> Result<Credentials, CredentialsError> {
 
 fn warn_of_password_file(devices: &DevicesConfig) {
     if let Some(file) = &devices.database_password_file
-        && let Some(mode) = mode_readable_by_others(file)
+        && let Some(access) = AccessOfOthers::to_read(file)
     {
-        let path = file.display();
         warn!(
-            "database_password_file `{path}` can be read by everybody (mode {mode:04o}); hint: `chmod o= {path}`"
+            "database_password_file `{}` can be read by everybody ({access}); hint: {}",
+            file.display(),
+            access.remedy(file)
         );
     }
 }

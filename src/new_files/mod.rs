@@ -36,7 +36,7 @@ pub(crate) struct NewFile {
 }
 
 /// Who may read a new file.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(crate) enum Readers {
     /// Everybody whom the umask lets: certificates that are announced, the configuration.
     Everybody,
@@ -140,7 +140,7 @@ impl Step<'_> {
         let (Self::Stage(file) | Self::Publish(file)) = self;
         match self {
             Self::Stage(_) => {
-                let access = match file.readers {
+                let access = match &file.readers {
                     Readers::Everybody => FOR_EVERYBODY,
                     Readers::Owner | Readers::Daemon(_) => FOR_DAEMON,
                 };
@@ -174,7 +174,7 @@ pub(crate) fn write_folder(folder: &Path, files: &[NewFile]) -> Result<(), NewFi
             path: staged.join(path),
             what: file.what,
             contents: file.contents.clone(),
-            readers: file.readers,
+            readers: file.readers.clone(),
         }
     };
     let files: Vec<_> = files.iter().map(within).collect();
@@ -308,7 +308,7 @@ fn create_dir(path: &Path, access: DirAccess) -> Result<(), NewFileError> {
 
 fn stage(file: &NewFile) -> io::Result<()> {
     let path = staged_path(&file.path);
-    let mut staged = match file.readers {
+    let mut staged = match &file.readers {
         Readers::Everybody => OpenOptions::new()
             .write(true)
             .create_new(true)
@@ -316,7 +316,7 @@ fn stage(file: &NewFile) -> io::Result<()> {
         Readers::Owner | Readers::Daemon(_) => platform::create_private_file(&path)?,
     };
     staged.write_all(&file.contents)?;
-    match file.readers {
+    match &file.readers {
         Readers::Daemon(Some(like)) => like.apply(&path)?,
         Readers::Daemon(None) | Readers::Everybody => platform::inherit_access(&path, 0o040)?,
         Readers::Owner => platform::inherit_access(&path, 0)?,

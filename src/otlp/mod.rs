@@ -16,7 +16,7 @@ use tracing::warn;
 
 use crate::config::OtlpConfig;
 use crate::http_client::{Connector, PostClient, PostError};
-use crate::platform::mode_readable_by_others;
+use crate::platform::AccessOfOthers;
 use crate::telemetry::Span;
 
 pub(crate) use error::OtlpError;
@@ -62,11 +62,12 @@ impl Collector {
 
 fn warn_of_readers(config: &OtlpConfig) {
     if let Some(file) = &config.headers_file
-        && let Some(mode) = mode_readable_by_others(file)
+        && let Some(access) = AccessOfOthers::to_read(file)
     {
-        let path = file.display();
         warn!(
-            "otlp headers_file `{path}` can be read by everybody (mode {mode:04o}); hint: `chmod o= {path}`"
+            "otlp headers_file `{}` can be read by everybody ({access}); hint: {}",
+            file.display(),
+            access.remedy(file)
         );
     }
     let endpoint = &config.endpoint;

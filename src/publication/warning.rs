@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use miette::Diagnostic;
 
 use super::serials::MalformedLine;
+use crate::platform::AccessOfOthers;
 use engage_wire::HostName;
 use engage_wire::pki::device_profile::Violation;
 use engage_wire::site::SiteName;
@@ -63,13 +64,13 @@ pub enum Warning {
         path: PathBuf,
     },
     /// A secret file with an open mode.
-    #[error("secret file `{}` has mode {mode:04o}: other users can read it", path.display())]
-    #[diagnostic(code("key-readable-by-others"), help("`chmod 600` it"))]
+    #[error("secret file `{}` has {access}: other users can read it", path.display())]
+    #[diagnostic(code("key-readable-by-others"), help("{}", access.remedy(path)))]
     KeyReadable {
         /// The file.
         path: PathBuf,
-        /// Its mode.
-        mode: u32,
+        /// Who may.
+        access: AccessOfOthers,
     },
     /// More than somebody reads.
     #[error("{count} more warnings of these kinds are left out")]

@@ -10,7 +10,7 @@ use tracing::warn;
 use super::descriptors::{Descriptors, TooFewDescriptors};
 use super::passed_sockets::{PassedSocketError, PassedSockets};
 use crate::config::{AdminExposed, AdminListen, Config};
-use crate::platform::{PortHolder, accept_ipv4_too};
+use crate::platform::{LIST_LISTENERS, PortHolder, accept_ipv4_too};
 use engage_wire::diagnostic::one_line;
 
 /// All listening sockets. Connections queue in the kernel until the server accepts them.
@@ -127,13 +127,16 @@ pub(crate) struct BindError {
 
 impl BindError {
     fn new(listener: &'static str, address: SocketAddr, source: io::Error) -> Self {
-        let is_in_use = source.kind() == io::ErrorKind::AddrInUse;
+        // Windows says that it is forbidden where a socket of HTTP.sys has the port.
+        let is_taken = match source.kind() {
+            io::ErrorKind::AddrInUse => true,
+            io::ErrorKind::PermissionDenied => cfg!(windows),
+            _ => false,
+        };
         Self {
             listener,
             address,
-            holder: is_in_use
-                .then(|| PortHolder::find(address.port()))
-                .flatten(),
+            holder: is_taken.then(|| PortHolder::find(address.port())).flatten(),
             source,
         }
     }
@@ -155,11 +158,19 @@ impl BindError {
             listener => format!("`--{listener} ADDR`"),
         };
         match (self.kind(), &self.holder) {
-            (io::ErrorKind::AddrInUse, Some(holder)) => format!(
+            (_, Some(holder)) if holder.is_http_sys() => format!(
+                "Windows has port {port} for a website: `netsh http show servicestate` says for \
+                 which; stop IIS (`iisreset /stop`), or choose another address with {option}"
+            ),
+            (_, Some(holder)) => format!(
                 "{holder} has port {port}; stop it, or choose another address with {option}"
             ),
             (io::ErrorKind::AddrInUse, None) => format!(
-                "another program has port {port}; find it with `ss -ltnp`, or choose another address with {option}"
+                "another program has port {port}; find it with `{LIST_LISTENERS}`, or choose another address with {option}"
+            ),
+            (io::ErrorKind::PermissionDenied, None) if cfg!(windows) => format!(
+                "Windows keeps port {port} for something else, as `netsh interface ipv4 show \
+                 excludedportrange protocol=tcp` may show; choose another address with {option}"
             ),
             (io::ErrorKind::PermissionDenied, _) => format!(
                 "ports below 1024 need a privilege: run under the systemd unit, allow it with \

@@ -245,7 +245,7 @@ impl Places {
         let key = match &site.key {
             KeyFile::There | KeyFile::Earlier => None,
             KeyFile::Given(contents) | KeyFile::Made(contents) => {
-                let (path, readers) = (site.key_file.clone(), Readers::Daemon(self.like));
+                let (path, readers) = (site.key_file.clone(), Readers::Daemon(self.like.clone()));
                 Some(NewFile::new(path, contents.clone(), "site key", readers))
             }
         };

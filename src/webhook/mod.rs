@@ -41,7 +41,7 @@ use tracing::{info, warn};
 
 use crate::config::WebhookConfig;
 use crate::http_client::Connector;
-use crate::platform::mode_readable_by_others;
+use crate::platform::AccessOfOthers;
 use crate::telemetry::{DeliveryMetrics, Tracer};
 use client::WebhookClient;
 use dispatcher::Dispatcher;
@@ -75,10 +75,11 @@ impl Receiver {
             ca_file,
         } = config;
         let secret = Secret::load(secret_file)?;
-        if let Some(mode) = mode_readable_by_others(secret_file) {
-            let path = secret_file.display();
+        if let Some(access) = AccessOfOthers::to_read(secret_file) {
             warn!(
-                "webhook secret_file `{path}` can be read by everybody (mode {mode:04o}); hint: `chmod o= {path}`"
+                "webhook secret_file `{}` can be read by everybody ({access}); hint: {}",
+                secret_file.display(),
+                access.remedy(secret_file)
             );
         }
         let connector = Connector::new(

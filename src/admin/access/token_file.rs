@@ -13,7 +13,7 @@ use miette::Diagnostic;
 
 use super::role::{Role, UnknownRole};
 use super::token::{NotAHash, NotAName, TokenHash, TokenName};
-use crate::platform;
+use crate::platform::AccessOfOthers;
 use engage_wire::{ReadError, read_regular_file};
 
 /// The tokens of a file. Empty is allowed: then nobody is let in.
@@ -40,10 +40,10 @@ impl TokenFile {
             }
             error.into()
         })?;
-        if let Some(mode) = platform::mode_open_to_others(path) {
+        if let Some(access) = AccessOfOthers::to_use(path) {
             return Err(TokenFileError::Open {
                 path: path.to_owned(),
-                mode,
+                access,
             });
         }
         Self::parse(path, &contents)
@@ -108,13 +108,13 @@ pub(crate) enum TokenFileError {
         path: PathBuf,
     },
     /// Others could read it, or put a token of theirs into it.
-    #[error("admin token_file `{}` has mode {mode:04o}; allowed: 0600 or 0640", path.display())]
-    #[diagnostic(code("token-file-open"), help("`chmod 600` it"))]
+    #[error("admin token_file `{}` has {access}; allowed: {}", path.display(), AccessOfOthers::NONE)]
+    #[diagnostic(code("token-file-open"), help("{}", access.remedy(path)))]
     Open {
         /// The file.
         path: PathBuf,
-        /// Its permission bits.
-        mode: u32,
+        /// Who may.
+        access: AccessOfOthers,
     },
     /// A line is not one of a token.
     #[error("admin token_file `{}`, line {line}: {problem}", path.display())]

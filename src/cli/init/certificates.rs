@@ -102,9 +102,11 @@ fn server_files(
         let mut keys = layout.site_keys.iter();
         keys.find_map(|path| FileAccess::from_path(path).ok())
     };
-    let key_access = replaced.and_then(|it| it.key_access).or_else(secrets);
+    let key_access = replaced
+        .and_then(|it| it.key_access.clone())
+        .or_else(secrets);
     let certificate_access = replaced
-        .and_then(|it| it.certificate_access)
+        .and_then(|it| it.certificate_access.clone())
         .or_else(secrets);
     let PairPaths { certificate, key } = layout.server.clone();
     let what = "server certificate and intermediate";

@@ -35,7 +35,7 @@ pub(super) fn missing(layout: &Layout, provided: Option<&Path>) -> Result<Vec<Ne
             path.clone(),
             contents,
             "site key",
-            Readers::Daemon(like),
+            Readers::Daemon(like.clone()),
         ));
     }
     Ok(files)

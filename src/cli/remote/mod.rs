@@ -22,7 +22,7 @@ use super::output::{SystemError, eprint_note};
 use crate::admin::Token;
 use crate::failure::Failure;
 use crate::http_client::{AGENT, Connector};
-use crate::platform::mode_readable_by_others;
+use crate::platform::AccessOfOthers;
 use engage_wire::diagnostic::causes;
 use engage_wire::{HttpUrl, read_regular_file};
 use error::{Problem, RemoteError};
@@ -245,12 +245,13 @@ pub(super) fn query<'a>(parameters: impl IntoIterator<Item = (&'a str, Option<St
 
 /// The header that shows the token of a file.
 fn authorization(token_file: &Path) -> Result<HeaderValue, Failure> {
-    if let Some(mode) = mode_readable_by_others(token_file) {
+    if let Some(access) = AccessOfOthers::to_read(token_file) {
         let path = token_file.display();
         eprint_note(
             "warning",
             format!(
-                "token file `{path}` has mode {mode:04o}: other users can read it; `chmod 600` it"
+                "token file `{path}` has {access}: other users can read it; {}",
+                access.remedy(token_file)
             ),
         );
     }

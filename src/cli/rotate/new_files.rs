@@ -154,7 +154,12 @@ impl<'a> Present<'a> {
     fn certificates(&self, next: &NextFiles, new: &NewChain) -> Result<Vec<NewFile>, Failure> {
         let access = FileAccess::from_path(&self.config.https.certificate).ok();
         let file = |path, certificates: Vec<&Certificate>, what| {
-            NewFile::new(path, pem(certificates), what, Readers::Daemon(access))
+            NewFile::new(
+                path,
+                pem(certificates),
+                what,
+                Readers::Daemon(access.clone()),
+            )
         };
         let mut files = vec![file(next.root(), vec![&new.root], "root certificate")];
         if let Some(intermediate) = new.intermediate() {
@@ -163,7 +168,12 @@ impl<'a> Present<'a> {
         }
         for (path, anchor) in self.new_anchors(next, new)? {
             let (der, what) = (anchor.der().to_vec(), "certificate, for devices");
-            files.push(NewFile::new(path, der, what, Readers::Daemon(access)));
+            files.push(NewFile::new(
+                path,
+                der,
+                what,
+                Readers::Daemon(access.clone()),
+            ));
         }
         // Last: where it is found, everything else is there.
         let chain = new.chain.iter().collect();

@@ -15,7 +15,7 @@ use crate::cli::output::eprint_note;
 use crate::config::{Config, SiteConfig};
 use crate::failure::Failure;
 use crate::new_files::{self, CreatedEntry};
-use crate::platform::mode_readable_by_others;
+use crate::platform::AccessOfOthers;
 use crate::sites::{Change, Claims, GivenKey, Locked, NewSite, Wanted};
 use engage_wire::site::{SiteKey, SiteName};
 
@@ -49,11 +49,11 @@ pub(super) struct Import {
 
 impl Import {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
-        if let Some(mode) = mode_readable_by_others(&self.file) {
+        if let Some(access) = AccessOfOthers::to_read(&self.file) {
             let file = self.file.display();
             eprint_note(
                 "warning",
-                format_args!("`{file}` has mode {mode:04o}: other users can read the keys in it"),
+                format_args!("`{file}` has {access}: other users can read the keys in it"),
             );
         }
         let rows = Table::read(&self.file)?.rows()?;

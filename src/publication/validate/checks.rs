@@ -5,7 +5,7 @@ use std::path::Path;
 use super::report::MAX_OF_A_KIND;
 use super::{Report, Validator};
 use crate::config::SiteConfig;
-use crate::platform;
+use crate::platform::AccessOfOthers;
 use crate::publication::Warning;
 use engage_wire::HostName;
 use engage_wire::pki::Certificate;
@@ -74,9 +74,9 @@ impl Report {
     }
 }
 
-/// A secret file with an open mode.
+/// A secret file that others can read.
 pub(super) fn readable_by_others(path: &Path) -> Option<Warning> {
     let path = path.to_owned();
-    let mode = platform::mode_readable_by_others(&path)?;
-    Some(Warning::KeyReadable { path, mode })
+    let access = AccessOfOthers::to_read(&path)?;
+    Some(Warning::KeyReadable { path, access })
 }

@@ -1,20 +1,23 @@
-//! Unix: file modes and signals.
+//! Unix: file modes, signals, systemd.
 
-use std::fs::{Metadata, Permissions};
+mod file_access;
+mod reload_socket;
+mod run_as;
+pub(crate) mod service_manager;
+
+use std::fs::Metadata;
 use std::io::{self, BufRead, Read};
 use std::net::TcpListener;
 use std::os::fd::AsFd;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, chown};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use fs_err::os::unix::fs::OpenOptionsExt;
-use fs_err::{File, OpenOptions};
 use rustix::fs::{Access, access};
 use rustix::fs::{CWD, RenameFlags};
 use rustix::io::Errno;
 use rustix::net::{SendFlags, sockopt};
-use rustix::process::{Resource, Rlimit, Signal, getegid, geteuid, getrlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
 use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 #[cfg(target_os = "linux")]
 use socket2::{SockFilter, SockRef};
@@ -22,35 +25,16 @@ use tokio::net::TcpSocket;
 use tokio::signal::unix::{SignalKind, signal};
 use zeroize::Zeroizing;
 
-/// The permission bits of `path` if anybody but its owner and its group can read it.
-///
-/// Group access is left alone: `root:engage-host 0640` is how secrets are usually handed to a
-/// service.
-pub(crate) fn mode_readable_by_others(path: &Path) -> Option<u32> {
-    let mode = std::fs::metadata(path).ok()?.mode() & 0o7777;
-    (mode & 0o004 != 0).then_some(mode)
-}
+pub(crate) use file_access::{
+    AccessOfOthers, FileAccess, create_dir, create_private_file, inherit_access,
+};
+pub(crate) use reload_socket::{
+    ReloadListener, default_reload_socket_path, reload_socket_path, request_reload,
+};
+pub(crate) use run_as::{ServiceDir, create_service_dir, run_as};
 
-/// The permission bits of `path` if anybody but its owner and its group can use it, or the group can
-/// change it.
-pub(crate) fn mode_open_to_others(path: &Path) -> Option<u32> {
-    let mode = std::fs::metadata(path).ok()?.mode() & 0o7777;
-    (mode & 0o027 != 0).then_some(mode)
-}
-
-/// Creates a new file that only its owner can read, and fails if it exists.
-pub(crate) fn create_private_file(path: &Path) -> io::Result<File> {
-    OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)
-}
-
-/// Creates a directory with these permission bits, as far as the umask lets them be.
-pub(crate) fn create_dir(path: &Path, mode: u32) -> io::Result<()> {
-    std::fs::DirBuilder::new().mode(mode).create(path)
-}
+/// The command that shows who listens.
+pub(crate) const LIST_LISTENERS: &str = "ss -ltnp";
 
 /// Renames a file; fails where the new name is taken.
 pub(crate) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
@@ -64,65 +48,6 @@ pub(crate) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
         return Err(io::ErrorKind::AlreadyExists.into());
     }
     std::fs::rename(from, to)
-}
-
-/// Owner, group and permission bits of a file.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct FileAccess {
-    owner: u32,
-    group: u32,
-    mode: u32,
-}
-
-impl FileAccess {
-    /// Those of a file that exists.
-    pub(crate) fn from_path(path: &Path) -> io::Result<Self> {
-        let metadata = std::fs::metadata(path)?;
-        Ok(Self {
-            owner: metadata.uid(),
-            group: metadata.gid(),
-            mode: metadata.mode() & 0o7777,
-        })
-    }
-
-    /// Gives them to another file, as far as this user may give files away: whoever may not owns
-    /// the file, and will read it.
-    pub(crate) fn apply(self, path: &Path) -> io::Result<()> {
-        let found = Self::from_path(path)?;
-        let owner = (found.owner != self.owner).then_some(self.owner);
-        let group = (found.group != self.group).then_some(self.group);
-        if (owner, group) != (None, None)
-            && may_be_denied(chown(path, owner, group))?.is_none()
-            && may_be_denied(chown(path, None, group))?.is_none()
-        {
-            // The bits for the group were meant for another one.
-            let mode = self.mode & !0o070;
-            return std::fs::set_permissions(path, Permissions::from_mode(mode));
-        }
-        std::fs::set_permissions(path, Permissions::from_mode(self.mode))
-    }
-}
-
-/// What root creates is for whoever owns the directory that it is in: gives a new file or directory
-/// that owner and group, and where that group may enter, a daemon's, `group_bits` too. Other users
-/// create for themselves.
-pub(crate) fn inherit_access(path: &Path, group_bits: u32) -> io::Result<()> {
-    if !geteuid().is_root() {
-        return Ok(());
-    }
-    let found = FileAccess::from_path(path)?;
-    let above = FileAccess::from_path(path.parent().unwrap_or(Path::new("/")))?;
-    let is_for_group = above.mode & 0o010 != 0 && above.group != getegid().as_raw();
-    let mode = found.mode | if is_for_group { group_bits } else { 0 };
-    FileAccess { mode, ..above }.apply(path)
-}
-
-/// `None` when this user may not give files away.
-fn may_be_denied(outcome: io::Result<()>) -> io::Result<Option<()>> {
-    match outcome {
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(None),
-        other => other.map(Some),
-    }
 }
 
 /// Reads a line of at most `max_bytes` from the terminal without showing it.

@@ -1,0 +1,311 @@
+//! Access lists of files, in the security descriptor definition language of Windows (SDDL).
+
+use std::fmt;
+use std::io;
+use std::path::Path;
+
+use fs_err::{File, OpenOptions};
+use windows_permissions::constants::SeObjectType::SE_FILE_OBJECT;
+use windows_permissions::constants::{AccessRights, AceFlags, AceType, SecurityInformation};
+use windows_permissions::utilities::current_process_sid;
+use windows_permissions::wrappers::{
+    ConvertSecurityDescriptorToStringSecurityDescriptor, GetNamedSecurityInfo, LookupAccountSid,
+    SetNamedSecurityInfo,
+};
+use windows_permissions::{Ace, LocalBox, SecurityDescriptor, Sid};
+
+/// The access list of a file, as text.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct FileAccess(String);
+
+impl FileAccess {
+    /// That of a file that exists.
+    pub(crate) fn from_path(path: &Path) -> io::Result<Self> {
+        let descriptor = security_of(path)?;
+        let text = ConvertSecurityDescriptorToStringSecurityDescriptor(
+            &descriptor,
+            SecurityInformation::Dacl,
+        )?;
+        Ok(Self(text.to_string_lossy().into_owned()))
+    }
+
+    /// For administrators, the system and whoever makes it.
+    fn private(kind: Kind) -> io::Result<Self> {
+        let (flags, owner) = (kind.flags(), current_process_sid()?);
+        let full = |who: &str| format!("(A;{flags};FA;;;{who})");
+        let everybody = [SYSTEM, ADMINISTRATORS, &owner.to_string()].map(full);
+        Ok(Self(format!("D:P{}", everybody.concat())))
+    }
+
+    /// And for the service's account.
+    fn with_service(mut self, kind: Kind, rights: &str) -> Self {
+        let flags = kind.flags();
+        self.0 += &format!("(A;{flags};{rights};;;{SERVICE})");
+        self
+    }
+
+    /// Gives it to another file. One that comes from the folder comes from that file's folder.
+    pub(crate) fn apply(&self, path: &Path) -> io::Result<()> {
+        let descriptor: LocalBox<SecurityDescriptor> = self.0.parse()?;
+        let inheritance = if self.is_protected() {
+            SecurityInformation::ProtectedDacl
+        } else {
+            SecurityInformation::UnprotectedDacl
+        };
+        SetNamedSecurityInfo(
+            path.as_os_str(),
+            SE_FILE_OBJECT,
+            SecurityInformation::Dacl | inheritance,
+            None,
+            None,
+            descriptor.dacl(),
+            None,
+        )
+    }
+
+    /// Whether nothing is added to it that the folder's list says.
+    fn is_protected(&self) -> bool {
+        let flags = self.0.strip_prefix("D:").unwrap_or_default();
+        flags.split('(').next().unwrap_or_default().contains('P')
+    }
+}
+
+/// Creates a new file for administrators, the system and whoever makes it, and fails if it exists.
+pub(crate) fn create_private_file(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new().write(true).create_new(true).open(path)?;
+    // It is still empty.
+    FileAccess::private(Kind::File)?.apply(path)?;
+    Ok(file)
+}
+
+/// Creates a directory; one that others are to see nothing of gets a list of its own.
+pub(crate) fn create_dir(path: &Path, mode: u32) -> io::Result<()> {
+    fs_err::create_dir(path)?;
+    if mode & 0o007 == 0 {
+        FileAccess::private(Kind::Dir)?.apply(path)?;
+    }
+    Ok(())
+}
+
+/// What an administrator creates is for the service too, where `group_bits` say so: others' lists
+/// come from the folder.
+pub(crate) fn inherit_access(path: &Path, group_bits: u32) -> io::Result<()> {
+    let access = FileAccess::from_path(path)?;
+    if group_bits == 0 || !access.is_protected() {
+        return Ok(());
+    }
+    let kind = Kind::of(path);
+    access.with_service(kind, kind.to_read()).apply(path)
+}
+
+/// What a service may do in a directory that is made for it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum ServiceDir {
+    /// Administrators' own; the service may read it.
+    Readable,
+    /// The service may write too.
+    Writable,
+}
+
+/// Makes a directory for the service, or gives it one that exists. Needs an administrator.
+pub(crate) fn create_service_dir(path: &Path, _user: &str, access: ServiceDir) -> io::Result<()> {
+    std::fs::create_dir_all(path)?;
+    let rights = match access {
+        ServiceDir::Readable => Kind::Dir.to_read(),
+        ServiceDir::Writable => MODIFY,
+    };
+    FileAccess::private(Kind::Dir)?
+        .with_service(Kind::Dir, rights)
+        .apply(path)
+}
+
+/// Who has access to a file that holds a secret, besides administrators, the system, its owner and
+/// the service.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct AccessOfOthers {
+    account: String,
+}
+
+impl AccessOfOthers {
+    /// What a file has that only its owner and the service can use.
+    pub(crate) const NONE: &'static str =
+        "one of SYSTEM, Administrators, the owner and the service only";
+
+    /// To read it.
+    pub(crate) fn to_read(path: &Path) -> Option<Self> {
+        Self::with_any(path, READ)
+    }
+
+    /// To use it in any way.
+    pub(crate) fn to_use(path: &Path) -> Option<Self> {
+        Self::with_any(path, READ | WRITE)
+    }
+
+    /// For people: how it is taken away.
+    pub(crate) fn remedy(&self, path: &Path) -> String {
+        format!(
+            "`icacls \"{}\" /inheritance:r /grant:r *S-1-5-18:F *S-1-5-32-544:F *{SERVICE}:R`",
+            path.display()
+        )
+    }
+
+    fn with_any(path: &Path, rights: u32) -> Option<Self> {
+        let descriptor = security_of(path).ok()?;
+        let Some(list) = descriptor.dacl() else {
+            let account = "no access list".to_owned();
+            return Some(Self { account });
+        };
+        let owner = descriptor.owner().map(ToString::to_string);
+        let own = current_process_sid().ok().map(|sid| sid.to_string());
+        let is_trusted = |sid: &str| {
+            TRUSTED.contains(&sid) || owner.as_deref() == Some(sid) || own.as_deref() == Some(sid)
+        };
+        let mut entries = (0..list.len()).filter_map(|index| list.get_ace(index));
+        let open = entries.find(|entry| {
+            allows(entry, rights) && entry.sid().is_some_and(|sid| !is_trusted(&sid.to_string()))
+        })?;
+        Some(Self {
+            account: format!("an access list with `{}`", account_name(open.sid()?)),
+        })
+    }
+}
+
+/// After "the file has".
+impl fmt::Display for AccessOfOthers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.account)
+    }
+}
+
+/// Files and folders have other rights of the same meaning.
+#[derive(Clone, Copy)]
+enum Kind {
+    File,
+    Dir,
+}
+
+impl Kind {
+    fn of(path: &Path) -> Self {
+        if path.is_dir() { Self::Dir } else { Self::File }
+    }
+
+    /// What a folder's list says is for what is created in it too.
+    fn flags(self) -> &'static str {
+        match self {
+            Self::File => "",
+            Self::Dir => "OICI",
+        }
+    }
+
+    fn to_read(self) -> &'static str {
+        match self {
+            Self::File => "FR",
+            // And to enter.
+            Self::Dir => "0x1200a9",
+        }
+    }
+}
+
+fn security_of(path: &Path) -> io::Result<LocalBox<SecurityDescriptor>> {
+    GetNamedSecurityInfo(
+        path.as_os_str(),
+        SE_FILE_OBJECT,
+        SecurityInformation::Dacl | SecurityInformation::Owner,
+    )
+}
+
+fn allows(entry: &Ace, rights: u32) -> bool {
+    entry.ace_type() == AceType::ACCESS_ALLOWED_ACE_TYPE
+        && !entry.flags().contains(AceFlags::InheritOnly)
+        && entry.mask().bits() & rights != 0
+}
+
+/// As Windows shows it in the language of this computer.
+fn account_name(sid: &Sid) -> String {
+    match LookupAccountSid(sid) {
+        Ok((name, _)) => name.to_string_lossy().into_owned(),
+        Err(_) => sid.to_string(),
+    }
+}
+
+/// Of SDDL.
+const SYSTEM: &str = "SY";
+const ADMINISTRATORS: &str = "BA";
+
+/// `NT SERVICE\engage-host`: of each service, S-1-5-80 and the SHA-1 of its name in capitals. Windows
+/// knows it before the service is installed.
+const SERVICE: &str = "S-1-5-80-3558636503-2223206389-2297155582-1970389188-2644781296";
+
+/// SYSTEM, Administrators, whoever owns the file, the service.
+const TRUSTED: [&str; 4] = ["S-1-5-18", "S-1-5-32-544", "S-1-3-4", SERVICE];
+
+/// To read, write, remove and enter.
+const MODIFY: &str = "0x1301bf";
+
+/// `FILE_READ_DATA`, and the generic rights that contain it.
+const READ: u32 = 0x1 | AccessRights::GenericRead.bits() | AccessRights::GenericAll.bits();
+
+/// `FILE_WRITE_DATA` and `FILE_APPEND_DATA`, and those that contain them or give access away.
+const WRITE: u32 = 0x6
+    | AccessRights::GenericWrite.bits()
+    | AccessRights::WriteDac.bits()
+    | AccessRights::WriteOwner.bits();
+
+#[cfg(test)]
+mod tests {
+    use sha1::{Digest, Sha1};
+
+    use super::*;
+
+    fn service_sid(name: &str) -> String {
+        let utf16: Vec<u8> = name.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let hash = Sha1::digest(&utf16);
+        let parts = hash.chunks_exact(4).map(|part| {
+            let number = u32::from_le_bytes(part.try_into().unwrap());
+            format!("-{number}")
+        });
+        format!("S-1-5-80{}", parts.collect::<String>())
+    }
+
+    #[test]
+    fn the_account_of_the_service_is_what_windows_makes_of_its_name() {
+        // As Microsoft documents it.
+        assert_eq!(
+            service_sid("TRUSTEDINSTALLER"),
+            "S-1-5-80-956008885-3418522649-1831038044-1853292631-2271478464"
+        );
+        assert_eq!(service_sid("ENGAGE-HOST"), SERVICE);
+    }
+
+    #[test]
+    fn a_private_file_is_for_nobody_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        drop(create_private_file(&path).unwrap());
+        assert_eq!(AccessOfOthers::to_read(&path), None);
+        inherit_access(&path, 0o040).unwrap();
+        assert_eq!(AccessOfOthers::to_use(&path), None);
+    }
+
+    #[test]
+    fn a_file_for_everybody_is_told_by_whom_it_is_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        fs_err::write(&path, "key").unwrap();
+        FileAccess("D:P(A;;FA;;;BA)(A;;FR;;;WD)".to_owned())
+            .apply(&path)
+            .unwrap();
+        let found = AccessOfOthers::to_read(&path).unwrap().to_string();
+        assert!(found.starts_with("an access list with `"), "{found}");
+    }
+
+    #[test]
+    fn another_file_gets_the_list_of_this_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let [from, to] = ["from", "to"].map(|name| folder.path().join(name));
+        drop(create_private_file(&from).unwrap());
+        fs_err::write(&to, "key").unwrap();
+        FileAccess::from_path(&from).unwrap().apply(&to).unwrap();
+        assert_eq!(AccessOfOthers::to_read(&to), None);
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use fs_err::File;
+use engage_wire::sync_folder;
 
 /// Hidden, and not ending in `.der`: such a file can never be served.
 pub(crate) fn staged_path(path: &Path) -> PathBuf {
@@ -10,11 +10,9 @@ pub(crate) fn staged_path(path: &Path) -> PathBuf {
     path.with_file_name(format!(".{name}.new"))
 }
 
-/// Makes names durable; where folders cannot be opened, nothing can be done.
+/// Makes the names beside a file durable; where folders cannot be opened, nothing can be done.
 pub(crate) fn sync_folder_of(path: &Path) {
-    if let Ok(folder) = File::open(folder(path)) {
-        let _ = folder.sync_all();
-    }
+    let _ = sync_folder(folder(path));
 }
 
 /// The folder of a file.

@@ -14,14 +14,14 @@ class Host:
     """An installation in a temporary folder, and its daemon."""
 
     def __init__(self, binary, folder):
-        self.binary = str(pathlib.Path(binary).resolve())
+        self.program = [str(pathlib.Path(binary).resolve())]
         self.folder = pathlib.Path(folder)
         self.config = self.folder / "config.toml"
         self.daemon = None
 
     def command(self, *args):
         """Runs a command of the program, which has to succeed, and returns what it prints."""
-        ran = subprocess.run([self.binary, *args], capture_output=True, text=True, timeout=300)
+        ran = subprocess.run([*self.program, *args], capture_output=True, text=True, timeout=300)
         if ran.returncode != 0:
             raise SystemExit(f"{' '.join(args)} ended with {ran.returncode}:\n{ran.stdout}{ran.stderr}")
         return ran.stdout
@@ -60,7 +60,7 @@ class Host:
     def serving(self):
         """Runs the daemon, and stops it."""
         log = open(self.folder / "log", "w+", encoding="utf-8")
-        self.daemon = subprocess.Popen([self.binary, "serve", "--config", str(self.config)], stderr=log)
+        self.daemon = subprocess.Popen([*self.program, "serve", "--config", str(self.config)], stderr=log)
         try:
             self.admin = self.address(r"listening on admin (http://\S+)")
             self.http = self.address(r"listening on (http://\S+)")

@@ -22,7 +22,7 @@ use crate::platform::{self, FileAccess};
 use crate::renewal::lock_folder;
 use crate::staged_file::{folder, staged_path, sync_folder_of};
 use engage_wire::pki::Certificate;
-use engage_wire::read_regular_file;
+use engage_wire::{read_regular_file, replace_file};
 
 pub(crate) use error::NewFileError;
 
@@ -157,7 +157,7 @@ impl Step<'_> {
 pub(crate) fn replace(file: &NewFile) -> Result<(), NewFileError> {
     remove_staged(&file.path);
     Step::Stage(file).execute()?;
-    fs_err::rename(staged_path(&file.path), &file.path)
+    replace_file(&staged_path(&file.path), &file.path)
         .map_err(NewFileError::new("write", &file.path))?;
     sync_folder_of(&file.path);
     Ok(())
@@ -219,7 +219,7 @@ pub(crate) fn keep_as(path: &Path, kept: &Path) -> Result<(), NewFileError> {
         let staged = staged_path(kept);
         let copied = fs_err::copy(path, &staged)
             .and_then(|_| FileAccess::from_path(path)?.apply(&staged))
-            .and_then(|()| fs_err::rename(&staged, kept));
+            .and_then(|()| replace_file(&staged, kept));
         copied.map_err(NewFileError::new("write", kept))?;
     }
     sync_folder_of(kept);

@@ -17,7 +17,7 @@ use crate::platform::{self, FileAccess};
 use crate::staged_file::{folder, staged_path, sync_folder_of};
 use engage_wire::limits::MAX_FILE_BYTES;
 use engage_wire::pki::Certificate;
-use engage_wire::read_regular_file;
+use engage_wire::{read_regular_file, replace_file};
 
 /// Where a certificate and its key lie.
 #[derive(Clone, Debug)]
@@ -172,7 +172,7 @@ fn write_like(like: &Path, path: &Path, contents: &[u8]) -> Result<(), RenewErro
 }
 
 fn rename(from: &Path, to: &Path) -> Result<(), RenewError> {
-    std::fs::rename(from, to).map_err(RenewError::file("write", to))?;
+    replace_file(from, to).map_err(RenewError::file("write", to))?;
     sync_folder_of(to);
     Ok(())
 }

@@ -18,7 +18,7 @@ use crate::adoption::Sightings;
 use crate::telemetry::{LogThrottle, Metrics};
 use engage_store::{Health, Rotation, RotationReport, Store, StoreError, StoredRotation};
 use engage_wire::diagnostic::one_line;
-use engage_wire::read_regular_file;
+use engage_wire::{read_regular_file, replace_file};
 
 /// Knows the row, and tells the store what this host makes of it.
 pub(crate) struct RotationFollower {
@@ -228,7 +228,7 @@ fn write(copy: &Path, contents: &[u8]) -> io::Result<()> {
     let mut file = File::create(&new)?;
     file.write_all(contents)?;
     file.sync_all()?;
-    std::fs::rename(new, copy)
+    replace_file(&new, copy)
 }
 
 const COPY: &str = ".rotation.json";

@@ -13,6 +13,7 @@ use super::token_file::{TokenFile, TokenFileError};
 use crate::platform::{self, FileAccess};
 use crate::staged_file::{folder, staged_path, sync_folder_of};
 use engage_wire::diagnostic::io_hint;
+use engage_wire::replace_file;
 
 /// Makes a token and adds its line to the file, which is created if it is missing. The new file takes
 /// the place of the old one whole: a daemon that reads meanwhile finds one of the two.
@@ -59,7 +60,7 @@ fn replace(path: &Path, contents: &str) -> io::Result<()> {
         Err(_) => platform::inherit_access(&staged, 0o040)?,
     }
     file.sync_all()?;
-    fs_err::rename(&staged, path)?;
+    replace_file(&staged, path)?;
     sync_folder_of(path);
     Ok(())
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io::{self, Write};
 use std::path::Path;
 
+use engage_wire::replace_file;
 use fs_err::OpenOptions;
 
 use crate::mode;
@@ -43,7 +44,7 @@ impl DirectoryId {
         let mut file = options.open(&beside)?;
         writeln!(file, "{:032x}", self.0)?;
         file.sync_all()?;
-        fs_err::rename(beside, path)
+        replace_file(&beside, &path)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use engage_wire::replace_file;
 use fs_err::{File, OpenOptions};
 
 use super::month::Month;
@@ -103,7 +104,7 @@ impl Folder {
         file.write_all(contents)?;
         sync_file(&file)?;
         drop(file);
-        fs_err::rename(beside, path)
+        replace_file(&beside, &path)
     }
 
     /// Removes a file, if it is there.

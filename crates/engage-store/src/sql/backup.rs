@@ -5,7 +5,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use fs_err::{File, OpenOptions};
+use engage_wire::{replace_file, sync_folder};
+use fs_err::OpenOptions;
 use miette::Diagnostic;
 use sqlx::{AnyConnection, AnyPool, Connection, Row};
 
@@ -161,10 +162,8 @@ impl Partial {
         let file = OpenOptions::new().write(true).open(&self.path)?;
         file.sync_all()?;
         let size = file.metadata()?.len();
-        fs_err::rename(&self.path, copy)?;
-        if cfg!(unix) {
-            File::open(directory_of(copy))?.sync_all()?;
-        }
+        replace_file(&self.path, copy)?;
+        sync_folder(directory_of(copy))?;
         Ok(size)
     }
 }

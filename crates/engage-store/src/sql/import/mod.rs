@@ -7,6 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use engage_wire::diagnostic::causes;
+use engage_wire::replace_file;
 use sqlx::{AnyConnection, Executor};
 use tokio::runtime::Builder;
 
@@ -76,7 +77,7 @@ pub fn take_over(
         ..options.clone()
     };
     let imported = run(directory, &into, told)?;
-    fs_err::rename(beside, file).map_err(read)?;
+    replace_file(&beside, file).map_err(read)?;
     sync_all(directory).map_err(read)?;
     Ok(Some(imported))
 }

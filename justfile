@@ -12,10 +12,23 @@ test:
 ci:
     bash .ci/run
 
-# Builds the .deb and the .rpm, and tries them (as root; ten minutes).
-package:
+# Builds everything that is released, and tries it (as root): an hour on two cores from a clean clone.
+package: package-linux package-static package-arm64
+
+# The .deb and the .rpm of this computer's processor.
+package-linux:
     packaging/linux/build
     packaging/linux/test
+
+# The static program, for any Linux on x86-64.
+package-static:
+    packaging/linux/build x86_64-unknown-linux-musl
+    packaging/linux/test-foreign x86_64-unknown-linux-musl
+
+# The .deb and the .rpm for arm64, tried in an emulator.
+package-arm64:
+    packaging/linux/build aarch64-unknown-linux-gnu
+    packaging/linux/test-foreign aarch64-unknown-linux-gnu
 
 # Accepts changed snapshots; read the diff before you commit it.
 snapshots:

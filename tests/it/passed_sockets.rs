@@ -112,19 +112,29 @@ fn addresses_on_the_command_line_are_not_passed_over_silently() {
 }
 
 #[test]
-fn they_are_taken_by_their_names() {
-    let installation = unbindable();
-    installation.edit(
-        "[admin]\nlisten = \"\"",
-        "[admin]\nlisten = \"192.0.2.1:9480\"\ninsecure = true",
-    );
-    let Some(mut command) = activated(&installation, &[HERE, HERE, HERE], "https:admin:http")
-    else {
-        return;
-    };
-    let mut daemon = Daemon::run(&mut command);
-    assert_served(&daemon);
-    assert_eq!(get(daemon.admin(), "/healthz").status(), 200);
+fn they_are_taken_by_their_names_whatever_their_order() {
+    for names in ["https:admin:http", "admin:http:https", "http:https:admin"] {
+        let installation = unbindable();
+        installation.edit(
+            "[admin]\nlisten = \"\"",
+            "[admin]\nlisten = \"192.0.2.1:9480\"\ninsecure = true",
+        );
+        let sockets = ["127.0.0.1", "127.0.0.2", "127.0.0.3"].map(|host| ("listening", host, 0));
+        let Some(mut command) = activated(&installation, &sockets, names) else {
+            return;
+        };
+        let mut daemon = Daemon::run(&mut command);
+        assert_served(&daemon);
+        let admin = daemon.admin();
+        assert_eq!(get(admin, "/healthz").status(), 200);
+        let mut by_host = [
+            (daemon.http.ip(), "http"),
+            (daemon.https.ip(), "https"),
+            (admin.ip(), "admin"),
+        ];
+        by_host.sort_unstable();
+        assert_eq!(by_host.map(|(_, name)| name).join(":"), names);
+    }
 }
 
 #[test]

@@ -344,6 +344,9 @@ fn configurations_that_cannot_be_understood() {
     assert_refused("cut_utf_16", syntax, |it| {
         it.write("config.toml", b"\xff\xfe[\0h");
     });
+    assert_refused("backslashes_in_a_path", syntax, |it| {
+        it.edit("pki/site.key", r"C:\engage\pki\site.key");
+    });
     assert_refused("escapes_in_a_path", &["config-path"], |it| {
         it.edit("pki/site.key", r"C:\temp\new\tower.key");
     });

@@ -192,15 +192,14 @@ pub enum KeyTextError {
 impl KeyTextError {
     /// Raw bytes may begin as UTF-16 does.
     fn no_text(contents: &[u8], error: TextError) -> Self {
-        match without_line_end(contents) {
-            Some(raw) if raw.len() == SiteKey::BYTES => Self::RawWithLineEnd,
-            _ => Self::NotText(error),
+        if is_raw_with_line_end(contents) {
+            return Self::RawWithLineEnd;
         }
+        Self::NotText(error)
     }
 
     /// Says what is wrong with a text of no key's length.
     fn from_text(contents: &[u8], text: &[u8]) -> Self {
-        let line_end = without_line_end(contents);
         let is_text = text
             .iter()
             .all(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace());
@@ -212,9 +211,7 @@ impl KeyTextError {
         match (text.len(), inner) {
             (0, _) => Self::Empty,
             _ if text.starts_with(b"-----BEGIN ") => Self::Pem,
-            _ if !is_text && line_end.is_some_and(|raw| raw.len() == SiteKey::BYTES) => {
-                Self::RawWithLineEnd
-            }
+            _ if !is_text && is_raw_with_line_end(contents) => Self::RawWithLineEnd,
             (_, Some(position)) if [HEX_DIGITS, BASE64_CHARACTERS].contains(&spaceless) => {
                 Self::InnerWhitespace(position)
             }
@@ -280,10 +277,13 @@ impl From<ReadError> for KeyFileError {
     }
 }
 
-/// What stands before the line end, if the file ends with one.
-fn without_line_end(contents: &[u8]) -> Option<&[u8]> {
-    let line = contents.strip_suffix(b"\n")?;
-    Some(line.strip_suffix(b"\r").unwrap_or(line))
+/// Whether as many bytes as a key has stand before a line end. The last of them may be a `\r` too.
+fn is_raw_with_line_end(contents: &[u8]) -> bool {
+    let line_ends = [&b"\n"[..], b"\r\n"];
+    let mut raw = line_ends
+        .iter()
+        .filter_map(|end| contents.strip_suffix(*end));
+    raw.any(|raw| raw.len() == SiteKey::BYTES)
 }
 
 fn hmac_sha1(key: &[u8], message: &[u8]) -> AnnouncementHash {

@@ -1,4 +1,5 @@
-//! The lines of a credentials file, set and removed one by one; all others stay as they are.
+//! The lines of a credentials file, set and removed one by one; all others stay as they are, and so do
+//! its encoding and its line ends.
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +10,7 @@ use crate::failure::Failure;
 use crate::new_files::{NewFile, Readers, lock_folder_of, replace};
 use crate::platform::FileAccess;
 use engage_store::{Credentials, SerialNumber, credential_line};
-use engage_wire::read_regular_file;
+use engage_wire::Text;
 
 /// Gives a device a password: its line is put in the place of the one that it has, or added.
 pub(crate) fn set_credential(
@@ -20,25 +21,26 @@ pub(crate) fn set_credential(
     let line = credential_line(serial, password)?;
     let _lock = lock_folder_of(path)?;
     let contents = read(path)?;
-    let mut edited = Zeroizing::new(Vec::with_capacity(contents.len() + line.len() + 2));
+    let line_end = contents.line_end().as_bytes();
+    let mut edited = Zeroizing::new(Vec::with_capacity(contents.len() + line.len() + 4));
     let mut is_set = false;
     for text in contents.split_inclusive(|byte| *byte == b'\n') {
         if serial_of(text) != Some(serial) {
             edited.extend_from_slice(text);
         } else if !is_set {
             edited.extend_from_slice(line.as_bytes());
-            edited.push(b'\n');
+            edited.extend_from_slice(line_end);
             is_set = true;
         }
     }
     if !is_set {
         if !edited.is_empty() && !edited.ends_with(b"\n") {
-            edited.push(b'\n');
+            edited.extend_from_slice(line_end);
         }
         edited.extend_from_slice(line.as_bytes());
-        edited.push(b'\n');
+        edited.extend_from_slice(line_end);
     }
-    write(path, edited)
+    write(path, contents.encoding().encode(&edited))
 }
 
 /// Takes a device's line away: from then on it may not call.
@@ -58,12 +60,11 @@ pub(crate) fn remove_credential(path: &Path, serial: SerialNumber) -> Result<(),
         let path = path.to_owned();
         return Err(CredentialFileError::Only { serial, path }.into());
     }
-    write(path, edited)
+    write(path, contents.encoding().encode(&edited))
 }
 
 /// Of the first word of a line, whatever stands behind it.
 fn serial_of(line: &[u8]) -> Option<SerialNumber> {
-    let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
     let mut words = line.split(|byte| byte.is_ascii_whitespace() || *byte == b'#');
     SerialNumber::from_hex(words.find(|word| !word.is_empty()).filter(|word| {
         // A comment may begin with a serial number.
@@ -71,9 +72,9 @@ fn serial_of(line: &[u8]) -> Option<SerialNumber> {
     })?)
 }
 
-fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, Failure> {
-    match read_regular_file("credentials file", path, MAX_BYTES) {
-        Err(error) if error.is_not_found() => Ok(Zeroizing::default()),
+fn read(path: &Path) -> Result<Text<'static>, Failure> {
+    match Text::read("credentials file", path, MAX_BYTES) {
+        Err(error) if error.is_not_found() => Ok(Text::default()),
         read => Ok(read?),
     }
 }
@@ -109,6 +110,8 @@ const MAX_BYTES: usize = 64 * 1024 * 1024;
 
 #[cfg(test)]
 mod tests {
+    use engage_wire::TextEncoding;
+
     use super::*;
 
     const FIRST: &str = "0123456789ABCDEF";
@@ -142,6 +145,25 @@ mod tests {
         assert!(!verifies(&path, FIRST, "one"));
         remove_credential(&path, serial(FIRST)).unwrap();
         assert!(!verifies(&path, FIRST, "three") && verifies(&path, SECOND, "two"));
+    }
+
+    #[test]
+    fn a_file_keeps_its_encoding_and_its_line_ends() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("credentials");
+        for encoding in TextEncoding::ALL {
+            fs_err::write(&path, encoding.encode("# T\u{fc}ren\r\n".as_bytes())).unwrap();
+            set_credential(&path, serial(FIRST), b"one").unwrap();
+            set_credential(&path, serial(SECOND), b"two").unwrap();
+            set_credential(&path, serial(FIRST), b"three").unwrap();
+            assert!(verifies(&path, FIRST, "three") && verifies(&path, SECOND, "two"));
+            remove_credential(&path, serial(FIRST)).unwrap();
+            let text = Text::read("file", &path, MAX_BYTES).unwrap();
+            assert_eq!(text.encoding(), encoding);
+            let lines: Vec<_> = text.to_str().unwrap().split("\r\n").collect();
+            assert_eq!((lines.len(), lines[0]), (3, "# T\u{fc}ren"), "{lines:?}");
+            assert!(lines[1].starts_with(SECOND) && lines[2].is_empty());
+        }
     }
 
     #[test]

@@ -8,30 +8,29 @@ use std::sync::Arc;
 use miette::Diagnostic;
 
 use super::admin::AdminExposed;
-use super::syntax_hint::syntax_hint;
-use engage_wire::ReadError;
+use super::syntax_hint::{path_hint, syntax_hint};
+use super::written_value::WrittenValue;
 use engage_wire::diagnostic::{hint, io_hint};
+use engage_wire::{ReadError, TextError};
 
 /// Why a configuration file cannot be used.
 #[derive(Debug, Diagnostic, thiserror::Error)]
 pub enum ConfigError {
     /// A path that no file has: an escape sequence was meant as a part of it.
     #[error(
-        "configuration file `{}` names the path {value:?}, which contains a tab, a line feed or another control character",
+        "configuration file `{}` names the path {value:?} as `{key}`, which contains a tab, a line feed or another control character",
         path.display()
     )]
-    #[diagnostic(
-        code("config-path"),
-        help(
-            "in \"double quotes\" a backslash begins an escape: `\\t` is a tab; \
-             write the path in 'single quotes', or with `/`"
-        )
-    )]
+    #[diagnostic(code("config-path"), help("{hint}"))]
     ControlCharacter {
         /// The file.
         path: PathBuf,
+        /// What it is the path of: `[[site]] key_file`.
+        key: String,
         /// The path in it.
         value: PathBuf,
+        /// How it was probably meant.
+        hint: String,
     },
     /// A key stands in it, or it is a key file: whatever is wrong, it cannot be quoted.
     #[error(
@@ -115,23 +114,18 @@ pub enum ConfigError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     AdminExposed(#[from] AdminExposed),
-    /// Not UTF-8.
+    /// In no encoding that is read.
     #[error(
-        "configuration file `{}` is {}; allowed: UTF-8",
+        "configuration file `{}` is not text: {problem}; allowed: {}",
         path.display(),
-        if *is_utf16 { "UTF-16" } else { "not text in UTF-8" }
+        TextError::ALLOWED
     )]
-    #[diagnostic(
-        code("config-syntax"),
-        help(
-            "save it as UTF-8: Windows PowerShell's `>` writes UTF-16, `Out-File -Encoding utf8` does not"
-        )
-    )]
+    #[diagnostic(code("config-syntax"), help("{}", TextError::HINT))]
     NotText {
         /// The file.
         path: PathBuf,
-        /// Whether it begins as UTF-16 does.
-        is_utf16: bool,
+        /// What is wrong, and where.
+        problem: TextError,
     },
     /// The file cannot be read.
     #[error(transparent)]
@@ -201,10 +195,21 @@ pub enum ConfigError {
 }
 
 impl ConfigError {
-    pub(super) fn not_text(path: &Path, bytes: &[u8]) -> Self {
+    pub(super) fn not_text(path: &Path, problem: TextError) -> Self {
         Self::NotText {
             path: path.to_owned(),
-            is_utf16: bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]),
+            problem,
+        }
+    }
+
+    /// For a path in a configuration of this text.
+    pub(super) fn control_character(path: &Path, text: &str, value: &Path) -> Self {
+        let written = WrittenValue::find(text, &value.to_string_lossy());
+        Self::ControlCharacter {
+            path: path.to_owned(),
+            key: written.key,
+            value: value.to_owned(),
+            hint: path_hint(written.text),
         }
     }
 

@@ -15,6 +15,7 @@ mod site_files;
 mod source;
 mod syntax_hint;
 mod webhook;
+mod written_value;
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -25,8 +26,8 @@ use serde::Deserialize;
 
 use crate::staged_file::folder;
 use engage_store::DatabaseUrl;
-use engage_wire::read_regular_file;
 use engage_wire::site::SiteKey;
+use engage_wire::{Text, read_regular_file};
 
 pub(crate) use access::Access;
 pub(crate) use admin::{AdminConfig, AdminExposed, AdminListen};
@@ -172,8 +173,9 @@ impl Config {
     pub(crate) fn load_without_files(path: &Path) -> Result<Self, ConfigError> {
         let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         let bytes = read_regular_file("configuration file", &path, MAX_FILE_BYTES)?;
-        let text = str::from_utf8(&bytes).map_err(|_| ConfigError::not_text(&path, &bytes))?;
-        Self::parse(&path, text)
+        let not_text = |problem| ConfigError::not_text(&path, problem);
+        let text = Text::decode(&bytes).map_err(not_text)?;
+        Self::parse(&path, text.to_str().map_err(not_text)?)
     }
 
     /// Checks a configuration's text; `path` is where its relative paths start from.
@@ -185,7 +187,7 @@ impl Config {
         if config.sites.is_empty() && config.sites_dir.is_none() {
             return Err(ConfigError::NoSite { path: config.path });
         }
-        config.make_paths_absolute()?;
+        config.make_paths_absolute(text)?;
         Ok(config)
     }
 
@@ -235,13 +237,13 @@ impl Config {
     }
 
     /// Relative ones start from the configuration's folder.
-    fn make_paths_absolute(&mut self) -> Result<(), ConfigError> {
+    fn make_paths_absolute(&mut self, text: &str) -> Result<(), ConfigError> {
         let path = self.path.clone();
         for site in &mut self.sites {
             Arc::make_mut(site).file.clone_from(&path);
         }
         for value in self.paths_mut() {
-            make_absolute(&path, folder(&path), value)?;
+            make_absolute(&path, text, folder(&path), value)?;
         }
         Ok(())
     }
@@ -290,13 +292,15 @@ fn refuse_secrets(path: &Path, text: &str) -> Result<(), ConfigError> {
     Ok(())
 }
 
-/// Has a path that `file` names start from `folder` if it is relative.
-fn make_absolute(file: &Path, folder: &Path, value: &mut PathBuf) -> Result<(), ConfigError> {
+/// Has a path that `text`, which is that of `file`, names start from `folder` if it is relative.
+fn make_absolute(
+    file: &Path,
+    text: &str,
+    folder: &Path,
+    value: &mut PathBuf,
+) -> Result<(), ConfigError> {
     if value.to_string_lossy().contains(char::is_control) {
-        return Err(ConfigError::ControlCharacter {
-            path: file.to_owned(),
-            value: value.clone(),
-        });
+        return Err(ConfigError::control_character(file, text, value));
     }
     *value = folder.join(&*value);
     Ok(())
@@ -311,7 +315,7 @@ fn default_https_listen() -> SocketAddr {
 }
 
 /// Room for 100,000 sites.
-const MAX_FILE_BYTES: usize = 64 * 1024 * 1024;
+pub(crate) const MAX_FILE_BYTES: usize = 64 * 1024 * 1024;
 
 #[cfg(test)]
 mod tests {

@@ -46,7 +46,7 @@ impl SiteConfig {
             toml::from_str(text).map_err(|source| ConfigError::syntax(file, text, source))?;
         file.clone_into(&mut site.file);
         for path in site.paths_mut() {
-            make_absolute(file, folder, path)?;
+            make_absolute(file, text, folder, path)?;
         }
         Ok(site)
     }

@@ -12,8 +12,8 @@ use toml::de::{DeTable, DeValue};
 use super::{BaseUrl, ConfigError, SiteConfig, SiteHosts};
 use crate::file_version::FileVersion;
 use engage_store::SerialNumber;
-use engage_wire::read_regular_file;
 use engage_wire::site::SiteName;
+use engage_wire::{Text, read_regular_file};
 
 /// The files of a folder, as they were read last, by name.
 #[derive(Clone, Debug, Default)]
@@ -154,8 +154,9 @@ pub fn parse_site_file(
 ) -> Result<SiteConfig, Box<BrokenSite>> {
     let broken =
         |error, text| Box::new(BrokenSite::from_text(path.to_owned(), folder, error, text));
-    let text =
-        str::from_utf8(contents).map_err(|_| broken(ConfigError::not_text(path, contents), ""))?;
+    let not_text = |problem| broken(ConfigError::not_text(path, problem), "");
+    let text = Text::decode(contents).map_err(not_text)?;
+    let text = text.to_str().map_err(not_text)?;
     SiteConfig::parse(path, folder, text).map_err(|error| broken(error, text))
 }
 

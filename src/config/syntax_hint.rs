@@ -2,12 +2,15 @@
 
 use std::ops::Range;
 
+use engage_wire::escape_for_terminal;
+
 /// One sentence for the person who wrote `text`.
 pub(super) fn syntax_hint(text: &str, error: &toml::de::Error) -> String {
     let message = error.message();
     let line = line_at(text, error.span());
     unknown_key_hint(message, &table_at(text, error.span()))
         .or_else(|| message_hint(message, line).map(str::to_owned))
+        .or_else(|| line_path_hint(line))
         .or_else(|| value_hint(line).map(str::to_owned))
         .unwrap_or_else(|| {
             "docs/CONFIGURATION.md lists every key with its allowed values".to_owned()
@@ -59,15 +62,33 @@ fn message_hint(message: &str, line: &str) -> Option<&'static str> {
     None
 }
 
+/// For a path of Windows in double quotes, however it was read.
+pub(super) fn path_hint(written: &str) -> String {
+    let inner = written.strip_prefix('"').unwrap_or_default();
+    let inner = inner.split('"').next().unwrap_or_default();
+    if !inner.contains('\\') {
+        return "a path has no such character: write it anew".to_owned();
+    }
+    let meant = inner.replace(r"\\", r"\");
+    if meant.len() > MAX_SHOWN_BYTES || meant.contains(['\'', '\n']) {
+        return format!("{ESCAPES}: write the path in 'single quotes', or with `/`");
+    }
+    let meant = escape_for_terminal(&meant);
+    let slashed = meant.replace('\\', "/");
+    format!("{ESCAPES}: write '{meant}' in single quotes, or \"{slashed}\"")
+}
+
+/// The same for a line that cannot be read.
+fn line_path_hint(line: &str) -> Option<String> {
+    let (_, value) = line.split_once('=')?;
+    let value = value.trim_start();
+    (value.starts_with('"') && value.contains('\\')).then(|| path_hint(value))
+}
+
 /// For what stands in a line that is not TOML.
 fn value_hint(line: &str) -> Option<&'static str> {
     let value = line.split_once('=').map_or("", |(_, value)| value.trim());
     let word = value.split([' ', '#', '\t']).next().unwrap_or_default();
-    if value.starts_with('"') && value.contains('\\') {
-        return Some(
-            "in \"double quotes\" a backslash begins an escape: write the path in 'single quotes', or with `/`",
-        );
-    }
     if ["yes", "no", "on", "off"].contains(&word.to_ascii_lowercase().as_str())
         || ["True", "False", "TRUE", "FALSE"].contains(&word)
     {
@@ -142,6 +163,11 @@ fn line_at(text: &str, span: Option<Range<usize>>) -> &str {
     line.lines().next().unwrap_or_default()
 }
 
+const ESCAPES: &str = "in \"double quotes\" a backslash begins an escape";
+
+/// Longer paths are not repeated.
+const MAX_SHOWN_BYTES: usize = 120;
+
 /// A test sees to it that it has every key.
 const DOCUMENTED: &str = include_str!("../../docs/config.toml");
 
@@ -169,12 +195,28 @@ mod tests {
             (
                 "\"pki/site.key\"",
                 r#""C:\ProgramData\site.key""#,
-                "a backslash begins an escape",
+                r#"write 'C:\ProgramData\site.key' in single quotes, or "C:/ProgramData/site.key""#,
             ),
             (
                 "\"pki/site.key\"",
-                r#""C:\temp\new\site.key""#,
-                "a backslash begins an escape",
+                r#""C:\temp\new\site.key" # moved"#,
+                r#"write 'C:\temp\new\site.key' in single quotes, or "C:/temp/new/site.key""#,
+            ),
+            // The quote is escaped, and the string goes on.
+            (
+                "static_dir = \"static\"",
+                r#"static_dir = "C:\ProgramData\""#,
+                r"write 'C:\ProgramData\' in single quotes",
+            ),
+            (
+                "\"pki/site.key\"",
+                r#""C:\\engage\pki's\site.key""#,
+                "write the path in 'single quotes', or with `/`",
+            ),
+            (
+                "\"pki/site.key\"",
+                "'pki\tsite.key'",
+                "a path has no such character",
             ),
             (
                 "# plain_http = false",

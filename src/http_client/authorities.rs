@@ -12,7 +12,7 @@ use rustls::pki_types::pem::{self, PemObject};
 use rustls::{ClientConfig, RootCertStore};
 use tracing::warn;
 
-use engage_wire::{ReadError, crypto_provider, read_regular_file};
+use engage_wire::{ReadError, Text, crypto_provider};
 
 /// Verifies the server's certificate, name and dates; with the certificates of `ca_file` too, which
 /// messages call `what`.
@@ -30,7 +30,7 @@ pub(super) fn tls_config(
         }
     }
     if let Some(path) = ca_file {
-        let contents = read_regular_file(what, path, MAX_FILE_BYTES)?;
+        let contents = Text::read(what, path, MAX_FILE_BYTES)?;
         add_pem(&mut roots, &contents).map_err(|source| AuthoritiesError::Malformed {
             path: path.to_owned(),
             source,

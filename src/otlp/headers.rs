@@ -6,11 +6,11 @@ use http::header::{CONNECTION, HOST, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::error::OtlpError;
-use engage_wire::read_regular_file;
+use engage_wire::Text;
 
 /// Reads a file of header fields, one a line.
 pub(super) fn load(path: &Path) -> Result<HeaderMap, OtlpError> {
-    let contents = read_regular_file("otlp headers_file", path, MAX_FILE_BYTES)?;
+    let contents = Text::read("otlp headers_file", path, MAX_FILE_BYTES)?;
     let mut headers = HeaderMap::new();
     for (at, line) in contents.split(|byte| *byte == b'\n').enumerate() {
         let line = line.trim_ascii();

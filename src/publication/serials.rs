@@ -7,7 +7,7 @@ use miette::Diagnostic;
 
 use crate::file_version::FileVersion;
 use engage_store::SerialNumber;
-use engage_wire::{ReadError, read_regular_file};
+use engage_wire::{ReadError, Text, read_regular_file};
 
 /// What a serials file lists.
 #[derive(Debug)]
@@ -88,7 +88,7 @@ pub enum SerialsError {
 
 /// Reads a file with a serial number a line. Errors never quote it: a wrong file may be a secret one.
 fn load(path: &Path) -> Result<SerialsFile, SerialsError> {
-    let contents = read_regular_file("serials file", path, MAX_BYTES)?;
+    let contents = read_regular_file(WHAT, path, MAX_BYTES)?;
     parse(path, &contents)
 }
 
@@ -100,7 +100,7 @@ pub(crate) fn listed_serials(path: &Path) -> Result<Vec<SerialNumber>, SerialsEr
 
 /// A line that is no serial number concerns its device only, if there are others.
 fn parse(path: &Path, contents: &[u8]) -> Result<SerialsFile, SerialsError> {
-    let contents = contents.strip_prefix(b"\xef\xbb\xbf").unwrap_or(contents);
+    let contents = Text::of_file(WHAT, path, contents)?;
     let (mut serials, mut malformed) = (Vec::new(), Vec::new());
     for (line, text) in (1_usize..).zip(contents.split(|byte| *byte == b'\n')) {
         let text = text.split(|byte| *byte == b'#').next().unwrap_or_default();
@@ -125,6 +125,9 @@ fn parse(path: &Path, contents: &[u8]) -> Result<SerialsFile, SerialsError> {
     Ok(SerialsFile { serials, malformed })
 }
 
+/// How messages call the file.
+const WHAT: &str = "serials file";
+
 /// Half a million lines.
 const MAX_BYTES: usize = 16 * 1024 * 1024;
 
@@ -133,6 +136,8 @@ const MAX_MALFORMED: usize = 20;
 
 #[cfg(test)]
 mod tests {
+    use engage_wire::TextEncoding;
+
     use super::*;
 
     #[test]
@@ -155,6 +160,16 @@ mod tests {
             };
             assert_eq!(first.line, 2, "{bad}");
         }
+        for encoding in TextEncoding::ALL {
+            let file = encoding.encode(text.trim_start_matches('\u{feff}').as_bytes());
+            let read = parse(Path::new("x"), &file).unwrap();
+            assert_eq!(read.serials, good.serials, "{encoding:?}");
+        }
+        let cut = parse(Path::new("x"), b"\xff\xfe0");
+        assert!(matches!(
+            cut,
+            Err(SerialsError::Read(ReadError::NotText { .. }))
+        ));
         for empty in ["", "\u{feff}\r\n# hall\n"] {
             assert!(matches!(read(empty), Err(SerialsError::Empty(_))));
         }

@@ -175,5 +175,8 @@ mod tests {
             .unwrap()
             .request_path();
         assert_eq!(path, "/static/Device_Certificates/my%20CA%25.der");
+        // A part of a name here, and on Windows the end of a folder's.
+        let name = FileName::from_path(Path::new(r"old\CA.der")).unwrap();
+        assert!(!name.request_path().contains('\\'), "{name:?}");
     }
 }

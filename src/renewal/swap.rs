@@ -17,7 +17,7 @@ use crate::platform::{self, FileAccess};
 use crate::staged_file::{folder, staged_path, sync_folder_of};
 use engage_wire::limits::MAX_FILE_BYTES;
 use engage_wire::pki::Certificate;
-use engage_wire::{read_regular_file, replace_file};
+use engage_wire::{Text, read_regular_file, replace_file};
 
 /// Where a certificate and its key lie.
 #[derive(Clone, Debug)]
@@ -91,7 +91,7 @@ impl StagedPair {
     /// Puts the pair in place. What it replaced: key, certificate.
     pub(crate) fn swap(self) -> Result<Vec<PathBuf>, RenewError> {
         let PairFiles { certificate, key } = &self.target;
-        let present = read_regular_file("private key", key, MAX_FILE_BYTES)
+        let present = Text::read("private key", key, MAX_FILE_BYTES)
             .map_err(|source| RenewError::Load(source.into()))?;
         let both = Zeroizing::new([&present[..], b"\n", &self.new_key].concat());
         let of_both = key.with_file_name(format!(".{}.both", file_name(key)));

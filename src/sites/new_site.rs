@@ -325,8 +325,12 @@ fn list(values: impl Iterator<Item = impl ToString>) -> String {
     format!("[{}]", values.join(", "))
 }
 
-/// A basic string of TOML; there are no control characters in it.
+/// A string of TOML; there are no control characters in it. Backslashes are left as they are where that
+/// can be: as an operator would write a path of Windows.
 fn quoted(text: &str) -> String {
+    if text.contains('\\') && !text.contains('\'') {
+        return format!("'{text}'");
+    }
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 

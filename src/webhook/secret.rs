@@ -9,7 +9,7 @@ use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use super::error::WebhookError;
-use engage_wire::read_regular_file;
+use engage_wire::{Text, TextEncoding, read_regular_file};
 
 /// What receiver and sender share. Cannot be printed; wiped when dropped.
 pub(super) struct Secret(Zeroizing<Vec<u8>>);
@@ -21,10 +21,12 @@ impl Secret {
     /// Longer is another file.
     pub(super) const MAX_BYTES: usize = 4096;
 
-    /// Reads a secret file; white space around its contents does not count.
+    /// Reads a secret file; white space around its contents does not count, nor does a byte order mark
+    /// before text. Any other bytes are the secret as they are, also those that begin as UTF-16 does.
     pub(super) fn load(path: &Path) -> Result<Self, WebhookError> {
         let contents = read_regular_file("webhook secret_file", path, Self::MAX_BYTES)?;
-        let secret = contents.trim_ascii();
+        let text = Text::decode(&contents).ok().filter(is_surely_text);
+        let secret = text.as_deref().unwrap_or(&contents).trim_ascii();
         if secret.len() < Self::MIN_BYTES {
             return Err(WebhookError::SecretLength {
                 path: path.to_owned(),
@@ -44,6 +46,14 @@ impl Secret {
         mac.update(body);
         let code = HEXLOWER.encode(&mac.finalize().into_bytes());
         format!("t={unix_seconds},v1={code}")
+    }
+}
+
+/// Random bytes in place of UTF-16 would have to be ASCII by chance.
+fn is_surely_text(text: &Text<'_>) -> bool {
+    match text.encoding() {
+        TextEncoding::Utf8 | TextEncoding::Utf8WithMark => text.to_str().is_ok(),
+        TextEncoding::Utf16Le | TextEncoding::Utf16Be => text.is_ascii(),
     }
 }
 
@@ -73,6 +83,26 @@ mod tests {
         assert_eq!(bare.signature(1, b"x"), spaced.signature(1, b"x"));
         assert_ne!(bare.signature(1, b"x"), bare.signature(2, b"x"));
         assert!(!format!("{bare:?}").contains("0123"));
+    }
+
+    #[test]
+    fn a_secret_is_the_same_in_every_encoding_and_raw_bytes_are_as_they_are() {
+        let bare = loaded(b"0123456789abcdef").unwrap();
+        for encoding in TextEncoding::ALL {
+            let file = encoding.encode(b"0123456789abcdef\r\n");
+            let secret = loaded(&file).unwrap();
+            assert_eq!(
+                secret.signature(1, b"x"),
+                bare.signature(1, b"x"),
+                "{encoding:?}"
+            );
+        }
+        for mark in [&b"\xff\xfe"[..], b"\xfe\xff", b"\xef\xbb\xbf"] {
+            let raw = [mark, &[0xd8; 16]].concat();
+            assert_eq!(*loaded(&raw).unwrap().0, raw);
+            let raw = [mark, &[0x4e; 14], &[0xe9; 2]].concat();
+            assert_eq!(*loaded(&raw).unwrap().0, raw);
+        }
     }
 
     #[test]

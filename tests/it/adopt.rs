@@ -12,6 +12,7 @@ use crate::chains::vendor_chain;
 use crate::harness::{
     Daemon, Finished, SITE_KEY_BASE64, SITE_KEY_HEX, get, openssl, program, run, run_with_input,
 };
+use crate::text_files::encodings;
 
 const CERT_URL: &str = "http://10.44.68.128/static/Device_Certificates/partner_CA.der";
 const ANNOUNCEMENT: &str = "/swordfish/lock/certificates/current";
@@ -132,6 +133,38 @@ impl Move {
         assert!(text.contains(message), "{message} in {text}");
         assert!(text.contains("\n  hint: "), "{text}");
         assert!(!self.path("new").exists(), "{message}");
+    }
+}
+
+#[test]
+fn what_is_taken_over_may_be_in_any_encoding() {
+    let database = format!("API_Server/Engage_Data/{DEVICE}.json");
+    let names = [
+        "site.key",
+        "API_Server/Example_Non_Secure_API_Server.py",
+        "API_Server/Example_Secure_API_TLS_Server.py",
+        "API_Server/static/Device_Certificates/partner_server.pem",
+        "API_Server/static/Device_Certificates/partner_server.key",
+        &database,
+    ];
+    for at in 0..4 {
+        let old = Move::new();
+        for name in names {
+            let text = fs_err::read_to_string(old.path(name)).unwrap();
+            old.write(name, &encodings(&text)[at].1);
+        }
+        let adopted = old.adopt(&[]);
+        assert_eq!(adopted.code, Some(0), "{at}: {}", adopted.stderr_text());
+        let checked = old.check();
+        assert_eq!(checked.code, Some(0), "{at}: {}", checked.stdout_text());
+        assert!(checked.stdout_text().contains(&old.hash), "{at}");
+        openssl(
+            &old.path("new"),
+            ["pkey", "-in", "pki/partner_server.key", "-noout"],
+        );
+        let database = format!("new/Engage_Data/{DEVICE}/db.json");
+        let database = fs_err::read_to_string(old.path(&database)).unwrap();
+        assert_eq!(database.replace("\r\n", "\n"), DATABASE, "{at}");
     }
 }
 

@@ -72,6 +72,7 @@ mod several_hosts;
 mod simulate;
 mod sites;
 mod stop;
+mod text_files;
 mod threats;
 mod traces;
 mod trouble;

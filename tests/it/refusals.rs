@@ -64,6 +64,13 @@ fn files_that_cannot_be_read() {
 }
 
 #[test]
+fn files_that_are_not_text() {
+    assert_refused("utf_16_of_two_halves", &["not-text"], |it| {
+        it.write(CERTIFICATE, b"\xff\xfe-\0-\0\0\xdc");
+    });
+}
+
+#[test]
 fn files_that_are_empty() {
     assert_refused("empty_certificate", &["empty-file"], |it| {
         it.write(CERTIFICATE, "");
@@ -334,11 +341,11 @@ fn configurations_that_cannot_be_understood() {
         it.edit("127.0.0.1:0", "0.0.0.0:8080");
         it.edit("127.0.0.1:0", "127.0.0.1:8080");
     });
-    assert_refused("utf_16", syntax, |it| {
-        let text = fs_err::read_to_string(it.path("config.toml")).unwrap();
-        let units = std::iter::once(0xfeff).chain(text.encode_utf16());
-        let bytes: Vec<u8> = units.flat_map(u16::to_le_bytes).collect();
-        it.write("config.toml", bytes);
+    assert_refused("cut_utf_16", syntax, |it| {
+        it.write("config.toml", b"\xff\xfe[\0h");
+    });
+    assert_refused("backslashes_in_a_path", syntax, |it| {
+        it.edit("pki/site.key", r"C:\engage\pki\site.key");
     });
     assert_refused("escapes_in_a_path", &["config-path"], |it| {
         it.edit("pki/site.key", r"C:\temp\new\tower.key");

@@ -33,7 +33,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use aws_lc_rs::rand;
-use engage_wire::read_regular_file;
+use engage_wire::{Text, read_regular_file};
 use hmac::{Hmac, KeyInit, Mac};
 use parking_lot::{Mutex, MutexGuard};
 use sha2::Sha256;
@@ -61,7 +61,7 @@ impl Credentials {
     /// Reads a file of at most 64 MiB, and logs which lines of it cannot be used. Errors name the
     /// line and never quote it.
     pub fn load(path: &Path) -> Result<Self, CredentialsError> {
-        let contents = read_regular_file("credentials file", path, MAX_BYTES)?;
+        let contents = read_regular_file(WHAT, path, MAX_BYTES)?;
         let credentials = Self::parse(path, &contents)?;
         for problem in &credentials.problems {
             warn!("{problem}; the other devices may call");
@@ -74,7 +74,7 @@ impl Credentials {
     /// A line that cannot be used concerns its device only. Where there is no other line, or none
     /// at all as after a copy that broke off, it is not a credentials file.
     pub fn parse(path: &Path, contents: &[u8]) -> Result<Self, CredentialsError> {
-        let contents = contents.strip_prefix(b"\xef\xbb\xbf").unwrap_or(contents);
+        let contents = Text::of_file(WHAT, path, contents)?;
         let mut hashes = HashMap::new();
         let mut lines = HashMap::new();
         let mut problems = Vec::new();
@@ -215,6 +215,9 @@ type Tag = [u8; 32];
 
 /// A night, whatever its call-in window.
 const REMEMBERED_FOR: Duration = Duration::from_hours(8);
+
+/// How messages call the file.
+const WHAT: &str = "credentials file";
 
 /// Three times what 250,000 devices need.
 const MAX_BYTES: usize = 64 * 1024 * 1024;

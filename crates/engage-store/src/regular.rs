@@ -27,9 +27,9 @@ pub(crate) fn read_regular(
         Err(error) => {
             let kind = match &error {
                 ReadError::Unreadable { source, .. } => source.kind(),
-                ReadError::NotRegular { .. } | ReadError::TooLarge { .. } => {
-                    io::ErrorKind::InvalidData
-                }
+                ReadError::NotRegular { .. }
+                | ReadError::NotText { .. }
+                | ReadError::TooLarge { .. } => io::ErrorKind::InvalidData,
             };
             Err(io::Error::new(kind, causes(&error)))
         }

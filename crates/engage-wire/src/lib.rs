@@ -17,6 +17,7 @@ mod request_framing;
 mod sharded_lru;
 pub mod site;
 mod terminal;
+mod text;
 
 use std::sync::Arc;
 
@@ -32,6 +33,7 @@ pub use replace::{replace_file, sync_folder};
 pub use request_framing::{FramingError, RequestFraming};
 pub use sharded_lru::ShardedLru;
 pub use terminal::{escape_bytes, escape_for_terminal, escape_json_for_terminal, excerpt};
+pub use text::{Text, TextEncoding, TextError, read_text};
 
 /// The one crypto provider; nothing depends on a process-wide default.
 pub fn crypto_provider() -> Arc<CryptoProvider> {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
+use crate::TextError;
 use crate::diagnostic::io_hint;
 
 /// Reads a regular file of at most `max_bytes`; `what` names its part for messages: "site key".
@@ -63,6 +64,17 @@ pub enum ReadError {
         /// What it is.
         found: &'static str,
     },
+    /// In no encoding that is read.
+    #[error("{what} `{}` is not text: {problem}; allowed: {}", path.display(), TextError::ALLOWED)]
+    #[diagnostic(code("not-text"), help("{}", TextError::HINT))]
+    NotText {
+        /// The file's part.
+        what: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and where.
+        problem: TextError,
+    },
     /// Larger than anything of its kind.
     #[error("{what} `{}` has {found} bytes; allowed: {allowed}", path.display())]
     #[diagnostic(code("file-too-large"), help("is this the right file?"))]
@@ -90,6 +102,14 @@ pub enum ReadError {
 }
 
 impl ReadError {
+    pub(crate) fn not_text(what: &'static str, path: &Path, problem: TextError) -> Self {
+        Self::NotText {
+            what,
+            path: path.to_owned(),
+            problem,
+        }
+    }
+
     /// Whether there is no such file.
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::Unreadable { source, .. } if source.kind() == io::ErrorKind::NotFound)

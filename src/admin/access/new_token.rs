@@ -9,14 +9,15 @@ use miette::Diagnostic;
 
 use super::role::Role;
 use super::token::{NoRandomness, Token, TokenName};
-use super::token_file::{TokenFile, TokenFileError};
+use super::token_file::{MAX_BYTES, TokenFile, TokenFileError, WHAT};
 use crate::platform::{self, FileAccess};
 use crate::staged_file::{folder, staged_path, sync_folder_of};
+use engage_wire::Text;
 use engage_wire::diagnostic::io_hint;
 use engage_wire::replace_file;
 
-/// Makes a token and adds its line to the file, which is created if it is missing. The new file takes
-/// the place of the old one whole: a daemon that reads meanwhile finds one of the two.
+/// Makes a token and adds its line to the file, which is created if it is missing and keeps its encoding.
+/// The new file takes the place of the old one whole: a daemon that reads meanwhile finds one of the two.
 pub(crate) fn add_token(path: &Path, name: &TokenName, role: Role) -> Result<Token, NewTokenError> {
     // What a link leads to is replaced, and not the link.
     let path = &fs_err::canonicalize(path).unwrap_or_else(|_| path.to_owned());
@@ -32,29 +33,24 @@ pub(crate) fn add_token(path: &Path, name: &TokenName, role: Role) -> Result<Tok
                 name: name.clone(),
             });
         }
-        Ok(_) => fs_err::read_to_string(path).map_err(failed)?,
-        Err(TokenFileError::Missing { .. }) => HEADING.to_owned(),
+        Ok(_) => Text::read(WHAT, path, MAX_BYTES).map_err(TokenFileError::from)?,
+        Err(TokenFileError::Missing { .. }) => Text::from(HEADING),
         // A token that is added to it would open nothing.
         Err(error) => return Err(error.into()),
     };
     let token = Token::generate()?;
-    let line_end = if before.is_empty() || before.ends_with('\n') {
-        ""
-    } else {
-        "\n"
-    };
     let line = TokenFile::line(name, role, token.hash());
-    replace(path, &format!("{before}{line_end}{line}")).map_err(failed)?;
+    replace(path, &before.with_line(line.as_bytes())).map_err(failed)?;
     Ok(token)
 }
 
 /// Writes the file beside its place, and puts it there with the owner and the mode of the old one.
-fn replace(path: &Path, contents: &str) -> io::Result<()> {
+fn replace(path: &Path, contents: &[u8]) -> io::Result<()> {
     let staged = staged_path(path);
     // Left behind by one that was killed: the lock says that nobody writes it now.
     let _ = fs_err::remove_file(&staged);
     let mut file = platform::create_private_file(&staged)?;
-    file.write_all(contents.as_bytes())?;
+    file.write_all(contents)?;
     match FileAccess::from_path(path) {
         Ok(access) => access.apply(&staged)?,
         Err(_) => platform::inherit_access(&staged, 0o040)?,

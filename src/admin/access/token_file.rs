@@ -14,7 +14,7 @@ use miette::Diagnostic;
 use super::role::{Role, UnknownRole};
 use super::token::{NotAHash, NotAName, TokenHash, TokenName};
 use crate::platform::AccessOfOthers;
-use engage_wire::{ReadError, read_regular_file};
+use engage_wire::{ReadError, Text, read_regular_file};
 
 /// The tokens of a file. Empty is allowed: then nobody is let in.
 #[derive(Debug, Default)]
@@ -32,7 +32,7 @@ pub(super) struct Holder {
 impl TokenFile {
     /// Reads a file that only its owner, and perhaps its group, can read.
     pub(crate) fn load(path: &Path) -> Result<Self, TokenFileError> {
-        let contents = read_regular_file("admin token_file", path, MAX_BYTES);
+        let contents = read_regular_file(WHAT, path, MAX_BYTES);
         let contents = contents.map_err(|error| {
             if error.is_not_found() {
                 let path = path.to_owned();
@@ -51,6 +51,7 @@ impl TokenFile {
 
     /// Reads a file's contents; `path` is for messages, which never quote a line.
     pub(crate) fn parse(path: &Path, contents: &[u8]) -> Result<Self, TokenFileError> {
+        let contents = Text::of_file(WHAT, path, contents)?;
         let mut by_hash = HashMap::new();
         let mut lines: HashMap<TokenName, usize> = HashMap::new();
         for (line, text) in (1..).zip(contents.split(|it| *it == b'\n')) {
@@ -82,9 +83,9 @@ impl TokenFile {
         self.by_hash.values().any(|holder| holder.name == *name)
     }
 
-    /// The line of a token.
+    /// The line of a token, without its end.
     pub(crate) fn line(name: &TokenName, role: Role, hash: TokenHash) -> String {
-        format!("{name} {role} {hash}\n")
+        format!("{name} {role} {hash}")
     }
 }
 
@@ -168,8 +169,11 @@ fn parse_line(line: &[u8]) -> Result<Option<(Holder, TokenHash)>, LineProblem> {
     }
 }
 
+/// How messages call the file.
+pub(super) const WHAT: &str = "admin token_file";
+
 /// Room for two thousand tokens.
-const MAX_BYTES: usize = 256 * 1024;
+pub(super) const MAX_BYTES: usize = 256 * 1024;
 
 #[cfg(test)]
 mod tests {

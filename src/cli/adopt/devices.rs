@@ -12,8 +12,8 @@ use zeroize::Zeroizing;
 
 use super::old_server::{MAX_DEPTH, files_below};
 use engage_store::{Database, DeviceId};
+use engage_wire::Text;
 use engage_wire::diagnostic::causes;
-use engage_wire::read_regular_file;
 
 /// The files, and what becomes of each.
 #[derive(Default)]
@@ -52,8 +52,9 @@ impl DeviceFiles {
     }
 
     fn read_file(&self, path: &Path) -> Result<DeviceDatabase, String> {
-        let contents =
-            read_regular_file("device file", path, MAX_BYTES).map_err(|error| causes(&error))?;
+        let contents = Text::read("device file", path, MAX_BYTES)
+            .map_err(|error| causes(&error))?
+            .into_bytes();
         let json: Value =
             serde_json::from_slice(&contents).map_err(|error| format!("not JSON: {error}"))?;
         if json.get("db").is_none() {

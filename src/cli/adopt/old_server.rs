@@ -8,13 +8,13 @@ use super::error::AdoptError;
 use super::script::{OldAnnouncement, ScriptFacts};
 use crate::config::BaseUrl;
 use crate::failure::Failure;
+use engage_wire::Text;
 use engage_wire::limits::MAX_FILE_BYTES;
 use engage_wire::pki::issue::CertifiedIssuer;
 use engage_wire::pki::{
     Certificate, PrivateKey, ServerChain, load_certificate_chain, load_certificate_der,
     load_der_or_pem,
 };
-use engage_wire::read_regular_file;
 
 /// Everything that is taken over or told, read and found to belong together; the site key is verified later.
 pub(super) struct OldServer {
@@ -73,7 +73,7 @@ impl OldServer {
             anchor,
             anchor_path,
             chain,
-            key_pem: read_regular_file("private key", &pair.key, MAX_FILE_BYTES)?,
+            key_pem: Text::read("private key", &pair.key, MAX_FILE_BYTES)?.into_bytes(),
             http_port: plain.facts.port,
             https_port: pair.port,
             notes,
@@ -141,7 +141,7 @@ fn scripts(folder: &Path) -> Result<Vec<Script>, Failure> {
     paths.sort_by_key(|path| !path.to_string_lossy().contains("API_"));
     let mut scripts = Vec::new();
     for path in paths {
-        let source = read_regular_file("script", &path, MAX_SCRIPT_BYTES)?;
+        let source = Text::read("script", &path, MAX_SCRIPT_BYTES)?;
         let facts = ScriptFacts::parse(&String::from_utf8_lossy(&source));
         if facts.announcement.is_some() || facts.is_secure() {
             scripts.push(Script { path, facts });

@@ -15,8 +15,8 @@ use crate::cli::init::token_file;
 use crate::config::{Config, ListenOverrides};
 use crate::failure::Failure;
 use crate::new_files::{NewFile, Readers};
+use engage_wire::Text;
 use engage_wire::limits::MAX_FILE_BYTES;
-use engage_wire::read_regular_file;
 
 /// The new folder.
 pub(super) struct Target {
@@ -87,7 +87,8 @@ impl Target {
         }
         for authority in authorities {
             let path = folder(&https.private_key).join(authority.name);
-            let contents = read_regular_file("private key", &authority.path, MAX_FILE_BYTES)?;
+            let contents = Text::read("private key", &authority.path, MAX_FILE_BYTES)?;
+            let contents = contents.into_bytes();
             files.push(NewFile::new(path, contents, authority.what, Readers::Owner));
         }
         for DeviceDatabase {

@@ -1,6 +1,7 @@
 //! `engage-host devices credential`: a line for the credentials file.
 
 use std::io::{self, BufRead, IsTerminal, Read};
+use std::path::Path;
 
 use bytes::Bytes;
 use clap::Args;
@@ -14,6 +15,7 @@ use super::error::{DevicesError, NotTakenUp};
 use super::path_of;
 use crate::failure::{ErrorEntry, Failure};
 use engage_store::{DeviceId, SerialNumber, credential_line};
+use engage_wire::{Text, TextEncoding};
 
 /// Read a device's password from standard input, print its line for the credentials file.
 ///
@@ -109,7 +111,8 @@ impl Report {
     }
 }
 
-fn password(serial: SerialNumber) -> Result<Zeroizing<Vec<u8>>, DevicesError> {
+/// The first line of standard input, which may be a file in any encoding.
+fn password(serial: SerialNumber) -> Result<Zeroizing<Vec<u8>>, Failure> {
     let input = io::stdin().lock();
     if input.is_terminal() {
         eprint_note(
@@ -118,23 +121,34 @@ fn password(serial: SerialNumber) -> Result<Zeroizing<Vec<u8>>, DevicesError> {
         );
     }
     // So large that it never moves, and leaves nothing behind.
-    let mut line = Zeroizing::new(Vec::with_capacity(2 * MAX_BYTES));
-    input
-        .take(MAX_BYTES as u64 + 2)
-        .read_until(b'\n', &mut line)
-        .map_err(DevicesError::Input)?;
+    let mut contents = Zeroizing::new(Vec::with_capacity(2 * MAX_INPUT_BYTES));
+    let mut input = input.take(MAX_INPUT_BYTES as u64);
+    let mut read = input.read_until(b'\n', &mut contents);
+    // In UTF-16 that byte may be half of another character; nobody types UTF-16.
+    let utf16 = [TextEncoding::Utf16Le, TextEncoding::Utf16Be];
+    if utf16.iter().any(|it| contents.starts_with(it.mark())) {
+        read = input.read_to_end(&mut contents);
+    }
+    read.map_err(DevicesError::Input)?;
+    let text = Text::of_file("password", Path::new("standard input"), &contents)?;
+    let line = text.split_inclusive(|byte| *byte == b'\n').next();
+    let mut line = Zeroizing::new(line.unwrap_or_default().to_vec());
     let ending = [b"\r\n".as_slice(), b"\n"]
         .into_iter()
         .find(|ending| line.ends_with(ending));
     let length = line.len() - ending.map_or(0, <[u8]>::len);
     line.truncate(length);
     match length {
-        0 => Err(DevicesError::NoPassword),
+        0 => Err(DevicesError::NoPassword.into()),
         1..=MAX_BYTES => Ok(line),
         _ => Err(DevicesError::PasswordTooLong {
             max_bytes: MAX_BYTES,
-        }),
+        }
+        .into()),
     }
 }
 
 const MAX_BYTES: usize = 1024;
+
+/// A password in UTF-16, its line end and more.
+const MAX_INPUT_BYTES: usize = 4 * MAX_BYTES;

@@ -5,10 +5,11 @@ use std::path::Path;
 use super::error::InitError;
 use super::layout::{Layout, existing, folder};
 use super::template;
-use crate::config::{Config, DevicesConfig};
+use crate::config::{self, Config, DevicesConfig};
 use crate::failure::Failure;
 use crate::new_files::NewFile;
 use engage_store::DatabaseUrl;
+use engage_wire::Text;
 
 /// Refuses to create `files` where keys, certificates, devices' records or a configuration that
 /// engage-host wrote (which it writes last) show that they must have existed.
@@ -64,7 +65,8 @@ fn recorded_in(devices: &DevicesConfig) -> Option<&Path> {
 }
 
 fn is_written_by_us(config: &Path) -> bool {
-    fs_err::read_to_string(config).is_ok_and(|text| text.starts_with(template::FIRST_WORDS))
+    let text = Text::read("configuration file", config, config::MAX_FILE_BYTES);
+    text.is_ok_and(|text| text.starts_with(template::FIRST_WORDS.as_bytes()))
 }
 
 /// As many as one message names.

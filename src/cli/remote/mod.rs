@@ -24,7 +24,7 @@ use crate::failure::Failure;
 use crate::http_client::{AGENT, Connector};
 use crate::platform::AccessOfOthers;
 use engage_wire::diagnostic::causes;
-use engage_wire::{HttpUrl, read_regular_file};
+use engage_wire::{HttpUrl, Text};
 use error::{Problem, RemoteError};
 
 pub(super) use error::AskError;
@@ -255,8 +255,8 @@ fn authorization(token_file: &Path) -> Result<HeaderValue, Failure> {
             ),
         );
     }
-    let contents = read_regular_file("token file", token_file, MAX_TOKEN_BYTES)?;
-    let token = str::from_utf8(&contents).ok();
+    let contents = Text::read("token file", token_file, MAX_TOKEN_BYTES)?;
+    let token = contents.to_str().ok();
     let token = token.and_then(|text| Token::parse(text.trim_ascii()));
     let token = token.ok_or_else(|| RemoteError::NoToken {
         file: token_file.to_owned(),

@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use engage_store::{AnchorChange, Overlap};
+use engage_wire::Text;
 use engage_wire::clock;
 use engage_wire::pki::issue::{CertifiedIssuer, NewAuthorities, ValidityPolicy};
 use engage_wire::pki::{
     Certificate, Fingerprint, LoadError, load_certificate_chain, load_certificate_der,
     load_der_or_pem,
 };
-use engage_wire::read_regular_file;
 
 use crate::cli::init::certificates::{key_pem, pem};
 use crate::cli::init::clock::refuse_implausible;
@@ -134,7 +134,7 @@ impl<'a> Present<'a> {
         // Devices have it; sent, it would only count.
         chain.retain(|it| *it != root);
         chain.extend(cross_signed(&root, cross_by)?);
-        let key = read_regular_file("server key", given.key, MAX_KEY_BYTES)?;
+        let key = Text::read("server key", given.key, MAX_KEY_BYTES)?.into_bytes();
         let new = NewChain { root, chain };
         let mut files = vec![self.server_key(next, key)];
         files.extend(self.certificates(next, &new)?);

@@ -15,7 +15,7 @@ use engage_device::fleet::{DeviceSpec, Fleet, Host, Profile, Settings};
 use engage_device::{TlsStack, connect_from, resolve};
 use engage_wire::limits::MAX_FILE_BYTES;
 use engage_wire::site::SiteKey;
-use engage_wire::{HostPort, ReadError, Scheme, read_regular_file};
+use engage_wire::{HostPort, ReadError, Scheme, read_text};
 
 /// The devices, and the names of their profiles.
 pub(super) async fn fleet(simulate: &Simulate) -> Result<(Vec<String>, Fleet), Failure> {
@@ -75,12 +75,11 @@ fn stack(name: &str) -> Result<TlsStack, ProfileError> {
         let name = name.to_owned();
         return Err(ProfileError::Unknown { name });
     }
-    let bytes = read_regular_file("profile", path, MAX_FILE_BYTES)?;
+    let text = read_text("profile", path, MAX_FILE_BYTES)?;
     let malformed = |source| ProfileError::Malformed {
         path: path.to_owned(),
         source,
     };
-    let text = String::from_utf8_lossy(&bytes);
     let stack: TlsStack = toml::from_str(&text).map_err(Box::new).map_err(malformed)?;
     Ok(TlsStack {
         name: name.to_owned(),

@@ -22,7 +22,7 @@ use crate::sites::{ChangeReport, GivenKey, SitesError, Wanted, add_site, hosts, 
 use engage_store::SerialNumber;
 use engage_wire::limits::MAX_FILE_BYTES;
 use engage_wire::site::{SiteKey, SiteName};
-use engage_wire::{HostName, read_regular_file};
+use engage_wire::{HostName, Text, read_regular_file};
 
 /// Add a site, in a file of its own.
 ///
@@ -135,8 +135,10 @@ struct NewSite<'a> {
 /// A key as JSON can hold it: 32 raw bytes become Base64. What is no key is for the host to refuse.
 fn key_text(key: &[u8]) -> Zeroizing<String> {
     let is_raw = key.len() == SiteKey::BYTES;
-    Zeroizing::new(match str::from_utf8(key) {
-        Ok(text) if !is_raw => text.trim().to_owned(),
+    let text = Text::decode(key);
+    let text = text.as_ref().ok().and_then(|text| text.to_str().ok());
+    Zeroizing::new(match text {
+        Some(text) if !is_raw => text.trim().to_owned(),
         _ => STANDARD.encode(key),
     })
 }

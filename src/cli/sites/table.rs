@@ -12,7 +12,7 @@ use crate::sites::{GivenKey, Wanted, hosts, once};
 use engage_store::SerialNumber;
 use engage_wire::limits;
 use engage_wire::site::{SiteKey, SiteName};
-use engage_wire::{HostName, read_regular_file};
+use engage_wire::{HostName, Text, read_regular_file};
 
 /// A line of the table that is a site.
 pub(super) struct Row {
@@ -30,18 +30,14 @@ pub(super) struct Table {
 
 impl Table {
     pub(super) fn read(path: &Path) -> Result<Self, Failure> {
-        let bytes = read_regular_file("table of sites", path, MAX_TABLE_BYTES)?;
-        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
-        let first_line = bytes
-            .split(|byte| *byte == b'\n')
-            .next()
-            .unwrap_or_default();
+        let text = Text::read("table of sites", path, MAX_TABLE_BYTES)?;
+        let first_line = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
         // What spreadsheets write where the comma is the decimal point.
         let is_semicolon = first_line.contains(&b';') && !first_line.contains(&b',');
         let mut reader = ReaderBuilder::new()
             .delimiter(if is_semicolon { b';' } else { b',' })
             .trim(Trim::All)
-            .from_reader(bytes);
+            .from_reader(&text[..]);
         let malformed = |error: csv::Error| TableError::Malformed {
             path: path.to_owned(),
             line: error.position().map_or(1, csv::Position::line),

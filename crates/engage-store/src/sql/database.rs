@@ -3,8 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
+use engage_wire::Text;
 use engage_wire::diagnostic::causes;
-use engage_wire::read_regular_file;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sqlx::any::AnyRow;
@@ -21,7 +21,7 @@ use crate::{Database, DbVersion, DeviceId, MAX_DB_BYTES, StoreError};
 pub enum DroppedDatabase {
     /// It would be sent.
     Good {
-        /// As it is written there.
+        /// As it is written there, in UTF-8.
         file: Zeroizing<Vec<u8>>,
         /// What of it is sent.
         database: Database,
@@ -55,13 +55,13 @@ impl DroppedDatabase {
     /// integrators write when they like. Blocks.
     pub fn read(directory: &Path, device: DeviceId) -> Self {
         let path = Self::path(directory, device);
-        let file = match read_regular_file("database", &path, MAX_DB_BYTES) {
+        let file = match Text::read("database", &path, MAX_DB_BYTES) {
             Err(error) if error.is_not_found() => return Self::Nothing,
             Err(error) => {
                 let reason = causes(&error);
                 return Self::Refused { path, reason };
             }
-            Ok(file) => file,
+            Ok(file) => file.into_bytes(),
         };
         match Database::parse(&file) {
             Ok(database) => Self::Good { file, database },

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use engage_wire::read_regular_file;
+use engage_wire::{Text, TextEncoding, read_text};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use sqlx::ConnectOptions;
 use sqlx::any::AnyConnectOptions;
@@ -71,6 +71,7 @@ impl SqlOptions {
         password: Option<Zeroizing<String>>,
     ) -> Result<AnyConnectOptions, sqlx::Error> {
         let mut options = self.without_password(url)?;
+        self.ca_file.as_deref().map_or(Ok(()), require_plain)?;
         if let Some(password) = password {
             // It would take a percent sign for the beginning of a code.
             let encoded = utf8_percent_encode(&password, NON_ALPHANUMERIC).to_string();
@@ -109,9 +110,26 @@ impl SqlOptions {
 }
 
 fn read_password(file: &Path) -> Result<Zeroizing<String>, OpenError> {
-    let contents = read_regular_file("database_password_file", file, MAX_PASSWORD_BYTES)?;
-    let text = String::from_utf8_lossy(&contents);
+    let text = read_text("database_password_file", file, MAX_PASSWORD_BYTES)?;
     Ok(Zeroizing::new(text.trim().to_owned()))
+}
+
+/// sqlx reads this file itself, and would miss the certificate behind a byte order mark. What cannot be
+/// read is left to it to tell.
+fn require_plain(file: &Path) -> Result<(), sqlx::Error> {
+    match Text::read("database_ca_file", file, MAX_CA_BYTES) {
+        Ok(text) if text.encoding() != TextEncoding::Utf8 => {
+            let file = file.display();
+            Err(sqlx::Error::Configuration(
+                format!(
+                    "database_ca_file `{file}` begins with a byte order mark; allowed: ASCII, as PowerShell's \
+                     `Out-File -Encoding ascii` writes it"
+                )
+                .into(),
+            ))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn sqlite(file: &Path, writes: bool) -> Result<AnyConnectOptions, sqlx::Error> {
@@ -163,6 +181,9 @@ const READ_WITH_LOCKS: &str = "mode=ro";
 
 /// While nobody has it open: whoever may only read cannot make the files of a WAL.
 const READ_WITHOUT_LOCKS: &str = "mode=ro&immutable=1";
+
+/// As much as the webhook takes.
+const MAX_CA_BYTES: usize = 4 * 1024 * 1024;
 
 /// Longer is another file.
 const MAX_PASSWORD_BYTES: usize = 4096;

@@ -11,7 +11,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 use super::AnnouncementHash;
 use crate::limits::MAX_FILE_BYTES;
 use crate::pki::is_utf16;
-use crate::{ReadError, read_regular_file};
+use crate::{ReadError, Text, TextError, read_regular_file};
 
 /// The 32 bytes that key a site's announcement hash. Cannot be printed; wiped when dropped.
 #[derive(Zeroize, ZeroizeOnDrop)]
@@ -28,19 +28,19 @@ impl SiteKey {
 
     /// Reads Base64 (44 characters), hex (64 digits) or the raw 32 bytes.
     ///
-    /// White space around a text and a byte order mark are ignored: editors add them. The *text*
-    /// of a key is never used as the key, which is the classic mistake.
+    /// A text may be in any encoding of [`Text`], with white space around it: editors add it. 32 bytes
+    /// are always raw, because no text of a key has as few. The *text* of a key is never used as the
+    /// key, which is the classic mistake.
     pub fn parse(contents: &[u8]) -> Result<Self, KeyTextError> {
         if let Ok(raw) = contents.try_into() {
             return Ok(Self(raw));
         }
-        if is_utf16(contents) {
+        let text =
+            Text::decode(contents).map_err(|error| KeyTextError::no_text(contents, error))?;
+        if is_utf16(&text) {
             return Err(KeyTextError::Utf16);
         }
-        let text = contents
-            .strip_prefix(b"\xef\xbb\xbf")
-            .unwrap_or(contents)
-            .trim_ascii();
+        let text = text.trim_ascii();
         let mut key = Zeroizing::new([0; Self::BYTES]);
         match text.len() {
             HEX_DIGITS => decode(&HEXLOWER_PERMISSIVE, text, &mut key)
@@ -175,23 +175,31 @@ pub enum KeyTextError {
     /// Base64 without the `=` at its end.
     #[error("it has 43 characters; allowed: the 44 of Base64, of which the last is `=`")]
     NoPadding,
+    /// UTF-16 that was cut.
+    #[error("it is not text: {0}")]
+    NotText(TextError),
     /// A private key or a certificate.
     #[error("it is PEM text, such as a private key or a certificate")]
     Pem,
     /// The raw bytes, and the line end that an editor or `echo` adds.
     #[error("it has 32 raw bytes and a line end after them; allowed: exactly 32 raw bytes")]
     RawWithLineEnd,
-    /// Text in two bytes a character, as Windows PowerShell writes it.
-    #[error("it is text in UTF-16; allowed: ASCII")]
+    /// Text in two bytes a character, without the mark that says in which order.
+    #[error("it is text in UTF-16 without a byte order mark; allowed: ASCII, or UTF-16 with one")]
     Utf16,
 }
 
 impl KeyTextError {
+    /// Raw bytes may begin as UTF-16 does.
+    fn no_text(contents: &[u8], error: TextError) -> Self {
+        if is_raw_with_line_end(contents) {
+            return Self::RawWithLineEnd;
+        }
+        Self::NotText(error)
+    }
+
     /// Says what is wrong with a text of no key's length.
     fn from_text(contents: &[u8], text: &[u8]) -> Self {
-        let line_end = contents
-            .strip_suffix(b"\n")
-            .map(|rest| rest.strip_suffix(b"\r").unwrap_or(rest));
         let is_text = text
             .iter()
             .all(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace());
@@ -203,9 +211,7 @@ impl KeyTextError {
         match (text.len(), inner) {
             (0, _) => Self::Empty,
             _ if text.starts_with(b"-----BEGIN ") => Self::Pem,
-            _ if !is_text && line_end.is_some_and(|raw| raw.len() == SiteKey::BYTES) => {
-                Self::RawWithLineEnd
-            }
+            _ if !is_text && is_raw_with_line_end(contents) => Self::RawWithLineEnd,
             (_, Some(position)) if [HEX_DIGITS, BASE64_CHARACTERS].contains(&spaceless) => {
                 Self::InnerWhitespace(position)
             }
@@ -219,8 +225,9 @@ impl KeyTextError {
         match self {
             Self::RawWithLineEnd => "remove the line end: `head -c 32 FILE > site.key`",
             Self::Utf16 => {
-                "convert it: `iconv -f UTF-16 -t ASCII FILE > site.key`, or write it in PowerShell with `Out-File -Encoding ascii`"
+                "convert it: `iconv -f UTF-16LE -t ASCII FILE > site.key`, or write it in PowerShell with `Out-File -Encoding ascii`"
             }
+            Self::NotText(_) => TextError::HINT,
             Self::InnerWhitespace(_) => {
                 "put the key on one line: `tr -d '[:space:]' < FILE > site.key`"
             }
@@ -268,6 +275,15 @@ impl From<ReadError> for KeyFileError {
             Self::Read(error)
         }
     }
+}
+
+/// Whether as many bytes as a key has stand before a line end. The last of them may be a `\r` too.
+fn is_raw_with_line_end(contents: &[u8]) -> bool {
+    let line_ends = [&b"\n"[..], b"\r\n"];
+    let mut raw = line_ends
+        .iter()
+        .filter_map(|end| contents.strip_suffix(*end));
+    raw.any(|raw| raw.len() == SiteKey::BYTES)
 }
 
 fn hmac_sha1(key: &[u8], message: &[u8]) -> AnnouncementHash {

@@ -16,7 +16,7 @@ use super::path_of;
 use crate::failure::Failure;
 use crate::table::dated;
 use engage_store::{Database, DbContents, DeviceId, DeviceRecord, MAX_DB_BYTES};
-use engage_wire::read_regular_file;
+use engage_wire::Text;
 
 /// Check, set and show the databases that devices are to have.
 #[derive(Args, Debug)]
@@ -56,7 +56,7 @@ impl Db {
 
 /// A file with the database in it, which would be sent.
 fn read(file: &Path) -> Result<(Zeroizing<Vec<u8>>, Database), Failure> {
-    let contents = read_regular_file("database", file, MAX_DB_BYTES)?;
+    let contents = Text::read("database", file, MAX_DB_BYTES)?.into_bytes();
     let database = Database::parse(&contents).map_err(|source| DevicesError::Database {
         path: file.to_owned(),
         source,

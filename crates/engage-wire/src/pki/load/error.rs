@@ -138,7 +138,7 @@ pub enum NotPem {
     Der,
     /// Neither text of ours nor DER.
     Unknown,
-    /// Text in two bytes a character, as Windows PowerShell writes it.
+    /// Text in two bytes a character, without the mark that says in which order.
     Utf16,
 }
 
@@ -147,7 +147,7 @@ impl NotPem {
         match self {
             Self::Der => "binary DER",
             Self::Unknown => "not PEM",
-            Self::Utf16 => "text in UTF-16",
+            Self::Utf16 => "text in UTF-16 without a byte order mark",
         }
     }
 }
@@ -177,7 +177,7 @@ fn not_pem_hint(what: &str, path: &Path, found: NotPem) -> String {
         NotPem::Der if what == PRIVATE_KEY => conversion("pkey -inform der", path, "key"),
         NotPem::Der => conversion("x509 -inform der", path, "pem"),
         NotPem::Utf16 => format!(
-            "convert it: `iconv -f UTF-16 -t ASCII {} > FILE`, or write it in PowerShell with `Out-File -Encoding ascii`",
+            "convert it: `iconv -f UTF-16LE -t ASCII {} > FILE`, or write it in PowerShell with `Out-File -Encoding ascii`",
             path.display()
         ),
         NotPem::Unknown => {

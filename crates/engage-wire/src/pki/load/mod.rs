@@ -14,8 +14,8 @@ use zeroize::Zeroizing;
 
 use super::Certificate;
 use crate::limits::MAX_FILE_BYTES;
-use crate::read_regular_file;
-use sections::{Section, contains, labels, looks_like_pem, sections, without_byte_order_mark};
+use crate::{Text, read_regular_file};
+use sections::{Section, contains, labels, looks_like_pem, sections};
 
 pub use error::{LoadError, NotPem};
 pub use secrets::{private_key_kind, private_key_kind_of_file};
@@ -23,7 +23,7 @@ pub(crate) use sections::is_utf16;
 
 /// Reads a PEM file of one or more certificates, in the order of the file.
 ///
-/// `what` names the file's part for messages: "server certificate".
+/// As all PEM here, it may be in any encoding of [`Text`]. `what` names the file's part for messages: "server certificate".
 pub fn load_certificate_chain(
     what: &'static str,
     path: &Path,
@@ -54,7 +54,7 @@ pub fn parse_certificate_chain(
         found.retain(|label| is_other_form(label));
         return Err(no_certificate(found));
     }
-    let certificates = CertificateDer::pem_slice_iter(text)
+    let certificates = CertificateDer::pem_slice_iter(&text)
         .enumerate()
         .map(|(at, der)| {
             let der = der.map_err(|error| broken_pem(what, path, pem_reason(&error)))?;
@@ -94,7 +94,7 @@ pub fn parse_certificate_der(
     path: &Path,
     der: &[u8],
 ) -> Result<Certificate, LoadError> {
-    if looks_like_pem(der) {
+    if Text::decode(der).is_ok_and(|text| looks_like_pem(&text)) {
         return Err(LoadError::NotDer {
             what,
             path: path.to_owned(),
@@ -129,9 +129,10 @@ impl PrivateKey {
     /// The same where a file holds several keys, as it does while it is replaced: that of
     /// `certificate`, or else the first.
     pub fn load_for(path: &Path, certificate: &Certificate) -> Result<Self, LoadError> {
-        let text = read(PRIVATE_KEY, path)?;
-        let first = Self::parse(path, &text)?;
-        let keys = PrivateKeyDer::pem_slice_iter(without_byte_order_mark(&text));
+        let contents = read(PRIVATE_KEY, path)?;
+        let first = Self::parse(path, &contents)?;
+        let text = Text::of_file(PRIVATE_KEY, path, &contents)?;
+        let keys = PrivateKeyDer::pem_slice_iter(&text);
         let mut others = keys.skip(1).map_while(Result::ok).peekable();
         if others.peek().is_none() || is_key_of(certificate, &first.0) {
             return Ok(first);
@@ -150,13 +151,13 @@ impl PrivateKey {
             sign,
         };
         // RFC 1421 section 4.6: the old form says it in a header, before the Base64.
-        if contains(text, b"DEK-Info:") {
+        if contains(&text, b"DEK-Info:") {
             return Err(encrypted("`DEK-Info:`"));
         }
-        PrivateKeyDer::from_pem_slice(text)
+        PrivateKeyDer::from_pem_slice(&text)
             .map(Self)
             .map_err(|error| match error {
-                pem::Error::NoItemsFound if contains(text, b"BEGIN ENCRYPTED") => {
+                pem::Error::NoItemsFound if contains(&text, b"BEGIN ENCRYPTED") => {
                     encrypted("`ENCRYPTED PRIVATE KEY`")
                 }
                 pem::Error::NoItemsFound => LoadError::NoKey {
@@ -184,26 +185,26 @@ impl fmt::Debug for PrivateKey {
     }
 }
 
-/// PEM without its byte order mark, and its sections; refuses what cannot be PEM.
+/// PEM in UTF-8, and its sections; refuses what cannot be PEM.
 fn pem_text<'a>(
     what: &'static str,
     path: &Path,
-    text: &'a [u8],
+    contents: &'a [u8],
     is_der: impl Fn(&[u8]) -> bool,
-) -> Result<(&'a [u8], Vec<Section>), LoadError> {
-    let text = without_byte_order_mark(text);
-    if !looks_like_pem(text) {
+) -> Result<(Text<'a>, Vec<Section>), LoadError> {
+    let text = Text::of_file(what, path, contents)?;
+    if !looks_like_pem(&text) {
         return Err(LoadError::NotPem {
             what,
             path: path.to_owned(),
             found: match () {
-                () if is_der(text) => NotPem::Der,
-                () if is_utf16(text) => NotPem::Utf16,
+                () if is_der(&text) => NotPem::Der,
+                () if is_utf16(&text) => NotPem::Utf16,
                 () => NotPem::Unknown,
             },
         });
     }
-    let mut sections = sections(text);
+    let mut sections = sections(&text);
     if let Some(at) = sections.iter().position(|section| section.is_indented) {
         let Section { label, line, .. } = sections.swap_remove(at);
         return Err(LoadError::Indented {

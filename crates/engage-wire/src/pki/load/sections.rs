@@ -41,17 +41,11 @@ pub(super) fn labels(sections: &[Section]) -> Vec<String> {
     labels
 }
 
-/// Text without the byte order mark that some editors put in front.
-pub(super) fn without_byte_order_mark(text: &[u8]) -> &[u8] {
-    text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text)
-}
-
-/// Whether every other byte is zero, as in ASCII that is written in UTF-16.
+/// Whether every other byte is zero, as in ASCII that is written in UTF-16 without a byte order mark.
 pub(crate) fn is_utf16(bytes: &[u8]) -> bool {
-    let has_mark = bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff");
     let start = &bytes[..bytes.len().min(64)];
     let zeros = |first| start.iter().skip(first).step_by(2).all(|byte| *byte == 0);
-    start.len() >= 4 && (has_mark || zeros(0) != zeros(1))
+    start.len() >= 4 && zeros(0) != zeros(1)
 }
 
 pub(super) fn looks_like_pem(bytes: &[u8]) -> bool {

@@ -3,6 +3,7 @@ use base64::engine::general_purpose::STANDARD;
 use proptest::prelude::*;
 
 use super::*;
+use crate::TextEncoding;
 
 const COUNTING: [u8; 32] = [
     1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26,
@@ -73,8 +74,8 @@ fn the_commonest_slips_are_named() {
     let utf16: Vec<u8> = hex(&COUNTING).bytes().flat_map(|byte| [byte, 0]).collect();
     assert_eq!(refused(&utf16), KeyTextError::Utf16);
     assert_eq!(
-        refused(&[b"\xff\xfe", &*utf16].concat()),
-        KeyTextError::Utf16
+        refused(&[b"\xff\xfe", &utf16[1..]].concat()),
+        KeyTextError::NotText(TextError::HalfUnit { offset: 128 })
     );
     let digits = hex(&COUNTING);
     let wrapped = format!("{}\n{}\n", &digits[..60], &digits[60..]);
@@ -105,11 +106,27 @@ fn hex(bytes: &[u8]) -> String {
 
 proptest! {
     #[test]
-    fn every_form_of_a_key_gives_the_same_key(bytes: [u8; 32]) {
-        let hex = hex(&bytes);
-        prop_assert_eq!(SiteKey::parse(hex.as_bytes()).unwrap().0, bytes);
-        prop_assert_eq!(SiteKey::parse(STANDARD.encode(bytes).as_bytes()).unwrap().0, bytes);
+    fn every_form_of_a_key_gives_the_same_key_in_every_encoding(bytes: [u8; 32]) {
+        for text in [hex(&bytes), STANDARD.encode(bytes)] {
+            for line_end in ["", "\n", "\r\n"] {
+                let line = format!("{text}{line_end}");
+                for encoding in TextEncoding::ALL {
+                    let file = encoding.encode(line.as_bytes());
+                    prop_assert_eq!(SiteKey::parse(&file).unwrap().0, bytes);
+                }
+            }
+        }
         prop_assert_eq!(SiteKey::parse(&bytes).unwrap().0, bytes);
+    }
+
+    #[test]
+    fn raw_bytes_that_begin_as_utf_16_does_are_the_key(rest: [u8; 30]) {
+        for mark in [b"\xff\xfe", b"\xfe\xff"] {
+            let raw = [&mark[..], &rest].concat();
+            prop_assert_eq!(&SiteKey::parse(&raw).unwrap().0[..], &raw[..]);
+            let with_end = [&raw[..], b"\n"].concat();
+            prop_assert_eq!(SiteKey::parse(&with_end).unwrap_err(), KeyTextError::RawWithLineEnd);
+        }
     }
 
     #[test]

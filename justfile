@@ -12,10 +12,12 @@ test:
 ci:
     bash .ci/run
 
-# Builds the .deb and the .rpm, and tries them (as root; ten minutes).
+# Builds the .deb, the .rpm and the container image, and tries them (as root; fifteen minutes).
 package:
     packaging/linux/build
     packaging/linux/test
+    packaging/container/build --packaged
+    packaging/container/test
 
 # Accepts changed snapshots; read the diff before you commit it.
 snapshots:

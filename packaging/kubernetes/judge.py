@@ -1,6 +1,6 @@
 """Holds what the chart renders, and compose.yaml, against their schemas, against what Kubernetes calls restricted, and against
 each other: judge.py BINARY"""
-import json, pathlib, subprocess, sys, tempfile, tomllib, zipfile
+import json, pathlib, subprocess, sys, tempfile, tomllib, urllib.parse, zipfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 JUDGES = ROOT / "target/judges/kubernetes"
@@ -12,10 +12,13 @@ VALUES = ROOT / "packaging/kubernetes/values.yaml"
 # The chart's `kubeVersion`, and the newest.
 VERSIONS = ["1.30.0", "1.37.0"]
 
+CONFIG = {"base_url": "http://10.44.68.128", "devices": {"database_url": "postgres://engage@db.example.com/engage"}}
 ALL_VALUES = {
     "config": {
         "access": {"allow": ["10.44.0.0/16"]},
+        "devices": {"database_url": "postgres://engage@db.example.com:5433/engage"},
         "limits": {"drain_seconds": 40, "body_memory_bytes": 1073741824},
+        "otlp": {"endpoint": "http://collector.example.com:4318/v1/traces"},
         "webhook": {"url": "https://acs.example.com/engage/events", "secret_file": "pki/webhook.secret"},
     },
     "sites": [
@@ -29,7 +32,7 @@ ALL_VALUES = {
     "image": {"repository": "10.44.0.9:5000/engage-host", "tag": "1.2.3"},
     "imagePullSecrets": [{"name": "registry"}],
     "service": {"type": "LoadBalancer", "loadBalancerIP": "10.44.68.128", "annotations": {"metallb.io/address-pool": "doors"}},
-    "networkPolicy": {"receivers": [{"ipBlock": {"cidr": "10.44.0.30/32"}}], "receiverPorts": [443, 4318]},
+    "networkPolicy": {"receivers": [{"ipBlock": {"cidr": "10.44.0.30/32"}}]},
     "podAnnotations": {"a": "b"},
     "nodeSelector": {"zone": "doors"},
     "tolerations": [{"operator": "Exists"}],
@@ -60,7 +63,9 @@ def main(binary):
 
 
 def helm(*arguments):
-    return subprocess.run([JUDGES / "helm", *arguments], check=True, capture_output=True, text=True).stdout
+    run = subprocess.run([JUDGES / "helm", *arguments], capture_output=True, text=True)
+    assert run.returncode == 0, f"helm {' '.join(map(str, arguments))}: {run.stderr}{run.stdout}"
+    return run.stdout
 
 
 def given(values):
@@ -128,9 +133,20 @@ def judge(resources, schemas):
     named += [it["port"] for policy in of_kind["NetworkPolicy"] for rule in policy["spec"]["ingress"] for it in rule["ports"]]
     named += [pod["containers"][0][it]["httpGet"]["port"] for it in ("readinessProbe", "livenessProbe")]
     assert set(named) == ports, f"{named} are not the ports {ports}"
-    drain = tomllib.loads(configuration(resources))["limits"]["drain_seconds"]
+    config = tomllib.loads(configuration(resources))
+    urls = [config["devices"]["database_url"], *(config.get(it, {}).get(key) for it, key in (("webhook", "url"), ("otlp", "endpoint")))]
+    wanted = {port_of(it) for it in urls if it} | {53}
+    policy, = of_kind["NetworkPolicy"]
+    reached = {it["port"] for rule in policy["spec"]["egress"] for it in rule["ports"]}
+    assert reached == wanted, f"pods may reach the ports {reached}, and are to reach {wanted}"
+    drain = config["limits"]["drain_seconds"]
     sleep = pod["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"]
     assert pod["terminationGracePeriodSeconds"] >= drain + sleep + 5, "a drain would be killed"
+
+
+def port_of(url):
+    parts = urllib.parse.urlsplit(url)
+    return parts.port or {"http": 80, "https": 443, "postgres": 5432}[parts.scheme]
 
 
 # https://kubernetes.io/docs/concepts/security/pod-security-standards, and more.
@@ -186,9 +202,18 @@ def refused_values():
         ({"secrets": {"pkey": "x"}}, "pkey"),
         ({"config": {"http": {"listen": "0.0.0.0:80"}}}, "http"),
         ({"sites": []}, "sites"),
+        ({"config": CONFIG, "service": {"externalTrafficPolicy": "Cluster"}}, "under the addresses of nodes"),
+        ({"config": CONFIG, "service": {"type": "ClusterIP"}}, "under the addresses of nodes"),
+        ({"config": CONFIG | {"devices": {"database_url": "sqlite:engage-host.db"}}}, "database_url"),
     ):
-        run = subprocess.run([JUDGES / "helm", "template", "a", CHART, "--values", "-"], input=json.dumps(values), capture_output=True, text=True)
+        run = render(values)
         assert run.returncode != 0 and word in run.stderr, f"{values}: {run.returncode} {run.stderr}"
+    run = render({"config": CONFIG})
+    assert run.returncode == 0, run.stderr
+
+
+def render(values):
+    return subprocess.run([JUDGES / "helm", "template", "a", CHART, "--values", "-"], input=json.dumps(values), capture_output=True, text=True)
 
 
 def compose():
@@ -202,7 +227,7 @@ def compose():
     assert not validator.is_valid({"services": {"a": {"port": ["80:80"]}}}), "the schema of compose judges nothing"
     host = document["services"]["engage-host"]
     assert host["read_only"] and host["cap_drop"] == ["ALL"] and host["security_opt"] == ["no-new-privileges:true"]
-    named = {it.split(":")[0] for service in document["services"].values() for it in service["volumes"]}
+    named = {it.split(":")[0] for service in document["services"].values() for it in service["volumes"] if not it.startswith("./")}
     assert named == set(document["volumes"]), f"{named} are not the volumes"
     test = next(it for it in (ROOT / "packaging/container/Containerfile").read_text().splitlines() if it.strip().startswith("CMD [") and "healthcheck" in it)
     assert ["CMD", *json.loads(test.strip().removeprefix("CMD "))] == host["healthcheck"]["test"], "compose.yaml and the image have two health checks"

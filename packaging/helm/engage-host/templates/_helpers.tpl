@@ -14,11 +14,21 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{ .Release.Name | trunc 48 | trimSuffix "-" }}
 {{- end }}
 
+{{/* The port of a URL. */}}
+{{- define "engage-host.port" -}}
+{{- $url := urlParse . -}}
+{{- $port := regexFind ":[0-9]+$" $url.host | trimPrefix ":" -}}
+{{- default (dict "http" "80" "https" "443" | dig $url.scheme "5432") $port -}}
+{{- end }}
+
 {{/* config.toml. Strings, numbers and lists of JSON are TOML's too. */}}
 {{- define "engage-host.config" -}}
 {{- $given := .Values.config }}
 {{- $url := $given.base_url | required "config.base_url is missing: how devices reach port 80, such as http://10.44.68.128" }}
 {{- $_ := $given.devices.database_url | required "config.devices.database_url is missing: postgres://USER@HOST/DATABASE, without a password" }}
+{{- if and (ne .Values.service.externalTrafficPolicy "Local" | or (eq .Values.service.type "ClusterIP")) (empty $given.access.proxy_protocol_from) (empty $given.limits.connections_per_address) }}
+{{- fail "devices would arrive under the addresses of nodes, and share the 64 connections of one: set service.externalTrafficPolicy to Local, name the balancers that speak the PROXY protocol in config.access.proxy_protocol_from, or set config.limits.connections_per_address" }}
+{{- end }}
 {{- $admin := printf "%s-admin" (include "engage-host.name" .) }}
 {{- $written := dict
     "http" (dict "listen" "0.0.0.0:8080")

@@ -13,12 +13,23 @@ ci:
     bash .ci/run
 
 # Builds everything that is released, and tries it (as root): an hour on two cores from a clean clone.
-package: package-linux package-static package-arm64
+package: package-linux package-container package-static package-arm64 package-windows
 
 # The .deb and the .rpm of this computer's processor.
 package-linux:
     packaging/linux/build
     packaging/linux/test
+
+# The container's image, with the program of the .deb.
+package-container:
+    packaging/container/build --packaged
+    packaging/container/test
+
+# The installer for Windows and the ZIP, tried under wine.
+package-windows:
+    packaging/windows/build
+    packaging/windows/test target/cross/x86_64-pc-windows-gnu/dist/engage-host.exe
+    packaging/windows/try-installer target/package/windows/*-setup.exe
 
 # The static program, for any Linux on x86-64.
 package-static:

@@ -15,6 +15,8 @@ mod remote;
 mod renew;
 mod rotate;
 mod serve;
+#[cfg(any(windows, test))]
+mod service;
 mod simulate;
 mod sites;
 
@@ -58,6 +60,8 @@ enum Command {
     Devices(Box<devices::Devices>),
     Rotate(Box<rotate::Rotate>),
     Sites(sites::Sites),
+    #[cfg(windows)]
+    Service(service::Service),
     Admin(admin::Admin),
     Completions(completions::Completions),
     #[command(name = "man")]
@@ -115,6 +119,8 @@ impl Command {
             Self::Devices(devices) => devices.is_json(),
             Self::Rotate(rotate) => rotate.is_json(),
             Self::Sites(sites) => sites.is_json(),
+            #[cfg(windows)]
+            Self::Service(service) => service.is_json(),
             Self::Admin(admin) => admin.is_json(),
         }
     }
@@ -136,6 +142,8 @@ impl Command {
             Self::Devices(devices) => devices.run(remote),
             Self::Rotate(rotate) => rotate.run(),
             Self::Sites(sites) => sites.run(remote),
+            #[cfg(windows)]
+            Self::Service(service) => service.run(),
             Self::Admin(admin) => admin.run(),
             Self::Completions(completions) => completions.run(),
             Self::ManualPages(pages) => pages.run(),

@@ -21,7 +21,7 @@ use super::watch::{FileFingerprint, FileWatcher};
 use super::{log_bad_sites, log_warnings};
 use crate::admin::{Access, AdminFiles, Control, ReloadRequest};
 use crate::config::{Config, ConfigSource, SiteFiles};
-use crate::platform::{ReloadSignals, service_manager};
+use crate::platform::{RELOAD_SIGNAL, ReloadSignals, service_manager};
 use crate::publication::{Publication, PublishedRotation};
 use crate::reload_outcome::{ReloadOutcome, ReloadRefusal};
 use crate::rotation;
@@ -81,7 +81,7 @@ impl Reloader {
                     Some(trigger) => trigger,
                     None => continue,
                 },
-                () = signals.recv() => "SIGHUP",
+                () = signals.recv() => RELOAD_SIGNAL,
                 () = watcher.changed() => "files changed",
                 () = rotation_changed(&mut self.rotation) => "the root rotation has moved on",
                 it = requests.next() => {

@@ -1,16 +1,22 @@
-//! Logs, metrics and traces: one event a line to standard error, counts for Prometheus, spans for a
-//! collector.
+//! Logs, metrics and traces: one event a line to standard error or a service's files, counts for
+//! Prometheus, spans for a collector.
 
 mod access;
 mod clock;
+#[cfg(windows)]
+mod event_log;
 mod log_buffer;
+#[cfg(any(windows, test))]
+mod log_files;
+mod log_output;
+mod log_writer;
 mod metrics;
 mod spans;
-mod stderr;
 mod text;
 
-use std::io::{self, IsTerminal};
+use std::io;
 use std::panic::{self, PanicHookInfo};
+use std::time::{Duration, Instant};
 
 use tracing::field::display;
 use tracing::{error, warn};
@@ -22,6 +28,9 @@ use crate::config::{LogConfig, LogFormat, LogLevel};
 
 pub(crate) use access::{AccessEvent, Shortened};
 pub(crate) use engage_wire::{CallerThrottle, LogThrottle};
+#[cfg(windows)]
+pub(crate) use event_log::{register_event_source, remove_event_source};
+pub(crate) use log_output::LogOutput;
 pub(crate) use metrics::{
     DeliveryMetrics, Metrics, OpenConnection, RouteMetrics, SeenDevices, SpanMetrics,
 };
@@ -29,11 +38,10 @@ pub(crate) use spans::{
     AttributeValue, EndOfSpan, MaybeTraced, RequestTrace, Span, SpanContext, SpanId, SpanKind,
     TraceId, Tracer,
 };
-pub(crate) use stderr::flush_log;
 
 /// Starts logging as configured. `RUST_LOG` overrides the level. Fails if there can be no further
 /// thread. Whoever ends the process calls [`flush_log`] first.
-pub(crate) fn start_logging(log: &LogConfig) -> io::Result<()> {
+pub(crate) fn start_logging(log: &LogConfig, output: &LogOutput) -> io::Result<()> {
     let LogConfig { format, level } = log;
     let wished = std::env::var("RUST_LOG")
         .ok()
@@ -44,23 +52,39 @@ pub(crate) fn start_logging(log: &LogConfig) -> io::Result<()> {
         Ok(Some(wished)) => wished.filter(),
         Ok(None) | Err(_) => level.filter(),
     };
+    let (opened, failed) = output.open();
     let logs = fmt::layer()
         .with_timer(clock::Rfc3339Micros)
-        .with_writer(stderr::spawn()?);
+        .with_writer(log_writer::spawn(opened)?);
     let logs = match format {
         LogFormat::Json => logs.json().flatten_event(true).boxed(),
         LogFormat::Text => logs
-            .with_ansi(io::stderr().is_terminal())
+            .with_ansi(output.is_terminal())
             .event_format(text::TextFormat)
             .boxed(),
     };
+    let subscriber = registry().with(logs).with(filter.clone());
+    #[cfg(windows)]
+    let subscriber = subscriber.with(output.event_log());
     // A second start in the same process keeps the first: only tests do that.
-    let _ = registry().with(logs).with(filter.clone()).try_init();
+    let _ = subscriber.try_init();
     panic::set_hook(Box::new(log_panic));
+    if let Some(error) = failed {
+        error!("no log file: {error}");
+    }
     if let Err(error) = wished {
         warn!("`RUST_LOG` is ignored: {error}");
     }
     Ok(())
+}
+
+/// Waits until everything logged so far is written, at most for `timeout`: nobody may be reading.
+/// Returns whether it is.
+pub(crate) fn flush_log(timeout: Duration) -> bool {
+    let deadline = Instant::now() + timeout;
+    #[cfg(windows)]
+    event_log::flush(deadline);
+    log_writer::flush(deadline)
 }
 
 /// Unlike the default hook, this one does not write to standard error itself, and so does not wait.

@@ -41,13 +41,7 @@ where
         line.write_char(' ')?;
         line.write_str(metadata.target())?;
         line.write_str(": ")?;
-        let mut fields = Fields {
-            text: SPARE.take(),
-            written: Ok(()),
-        };
-        event.record(&mut fields);
-        let Fields { mut text, written } = fields;
-        written?;
+        let mut text = fields(event)?;
         if is_printable(&text) {
             line.write_str(&text)?;
         } else {
@@ -57,6 +51,22 @@ where
         SPARE.set(text);
         line.write_char('\n')
     }
+}
+
+/// As [`TextFormat`] writes message and fields.
+#[cfg(windows)]
+pub(super) fn message(event: &Event<'_>) -> Result<String, fmt::Error> {
+    fields(event).map(|text| escape_for_terminal(&text).into_owned())
+}
+
+fn fields(event: &Event<'_>) -> Result<String, fmt::Error> {
+    let mut fields = Fields {
+        text: SPARE.take(),
+        written: Ok(()),
+    };
+    event.record(&mut fields);
+    let Fields { text, written } = fields;
+    written.map(|()| text)
 }
 
 /// Five characters, in colour on a terminal.

@@ -313,6 +313,13 @@ const UNSEEN: &[(&str, &str)] = &[
         "service-folder",
         "would change /etc: `init --system` is held in packaging/systemd/boot-test",
     ),
+    ("firewall", WINDOWS),
+    ("no-config", WINDOWS),
+    ("no-service", WINDOWS),
+    ("not-installed", WINDOWS),
+    ("not-started", WINDOWS),
+    ("service", WINDOWS),
+    ("still-pending", WINDOWS),
     (
         "store-busy",
         "needs a database that is locked: held in the store's tests",
@@ -363,3 +370,5 @@ const UNSEEN: &[(&str, &str)] = &[
     ),
     ("not-removed", "root may do everything"),
 ];
+
+const WINDOWS: &str = "only on Windows: held in packaging/windows/try-installer";

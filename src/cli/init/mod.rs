@@ -14,7 +14,7 @@ pub(super) mod layout;
 pub(super) mod outcome;
 pub(super) mod replaced;
 pub(super) mod site_keys;
-mod system;
+pub(super) mod system;
 pub(super) mod template;
 pub(super) mod token_file;
 mod used;
@@ -29,6 +29,7 @@ use super::output::{print, print_result};
 use crate::config::{Config, DevicesDirectory, ListenOverrides};
 use crate::failure::Failure;
 use crate::new_files::{self, CreatedEntry, NewFile, Readers};
+use crate::platform::SYSTEM_DEVICES_DIRECTORY;
 use crate::renewal::ROOT_KEY;
 use certificates::NewServer;
 use engage_wire::HostName;
@@ -51,7 +52,14 @@ pub(super) struct Init {
     /// Folder of config.toml
     #[arg(long, value_name = "DIR", default_value = ".")]
     dir: PathBuf,
-    /// For the service of a package: in /etc/engage-host, readable for its user, with what devices send in /var/lib/engage-host
+    #[cfg_attr(
+        unix,
+        doc = "For the service of a package: in /etc/engage-host, readable for its user, with what devices send in /var/lib/engage-host"
+    )]
+    #[cfg_attr(
+        windows,
+        doc = "For the Windows service: in %ProgramData%\\engage-host, readable for its account, with what devices send in its folder `data`"
+    )]
     #[arg(long, conflicts_with = "dir")]
     system: bool,
     /// Address or name under which devices reach this computer; the first one becomes `base_url`.
@@ -80,7 +88,7 @@ impl Init {
         let dir = if self.system {
             system::prepare_folder()?
         } else {
-            &self.dir
+            self.dir
         };
         let request = InitRequest {
             config_path: &dir.join("config.toml"),
@@ -225,7 +233,7 @@ impl InitRequest<'_> {
             self.refuse_other_addresses(&config)?;
             return Ok((self.listen.apply(config), None));
         }
-        let devices_directory = self.is_system.then_some(system::DEVICES_DIRECTORY);
+        let devices_directory = self.is_system.then_some(SYSTEM_DEVICES_DIRECTORY);
         let template = Template {
             devices_directory,
             ..Template::for_host(self.listen, self.hosts.first())

@@ -10,7 +10,7 @@ use std::io::{self, BufRead, Read};
 use std::net::TcpListener;
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use rustix::fs::{Access, access};
@@ -35,6 +35,24 @@ pub(crate) use run_as::{ServiceDir, create_service_dir, run_as};
 
 /// The command that shows who listens.
 pub(crate) const LIST_LISTENERS: &str = "ss -ltnp";
+
+/// The signal that [`ReloadSignals`] waits for, in the log.
+pub(crate) const RELOAD_SIGNAL: &str = "SIGHUP";
+
+/// Where the service's configuration is.
+pub(crate) fn system_folder() -> PathBuf {
+    "/etc/engage-host".into()
+}
+
+/// Where the service keeps what devices send: what the unit says as `StateDirectory=`.
+pub(crate) const SYSTEM_DEVICES_DIRECTORY: &str = "/var/lib/engage-host";
+
+/// The journal has the log.
+pub(crate) const SYSTEM_LOG_FOLDER: Option<&str> = None;
+
+/// For people: why folders cannot be made for the service.
+pub(crate) const SERVICE_FOLDER_HINT: &str = "run this as root; `id engage-host` shows the user, which is made by `systemd-sysusers` from \
+     packaging/systemd/engage-host.sysusers.conf";
 
 /// Renames a file; fails where the new name is taken.
 pub(crate) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {

@@ -8,7 +8,7 @@ use std::fs::Metadata;
 use std::io;
 use std::net::TcpListener;
 use std::os::windows::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use socket2::SockRef;
@@ -27,6 +27,24 @@ pub(crate) use reload_pipe::{
 
 /// The command that shows who listens.
 pub(crate) const LIST_LISTENERS: &str = "netstat -abno";
+
+/// The control that [`ReloadSignals`] waits for, in the log.
+pub(crate) const RELOAD_SIGNAL: &str = "SERVICE_CONTROL_PARAMCHANGE";
+
+/// Where the service's configuration is.
+pub(crate) fn system_folder() -> PathBuf {
+    let folder = std::env::var_os("ProgramData").unwrap_or_else(|| r"C:\ProgramData".into());
+    Path::new(&folder).join("engage-host")
+}
+
+/// From the folder of the configuration on: where the service keeps what devices send.
+pub(crate) const SYSTEM_DEVICES_DIRECTORY: &str = "data";
+
+/// From there on too: where it writes its log.
+pub(crate) const SYSTEM_LOG_FOLDER: Option<&str> = Some("logs");
+
+/// For people: why folders cannot be made for the service.
+pub(crate) const SERVICE_FOLDER_HINT: &str = "run this as an administrator";
 
 /// Renames a file; fails where the new name is taken.
 pub(crate) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
@@ -116,7 +134,7 @@ pub(crate) fn file_number(metadata: &Metadata) -> u64 {
     metadata.creation_time()
 }
 
-/// There is no such signal here: `engage-host reload` asks over the pipe.
+/// A control of the service; `engage-host reload` asks over the pipe.
 pub(crate) struct ReloadSignals;
 
 impl ReloadSignals {
@@ -125,9 +143,9 @@ impl ReloadSignals {
         Ok(Self)
     }
 
-    /// Waits for ever.
+    /// Completes at the next one; several that came in between are one. Cancel safe.
     pub(crate) async fn recv(&mut self) {
-        std::future::pending().await
+        service_manager::reload_requested().await;
     }
 }
 

@@ -23,7 +23,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Metric, Registry, Unit};
 
 use super::AccessEvent;
-use super::stderr::dropped_lines;
+use super::log_writer::dropped_lines;
 use crate::connection::{Connection, ListenerKind, PerListener};
 use crate::publication::{ChainGeneration, Publication};
 use crate::rotation::{Counts, SelectionReason};
@@ -65,7 +65,7 @@ impl Metrics {
         register(
             &mut registry,
             "log_lines_dropped",
-            "Lines of the log that standard error did not take in time",
+            "Lines of the log that could not be written in time",
             dropped_lines(),
         );
         Self {

@@ -1,14 +1,14 @@
-//! Standard error, behind a bounded buffer and a thread of its own.
+//! Where the log is written, behind a bounded buffer and a thread of its own.
 //!
-//! Whoever reads the log may stand still (a stuck log shipper, Ctrl-S in a terminal), and a write to
-//! a full pipe then waits without end. So nothing that answers a device writes: it leaves its line
+//! Whoever reads standard error may stand still (a stuck log shipper, Ctrl-S in a terminal), and a write to
+//! a full pipe then waits without end; so may one to a disk. So nothing that answers a device writes: it leaves its line
 //! in the buffer, and one thread writes. What does not fit is dropped and counted. Access lines may
 //! fill only a part of the buffer: however many there are, a warning still finds room.
 //!
 //! `tracing-appender::non_blocking` is not used: it wakes its thread for each line, and drops a
 //! warning behind access lines as it drops those.
 
-use std::io::{self, Write, stderr};
+use std::io::{self, Write};
 use std::sync::{Arc, LazyLock, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -21,22 +21,19 @@ use super::access;
 use super::log_buffer::{BATCH_BYTES, LogBuffer, Priority};
 
 /// Starts the thread that writes. The process has one log, so this is called once.
-pub(super) fn spawn() -> io::Result<NonBlockingStderr> {
+pub(super) fn spawn(output: impl Write + Send + 'static) -> io::Result<NonBlockingWriter> {
     let buffer = Arc::new(LogBuffer::default());
     let drained = Arc::clone(&buffer);
     thread::Builder::new()
         .name("log".into())
-        .spawn(move || write_lines(&drained, stderr()))?;
+        .spawn(move || write_lines(&drained, output))?;
     let _ = STARTED.set(Arc::clone(&buffer));
-    Ok(NonBlockingStderr(buffer))
+    Ok(NonBlockingWriter(buffer))
 }
 
-/// Waits until everything logged so far is written, at most for `timeout`: nobody may be reading.
-/// Returns whether it is.
-pub(crate) fn flush_log(timeout: Duration) -> bool {
-    STARTED
-        .get()
-        .is_none_or(|buffer| buffer.flush(Instant::now() + timeout))
+/// Waits until everything logged so far is written, at most until `deadline`. Returns whether it is.
+pub(super) fn flush(deadline: Instant) -> bool {
+    STARTED.get().is_none_or(|buffer| buffer.flush(deadline))
 }
 
 /// Lines that found no room or could not be written. Clones count together.
@@ -46,7 +43,7 @@ pub(super) fn dropped_lines() -> Counter {
 
 /// Makes the writer of an event.
 #[derive(Clone, Debug)]
-pub(super) struct NonBlockingStderr(Arc<LogBuffer>);
+pub(super) struct NonBlockingWriter(Arc<LogBuffer>);
 
 /// Takes the line of one event.
 #[derive(Debug)]
@@ -55,7 +52,7 @@ pub(super) struct LineWriter<'a> {
     priority: Priority,
 }
 
-impl<'a> MakeWriter<'a> for NonBlockingStderr {
+impl<'a> MakeWriter<'a> for NonBlockingWriter {
     type Writer = LineWriter<'a>;
 
     fn make_writer(&'a self) -> LineWriter<'a> {
@@ -95,11 +92,11 @@ fn priority_of(event: &Metadata<'_>) -> Priority {
 }
 
 /// Writes whatever is pushed, for ever.
-fn write_lines(buffer: &LogBuffer, mut stderr: impl Write) {
+fn write_lines(buffer: &LogBuffer, mut output: impl Write) {
     let mut batch = Vec::new();
     loop {
         buffer.take(&mut batch);
-        let written = write_batch(&mut stderr, &batch);
+        let written = write_batch(&mut output, &batch);
         let lost = count_lines(&batch[written..]);
         DROPPED_LINES.inc_by(lost);
         // A line that was cut off by a full disk must not swallow the next one.
@@ -108,7 +105,7 @@ fn write_lines(buffer: &LogBuffer, mut stderr: impl Write) {
         if dropped > 0 {
             warn!(
                 dropped,
-                "{dropped} lines of the log were dropped: standard error did not take them in time"
+                "{dropped} lines of the log were dropped: they could not be written in time"
             );
         }
         buffer.settle();
@@ -118,10 +115,10 @@ fn write_lines(buffer: &LogBuffer, mut stderr: impl Write) {
 }
 
 /// Writes as much as is taken. Returns the number of bytes.
-fn write_batch(stderr: &mut impl Write, batch: &[u8]) -> usize {
+fn write_batch(output: &mut impl Write, batch: &[u8]) -> usize {
     let mut written = 0;
     while written < batch.len() {
-        match stderr.write(&batch[written..]) {
+        match output.write(&batch[written..]) {
             Ok(0) => break,
             Ok(more) => written += more,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

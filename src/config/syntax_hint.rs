@@ -70,7 +70,7 @@ pub(super) fn path_hint(written: &str) -> String {
         return "a path has no such character: write it anew".to_owned();
     }
     let meant = inner.replace(r"\\", r"\");
-    if meant.len() > MAX_SHOWN_BYTES || meant.contains(['\'', '\n']) {
+    if meant.len() > MAX_SUGGESTED_BYTES || meant.contains(['\'', '\n']) {
         return format!("{ESCAPES}: write the path in 'single quotes', or with `/`");
     }
     let meant = escape_for_terminal(&meant);
@@ -166,7 +166,7 @@ fn line_at(text: &str, span: Option<Range<usize>>) -> &str {
 const ESCAPES: &str = "in \"double quotes\" a backslash begins an escape";
 
 /// Longer paths are not repeated.
-const MAX_SHOWN_BYTES: usize = 120;
+const MAX_SUGGESTED_BYTES: usize = 120;
 
 /// A test sees to it that it has every key.
 const DOCUMENTED: &str = include_str!("../../docs/config.toml");

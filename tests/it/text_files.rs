@@ -149,6 +149,8 @@ fn what_commands_are_given_is_the_same_in_every_encoding() {
             vec![
                 "simulate",
                 url,
+                "--devices",
+                "1",
                 "--site-key-file",
                 &key,
                 "--profile",

@@ -38,7 +38,7 @@ fn another_host() {
     told += &asked.replace(&devices, "http://[address]");
     let credential = "devices credential 0123456789ABCDEF";
     let mut no_text = with("http://127.0.0.1:1", "token", credential);
-    told += &failure_text("unusable-password", &mut no_text, b"\xff\xfe\n");
+    told += &failure_text("unusable-password", &mut no_text, b"caf\xe9\n");
     insta::assert_snapshot!("another_host", shown(installation, &told));
 }
 

@@ -4,7 +4,6 @@
 Unicode true
 Target amd64-unicode
 !include LogicLib.nsh
-!include x64.nsh
 !include WinVer.nsh
 
 Name "engage-host ${VERSION}"
@@ -53,8 +52,8 @@ Var wasInstalled
 Function .onInit
   SetRegView 64
   SetShellVarContext all
-  ${IfNot} ${RunningX64}
-  ${OrIfNot} ${AtLeastWin10}
+  ; On 32 bits this very program does not start.
+  ${IfNot} ${AtLeastWin10}
     SetErrorLevel 2
     MessageBox MB_ICONSTOP "engage-host needs a 64-bit Windows 10, Windows Server 2016 or later." /SD IDOK
     Abort

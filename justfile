@@ -12,7 +12,7 @@ test:
 ci:
     bash .ci/run
 
-# Builds everything that is released, and tries it (as root): an hour on two cores from a clean clone.
+# Builds everything that is released, and tries it (as root).
 package: package-linux package-static package-arm64
 
 # The .deb and the .rpm of this computer's processor.

@@ -8,6 +8,7 @@ mod completions;
 mod devices;
 mod doctor;
 mod hash;
+mod healthcheck;
 mod init;
 mod output;
 mod reload;
@@ -56,6 +57,7 @@ enum Command {
     Adopt(adopt::Adopt),
     Hash(hash::Hash),
     Doctor(doctor::Doctor),
+    Healthcheck(healthcheck::Healthcheck),
     Simulate(Box<simulate::Simulate>),
     Devices(Box<devices::Devices>),
     Rotate(Box<rotate::Rotate>),
@@ -107,7 +109,9 @@ impl Command {
     /// Whether scripts read the result, and so the errors too.
     fn is_json(&self) -> bool {
         match self {
-            Self::Serve(_) | Self::Completions(_) | Self::ManualPages(_) => false,
+            Self::Serve(_) | Self::Healthcheck(_) | Self::Completions(_) | Self::ManualPages(_) => {
+                false
+            }
             Self::Reload(reload) => reload.json,
             Self::Check(check) => check.json,
             Self::Init(init) => init.json,
@@ -138,6 +142,7 @@ impl Command {
             Self::Adopt(adopt) => adopt.run(),
             Self::Hash(hash) => hash.run(),
             Self::Doctor(doctor) => doctor.run(),
+            Self::Healthcheck(healthcheck) => healthcheck.run(),
             Self::Simulate(simulate) => simulate.run(),
             Self::Devices(devices) => devices.run(remote),
             Self::Rotate(rotate) => rotate.run(),

@@ -30,7 +30,7 @@ impl ConfigSource {
 }
 
 /// Addresses on the command line, which override those of the configuration file.
-#[derive(clap::Args, Clone, Debug)]
+#[derive(clap::Args, Clone, Debug, Default)]
 pub(crate) struct ListenOverrides {
     /// Address of the plain listener, such as 0.0.0.0:80; port 0 lets the system choose
     #[arg(long, value_name = "ADDR")]

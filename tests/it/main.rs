@@ -45,6 +45,7 @@ mod fleet;
 mod handshakes;
 mod harness;
 mod hash;
+mod healthcheck;
 mod hostile;
 mod hostile_load;
 mod https;

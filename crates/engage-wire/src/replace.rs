@@ -1,6 +1,6 @@
 //! Putting a finished file in the place of another.
 
-#[cfg(any(windows, test))]
+#[cfg(windows)]
 use std::fs;
 use std::fs::File;
 use std::io;
@@ -57,11 +57,11 @@ mod tests {
     fn a_file_that_is_read_meanwhile_is_replaced() {
         let folder = tempfile::tempdir().unwrap();
         let [new, old] = ["new", "old"].map(|name| folder.path().join(name));
-        fs::write(&new, "new").unwrap();
-        fs::write(&old, "old").unwrap();
+        fs_err::write(&new, "new").unwrap();
+        fs_err::write(&old, "old").unwrap();
         let open = File::open(&old).unwrap();
         replace_file(&new, &old).unwrap();
-        assert_eq!(fs::read(&old).unwrap(), b"new");
+        assert_eq!(fs_err::read(&old).unwrap(), b"new");
         assert_eq!(io::read_to_string(&open).unwrap(), "old");
         sync_folder(folder.path()).unwrap();
     }
@@ -73,8 +73,8 @@ mod tests {
 
         let folder = tempfile::tempdir().unwrap();
         let [new, old] = ["new", "old"].map(|name| folder.path().join(name));
-        fs::write(&new, "new").unwrap();
-        fs::write(&old, "old").unwrap();
+        fs_err::write(&new, "new").unwrap();
+        fs_err::write(&old, "old").unwrap();
         let open = fs::OpenOptions::new()
             .read(true)
             .share_mode(0)
@@ -86,6 +86,6 @@ mod tests {
             drop(open);
             replacing.join().unwrap().unwrap();
         });
-        assert_eq!(fs::read(&old).unwrap(), b"new");
+        assert_eq!(fs_err::read(&old).unwrap(), b"new");
     }
 }

@@ -56,7 +56,7 @@ fn the_certificate_of_the_admin_listener_does_not_matter() {
     let installation = Installation::new(standard()).with_admin();
     make_admin_identity(&installation, "admin", "somebody.example");
     installation.set(
-        "admin",
+        "[admin]",
         "certificate = \"admin.pem\"\nprivate_key = \"admin.key\"",
     );
     let mut daemon = Daemon::start(&installation);
@@ -81,7 +81,7 @@ fn a_daemon_that_is_not_ready_is_not_healthy_and_says_why() {
     let asked = healthcheck(&installation, &listen(daemon.admin(), "127.0.0.1"));
     assert_eq!(asked.code, Some(1), "{asked:?}");
     assert!(asked.stdout_text().contains("not ready: "), "{asked:?}");
-    assert!(asked.stdout_text().contains("names no device"), "{asked:?}");
+    assert!(asked.stdout_text().contains("credentials file cannot be used"), "{asked:?}");
 }
 
 #[test]
@@ -101,5 +101,5 @@ fn without_an_admin_listener_it_cannot_be_told() {
     let installation = Installation::new(standard());
     let asked = healthcheck(&installation, "127.0.0.1:1");
     assert_eq!(asked.code, Some(1), "{asked:?}");
-    insta::assert_snapshot!(format!("[no-admin-listener] {}", asked.errors()), @"");
+    insta::assert_snapshot!(format!("[no-admin-listener] {}", asked.errors()));
 }

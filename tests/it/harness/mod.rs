@@ -27,7 +27,7 @@ pub(crate) use keys::Key;
 pub(crate) use kill::killing_library;
 pub(crate) use shown::{hex, shown, wire_text};
 pub(crate) use stored::audit_texts;
-pub(crate) use tls::{client_config, tls_connect, tls_get, trusting};
+pub(crate) use tls::{client_config, get_over, tls_connect, tls_connect_as, tls_get, trusting};
 pub(crate) use wire::{
     Response, close_sending, connect, connect_from, exchange, get, get_from, read_answer,
     read_to_end,

@@ -37,14 +37,27 @@ pub(crate) fn trusting(anchor: &[u8]) -> Arc<ClientConfig> {
 
 /// Connects; the handshake happens with the first byte.
 pub(crate) fn tls_connect(address: SocketAddr, config: &Arc<ClientConfig>) -> TlsClient {
-    let session = ClientConnection::new(Arc::clone(config), ServerName::from(address.ip()));
+    tls_connect_as(address, ServerName::from(address.ip()), config)
+}
+
+/// Connects, and compares the certificate with this name.
+pub(crate) fn tls_connect_as(
+    address: SocketAddr,
+    name: ServerName<'static>,
+    config: &Arc<ClientConfig>,
+) -> TlsClient {
+    let session = ClientConnection::new(Arc::clone(config), name);
     StreamOwned::new(session.unwrap(), connect(address))
 }
 
 /// `GET target` over TLS, and the answer.
 pub(crate) fn tls_get(address: SocketAddr, config: &Arc<ClientConfig>, target: &str) -> Response {
-    let mut stream = tls_connect(address, config);
-    let request = format!("GET {target} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    get_over(tls_connect(address, config), target)
+}
+
+/// `GET target` over a session, and the answer.
+pub(crate) fn get_over(mut stream: TlsClient, target: &str) -> Response {
+    let request = format!("GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).unwrap();
     Response::parse(&read_to_end(&mut stream))
 }

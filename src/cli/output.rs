@@ -108,11 +108,18 @@ fn print_escaped(json: &str) -> Result<(), Failure> {
 /// The outcome of writing to standard output: a reader that has gone away (`| head`) is no failure.
 pub(super) fn written(outcome: io::Result<()>) -> Result<(), Failure> {
     match outcome {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(OutputError::from(error).into())
-        }
+        Err(error) if !is_reader_gone(&error) => Err(OutputError::from(error).into()),
         _ => Ok(()),
     }
+}
+
+/// Windows has three words for it, of which Rust knows one.
+fn is_reader_gone(error: &io::Error) -> bool {
+    /// `ERROR_NO_DATA` and `ERROR_PIPE_NOT_CONNECTED` of `winerror.h`.
+    const CLOSED_PIPE: [i32; 2] = [232, 233];
+    let code = error.raw_os_error();
+    error.kind() == io::ErrorKind::BrokenPipe
+        || cfg!(windows) && code.is_some_and(|code| CLOSED_PIPE.contains(&code))
 }
 
 /// Something that the reader should know, and that is not the result: to standard error.

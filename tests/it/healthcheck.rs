@@ -81,7 +81,12 @@ fn a_daemon_that_is_not_ready_is_not_healthy_and_says_why() {
     let asked = healthcheck(&installation, &listen(daemon.admin(), "127.0.0.1"));
     assert_eq!(asked.code, Some(1), "{asked:?}");
     assert!(asked.stdout_text().contains("not ready: "), "{asked:?}");
-    assert!(asked.stdout_text().contains("credentials file cannot be used"), "{asked:?}");
+    assert!(
+        asked
+            .stdout_text()
+            .contains("credentials file cannot be used"),
+        "{asked:?}"
+    );
 }
 
 #[test]

@@ -16,20 +16,31 @@ use crate::platform::service_manager::SERVICE_NAME;
 pub(super) fn start() -> Result<StateReport, ServiceError> {
     let access = ServiceAccess::START | ServiceAccess::QUERY_STATUS | ServiceAccess::QUERY_CONFIG;
     let service = open("start the service", access)?;
-    match service.start::<&str>(&[]).map_err(os_error) {
-        Err(error) if error.raw_os_error() == Some(ERROR_SERVICE_ALREADY_RUNNING) => {}
-        Err(source) => {
-            let action = "start the service";
-            return Err(ServiceError::Windows { action, source });
-        }
-        Ok(()) => {}
-    }
+    request_start(&service)?;
     let status = wait_while(&service, ServiceState::StartPending)?;
     if status.current_state == ServiceState::Stopped {
         let exit_code = exit_code(&status);
         return Err(ServiceError::NotStarted { exit_code });
     }
     report(&service, &status)
+}
+
+/// Asks again while Windows starts other services, as after a boot.
+fn request_start(service: &Service) -> Result<(), ServiceError> {
+    let deadline = Instant::now() + PENDING_TIMEOUT;
+    loop {
+        let Err(source) = service.start::<&str>(&[]).map_err(os_error) else {
+            return Ok(());
+        };
+        match source.raw_os_error() {
+            Some(ERROR_SERVICE_ALREADY_RUNNING) => return Ok(()),
+            Some(ERROR_SERVICE_DATABASE_LOCKED) if Instant::now() < deadline => sleep(QUERY_PERIOD),
+            _ => {
+                let action = "start the service";
+                return Err(ServiceError::Windows { action, source });
+            }
+        }
+    }
 }
 
 /// Stops the service, if it runs, and waits until it has drained.
@@ -146,5 +157,6 @@ const QUERY_PERIOD: Duration = Duration::from_millis(100);
 const PENDING_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Of Windows' `winerror.h`.
+const ERROR_SERVICE_DATABASE_LOCKED: i32 = 1055;
 const ERROR_SERVICE_ALREADY_RUNNING: i32 = 1056;
 const ERROR_SERVICE_NOT_ACTIVE: i32 = 1062;

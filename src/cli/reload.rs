@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::output::{print, print_json};
 use crate::failure::Failure;
-use crate::platform::{default_reload_socket_path, request_reload};
+use crate::platform::{DAEMON_LOG, NO_DAEMON_HINT, default_reload_socket_path, request_reload};
 use crate::reload_outcome::ReloadOutcome;
 
 /// Have the running daemon read its files again, and wait for the outcome.
@@ -94,12 +94,7 @@ fn request_for(socket: &Path, timeout: Duration) -> Result<ReloadOutcome, Reload
 #[derive(Debug, Diagnostic, thiserror::Error)]
 pub(super) enum ReloadError {
     #[error("failed to reach the daemon at `{}`", socket.display())]
-    #[diagnostic(
-        code("no-daemon"),
-        help(
-            "start it (`systemctl start engage-host`); one that systemd did not start is told by SIGHUP (`kill -HUP PID`)"
-        )
-    )]
+    #[diagnostic(code("no-daemon"), help("{NO_DAEMON_HINT}"))]
     NoDaemon {
         socket: PathBuf,
         #[source]
@@ -115,7 +110,7 @@ pub(super) enum ReloadError {
     #[error("the daemon did not say what became of the reload")]
     #[diagnostic(
         code("no-outcome"),
-        help("did it stop meanwhile? its log says so (`journalctl -u engage-host`)")
+        help("did it stop meanwhile? its log says so ({DAEMON_LOG})")
     )]
     NoOutcome(#[source] io::Error),
 }

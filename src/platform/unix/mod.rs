@@ -33,6 +33,12 @@ pub(crate) use reload_socket::{
 };
 pub(crate) use run_as::{ServiceDir, create_service_dir, run_as};
 
+/// Where a reload finds no daemon.
+pub(crate) const NO_DAEMON_HINT: &str = "start it (`systemctl start engage-host`); one that systemd did not start is told by SIGHUP (`kill -HUP PID`)";
+
+/// Where the daemon's log is.
+pub(crate) const DAEMON_LOG: &str = "`journalctl -u engage-host`";
+
 /// The command that shows who listens.
 pub(crate) const LIST_LISTENERS: &str = "ss -ltnp";
 

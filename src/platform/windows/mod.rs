@@ -25,6 +25,12 @@ pub(crate) use reload_pipe::{
     ReloadListener, default_reload_socket_path, reload_socket_path, request_reload,
 };
 
+/// Where a reload finds no daemon.
+pub(crate) const NO_DAEMON_HINT: &str = "start it: `engage-host service start`";
+
+/// Where the daemon's log is.
+pub(crate) const DAEMON_LOG: &str = "in the folder `logs` beside its configuration";
+
 /// The command that shows who listens.
 pub(crate) const LIST_LISTENERS: &str = "netstat -abno";
 

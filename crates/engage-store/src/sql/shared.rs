@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use engage_wire::diagnostic::one_line;
 use jiff::Timestamp;
@@ -42,6 +43,8 @@ pub(super) struct Shared {
     options: SqlOptions,
     engine: Engine,
     connected: RwLock<Connected>,
+    /// Whether nothing is opened anew any more.
+    is_closed: AtomicBool,
     /// Of the directory of SQLite's file.
     lock: tokio::sync::Mutex<Option<OwnerLock>>,
     pub(super) quota: Arc<DeviceQuota>,
@@ -73,6 +76,7 @@ impl Shared {
         let engine = Engine::new(&options.url);
         let shared = Self {
             connected: RwLock::new(connect(&options, &engine).await?),
+            is_closed: AtomicBool::new(false),
             lock: tokio::sync::Mutex::new(lock),
             quota: Arc::default(),
             evictions: Evictions::default(),

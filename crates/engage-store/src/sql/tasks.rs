@@ -58,7 +58,7 @@ pub(super) async fn run(
     if handed_over {
         work(&shared, keep, uploaded, observations).await;
     }
-    shared.pools().close().await;
+    shared.close().await;
 }
 
 async fn work(

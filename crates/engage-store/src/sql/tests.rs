@@ -14,7 +14,9 @@ use tempfile::TempDir;
 use tokio::task::JoinSet;
 
 use super::connect::{Engine, pool};
+use super::shared::Shared;
 use crate::conformance::postgres::postgres;
+use crate::owner_lock::OwnerLock;
 use crate::{
     AppendOutcome, AuditBatch, BatchLimit, Call, ConfigUpload, Cursor, DeviceId, DeviceQuery,
     DeviceStore, EventLog, Health, KeepDays, OpenError, SqlOptions, SqlStore, StoreError,
@@ -318,4 +320,16 @@ fn a_closed_database_is_read_without_writing_anything() {
     let page = reader.devices(&DeviceQuery::default()).unwrap();
     assert!(page.devices.is_empty());
     assert_eq!(list(sqlite.folder.path()), before);
+}
+
+#[tokio::test]
+async fn what_was_closed_for_good_is_not_opened_anew() {
+    let sqlite = Sqlite::new();
+    let lock = OwnerLock::acquire(sqlite.folder.path()).unwrap();
+    sqlx::any::install_default_drivers();
+    let shared = Shared::open(sqlite.options(), Some(lock)).await.unwrap();
+    assert!(shared.reader().await.is_ok());
+    shared.close().await;
+    let asked = shared.reader().await;
+    assert!(matches!(asked, Err(sqlx::Error::PoolClosed)));
 }

@@ -1,6 +1,7 @@
 //! Connecting, and connecting anew when the database's file was replaced.
 
 use std::io;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -35,7 +36,16 @@ impl Shared {
         Ok(found != self.connected.read().file)
     }
 
+    /// For good: who still asks is told so.
+    pub(in crate::sql) async fn close(&self) {
+        self.is_closed.store(true, Ordering::Relaxed);
+        self.pools().close().await;
+    }
+
     fn needs_reconnect(&self) -> Result<bool, sqlx::Error> {
+        if self.is_closed.load(Ordering::Relaxed) {
+            return Err(sqlx::Error::PoolClosed);
+        }
         Ok(self.is_replaced()? || self.pools().writes.is_closed())
     }
 

@@ -63,6 +63,8 @@ pub(super) fn state() -> Result<StateReport, ServiceError> {
 }
 
 pub(super) fn stop_and_wait(service: &Service) -> Result<ServiceStatus, ServiceError> {
+    // While it starts it takes no control.
+    wait_while(service, ServiceState::StartPending)?;
     match service.stop().map_err(os_error) {
         Err(error) if error.raw_os_error() == Some(ERROR_SERVICE_NOT_ACTIVE) => {}
         Err(source) => {

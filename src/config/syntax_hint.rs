@@ -204,7 +204,7 @@ mod tests {
             ),
             // The quote is escaped, and the string goes on.
             (
-                "static_dir = \"static\"",
+                "# static_dir = \"static\"",
                 r#"static_dir = "C:\ProgramData\""#,
                 r"write 'C:\ProgramData\' in single quotes",
             ),

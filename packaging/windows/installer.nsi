@@ -33,7 +33,7 @@ UninstPage uninstConfirm
 UninstPage instfiles
 
 Var wasRunning
-Var wasInstalled
+Var hasStarted
 
 ; Runs engage-host with arguments.
 !macro engageHost un arguments
@@ -83,10 +83,10 @@ FunctionEnd
 !insertmacro functions "un."
 
 Section "engage-host"
-  StrCpy $wasInstalled 0
+  ; 1 once an installation has come to its end.
+  ReadRegDWORD $hasStarted HKLM "${UNINSTALL}" HasStarted
   StrCpy $wasRunning 0
   ${If} ${FileExists} "$INSTDIR\engage-host.exe"
-    StrCpy $wasInstalled 1
     !insertmacro engageHost "" "service status"
     ${If} $0 == 0
       StrCpy $wasRunning 1
@@ -123,11 +123,12 @@ Section "engage-host"
   ${EndIf}
   !insertmacro engageHost "" "service install --firewall"
   !insertmacro failOn "install the service"
-  ; One that was stopped by hand stays so.
-  ${If} $wasInstalled == 0
+  ; One that was stopped by hand stays so; an installation that failed is completed.
+  ${If} $hasStarted != 1
   ${OrIf} $wasRunning == 1
     !insertmacro engageHost "" "service start"
     !insertmacro failOn "start the service"
+    WriteRegDWORD HKLM "${UNINSTALL}" HasStarted 1
   ${EndIf}
   DetailPrint "Configuration, keys, records and logs: $APPDATA\engage-host"
 SectionEnd

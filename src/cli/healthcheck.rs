@@ -1,6 +1,6 @@
 //! `engage-host healthcheck`: whether the daemon that runs here is ready.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::http_client::any_certificate;
 use engage_device::{
     ConnectError, ExchangeError, Request, Response, ResponseError, connect, exchange,
 };
-use engage_wire::{HostName, HostPort, HttpUrl, Scheme};
+use engage_wire::{HostName, HostPort, HttpUrl, Scheme, reached_from_here};
 
 /// Ask the daemon that runs on this computer whether it is ready.
 ///
@@ -52,7 +52,7 @@ impl Healthcheck {
 fn readyz(admin: &AdminConfig) -> Result<HttpUrl, HealthcheckError> {
     let address = match admin.listen {
         AdminListen::Default => AdminListen::DEFAULT_ADDRESS.into(),
-        AdminListen::Address(address) => reachable(address),
+        AdminListen::Address(address) => reached_from_here(address),
         AdminListen::Off => return Err(HealthcheckError::NoAdminListener),
     };
     let scheme = match admin.identity() {
@@ -64,16 +64,6 @@ fn readyz(admin: &AdminConfig) -> Result<HttpUrl, HealthcheckError> {
         port: address.port(),
     };
     Ok(HttpUrl::new(scheme, address).with_target("/readyz"))
-}
-
-/// As this computer itself reaches a listener.
-fn reachable(mut address: SocketAddr) -> SocketAddr {
-    match address.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
-        IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
-        _ => {}
-    }
-    address
 }
 
 async fn ask(url: &HttpUrl) -> Result<Response, HealthcheckError> {

@@ -12,9 +12,8 @@ use super::token::{NoRandomness, Token, TokenName};
 use super::token_file::{MAX_BYTES, TokenFile, TokenFileError, WHAT};
 use crate::platform::{self, FileAccess};
 use crate::staged_file::{folder, staged_path, sync_folder_of};
-use engage_wire::Text;
 use engage_wire::diagnostic::io_hint;
-use engage_wire::replace_file;
+use engage_wire::{Text, replace_file};
 
 /// Makes a token and adds its line to the file, which is created if it is missing and keeps its encoding.
 /// The new file takes the place of the old one whole: a daemon that reads meanwhile finds one of the two.

@@ -115,11 +115,15 @@ impl fmt::Display for StateReport {
         if let Some(process_id) = self.process_id {
             write!(f, ", process {process_id}")?;
         }
-        if let Some(code) = self.exit_code.filter(|code| *code != 0) {
-            write!(
+        match self.exit_code {
+            None | Some(0) => {}
+            Some(ERROR_SERVICE_NEVER_STARTED) => {
+                f.write_str(", not started since Windows was: `engage-host service start`")?;
+            }
+            Some(code) => write!(
                 f,
                 ", failed with code {code}: its log and the event log say why"
-            )?;
+            )?,
         }
         if let Some(command) = &self.command {
             write!(f, "\ncommand  {command}")?;
@@ -132,6 +136,9 @@ impl fmt::Display for StateReport {
 }
 
 pub(super) const RUNNING: &str = "running";
+
+/// Of Windows' `winerror.h`.
+const ERROR_SERVICE_NEVER_STARTED: u32 = 1077;
 
 #[cfg(test)]
 mod tests {
@@ -195,6 +202,19 @@ mod tests {
             text,
             "warning: not set: the event source: denied\nremoved service `engage-host`; configuration, keys, records and logs stay"
         );
+    }
+
+    #[test]
+    fn a_service_that_was_not_started_yet_has_not_failed() {
+        let state = StateReport {
+            installed: true,
+            state: Some("stopped"),
+            exit_code: Some(1077),
+            ..StateReport::NOT_INSTALLED
+        };
+        let text = state.to_string();
+        assert!(!text.contains("failed"), "{text}");
+        assert!(text.ends_with("`engage-host service start`"), "{text}");
     }
 
     #[test]

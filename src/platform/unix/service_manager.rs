@@ -2,7 +2,7 @@
 //!
 //! Without systemd (`NOTIFY_SOCKET` unset) all of it does nothing.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sd_notify::NotifyState;
@@ -10,6 +10,8 @@ use tokio::io::AsyncReadExt;
 use tokio::net::TcpSocket;
 use tokio::time::{sleep, timeout};
 use tracing::{debug, error};
+
+use engage_wire::reached_from_here;
 
 /// Listeners are bound, a publication is in force. `status` is for people: `systemctl status` shows
 /// it.
@@ -41,7 +43,7 @@ pub(crate) async fn keep_alive(http: SocketAddr, probe: WatchdogProbe) {
     };
     let pause = deadline / 3;
     loop {
-        match timeout(pause, is_taken(reachable(http), &probe)).await {
+        match timeout(pause, is_taken(reached_from_here(http), &probe)).await {
             Ok(Ok(())) => tell(&[NotifyState::Watchdog]),
             Ok(Err(error)) => {
                 error!("the plain listener does not take its own daemon's connection: {error}");
@@ -78,16 +80,6 @@ fn tell(state: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(state) {
         debug!("systemd cannot be notified: {error}");
     }
-}
-
-/// The listener's address, as this computer reaches it.
-fn reachable(mut address: SocketAddr) -> SocketAddr {
-    match address.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
-        IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
-        _ => {}
-    }
-    address
 }
 
 /// Calls the listener, which hangs up on its own daemon at once.

@@ -292,7 +292,8 @@ fn refuse_secrets(path: &Path, text: &str) -> Result<(), ConfigError> {
     Ok(())
 }
 
-/// Has a path that `text`, which is that of `file`, names start from `folder` if it is relative.
+/// Has a path that `text`, which is that of `file`, names start from `folder` if it is relative, and has it
+/// written as this system writes paths.
 fn make_absolute(
     file: &Path,
     text: &str,
@@ -302,7 +303,7 @@ fn make_absolute(
     if value.to_string_lossy().contains(char::is_control) {
         return Err(ConfigError::control_character(file, text, value));
     }
-    *value = folder.join(&*value);
+    *value = folder.join(value.components().collect::<PathBuf>());
     Ok(())
 }
 

@@ -23,23 +23,38 @@ pub(super) enum QueryFilter {
 impl QueryFilter {
     /// Takes the next bytes of request lines.
     pub(super) fn make_readable(&mut self, line: &mut [u8]) {
-        for byte in line {
-            *self = match (*self, *byte) {
-                (_, b'\n') => Self::Method,
-                (Self::Method, byte) if byte.is_ascii_uppercase() => Self::Method,
-                (Self::Method, b' ') => Self::Target,
-                (Self::Method | Self::Ended, _) | (_, b' ' | b'\r') => Self::Ended,
-                (Self::Target, b'?') => Self::Query,
-                (Self::Target, _) => Self::Target,
-                (Self::Query, other) => {
-                    if !is_taken(other) {
-                        *byte = REPLACEMENT;
-                    }
-                    Self::Query
-                }
+        let mut rest = line;
+        loop {
+            // Part by part and not byte by byte: every request passes here.
+            let length = match self {
+                Self::Method => prefix(rest, |byte| byte.is_ascii_uppercase()),
+                Self::Target => prefix(rest, |byte| !matches!(byte, b'?' | b' ' | b'\r' | b'\n')),
+                Self::Query => prefix(rest, |byte| !matches!(byte, b' ' | b'\r' | b'\n')),
+                Self::Ended => prefix(rest, |byte| byte != b'\n'),
             };
+            let (part, ended) = rest.split_at_mut(length);
+            if let Self::Query = self {
+                let refused = part.iter_mut().filter(|byte| !is_taken(**byte));
+                refused.for_each(|byte| *byte = REPLACEMENT);
+            }
+            let Some((end, next)) = ended.split_first_mut() else {
+                return;
+            };
+            *self = match (*self, *end) {
+                (_, b'\n') => Self::Method,
+                (Self::Method, b' ') => Self::Target,
+                (Self::Target, b'?') => Self::Query,
+                _ => Self::Ended,
+            };
+            rest = next;
         }
     }
+}
+
+/// How many bytes there are before the first that is not `wanted`.
+fn prefix(bytes: &[u8], wanted: impl Fn(u8) -> bool) -> usize {
+    let end = bytes.iter().position(|byte| !wanted(*byte));
+    end.unwrap_or(bytes.len())
 }
 
 /// Whether the parser takes a byte in a query: all that is visible in ASCII, but for delimiters

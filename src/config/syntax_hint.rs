@@ -186,101 +186,104 @@ mod tests {
         engage_wire::diagnostic::hint(&refused)
     }
 
+    /// What is in the configuration, what people write in its place, and what they are told.
+    const WRITTEN: &[(&str, &str, &str)] = &[
+        ("[[site]]", "[site]", "write `[[site]]` with two brackets"),
+        ("[https]", "[[https]]", "in single brackets"),
+        (
+            "\"pki/site.key\"",
+            r#""C:\ProgramData\site.key""#,
+            r#"write 'C:\ProgramData\site.key' in single quotes, or "C:/ProgramData/site.key""#,
+        ),
+        (
+            "\"pki/site.key\"",
+            r#""C:\temp\new\site.key" # moved"#,
+            r#"write 'C:\temp\new\site.key' in single quotes, or "C:/temp/new/site.key""#,
+        ),
+        // The quote is escaped, and the string goes on.
+        (
+            "# static_dir = \"static\"",
+            r#"static_dir = "C:\ProgramData\""#,
+            r"write 'C:\ProgramData\' in single quotes",
+        ),
+        (
+            "\"pki/site.key\"",
+            r#""C:\\engage\pki's\site.key""#,
+            "write the path in 'single quotes', or with `/`",
+        ),
+        (
+            "\"pki/site.key\"",
+            "'pki\tsite.key'",
+            "a path has no such character",
+        ),
+        (
+            "# plain_http = false",
+            "plain_http = yes",
+            "`true` or `false`",
+        ),
+        (
+            "# plain_http = false",
+            "plain_http = True",
+            "`true` or `false`",
+        ),
+        (
+            "# plain_http = false",
+            "plain_http = \"false\"",
+            "without quotes",
+        ),
+        (
+            "# drain_seconds = 20",
+            "drain_seconds = \"20\"",
+            "without quotes",
+        ),
+        ("\"pki/site.key\"", "pki/site.key", "in quotes"),
+        (
+            "\"pki/site.key\"",
+            "\u{201c}pki/site.key\u{201d}",
+            "straight quotes",
+        ),
+        (
+            "[https]",
+            "[https]\nbase_url = \"http://a\"",
+            "above the first `[section]`, not into `[https]`",
+        ),
+        (
+            "[limits]",
+            "[limits]\nplain_http = true",
+            "`plain_http` belongs into `[devices]`",
+        ),
+        (
+            "[limits]",
+            "[limits]\nkey_file = \"a\"",
+            "`key_file` belongs into `[[site]]`",
+        ),
+        (
+            "[limits]",
+            "[limits]\ndrain_second = 1",
+            "did you mean `drain_seconds`?",
+        ),
+        ("[limits]", "[limits]\nwombat = 1", "docs/CONFIGURATION.md"),
+        (
+            "# allow = [\"10.44.0.0/16\", \"2001:db8::/32\"]",
+            "allow = \"10.0.0.0/8\"",
+            "in brackets",
+        ),
+        (
+            "[limits]",
+            "// limits\n[limits]",
+            "a comment begins with `#`",
+        ),
+        (
+            "[http]",
+            "[http]\nlisten = \"localhost:80\"",
+            "names are not looked up",
+        ),
+    ];
+
     #[test]
     fn what_people_write_is_answered_with_what_they_meant() {
         let mut wrong = Vec::new();
-        for (from, to, expected) in [
-            ("[[site]]", "[site]", "write `[[site]]` with two brackets"),
-            ("[https]", "[[https]]", "in single brackets"),
-            (
-                "\"pki/site.key\"",
-                r#""C:\ProgramData\site.key""#,
-                r#"write 'C:\ProgramData\site.key' in single quotes, or "C:/ProgramData/site.key""#,
-            ),
-            (
-                "\"pki/site.key\"",
-                r#""C:\temp\new\site.key" # moved"#,
-                r#"write 'C:\temp\new\site.key' in single quotes, or "C:/temp/new/site.key""#,
-            ),
-            // The quote is escaped, and the string goes on.
-            (
-                "# static_dir = \"static\"",
-                r#"static_dir = "C:\ProgramData\""#,
-                r"write 'C:\ProgramData\' in single quotes",
-            ),
-            (
-                "\"pki/site.key\"",
-                r#""C:\\engage\pki's\site.key""#,
-                "write the path in 'single quotes', or with `/`",
-            ),
-            (
-                "\"pki/site.key\"",
-                "'pki\tsite.key'",
-                "a path has no such character",
-            ),
-            (
-                "# plain_http = false",
-                "plain_http = yes",
-                "`true` or `false`",
-            ),
-            (
-                "# plain_http = false",
-                "plain_http = True",
-                "`true` or `false`",
-            ),
-            (
-                "# plain_http = false",
-                "plain_http = \"false\"",
-                "without quotes",
-            ),
-            (
-                "# drain_seconds = 20",
-                "drain_seconds = \"20\"",
-                "without quotes",
-            ),
-            ("\"pki/site.key\"", "pki/site.key", "in quotes"),
-            (
-                "\"pki/site.key\"",
-                "\u{201c}pki/site.key\u{201d}",
-                "straight quotes",
-            ),
-            (
-                "[https]",
-                "[https]\nbase_url = \"http://a\"",
-                "above the first `[section]`, not into `[https]`",
-            ),
-            (
-                "[limits]",
-                "[limits]\nplain_http = true",
-                "`plain_http` belongs into `[devices]`",
-            ),
-            (
-                "[limits]",
-                "[limits]\nkey_file = \"a\"",
-                "`key_file` belongs into `[[site]]`",
-            ),
-            (
-                "[limits]",
-                "[limits]\ndrain_second = 1",
-                "did you mean `drain_seconds`?",
-            ),
-            ("[limits]", "[limits]\nwombat = 1", "docs/CONFIGURATION.md"),
-            (
-                "# allow = [\"10.44.0.0/16\", \"2001:db8::/32\"]",
-                "allow = \"10.0.0.0/8\"",
-                "in brackets",
-            ),
-            (
-                "[limits]",
-                "// limits\n[limits]",
-                "a comment begins with `#`",
-            ),
-            (
-                "[http]",
-                "[http]\nlisten = \"localhost:80\"",
-                "names are not looked up",
-            ),
-        ] {
+        for (from, to, expected) in WRITTEN {
             let hint = hint(from, to);
             if !hint.contains(expected) {
                 wrong.push(format!("{to}: {hint}"));

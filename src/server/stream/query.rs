@@ -27,10 +27,12 @@ impl QueryFilter {
         loop {
             // Part by part and not byte by byte: every request passes here.
             let length = match self {
-                Self::Method => prefix(rest, |byte| byte.is_ascii_uppercase()),
-                Self::Target => prefix(rest, |byte| !matches!(byte, b'?' | b' ' | b'\r' | b'\n')),
-                Self::Query => prefix(rest, |byte| !matches!(byte, b' ' | b'\r' | b'\n')),
-                Self::Ended => prefix(rest, |byte| byte != b'\n'),
+                Self::Method => prefix_length(rest, |byte| byte.is_ascii_uppercase()),
+                Self::Target => {
+                    prefix_length(rest, |byte| !matches!(byte, b'?' | b' ' | b'\r' | b'\n'))
+                }
+                Self::Query => prefix_length(rest, |byte| !matches!(byte, b' ' | b'\r' | b'\n')),
+                Self::Ended => prefix_length(rest, |byte| byte != b'\n'),
             };
             let (part, ended) = rest.split_at_mut(length);
             if let Self::Query = self {
@@ -51,9 +53,9 @@ impl QueryFilter {
     }
 }
 
-/// How many bytes there are before the first that is not `wanted`.
-fn prefix(bytes: &[u8], wanted: impl Fn(u8) -> bool) -> usize {
-    let end = bytes.iter().position(|byte| !wanted(*byte));
+/// How many bytes there are before the first that is not one of the part.
+fn prefix_length(bytes: &[u8], is_part: impl Fn(u8) -> bool) -> usize {
+    let end = bytes.iter().position(|byte| !is_part(*byte));
     end.unwrap_or(bytes.len())
 }
 

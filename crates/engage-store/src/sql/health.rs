@@ -6,10 +6,6 @@ use tracing::{error, info};
 
 use crate::{Health, StoreError};
 
-/// Of an outage. What comes first is often how it began, and what lasts comes after it: a session that was
-/// ended, then a password that is refused.
-const REASONS_LOGGED: usize = 8;
-
 /// Set by the last writes.
 #[derive(Default)]
 pub(super) struct HealthMonitor(Mutex<Option<Outage>>);
@@ -33,12 +29,11 @@ impl HealthMonitor {
         let reason = causes(failure);
         let mut outage = self.0.lock();
         let outage = outage.get_or_insert_default();
-        if outage.logged.len() < REASONS_LOGGED && !outage.logged.contains(&reason) {
+        if outage.is_to_be_logged(&reason) {
             error!(
                 reason,
                 "the device store cannot be written; nothing is acknowledged"
             );
-            outage.logged.push(reason.clone());
         }
         outage.reason = reason;
     }
@@ -47,5 +42,37 @@ impl HealthMonitor {
         if self.0.lock().take().is_some() {
             info!("the device store can be written again");
         }
+    }
+}
+
+impl Outage {
+    /// Whether it is another reason, and there are not too many yet. What comes first is often how it
+    /// began, and what lasts comes after it: a session that was ended, then a password that is refused.
+    fn is_to_be_logged(&mut self, reason: &str) -> bool {
+        let is_new = self.logged.len() < MAX_REASONS && !self.logged.iter().any(|it| it == reason);
+        if is_new {
+            self.logged.push(reason.to_owned());
+        }
+        is_new
+    }
+}
+
+/// Texts with an address or a number in them could be new each time.
+const MAX_REASONS: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_reason_of_an_outage_is_logged_once_and_not_without_end() {
+        let mut outage = Outage::default();
+        let reasons: Vec<_> = (0..=MAX_REASONS).map(|it| it.to_string()).collect();
+        let (last, logged) = reasons.split_last().unwrap();
+        for reason in logged {
+            assert!(outage.is_to_be_logged(reason), "{reason}");
+            assert!(!outage.is_to_be_logged(reason), "{reason}");
+        }
+        assert!(!outage.is_to_be_logged(last));
     }
 }

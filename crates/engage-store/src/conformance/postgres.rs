@@ -2,8 +2,6 @@
 //! test wants it, as an unprivileged user. Ends with the process that asked for it, however that ends.
 
 use std::io::{Read, Write};
-use std::os::unix::fs::PermissionsExt;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
@@ -41,30 +39,21 @@ impl PostgresServer {
     pub(crate) fn start_with(prepare: impl FnOnce(&Path)) -> Option<Self> {
         let Some(programs) = programs() else {
             assert!(
-                std::env::var_os("CI").is_none(),
+                cfg!(windows) || std::env::var_os("CI").is_none(),
                 "PostgreSQL is not installed: .ci/install installs it"
             );
             eprintln!("SKIPPED: PostgreSQL is not installed, nothing was tried with it");
             return None;
         };
         let directory = tempfile::tempdir().unwrap().keep();
-        std::fs::set_permissions(&directory, std::fs::Permissions::from_mode(0o755)).unwrap();
         prepare(&directory);
         let mut command = Command::new("sh");
         command
             .args(["-c", SCRIPT, "sh"])
             .arg(&directory)
             .arg(&programs);
-        if is_root(&directory) {
-            let files = std::fs::read_dir(&directory).unwrap();
-            for path in files
-                .map(|it| it.unwrap().path())
-                .chain([directory.clone()])
-            {
-                std::os::unix::fs::chown(path, Some(NOBODY), Some(NOBODY)).unwrap();
-            }
-            command.uid(NOBODY).gid(NOBODY);
-        }
+        #[cfg(unix)]
+        let command = unprivileged(&mut command, &directory);
         let mut child = command
             .current_dir(&directory)
             .stdin(Stdio::piped())
@@ -154,19 +143,34 @@ fn is_done(child: &mut Child) -> bool {
 
 /// Debian keeps each version's beside each other.
 fn programs() -> Option<PathBuf> {
+    // wine would show those of the system that it runs on, which it cannot start as another user.
+    if cfg!(windows) {
+        return None;
+    }
     let versions = std::fs::read_dir("/usr/lib/postgresql").ok()?;
     let programs = versions.map(|version| version.unwrap().path().join("bin"));
     programs.filter(|it| it.join("initdb").exists()).max()
 }
 
-/// Who made the directory is who we are.
-fn is_root(directory: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt;
+/// PostgreSQL does not start as root. Who made the directory is who we are.
+#[cfg(unix)]
+fn unprivileged<'a>(command: &'a mut Command, directory: &Path) -> &'a mut Command {
+    use std::fs::{Permissions, metadata, read_dir, set_permissions};
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+    use std::os::unix::process::CommandExt;
 
-    std::fs::metadata(directory).unwrap().uid() == 0
+    const NOBODY: u32 = 65534;
+
+    set_permissions(directory, Permissions::from_mode(0o755)).unwrap();
+    if metadata(directory).unwrap().uid() != 0 {
+        return command;
+    }
+    let files = read_dir(directory).unwrap().map(|it| it.unwrap().path());
+    for path in files.chain([directory.to_owned()]) {
+        chown(path, Some(NOBODY), Some(NOBODY)).unwrap();
+    }
+    command.uid(NOBODY).gid(NOBODY)
 }
-
-const NOBODY: u32 = 65534;
 
 /// Ends the server when its input ends, and cleans up.
 const SCRIPT: &str = r#"

@@ -4,7 +4,6 @@ mod each_engine;
 mod retention;
 mod server;
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -18,9 +17,9 @@ use super::shared::Shared;
 use crate::conformance::postgres::postgres;
 use crate::owner_lock::OwnerLock;
 use crate::{
-    AppendOutcome, AuditBatch, BatchLimit, Call, ConfigUpload, Cursor, DeviceId, DeviceQuery,
-    DeviceStore, EventLog, Health, KeepDays, OpenError, SqlOptions, SqlStore, StoreError,
-    StoreReader, Subscriber,
+    AppendOutcome, AuditBatch, BatchLimit, Call, ConfigUpload, Cursor, DeviceId, DeviceStore,
+    EventLog, Health, KeepDays, OpenError, SqlOptions, SqlStore, StoreError, StoreReader,
+    Subscriber,
 };
 
 pub(super) use each_engine::{steps_of, with_each_engine};
@@ -312,9 +311,11 @@ async fn what_the_database_refuses_of_one_device_is_stored_of_the_others() {
 #[cfg(unix)]
 #[test]
 fn a_closed_database_is_read_without_writing_anything() {
+    use crate::DeviceQuery;
+
     let sqlite = Sqlite::new();
     drop(sqlite.open().unwrap());
-    let list = |folder: &Path| fs_err::read_dir(folder).unwrap().count();
+    let list = |folder: &std::path::Path| fs_err::read_dir(folder).unwrap().count();
     let before = list(sqlite.folder.path());
     let reader = StoreReader::open(&sqlite.options()).unwrap();
     let page = reader.devices(&DeviceQuery::default()).unwrap();

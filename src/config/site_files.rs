@@ -235,18 +235,17 @@ mod tests {
                          serials = [\"0123456789abcdef\"]\ncertificate = \"hall.der\"\n";
 
     fn parsed(text: &str) -> Result<SiteConfig, Box<BrokenSite>> {
-        parse_site_file(
-            Path::new("/etc/e/sites/x.toml"),
-            Path::new("/etc/e"),
-            text.as_bytes(),
-        )
+        let folder = Path::new(FOLDER);
+        parse_site_file(&folder.join("sites/x.toml"), folder, text.as_bytes())
     }
+
+    const FOLDER: &str = if cfg!(windows) { r"C:\e" } else { "/etc/e" };
 
     #[test]
     fn what_can_still_be_read_of_a_broken_file_is_known_and_a_key_is_no_name() {
         assert_eq!(
             parsed(WHOLE).unwrap().key_file,
-            Path::new("/etc/e/pki/hall.key")
+            Path::new(FOLDER).join("pki/hall.key")
         );
         for broken in [
             WHOLE.replace("certificate", "certificat"),

@@ -51,6 +51,7 @@ async fn events_go_out_byte_for_byte_as_they_are_stored() {
     assert_eq!(receiver.taken()[0].body, expected.as_bytes());
 }
 
+#[cfg_attr(windows, ignore = "Windows has no openssl")]
 #[tokio::test]
 async fn a_delivery_is_signed_as_openssl_signs_it() {
     let store = TestStore::new();

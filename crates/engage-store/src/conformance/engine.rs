@@ -78,10 +78,11 @@ impl TestEngine {
     /// For other programs.
     pub(super) fn url(&self) -> String {
         match &self.kind {
-            Kind::Sqlite => format!(
-                "sqlite://{}",
-                self.directory().join("engage-host.db").display()
-            ),
+            // A URL has no backslashes, and nothing in front of a drive.
+            Kind::Sqlite => {
+                let file = self.directory().join("engage-host.db");
+                format!("sqlite:{}", file.display()).replace('\\', "/")
+            }
             Kind::Postgres(database) => database.url(),
         }
     }

@@ -61,6 +61,7 @@ fn device_accepts(anchor: &Certificate, sent: &[&Certificate]) -> Option<usize> 
     violations.all(is_tight).then(|| path.size())
 }
 
+#[cfg_attr(windows, ignore = "Windows has no openssl")]
 #[test]
 fn each_chain_is_accepted_under_its_own_root_and_no_other() {
     let (old_root, old_intermediate) = authorities();
@@ -87,6 +88,7 @@ fn each_chain_is_accepted_under_its_own_root_and_no_other() {
     }
 }
 
+#[cfg_attr(windows, ignore = "Windows has no openssl")]
 #[test]
 fn a_cross_signed_root_has_one_chain_accepted_under_both() {
     let (old_root, _) = authorities();
@@ -120,6 +122,7 @@ fn an_expired_root_signs_no_other() {
     assert!(matches!(refused, Err(IssueError::IssuerExpired { .. })));
 }
 
+#[cfg_attr(windows, ignore = "Windows has no openssl")]
 #[test]
 fn a_root_of_openssl_with_a_name_of_many_kinds_is_copied_as_it_is_or_not_at_all() {
     let (old_root, _) = authorities();

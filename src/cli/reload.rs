@@ -11,20 +11,24 @@ use serde::Serialize;
 
 use super::output::{print, print_json};
 use crate::failure::Failure;
-use crate::platform::{DAEMON_LOG, NO_DAEMON_HINT, default_reload_socket_path, request_reload};
+use crate::platform::{
+    DAEMON_LOG, NO_DAEMON_HINT, RELOAD_PERMISSION_HINT, default_reload_socket_path, request_reload,
+};
 use crate::reload_outcome::ReloadOutcome;
 
 /// Have the running daemon read its files again, and wait for the outcome.
 ///
 /// Fails if the daemon refuses them; it then serves what it served before. Fails too if only a site is bad: the
-/// others are served as the files say, and the bad one keeps what it had. For a daemon that runs
-/// under the systemd units, whose `systemctl reload` does this.
+/// others are served as the files say, and the bad one keeps what it had.
+#[cfg_attr(
+    unix,
+    doc = "For a daemon that runs under the systemd units, whose `systemctl reload` does this."
+)]
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  engage-host reload")]
 pub(super) struct Reload {
-    /// Socket of the daemon. Default: as the service manager says, else /run/engage-host/reload.sock
-    #[arg(long, value_name = "FILE")]
-    socket: Option<PathBuf>,
+    #[command(flatten)]
+    socket: SocketArgs,
     /// Print `{"ok": true}`, or the reasons as JSON
     #[arg(long)]
     pub(super) json: bool,
@@ -32,14 +36,34 @@ pub(super) struct Reload {
 
 impl Reload {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
-        let socket = self.socket.unwrap_or_else(default_reload_socket_path);
-        whole(request(&socket)?)?;
+        whole(request(&self.socket.path())?)?;
         if self.json {
             print_json(&ReloadReport { ok: true })?;
         } else {
             print("reloaded: new connections get the new state")?;
         }
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Which daemon is asked.
+#[derive(Args, Debug)]
+pub(super) struct SocketArgs {
+    #[cfg_attr(
+        unix,
+        doc = "Socket of the daemon. Default: as the service manager says, else /run/engage-host/reload.sock"
+    )]
+    #[cfg_attr(
+        windows,
+        doc = r"Named pipe of the daemon. Default: \\.\pipe\engage-host"
+    )]
+    #[arg(long, value_name = "FILE")]
+    socket: Option<PathBuf>,
+}
+
+impl SocketArgs {
+    pub(super) fn path(self) -> PathBuf {
+        self.socket.unwrap_or_else(default_reload_socket_path)
     }
 }
 
@@ -101,7 +125,7 @@ pub(super) enum ReloadError {
         source: io::Error,
     },
     #[error("not allowed to ask the daemon at `{}`", socket.display())]
-    #[diagnostic(code("permission"), help("run this as root, or as the daemon's user"))]
+    #[diagnostic(code("permission"), help("{RELOAD_PERMISSION_HINT}"))]
     NotAllowed {
         socket: PathBuf,
         #[source]

@@ -159,8 +159,9 @@ impl BindError {
         };
         match (self.kind(), &self.holder) {
             (_, Some(holder)) if holder.is_http_sys() => format!(
-                "Windows has port {port} for a website: `netsh http show servicestate` says for \
-                 which; stop IIS (`iisreset /stop`), or choose another address with {option}"
+                "HTTP.sys, the web server of Windows, has port {port} for IIS or another program: \
+                 `netsh http show servicestate` says for which; stop IIS (`iisreset /stop`), or \
+                 choose another address with {option}"
             ),
             (_, Some(holder)) => format!(
                 "{holder} has port {port}; stop it, or choose another address with {option}"
@@ -217,3 +218,27 @@ fn listen(listener: &'static str, address: SocketAddr) -> Result<ListeningSocket
 /// Connections that may wait to be accepted: after a power cut a whole building calls at once.
 /// The kernel lowers it to its own limit (`net.core.somaxconn`).
 pub(super) const BACKLOG: u32 = 4096;
+
+#[cfg(all(test, windows))]
+mod tests {
+    use super::*;
+
+    /// wine, which runs the tests, does not know whose a port is.
+    #[test]
+    fn a_port_of_http_sys_is_told_by_its_name() {
+        let error = BindError {
+            listener: "http",
+            address: SocketAddr::from(([0, 0, 0, 0], 80)),
+            holder: Some(PortHolder {
+                pid: 4,
+                name: "System".to_owned(),
+            }),
+            source: io::ErrorKind::PermissionDenied.into(),
+        };
+        let remedy = error.remedy();
+        assert!(
+            remedy.contains("HTTP.sys, the web server of Windows, has port 80 for IIS"),
+            "{remedy}"
+        );
+    }
+}

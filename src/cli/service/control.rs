@@ -16,6 +16,8 @@ use crate::platform::service_manager::SERVICE_NAME;
 pub(super) fn start() -> Result<StateReport, ServiceError> {
     let access = ServiceAccess::START | ServiceAccess::QUERY_STATUS | ServiceAccess::QUERY_CONFIG;
     let service = open("start the service", access)?;
+    // Windows would say that it runs already.
+    wait_while(&service, ServiceState::StopPending)?;
     request_start(&service)?;
     let status = wait_while(&service, ServiceState::StartPending)?;
     if status.current_state == ServiceState::Stopped {

@@ -62,12 +62,15 @@ pub(super) enum ServiceError {
         )
     )]
     NotFromWindows(#[source] io::Error),
-    #[error("failed to open TCP {ports} in the firewall: {output}")]
+    #[error("`{}` belongs to `{owner}`, who may have written it for the service to obey", path.display())]
     #[diagnostic(
-        code("firewall"),
-        help("the service is installed; open the ports for inbound TCP in `wf.msc`")
+        code("foreign-config"),
+        help(
+            "read it; if it is right, `icacls \"{}\" /setowner *S-1-5-32-544` makes it the administrators'",
+            path.display()
+        )
     )]
-    Firewall { ports: String, output: String },
+    ForeignConfig { path: PathBuf, owner: String },
 }
 
 impl ServiceError {

@@ -23,7 +23,7 @@ use crate::config::Config;
 use crate::failure::Failure;
 use crate::platform::ServiceDir;
 use crate::platform::service_manager::SERVICE_NAME;
-use crate::platform::system_folder;
+use crate::platform::{foreign_owner, system_folder};
 use crate::telemetry::{register_event_source, remove_event_source};
 
 /// Installs the service for the configuration `config_path`, or gives it to one that is installed.
@@ -32,6 +32,7 @@ pub(super) fn install(config_path: &Path, firewall: bool) -> Result<InstallRepor
     if !path.exists() {
         return Err(ServiceError::NoConfig { path }.into());
     }
+    refuse_foreign(&path)?;
     let config = Config::load(&path)?;
     let program = program()?;
     let (service, is_update) = create_or_change(&service_info(&program, &path))?;
@@ -39,8 +40,8 @@ pub(super) fn install(config_path: &Path, firewall: bool) -> Result<InstallRepor
     prepare_folders(&path, &config, &mut warnings)?;
     warn_unless(register_event_source(), "the event source", &mut warnings);
     let opened_ports = firewall
-        .then(|| open_ports(&FirewallRule::for_devices(&config), &program))
-        .transpose()?;
+        .then(|| open_ports(&FirewallRule::for_devices(&config), &program, &mut warnings))
+        .flatten();
     Ok(InstallReport {
         is_update,
         is_running: is_running(&service)?,
@@ -69,6 +70,21 @@ pub(super) fn uninstall() -> Result<UninstallReport, Failure> {
     Ok(UninstallReport {
         removed: true,
         warnings,
+    })
+}
+
+/// Before there was an installation, any user could write a configuration where it looks for one.
+fn refuse_foreign(config: &Path) -> Result<(), ServiceError> {
+    if !config.starts_with(system_folder()) {
+        return Ok(());
+    }
+    let owner = foreign_owner(config).map_err(|source| ServiceError::Windows {
+        action: "see whose the configuration is",
+        source,
+    })?;
+    owner.map_or(Ok(()), |owner| {
+        let path = config.to_owned();
+        Err(ServiceError::ForeignConfig { path, owner })
     })
 }
 
@@ -195,17 +211,23 @@ fn prepare_folders(
     Ok(())
 }
 
-fn open_ports(rule: &FirewallRule, program: &Path) -> Result<Vec<u16>, ServiceError> {
+/// Those that are open now. Where another vendor's firewall has taken the place of Windows' own, none
+/// can be opened here.
+fn open_ports(rule: &FirewallRule, program: &Path, warnings: &mut Vec<String>) -> Option<Vec<u16>> {
     // What an earlier installation opened.
     let _ = netsh(&FirewallRule::to_remove());
-    if !rule.ports().is_empty() {
-        netsh(&rule.to_add(program)).map_err(|output| {
-            let ports: Vec<_> = rule.ports().iter().map(u16::to_string).collect();
-            let ports = ports.join(", ");
-            ServiceError::Firewall { ports, output }
-        })?;
+    if !rule.ports().is_empty()
+        && let Err(output) = netsh(&rule.to_add(program))
+    {
+        let ports: Vec<_> = rule.ports().iter().map(u16::to_string).collect();
+        warnings.push(format!(
+            "failed to open TCP {} in the firewall of Windows: {output}; open them for inbound TCP in \
+             `wf.msc`, or in the firewall that has taken its place",
+            ports.join(", ")
+        ));
+        return None;
     }
-    Ok(rule.ports().to_vec())
+    Some(rule.ports().to_vec())
 }
 
 /// Fails with what it printed.

@@ -15,7 +15,7 @@ pub(super) struct InstallReport {
     pub(super) config: PathBuf,
     pub(super) account: &'static str,
     pub(super) logs: PathBuf,
-    /// Ports that were opened in the firewall; `null` if that was not asked for.
+    /// Ports that were opened in the firewall; `null` if that was not asked for, or failed.
     pub(super) opened_ports: Option<Vec<u16>>,
     /// What could not be set, and what to do by hand.
     pub(super) warnings: Vec<String>,

@@ -1,24 +1,21 @@
 //! Has the daemon read what was written, and says what became of it.
 
 use std::fmt;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
 
 use crate::cli::output::print_result;
-use crate::cli::reload::{ReloadError, request};
+use crate::cli::reload::{ReloadError, SocketArgs, request};
 use crate::failure::{ErrorEntry, Failure};
-use crate::platform::default_reload_socket_path;
 use crate::reload_outcome::ReloadOutcome;
 use crate::sites::{Change, ChangeReport, Outcome};
 
 /// How the daemon hears of a change.
 #[derive(Args, Debug)]
 pub(super) struct TellArgs {
-    /// Socket of the daemon. Default: as the service manager says, else /run/engage-host/reload.sock
-    #[arg(long, value_name = "FILE")]
-    socket: Option<PathBuf>,
+    #[command(flatten)]
+    socket: SocketArgs,
 }
 
 impl Change {
@@ -31,8 +28,7 @@ impl Change {
 
     /// Has the daemon read it and prints what became of it. A daemon that does not run is no failure.
     pub(super) fn tell(self, tell: TellArgs, json: bool) -> Result<ExitCode, Failure> {
-        let socket = tell.socket.unwrap_or_else(default_reload_socket_path);
-        let (outcome, refusals) = match request(&socket) {
+        let (outcome, refusals) = match request(&tell.socket.path()) {
             Ok(ReloadOutcome { refusals, left_out }) => {
                 let refusals = refusals.iter().chain(&left_out);
                 (Outcome::Reloaded, ErrorEntry::all(refusals))

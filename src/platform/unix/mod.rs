@@ -36,6 +36,9 @@ pub(crate) use run_as::{ServiceDir, create_service_dir, run_as};
 /// Where a reload finds no daemon.
 pub(crate) const NO_DAEMON_HINT: &str = "start it (`systemctl start engage-host`); one that systemd did not start is told by SIGHUP (`kill -HUP PID`)";
 
+/// Who may ask for a reload.
+pub(crate) const RELOAD_PERMISSION_HINT: &str = "run this as root, or as the daemon's user";
+
 /// Where the daemon's log is.
 pub(crate) const DAEMON_LOG: &str = "`journalctl -u engage-host`";
 

@@ -29,18 +29,37 @@ impl FileAccess {
         Ok(Self(text.to_string_lossy().into_owned()))
     }
 
-    /// For administrators, the system and whoever makes it.
-    fn private(kind: Kind) -> io::Result<Self> {
-        let (flags, owner) = (kind.flags(), current_process_sid()?);
-        let full = |who: &str| format!("(A;{flags};FA;;;{who})");
-        let everybody = [SYSTEM, ADMINISTRATORS, &owner.to_string()].map(full);
-        Ok(Self(format!("D:P{}", everybody.concat())))
+    /// For administrators and the system.
+    fn administrative(kind: Kind) -> Self {
+        Self("D:P".to_owned())
+            .with(SYSTEM, kind, FULL)
+            .with(ADMINISTRATORS, kind, FULL)
     }
 
-    /// And for the service's account.
-    fn with_service(mut self, kind: Kind, rights: &str) -> Self {
+    /// For administrators, the system and the owner: not for whoever makes it, as what an elevated
+    /// administrator makes belongs to all of them, and each would find the first one in the list.
+    fn private(kind: Kind, owner: Option<&str>) -> Self {
+        let access = Self::administrative(kind);
+        match owner {
+            None | Some(SYSTEM | ADMINISTRATORS) => access,
+            Some(owner) => access.with(owner, kind, FULL),
+        }
+    }
+
+    /// And for the service, as far as the permission bits of a group say.
+    fn with_service(self, kind: Kind, group_bits: u32) -> Self {
+        let rights = if group_bits & 0o020 == 0 {
+            kind.to_read()
+        } else {
+            MODIFY
+        };
+        self.with(SERVICE, kind, rights)
+    }
+
+    /// And for somebody else.
+    fn with(mut self, sid: &str, kind: Kind, rights: &str) -> Self {
         let flags = kind.flags();
-        self.0 += &format!("(A;{flags};{rights};;;{SERVICE})");
+        self.0 += &format!("(A;{flags};{rights};;;{sid})");
         self
     }
 
@@ -70,32 +89,37 @@ impl FileAccess {
     }
 }
 
-/// Creates a new file for administrators, the system and whoever makes it, and fails if it exists.
+/// Creates a new file for administrators, the system and its owner, and fails if it exists.
 pub(crate) fn create_private_file(path: &Path) -> io::Result<File> {
     let file = OpenOptions::new().write(true).create_new(true).open(path)?;
     // It is still empty.
-    FileAccess::private(Kind::File)?.apply(path)?;
+    make_private(path, Kind::File)?;
     Ok(file)
+}
+
+fn make_private(path: &Path, kind: Kind) -> io::Result<()> {
+    let descriptor = security_of(path)?;
+    let owner = descriptor.owner().map(ToString::to_string);
+    FileAccess::private(kind, owner.as_deref()).apply(path)
 }
 
 /// Creates a directory; one that others are to see nothing of gets a list of its own.
 pub(crate) fn create_dir(path: &Path, mode: u32) -> io::Result<()> {
     fs_err::create_dir(path)?;
     if mode & 0o007 == 0 {
-        FileAccess::private(Kind::Dir)?.apply(path)?;
+        make_private(path, Kind::Dir)?;
     }
     Ok(())
 }
 
-/// What an administrator creates is for the service too, where `group_bits` say so: others' lists
-/// come from the folder.
+/// What an administrator creates is for the service too, to read or to write, where `group_bits` say
+/// so: others' lists come from the folder.
 pub(crate) fn inherit_access(path: &Path, group_bits: u32) -> io::Result<()> {
     let access = FileAccess::from_path(path)?;
     if group_bits == 0 || !access.is_protected() {
         return Ok(());
     }
-    let kind = Kind::of(path);
-    access.with_service(kind, kind.to_read()).apply(path)
+    access.with_service(Kind::of(path), group_bits).apply(path)
 }
 
 /// What a service may do in a directory that is made for it.
@@ -107,16 +131,39 @@ pub(crate) enum ServiceDir {
     Writable,
 }
 
-/// Makes a directory for the service, or gives it one that exists. Needs an administrator.
+/// Makes a directory for the service, or takes one that exists for administrators and gives it to the
+/// service. Needs an administrator: any user may have made it before, and could change its list as
+/// its owner.
 pub(crate) fn create_service_dir(path: &Path, _user: &str, access: ServiceDir) -> io::Result<()> {
     std::fs::create_dir_all(path)?;
     let rights = match access {
         ServiceDir::Readable => Kind::Dir.to_read(),
         ServiceDir::Writable => MODIFY,
     };
-    FileAccess::private(Kind::Dir)?
-        .with_service(Kind::Dir, rights)
+    let administrators: LocalBox<Sid> = ADMINISTRATORS.parse()?;
+    SetNamedSecurityInfo(
+        path.as_os_str(),
+        SE_FILE_OBJECT,
+        SecurityInformation::Owner,
+        Some(&administrators),
+        None,
+        None,
+        None,
+    )?;
+    FileAccess::administrative(Kind::Dir)
+        .with(SERVICE, Kind::Dir, rights)
         .apply(path)
+}
+
+/// Whose a file is, unless it is an administrator's, the system's or of whoever runs this.
+pub(crate) fn foreign_owner(path: &Path) -> io::Result<Option<String>> {
+    let descriptor = security_of(path)?;
+    let Some(owner) = descriptor.owner() else {
+        return Ok(Some("nobody".to_owned()));
+    };
+    let (sid, own) = (owner.to_string(), current_process_sid()?.to_string());
+    let is_ours = [SYSTEM, ADMINISTRATORS, &own].contains(&&*sid);
+    Ok((!is_ours).then(|| account_name(owner)))
 }
 
 /// Who has access to a file that holds a secret, besides administrators, the system, its owner and
@@ -228,16 +275,19 @@ fn account_name(sid: &Sid) -> String {
     }
 }
 
-/// Of SDDL.
-const SYSTEM: &str = "SY";
-const ADMINISTRATORS: &str = "BA";
+/// Of every Windows.
+const SYSTEM: &str = "S-1-5-18";
+const ADMINISTRATORS: &str = "S-1-5-32-544";
 
 /// `NT SERVICE\engage-host`: of each service, S-1-5-80 and the SHA-1 of its name in capitals. Windows
 /// knows it before the service is installed.
 const SERVICE: &str = "S-1-5-80-3558636503-2223206389-2297155582-1970389188-2644781296";
 
 /// SYSTEM, Administrators, whoever owns the file, the service.
-const TRUSTED: [&str; 4] = ["S-1-5-18", "S-1-5-32-544", "S-1-3-4", SERVICE];
+const TRUSTED: [&str; 4] = [SYSTEM, ADMINISTRATORS, "S-1-3-4", SERVICE];
+
+/// Of SDDL: to do everything.
+const FULL: &str = "FA";
 
 /// To read, write, remove and enter.
 const MODIFY: &str = "0x1301bf";
@@ -285,6 +335,38 @@ mod tests {
         assert_eq!(AccessOfOthers::to_read(&path), None);
         inherit_access(&path, 0o040).unwrap();
         assert_eq!(AccessOfOthers::to_use(&path), None);
+    }
+
+    #[test]
+    fn a_list_names_nobody_but_administrators_the_system_the_owner_and_the_service() {
+        let list = |owner| FileAccess::private(Kind::File, owner).0;
+        let administrative = "D:P(A;;FA;;;S-1-5-18)(A;;FA;;;S-1-5-32-544)";
+        for owner in [None, Some(SYSTEM), Some(ADMINISTRATORS)] {
+            assert_eq!(list(owner), administrative);
+        }
+        let person = "S-1-5-21-1-2-3-1001";
+        assert_eq!(
+            list(Some(person)),
+            format!("{administrative}(A;;FA;;;{person})")
+        );
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        drop(create_private_file(&path).unwrap());
+        assert_eq!(foreign_owner(&path).unwrap(), None);
+    }
+
+    #[test]
+    fn the_service_writes_where_a_group_may_and_else_reads() {
+        let list = |kind, bits| FileAccess(String::new()).with_service(kind, bits).0;
+        assert_eq!(
+            list(Kind::Dir, 0o070),
+            format!("(A;OICI;0x1301bf;;;{SERVICE})")
+        );
+        assert_eq!(
+            list(Kind::Dir, 0o050),
+            format!("(A;OICI;0x1200a9;;;{SERVICE})")
+        );
+        assert_eq!(list(Kind::File, 0o040), format!("(A;;FR;;;{SERVICE})"));
     }
 
     #[test]

@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 
 pub(crate) use file_access::{
     AccessOfOthers, FileAccess, ServiceDir, create_dir, create_private_file, create_service_dir,
-    inherit_access,
+    foreign_owner, inherit_access,
 };
 pub(crate) use reload_pipe::{
     ReloadListener, default_reload_socket_path, reload_socket_path, request_reload,
@@ -27,6 +27,9 @@ pub(crate) use reload_pipe::{
 
 /// Where a reload finds no daemon.
 pub(crate) const NO_DAEMON_HINT: &str = "start it: `engage-host service start`";
+
+/// Who may ask for a reload.
+pub(crate) const RELOAD_PERMISSION_HINT: &str = "run this as an administrator";
 
 /// Where the daemon's log is.
 pub(crate) const DAEMON_LOG: &str = "in the folder `logs` beside its configuration";

@@ -29,7 +29,7 @@ impl FileVersion {
     };
 
     /// Looks at a file; fails as the operating system says.
-    pub(crate) fn of(path: &Path) -> io::Result<Self> {
+    pub(crate) fn from_path(path: &Path) -> io::Result<Self> {
         Ok(Self::from_metadata(&fs::metadata(path)?))
     }
 
@@ -39,15 +39,15 @@ impl FileVersion {
             return (Self::UNKNOWN, false);
         };
         if metadata.is_symlink() {
-            return (Self::of(path).unwrap_or(Self::UNKNOWN), true);
+            return (Self::from_path(path).unwrap_or(Self::UNKNOWN), true);
         }
         (Self::from_metadata(&metadata), false)
     }
 
     /// Looks at an entry of a folder, which is quicker than by its path.
-    pub(crate) fn of_entry(entry: &DirEntry) -> io::Result<Self> {
+    pub(crate) fn from_entry(entry: &DirEntry) -> io::Result<Self> {
         if entry.file_type()?.is_symlink() {
-            return Self::of(&entry.path());
+            return Self::from_path(&entry.path());
         }
         Ok(Self::from_metadata(&entry.metadata()?))
     }
@@ -87,7 +87,7 @@ pub(crate) struct FileVersions<'a> {
 
 impl<'a> FileVersions<'a> {
     /// Looks at each of these files.
-    pub(crate) fn of(paths: impl Iterator<Item = &'a Path>) -> Self {
+    pub(crate) fn from_paths(paths: impl Iterator<Item = &'a Path>) -> Self {
         let mut versions = Self::default();
         for path in paths {
             if let Entry::Vacant(entry) = versions.by_path.entry(path.as_os_str()) {
@@ -102,7 +102,7 @@ impl<'a> FileVersions<'a> {
     /// What a file looked like; if it was not among them, what it looks like now.
     pub(crate) fn get(&self, path: &Path) -> FileVersion {
         let known = self.by_path.get(path.as_os_str()).copied();
-        known.unwrap_or_else(|| FileVersion::of(path).unwrap_or(FileVersion::UNKNOWN))
+        known.unwrap_or_else(|| FileVersion::from_path(path).unwrap_or(FileVersion::UNKNOWN))
     }
 
     /// Each file with what it looked like, in any order.
@@ -128,15 +128,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a");
         fs_err::write(&path, "1").unwrap();
-        let fresh = FileVersion::of(&path).unwrap();
+        let fresh = FileVersion::from_path(&path).unwrap();
         assert!(!fresh.is_as(fresh));
         let settled = FileVersion {
             is_settled: true,
             ..fresh
         };
-        assert!(FileVersion::of(&path).unwrap().is_as(settled));
+        assert!(FileVersion::from_path(&path).unwrap().is_as(settled));
         fs_err::write(&path, "22").unwrap();
-        assert!(!FileVersion::of(&path).unwrap().is_as(settled));
+        assert!(!FileVersion::from_path(&path).unwrap().is_as(settled));
     }
 
     #[cfg(unix)]
@@ -146,8 +146,9 @@ mod tests {
         let [file, link, none] = ["file", "link", "none"].map(|name| folder.path().join(name));
         fs_err::write(&file, "1").unwrap();
         fs_err::os::unix::fs::symlink(&file, &link).unwrap();
-        let versions = FileVersions::of([&file, &link, &none, &link].into_iter().map(|it| &**it));
-        let number = FileVersion::of(&file).unwrap().number();
+        let versions =
+            FileVersions::from_paths([&file, &link, &none, &link].into_iter().map(|it| &**it));
+        let number = FileVersion::from_path(&file).unwrap().number();
         for path in [&file, &link] {
             assert_eq!(versions.get(path).number(), number);
         }
@@ -160,7 +161,7 @@ mod tests {
         let other = folder.path().join("other");
         assert_eq!(
             versions.get(&other).number(),
-            FileVersion::of(&other).unwrap().number()
+            FileVersion::from_path(&other).unwrap().number()
         );
         assert_eq!(versions.links(), std::slice::from_ref(&link));
     }

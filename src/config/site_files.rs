@@ -103,7 +103,7 @@ impl SiteFiles {
 
 impl SiteFile {
     fn read(entry: &std::fs::DirEntry, folder: &Path, last: Option<&Self>) -> Option<Self> {
-        let version = match FileVersion::of_entry(entry) {
+        let version = match FileVersion::from_entry(entry) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
             version => version.ok(),
         };

@@ -144,7 +144,7 @@ impl Sources {
 
     /// Looks at those that are named, each once; not at those of folders.
     pub(super) fn versions(&self) -> FileVersions<'_> {
-        FileVersions::of(self.named_files())
+        FileVersions::from_paths(self.named_files())
     }
 
     /// Some of them several times.
@@ -213,7 +213,7 @@ fn combined(hashes: impl Iterator<Item = u64>) -> u64 {
 }
 
 fn hash_entry(name: &OsStr, entry: &DirEntry) -> u64 {
-    let version = FileVersion::of_entry(entry);
+    let version = FileVersion::from_entry(entry);
     hash_file(name, version.unwrap_or(FileVersion::UNKNOWN))
 }
 

@@ -22,7 +22,7 @@ pub(crate) fn add_site(config: &Path, wanted: Wanted) -> Result<Change, Failure>
     let claimed = claimed(&wanted)?;
     let mut site = places.place(wanted)?;
     site.serials = claimed;
-    let faults = Claims::of(&config).take(&site);
+    let faults = Claims::from_config(&config).take(&site);
     if !faults.is_empty() {
         return Err(Failure::from_errors(faults));
     }

@@ -23,7 +23,7 @@ pub(crate) struct Claims {
 
 impl Claims {
     /// Those of every site of a configuration, as far as its files can be read.
-    pub(crate) fn of(config: &Config) -> Self {
+    pub(crate) fn from_config(config: &Config) -> Self {
         let mut claims = Self::default();
         for site in &config.sites {
             let listed = site

@@ -33,7 +33,7 @@ pub(crate) struct FileTag(String);
 
 impl FileTag {
     /// Of a file as it is now.
-    pub(crate) fn of(file: &Path) -> Result<Self, Failure> {
+    pub(crate) fn from_file(file: &Path) -> Result<Self, Failure> {
         let contents = read_regular_file("site", file, MAX_FILE_BYTES)?;
         let digest = Sha256::digest(&*contents);
         Ok(Self(data_encoding::HEXLOWER.encode(&digest[..16])))
@@ -82,7 +82,7 @@ pub(crate) fn change_site(
     edited.serials = claimed;
     let mut others = config.clone();
     others.sites.retain(|other| other.file != file);
-    let faults = Claims::of(&others).take(&edited);
+    let faults = Claims::from_config(&others).take(&edited);
     if !faults.is_empty() {
         return Err(Failure::from_errors(faults));
     }
@@ -100,7 +100,7 @@ pub(super) fn require_match(file: &Path, if_match: Option<&str>) -> Result<(), F
     let Some(expected) = if_match else {
         return Ok(());
     };
-    let found = FileTag::of(file)?.to_string();
+    let found = FileTag::from_file(file)?.to_string();
     if found == expected {
         return Ok(());
     }

@@ -72,11 +72,11 @@ pub(crate) struct Locked {
 
 impl Locked {
     pub(crate) fn open(config: &Path) -> Result<Self, Failure> {
-        let places = Places::of(&Config::load_without_files(config)?)?;
+        let places = Places::from_config(&Config::load_without_files(config)?)?;
         let lock = lock_folder_of(&places.sites_dir.join("any.toml"))?;
         let config = Config::load_for_change(config)?;
         Ok(Self {
-            places: Places::of(&config)?,
+            places: Places::from_config(&config)?,
             config,
             _lock: lock,
         })
@@ -117,7 +117,7 @@ pub(crate) struct Places {
 }
 
 impl Places {
-    pub(crate) fn of(config: &Config) -> Result<Self, SitesError> {
+    pub(crate) fn from_config(config: &Config) -> Result<Self, SitesError> {
         let Some(sites_dir) = config.sites_dir.clone() else {
             return Err(SitesError::NoSitesDir {
                 config: config.path.clone(),
@@ -141,7 +141,7 @@ impl Places {
         let stem = self.stem(&wanted.name);
         let file = self.sites_dir.join(format!("{stem}.toml"));
         let key_file = self.keys_dir.join(format!("{stem}.key"));
-        let key = KeyFile::of(&wanted, &key_file)?;
+        let key = KeyFile::from_wanted(&wanted, &key_file)?;
         self.at(wanted, file, key_file, key)
     }
 
@@ -256,7 +256,7 @@ impl Places {
 }
 
 impl KeyFile {
-    fn of(wanted: &Wanted, path: &Path) -> Result<Self, SitesError> {
+    fn from_wanted(wanted: &Wanted, path: &Path) -> Result<Self, SitesError> {
         let is_there = path.exists();
         let text = match &wanted.key {
             GivenKey::New if is_there => return Ok(Self::Earlier),

@@ -183,7 +183,7 @@ async fn show(
     let (tag, shown) = blocking(move || {
         let config = Config::load(&path)?;
         let found = find(&config, &name)?;
-        let tag = FileTag::of(found.file())?;
+        let tag = FileTag::from_file(found.file())?;
         Ok((tag, ShownSite::new(found, Judged::new(&config))))
     })
     .await?;

@@ -80,7 +80,7 @@ impl Import {
 
     /// The new sites, and how many of the table are here already.
     fn judge(&self, rows: Vec<Row>, locked: &mut Locked) -> Result<(Vec<NewSite>, usize), Failure> {
-        let mut claims = Claims::of(&locked.config);
+        let mut claims = Claims::from_config(&locked.config);
         let existing = existing(&locked.config);
         let (mut sites, mut faults, mut unchanged) = (Vec::new(), Vec::new(), 0);
         for Row { line, mut wanted } in rows {

@@ -60,7 +60,7 @@ impl Others {
 
 /// As the store says; what keeps it from saying anything is told with its other troubles.
 pub(crate) fn rotation(config: &Config) -> Option<Rotation> {
-    let location = StoreLocation::of(config)
+    let location = StoreLocation::from_config(config)
         .ok()?
         .existing(&config.path)
         .ok()?;

@@ -91,7 +91,7 @@ impl Renew {
 /// What is under way. A certificate that ends is renewed without the store too: then what the daemon
 /// knew of it last.
 fn rotation(config: &Config) -> Option<Rotation> {
-    let location = StoreLocation::of(config).ok()?;
+    let location = StoreLocation::from_config(config).ok()?;
     let stored = location.existing(&config.path).ok().and_then(|it| {
         let reader = StoreReader::open(&it.options).ok()?;
         reader.rotation().ok()

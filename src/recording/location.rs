@@ -17,7 +17,7 @@ pub(crate) struct StoreLocation {
 
 impl StoreLocation {
     /// As a configuration has it.
-    pub(crate) fn of(config: &Config) -> Result<Self, StoreLocationError> {
+    pub(crate) fn from_config(config: &Config) -> Result<Self, StoreLocationError> {
         let Some(directory) = config.devices.directory.path() else {
             return Err(StoreLocationError::NotRecorded {
                 config: config.path.clone(),

@@ -55,7 +55,7 @@ impl Session {
     /// For who only looks.
     pub(crate) fn read(config: &Path) -> Result<Self, Failure> {
         let config = Config::load(config)?;
-        let location = StoreLocation::of(&config)?.existing(&config.path)?;
+        let location = StoreLocation::from_config(&config)?.existing(&config.path)?;
         let reader = StoreReader::open(&location.options)?;
         Ok(Self {
             stored: reader.rotation()?,

@@ -201,7 +201,7 @@ async fn read<T: Send + 'static>(
     store(admin)?;
     let config = admin.control.config();
     let found = blocking(move || {
-        let location = StoreLocation::of(&config)?.existing(&config.path)?;
+        let location = StoreLocation::from_config(&config)?.existing(&config.path)?;
         let reader = StoreReader::open(&location.options)?;
         let place = location.options.url.to_string();
         Ok(look(&reader).map_err(|error| StoreError::Unavailable {

@@ -35,7 +35,7 @@ impl StoreArgs {
 
     /// Where the store is, or is to be.
     pub(super) fn locate_or_create(&self) -> Result<StoreLocation, Failure> {
-        Ok(StoreLocation::of(&Config::load(&self.config)?)?)
+        Ok(StoreLocation::from_config(&Config::load(&self.config)?)?)
     }
 
     /// The store, which exists.

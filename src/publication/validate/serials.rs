@@ -26,7 +26,7 @@ pub(super) struct Listed<'a> {
 
 impl<'a> Listed<'a> {
     /// `last` is how the site was judged last.
-    pub(super) fn of(
+    pub(super) fn new(
         site: &'a SiteConfig,
         versions: &FileVersions<'_>,
         last: Option<&SiteEvidence>,
@@ -43,7 +43,7 @@ impl<'a> Listed<'a> {
         }
     }
 
-    pub(super) fn of_broken(site: &'a BrokenSite, versions: &FileVersions<'_>) -> Self {
+    pub(super) fn from_broken(site: &'a BrokenSite, versions: &FileVersions<'_>) -> Self {
         let serials_file = site.serials_file.as_deref();
         Self {
             site: &site.name,

@@ -61,7 +61,7 @@ impl<'a> Validator<'a> {
         let listed = sites
             .clone()
             .zip(&last)
-            .map(|(site, last)| Listed::of(site, self.versions, last.map(|last| &last.evidence)));
+            .map(|(site, last)| Listed::new(site, self.versions, last.map(|last| &last.evidence)));
         let listed: Vec<_> = listed.collect();
         self.check_listed(&listed);
         let mut ambiguous_serials = serials::ambiguous(&listed);
@@ -106,7 +106,7 @@ impl<'a> Validator<'a> {
             site: name.clone(),
             source: Arc::clone(&broken.error),
         });
-        let listed = Listed::of_broken(broken, self.versions);
+        let listed = Listed::from_broken(broken, self.versions);
         let (serials, _, is_list_unread) = self.known_serials(name, listed);
         self.inventory.sites.push(SiteEntry::refused(name, hosts));
         RefusedSite {

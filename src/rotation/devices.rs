@@ -13,7 +13,7 @@ pub(crate) async fn count(
     store: &dyn Store,
     rotation: &Rotation,
 ) -> Result<BTreeMap<String, Counts>, StoreError> {
-    let anchors = Anchors::of(rotation);
+    let anchors = Anchors::from_rotation(rotation);
     let mut sites: BTreeMap<String, Counts> = BTreeMap::new();
     let mut query = AdoptionQuery {
         seen_since: Some(Timestamp::now() - COUNTED),
@@ -153,7 +153,7 @@ pub(crate) struct Anchors {
 }
 
 impl Anchors {
-    pub(crate) fn of(rotation: &Rotation) -> Self {
+    pub(crate) fn from_rotation(rotation: &Rotation) -> Self {
         let old = rotation.anchors.iter().map(|it| it.old).collect();
         let new = rotation.anchors.iter().map(|it| it.new).collect();
         let is_undoing = rotation.step == RotationStep::Undoing;

@@ -47,7 +47,7 @@ impl Devices {
         rotation: &Rotation,
         now: Timestamp,
     ) -> Result<Self, StoreError> {
-        let anchors = Anchors::of(rotation);
+        let anchors = Anchors::from_rotation(rotation);
         let mut devices = Self {
             all: Counts::default(),
             sites: BTreeMap::new(),

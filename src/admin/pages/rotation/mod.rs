@@ -90,7 +90,7 @@ async fn behind(
     rotation: &Rotation,
     after: Option<DevicePageToken>,
 ) -> Result<(Vec<BehindRow>, Option<DevicePageToken>), StoreError> {
-    let (anchors, now) = (Anchors::of(rotation), Timestamp::now());
+    let (anchors, now) = (Anchors::from_rotation(rotation), Timestamp::now());
     let mut query = AdoptionQuery {
         seen_since: Some(now - COUNTED),
         after,

@@ -10,7 +10,7 @@ use engage_wire::escape_for_terminal;
 
 /// Rows under headings, each column as wide as its widest text.
 pub(crate) fn table<const N: usize>(headings: [&str; N], rows: &[[String; N]]) -> String {
-    let columns = Columns::of(headings, rows);
+    let columns = Columns::new(headings, rows);
     let headings = headings.map(str::to_owned);
     let lines = iter::once(&headings).chain(rows);
     let lines: Vec<_> = lines.map(|row| columns.line(row)).collect();
@@ -22,7 +22,7 @@ pub(crate) struct Columns<const N: usize>([usize; N]);
 
 impl<const N: usize> Columns<N> {
     /// As wide as the widest text of these rows that is not over [`MAX_WIDTH`].
-    pub(crate) fn of(headings: [&str; N], rows: &[[String; N]]) -> Self {
+    pub(crate) fn new(headings: [&str; N], rows: &[[String; N]]) -> Self {
         Self(std::array::from_fn(|column| {
             let cells = rows.iter().map(|row| row[column].chars().count());
             let cells = cells.filter(|width| *width <= MAX_WIDTH);

@@ -133,7 +133,7 @@ impl Printer {
             let is_first = self.columns.is_none();
             let columns = self
                 .columns
-                .get_or_insert_with(|| Columns::of(HEADINGS, &rows));
+                .get_or_insert_with(|| Columns::new(HEADINGS, &rows));
             if self.json {
                 let json = serde_json::to_string_pretty(record)?;
                 let json = escape_json_for_terminal(&json).replace('\n', "\n  ");

@@ -119,7 +119,7 @@ pub(crate) fn inherit_access(path: &Path, group_bits: u32) -> io::Result<()> {
     if group_bits == 0 || !access.is_protected() {
         return Ok(());
     }
-    access.with_service(Kind::of(path), group_bits).apply(path)
+    access.with_service(Kind::from_path(path), group_bits).apply(path)
 }
 
 /// What a service may do in a directory that is made for it.
@@ -232,7 +232,7 @@ enum Kind {
 }
 
 impl Kind {
-    fn of(path: &Path) -> Self {
+    fn from_path(path: &Path) -> Self {
         if path.is_dir() { Self::Dir } else { Self::File }
     }
 

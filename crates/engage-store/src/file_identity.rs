@@ -15,13 +15,13 @@ pub(crate) struct FileIdentity {
 impl FileIdentity {
     /// Of a file that is open.
     #[cfg(unix)]
-    pub(crate) fn of(file: &fs_err::File) -> io::Result<Self> {
+    pub(crate) fn from_file(file: &fs_err::File) -> io::Result<Self> {
         Ok(file.metadata()?.into())
     }
 
     /// Of a file that is open.
     #[cfg(windows)]
-    pub(crate) fn of(file: &fs_err::File) -> io::Result<Self> {
+    pub(crate) fn from_file(file: &fs_err::File) -> io::Result<Self> {
         Ok(winapi_util::file::information(file.file())?.into())
     }
 }

@@ -73,7 +73,7 @@ pub struct RequestHash([u8; 32]);
 
 impl RequestHash {
     /// Of all that matters: method, path, preconditions, body.
-    pub fn of(parts: &[&[u8]]) -> Self {
+    pub fn from_parts(parts: &[&[u8]]) -> Self {
         let mut hash = Sha256::new();
         for part in parts {
             hash.update((part.len() as u64).to_be_bytes());
@@ -130,8 +130,8 @@ mod tests {
     #[test]
     fn where_one_part_ends_matters() {
         assert_ne!(
-            RequestHash::of(&[b"ab", b"c"]),
-            RequestHash::of(&[b"a", b"bc"])
+            RequestHash::from_parts(&[b"ab", b"c"]),
+            RequestHash::from_parts(&[b"a", b"bc"])
         );
     }
 }

@@ -37,7 +37,7 @@ impl OwnerLock {
             locked => Some(locked?),
         };
         let locked = match &directory {
-            Some(directory) => FileIdentity::of(directory).map_err(unusable)?,
+            Some(directory) => FileIdentity::from_file(directory).map_err(unusable)?,
             None => identity,
         };
         let lock = Self {

@@ -81,7 +81,7 @@ async fn once(admin: &Admin, key: &str, request: Request, next: Next) -> Result<
 /// Of all that says what is to be done.
 fn hash(parts: &Parts, body: &[u8]) -> RequestHash {
     let if_match = parts.headers.get(IF_MATCH);
-    RequestHash::of(&[
+    RequestHash::from_parts(&[
         parts.method.as_str().as_bytes(),
         parts.uri.to_string().as_bytes(),
         if_match.map_or(b"", HeaderValue::as_bytes),

@@ -43,7 +43,7 @@ fn a_key_whose_request_has_no_answer_yet_is_refused_for_now() {
     let file = installation.path("Engage_Data/engage-host.db");
     let path = format!("/v1/devices/{DEVICE}/database");
     let key = IdempotencyKey::new("write", "5f21").unwrap();
-    let request = RequestHash::of(&[b"PUT", path.as_bytes(), b"", DATABASE.as_bytes()]);
+    let request = RequestHash::from_parts(&[b"PUT", path.as_bytes(), b"", DATABASE.as_bytes()]);
     let store = SqlStore::open(SqlOptions::sqlite(file), KeepDays::new(365).unwrap()).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()

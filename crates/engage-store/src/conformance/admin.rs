@@ -142,7 +142,10 @@ pub(super) async fn changes_are_recorded_and_read_from_the_newest_on(engine: &Te
 pub(super) async fn a_request_with_a_key_is_done_once_and_answered_the_same(engine: &TestEngine) {
     let store = engine.open();
     let key = |actor, key| IdempotencyKey::new(actor, key).unwrap();
-    let (mine, request) = (key("gate", "k-1"), RequestHash::of(&[b"PUT", b"/x"]));
+    let (mine, request) = (
+        key("gate", "k-1"),
+        RequestHash::from_parts(&[b"PUT", b"/x"]),
+    );
     let reserve = async |store: &dyn Store, key: &IdempotencyKey, request, moment: &str| {
         store
             .reserve_answer(key, request, at(moment))
@@ -157,7 +160,7 @@ pub(super) async fn a_request_with_a_key_is_done_once_and_answered_the_same(engi
         reserve(&*store, &mine, request, NOVEMBER).await,
         Reservation::InProgress
     );
-    let other = RequestHash::of(&[b"PUT", b"/y"]);
+    let other = RequestHash::from_parts(&[b"PUT", b"/y"]);
     assert_eq!(
         reserve(&*store, &mine, other, NOVEMBER).await,
         Reservation::OtherRequest
@@ -213,7 +216,7 @@ pub(super) async fn of_many_requests_with_one_key_one_is_reserved(engine: &TestE
         let store = std::sync::Arc::clone(store);
         async move {
             let key = IdempotencyKey::new("gate", "k").unwrap();
-            let request = RequestHash::of(&[b"x"]);
+            let request = RequestHash::from_parts(&[b"x"]);
             store
                 .reserve_answer(&key, request, at(NOVEMBER))
                 .await

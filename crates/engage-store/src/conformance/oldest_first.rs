@@ -46,7 +46,7 @@ impl Follower {
     }
 }
 
-fn of(number: u64, seed: usize, events: usize) -> Vec<(DeviceId, String)> {
+fn events_of(number: u64, seed: usize, events: usize) -> Vec<(DeviceId, String)> {
     let codes = codes_of(seed, events).into_iter();
     codes.map(|code| (device(number), code)).collect()
 }
@@ -75,7 +75,7 @@ pub(super) async fn a_follower_gets_what_is_stored_later_later_whatever_clocks_s
     assert_eq!(of_first.read(&*store).await, []);
     deliver(&*store, 2, DECEMBER, 1).await;
     deliver(&*store, 1, NOVEMBER, 2).await;
-    let begun = [of(2, 1, 3), of(1, 2, 3)].concat();
+    let begun = [events_of(2, 1, 3), events_of(1, 2, 3)].concat();
     assert_eq!(all.read(&*store).await, begun);
     assert_eq!(all.read(&*store).await, []);
     let mut later = Follower::new(EventFilter::default(), 1000);
@@ -86,12 +86,12 @@ pub(super) async fn a_follower_gets_what_is_stored_later_later_whatever_clocks_s
     drop(store);
     let store = engine.open();
     deliver(&*store, 2, NOVEMBER, 4).await;
-    let rest = [of(1, 3, 3), of(2, 4, 3)].concat();
+    let rest = [events_of(1, 3, 3), events_of(2, 4, 3)].concat();
     assert_eq!(all.read(&*store).await, rest);
     assert_eq!(later.read(&*store).await, rest);
     assert_eq!(
         of_first.read(&*store).await,
-        [of(1, 2, 3), of(1, 3, 3)].concat()
+        [events_of(1, 2, 3), events_of(1, 3, 3)].concat()
     );
     let mut anew = Follower::new(EventFilter::default(), 1000);
     assert_eq!(anew.read(&*store).await, [begun, rest].concat());
@@ -126,7 +126,7 @@ pub(super) async fn with_many_hosts_at_once_a_follower_misses_nothing_and_gets_n
             .filter(|(device, _)| *device == self::device(number));
         let own: Vec<_> = own.cloned().collect();
         let seeds = (0..8).map(|round| usize::try_from(number).unwrap() * 100 + round);
-        let expected: Vec<_> = seeds.flat_map(|seed| of(number, seed, 3)).collect();
+        let expected: Vec<_> = seeds.flat_map(|seed| events_of(number, seed, 3)).collect();
         assert_eq!(own, expected, "{number}");
     }
     assert_eq!(found.len(), 24 * 8 * 3);
@@ -237,10 +237,10 @@ pub(super) async fn what_was_stored_by_the_third_schema_comes_first_and_is_found
     assert_eq!(known, [device(1), device(2)]);
     let store = engine.open();
     let mut follower = Follower::new(EventFilter::default(), 2);
-    let before = [of(1, 2, 3), of(2, 1, 3), of(2, 3, 3)].concat();
+    let before = [events_of(1, 2, 3), events_of(2, 1, 3), events_of(2, 3, 3)].concat();
     assert_eq!(follower.read(&*store).await, before);
     deliver(&*store, 1, NOVEMBER, 4).await;
-    assert_eq!(follower.read(&*store).await, of(1, 4, 3));
+    assert_eq!(follower.read(&*store).await, events_of(1, 4, 3));
     let query = DeviceQuery {
         name: "kÜch".parse().ok(),
         order: DeviceOrder::BatteryLowestFirst,

@@ -96,7 +96,7 @@ struct Copy<'a, S> {
 impl<S: Source> Copy<'_, S> {
     /// Gives the newest file of a kind the length that the cursor says.
     fn mend(&mut self, kind: EventKind) -> Result<(), CopyError> {
-        let Some(Length { month, bytes }) = *self.cursor.lengths.of(kind) else {
+        let Some(Length { month, bytes }) = *self.cursor.lengths.get_mut(kind) else {
             return Ok(());
         };
         let name = month.file_name(kind);
@@ -111,7 +111,7 @@ impl<S: Source> Copy<'_, S> {
             }
             found => {
                 let (events, bytes_written) = self.rewrite(kind, month, self.cursor.seq)?;
-                *self.cursor.lengths.of(kind) = (events > 0).then_some(Length {
+                *self.cursor.lengths.get_mut(kind) = (events > 0).then_some(Length {
                     month,
                     bytes: bytes_written,
                 });
@@ -155,7 +155,7 @@ impl<S: Source> Copy<'_, S> {
         }
         for ((month, _), events) in by_file {
             let kind = events[0].kind;
-            let newest = *self.cursor.lengths.of(kind);
+            let newest = *self.cursor.lengths.get_mut(kind);
             let name = month.file_name(kind);
             let before = match newest {
                 Some(length) if length.month == month => Some(length.bytes),
@@ -175,7 +175,7 @@ impl<S: Source> Copy<'_, S> {
             if newest.is_some_and(|it| it.month > month) {
                 self.older.insert((kind, month), bytes);
             } else {
-                *self.cursor.lengths.of(kind) = Some(Length { month, bytes });
+                *self.cursor.lengths.get_mut(kind) = Some(Length { month, bytes });
             }
         }
         self.cursor.seq = to;
@@ -224,7 +224,7 @@ pub(crate) fn is_as_noted(root: &Path, device: DeviceId, cursor: &CopyCursor) ->
     let is_there = |name: &str| matches!(folder.len(name), Ok(Some(_)));
     let mut lengths = cursor.lengths.clone();
     EventKind::ALL.into_iter().all(|kind| {
-        lengths.of(kind).is_none_or(|Length { month, bytes }| {
+        lengths.get_mut(kind).is_none_or(|Length { month, bytes }| {
             matches!(folder.len(&month.file_name(kind)), Ok(Some(found)) if found == bytes)
         })
     }) && is_there(DEVICE_FILE)

@@ -46,7 +46,7 @@ impl CopyCursor {
 }
 
 impl Lengths {
-    pub(crate) fn of(&mut self, kind: EventKind) -> &mut Option<Length> {
+    pub(crate) fn get_mut(&mut self, kind: EventKind) -> &mut Option<Length> {
         match kind {
             EventKind::Alerts => &mut self.alerts,
             EventKind::Audits => &mut self.audits,

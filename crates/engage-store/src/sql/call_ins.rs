@@ -13,7 +13,7 @@ use crate::HourlyCallIns;
 pub(super) struct Hour(i64);
 
 impl Hour {
-    pub(super) fn of(at: Timestamp) -> Self {
+    pub(super) fn from_timestamp(at: Timestamp) -> Self {
         let micros = at.as_microsecond();
         Self(micros - micros.rem_euclid(MICROS))
     }

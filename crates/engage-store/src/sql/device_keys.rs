@@ -21,7 +21,7 @@ impl DeviceKeys {
         }
     }
 
-    pub(super) fn of(record: &DeviceRecord) -> Self {
+    pub(super) fn from_record(record: &DeviceRecord) -> Self {
         Self::new(record.name.as_deref(), record.battery.as_deref())
     }
 

@@ -72,8 +72,8 @@ impl DeviceRow {
     }
 
     fn count_hour(&mut self, at: Timestamp) {
-        let hour = Hour::of(at);
-        let is_first = self.is_new() || hour > Hour::of(self.record.last_seen);
+        let hour = Hour::from_timestamp(at);
+        let is_first = self.is_new() || hour > Hour::from_timestamp(self.record.last_seen);
         if is_first && !self.call_in_hours.contains(&hour) {
             self.call_in_hours.push(hour);
         }
@@ -221,7 +221,7 @@ pub(super) async fn save<'a>(
     let rows: Vec<_> = rows.collect();
     save_columns(connection, &rows).await?;
     for row in rows {
-        let keys = DeviceKeys::of(&row.record);
+        let keys = DeviceKeys::from_record(&row.record);
         if row.keys.as_ref() != Some(&keys) {
             keys.save(connection, row.record.device).await?;
         }

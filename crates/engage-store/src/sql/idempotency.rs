@@ -170,7 +170,7 @@ mod tests {
                 connection.execute(many).await.unwrap();
                 let key = IdempotencyKey::new("gate", "new").unwrap();
                 let now = Timestamp::from_microsecond(20_000).unwrap();
-                let request = RequestHash::of(&[b"x"]);
+                let request = RequestHash::from_parts(&[b"x"]);
                 let reserved = reserve(&mut connection, &key, request, now).await;
                 assert_eq!(reserved.unwrap(), Reservation::Reserved);
                 let left = "SELECT count(*), min(at) FROM idempotency";

@@ -66,7 +66,7 @@ impl Observations {
         let moments = known.iter().map(|device| (*device, Timestamp::UNIX_EPOCH));
         let mut rows = devices::lock(connection, &moments.collect()).await?;
         for (device, row) in &mut rows {
-            for (observation, at) in self.of(*device) {
+            for (observation, at) in self.of_device(*device) {
                 row.apply(observation.clone(), *at);
             }
         }
@@ -80,7 +80,7 @@ impl Observations {
     /// Who called in, and from where the last time; whoever called first comes first.
     fn callers(&self, known: &[DeviceId]) -> Vec<(DeviceId, IpAddr)> {
         let seen = |device: &DeviceId| {
-            let mut last_first = self.of(*device).rev();
+            let mut last_first = self.of_device(*device).rev();
             last_first.find_map(|(observation, at)| match observation {
                 DeviceObservation::Seen { address, .. } => Some((*at, (*device, *address))),
                 _ => None,
@@ -92,7 +92,7 @@ impl Observations {
     }
 
     /// All that was seen of a device, in the order in which it came.
-    fn of(
+    fn of_device(
         &self,
         device: DeviceId,
     ) -> impl DoubleEndedIterator<Item = &(DeviceObservation, Timestamp)> {
@@ -188,7 +188,7 @@ mod tests {
         let last = see(3 * MAX_DEVICES);
         assert!(observations.is_full());
         observations.settle(&HashSet::new(), now);
-        let seen = |device| observations.of(device).count();
+        let seen = |device| observations.of_device(device).count();
         assert_eq!((seen(first), seen(last)), (0, 1));
         assert_eq!(observations.unstored.len(), MAX_DEVICES);
     }

@@ -29,7 +29,7 @@ pub(super) async fn events(
         left_out: Vec::new(),
     };
     let mut bytes = 0;
-    let mut after = query.after.as_ref().and_then(EventKey::of);
+    let mut after = query.after.as_ref().and_then(EventKey::from_token);
     let mut is_end = false;
     while page.events.len() < limit && bytes < MAX_PAGE_BYTES {
         let wanted = MAX_ROWS.min(limit - page.events.len());
@@ -76,7 +76,7 @@ struct EventKey {
 }
 
 impl EventKey {
-    fn of(token: &EventPageToken) -> Option<Self> {
+    fn from_token(token: &EventPageToken) -> Option<Self> {
         match token.position() {
             EventPosition::Filed {
                 filed_at,

@@ -84,7 +84,7 @@ impl Shared {
             left_out: Mutex::default(),
             strays: Mutex::default(),
             log: match &engine {
-                Engine::Sqlite { file } => Some(WriteAheadLog::of(file)),
+                Engine::Sqlite { file } => Some(WriteAheadLog::new(file)),
                 Engine::Postgres { .. } => None,
             },
             size: DatabaseSize::new(options.max_bytes),

@@ -16,7 +16,7 @@ pub(super) struct WriteAheadLog {
 }
 
 impl WriteAheadLog {
-    pub(super) fn of(database: &Path) -> Self {
+    pub(super) fn new(database: &Path) -> Self {
         Self {
             path: beside(database, "-wal"),
             bytes: AtomicU64::new(0),

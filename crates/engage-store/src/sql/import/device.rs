@@ -309,7 +309,7 @@ impl DeviceImport<'_> {
         }
         cursor.seq = self.row.last_seq;
         for log in &self.old.logs {
-            *cursor.lengths.of(log.kind()) = log.length();
+            *cursor.lengths.get_mut(log.kind()) = log.length();
         }
         cursor
     }

@@ -28,7 +28,7 @@ enum Contents<'a> {
 impl<'a> Text<'a> {
     /// Decodes the contents of a file. Refuses UTF-16 that is cut, or has half of a surrogate pair.
     pub fn decode(contents: &'a [u8]) -> Result<Self, TextError> {
-        let encoding = TextEncoding::of(contents);
+        let encoding = TextEncoding::detect(contents);
         let rest = &contents[encoding.mark().len()..];
         let contents = match encoding {
             TextEncoding::Utf8 | TextEncoding::Utf8WithMark => Contents::Borrowed(rest),
@@ -174,7 +174,7 @@ impl TextEncoding {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::Utf8, Self::Utf8WithMark, Self::Utf16Le, Self::Utf16Be];
 
-    fn of(contents: &[u8]) -> Self {
+    fn detect(contents: &[u8]) -> Self {
         let marked = Self::ALL.into_iter().skip(1);
         let mut marked = marked.filter(|it| contents.starts_with(it.mark()));
         marked.next().unwrap_or_default()

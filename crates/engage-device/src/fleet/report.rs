@@ -87,7 +87,7 @@ impl Report {
     pub fn latencies(&self) -> BTreeMap<Step, Latency> {
         let latencies = self.latencies.iter();
         latencies
-            .map(|(step, times)| (*step, Latency::of(times)))
+            .map(|(step, times)| (*step, Latency::from_times(times)))
             .collect()
     }
 
@@ -168,7 +168,7 @@ impl Outcomes {
 }
 
 impl Latency {
-    fn of(times: &[Duration]) -> Self {
+    fn from_times(times: &[Duration]) -> Self {
         let mut sorted = times.to_vec();
         sorted.sort_unstable();
         let at = |percent: usize| {

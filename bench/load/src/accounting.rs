@@ -12,7 +12,7 @@ pub(crate) struct CpuTime(HashMap<u32, u64>);
 
 impl CpuTime {
     /// The time used so far by `processes`.
-    pub(crate) fn of(processes: &[u32]) -> Outcome<Self> {
+    pub(crate) fn read(processes: &[u32]) -> Outcome<Self> {
         let mut threads = HashMap::new();
         for process in processes {
             let folder = format!("/proc/{process}/task");

@@ -47,7 +47,7 @@ pub(crate) enum Version {
 
 impl Device {
     /// Learns what `server` answers; it must be the installation's payload.
-    pub(crate) async fn of(installation: &Installation, server: &Server) -> Outcome<Self> {
+    pub(crate) async fn learn(installation: &Installation, server: &Server) -> Outcome<Self> {
         let url = |target| {
             format!("http://{}{target}", server.http)
                 .parse::<engage_wire::HttpUrl>()

@@ -22,7 +22,7 @@ pub(crate) async fn measure(
     measure_memory(installation, plan, report).await?;
     let mut loads = Vec::new();
     for subject in Subject::BOTH {
-        loads.push(HalfLoad::of(installation, subject, plan).await?);
+        loads.push(HalfLoad::start(installation, subject, plan).await?);
     }
     for round in 0..plan.half_load_rounds {
         eprintln!(
@@ -105,9 +105,9 @@ struct HalfLoad {
 }
 
 impl HalfLoad {
-    async fn of(installation: &Installation, subject: Subject, plan: &Plan) -> Outcome<Self> {
+    async fn start(installation: &Installation, subject: Subject, plan: &Plan) -> Outcome<Self> {
         let server = installation.start(subject)?;
-        let device = Device::of(installation, &server).await?;
+        let device = Device::learn(installation, &server).await?;
         Ok(Self {
             interval: half_capacity(&device, plan.handshakes).await?,
             device,
@@ -170,13 +170,13 @@ async fn measure_memory(
     for _ in 0..if plan.quick { 1 } else { 3 } {
         for (at, subject) in Subject::BOTH.into_iter().enumerate() {
             let server = installation.start(subject)?;
-            let device = Device::of(installation, &server).await?;
+            let device = Device::learn(installation, &server).await?;
             idle[at].push(megabytes(&server)?);
             let open = stay(&device, plan.memory_plain).await?;
             plain[at].push(growth(&server, idle[at].last(), open.len())?);
             drop((open, server));
             let server = installation.start(subject)?;
-            let device = Device::of(installation, &server).await?;
+            let device = Device::learn(installation, &server).await?;
             // The first session brings what all share.
             device.fetch_secure(address(0), Version::Tls12).await?;
             let before = megabytes(&server)?;

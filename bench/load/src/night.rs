@@ -76,14 +76,14 @@ async fn night(
 ) -> Outcome<Night> {
     eprintln!("night: {}, {hostile} hostile sockets", subject.name());
     let server = installation.start(subject)?;
-    let device = Device::of(installation, &server).await?;
+    let device = Device::learn(installation, &server).await?;
     let mut stalled = JoinSet::new();
     for number in 0..hostile {
         let port = [device.http(), device.https()][number % 2];
         stalled.spawn(stall(port, number));
     }
     tokio::time::sleep(Duration::from_millis(300)).await;
-    let before = CpuTime::of(&server.processes())?;
+    let before = CpuTime::read(&server.processes())?;
     let started = Instant::now();
     let mut devices = JoinSet::new();
     let arrivals = Arrivals::default();
@@ -98,7 +98,7 @@ async fn night(
     let visits = load::all(devices).await?;
     let length = started.elapsed();
     stalled.abort_all();
-    let cpu = CpuTime::of(&server.processes())?.since(&before);
+    let cpu = CpuTime::read(&server.processes())?.since(&before);
     let first = visits.iter().filter(|visit| visit.attempts == 1).count();
     Ok(Night {
         first: f64::from(u32::try_from(first).unwrap_or(u32::MAX)),

@@ -29,7 +29,7 @@ pub(crate) async fn measure(
     report: &mut Report,
 ) -> Outcome<()> {
     let server = installation.start(Subject::EngageHost)?;
-    let device = Device::of(installation, &server).await?;
+    let device = Device::learn(installation, &server).await?;
     let over = Arc::new(AtomicBool::new(false));
     let mut callers = JoinSet::new();
     for number in 0..CALLERS {

@@ -34,7 +34,7 @@ pub(crate) async fn measure(
     let baseline = installation.baseline.as_ref().map(|_| Subject::Baseline);
     for subject in Subject::BOTH.into_iter().chain(baseline) {
         let server = installation.start(subject)?;
-        let device = Device::of(installation, &server).await?;
+        let device = Device::learn(installation, &server).await?;
         subjects.push((server, device));
     }
     let kinds = [
@@ -97,7 +97,7 @@ async fn cost(kind: Kind, server: &Server, device: &Device, plan: &Plan) -> Outc
                 Kind::Fresh => plan.fresh,
                 _ => plan.handshakes,
             };
-            let before = CpuTime::of(&processes)?;
+            let before = CpuTime::read(&processes)?;
             let device = device.clone();
             load::closed(CALLERS, count, move |number| {
                 let device = device.clone();
@@ -112,7 +112,7 @@ async fn cost(kind: Kind, server: &Server, device: &Device, plan: &Plan) -> Outc
             })
             .await?;
             settle().await;
-            Ok(each(CpuTime::of(&processes)?.since(&before), count))
+            Ok(each(CpuTime::read(&processes)?.since(&before), count))
         }
         Kind::Kept => {
             let mut streams = Vec::new();
@@ -137,7 +137,7 @@ where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
 {
     settle().await;
-    let before = CpuTime::of(processes)?;
+    let before = CpuTime::read(processes)?;
     let mut tasks = JoinSet::new();
     for mut stream in streams {
         let device = device.clone();
@@ -149,7 +149,7 @@ where
         });
     }
     let streams = load::all(tasks).await?;
-    let used = CpuTime::of(processes)?.since(&before);
+    let used = CpuTime::read(processes)?.since(&before);
     drop(streams);
     settle().await;
     Ok(each(used, count))

@@ -27,7 +27,7 @@ pub(crate) async fn measure(
     // Answers are learned once, and asked for at each start on other ports.
     let known = {
         let server = installation.start(Subject::EngageHost)?;
-        Device::of(installation, &server).await?
+        Device::learn(installation, &server).await?
     };
     let mut http = Vec::new();
     let mut https = Vec::new();
@@ -116,12 +116,12 @@ async fn handshakes_after_start(
         // The same before each: the first answer may be there before the start is all over, and
         // after a pause a processor's caches are as cold for the tenth as for the first.
         tokio::time::sleep(PAUSE).await;
-        let before = CpuTime::of(&processes)?;
+        let before = CpuTime::read(&processes)?;
         device
             .fetch_secure(address(number * 10 + at), Version::Tls12)
             .await?;
         tokio::time::sleep(Duration::from_millis(2)).await;
-        costs.push(each(CpuTime::of(&processes)?.since(&before), 1));
+        costs.push(each(CpuTime::read(&processes)?.since(&before), 1));
     }
     Ok(costs)
 }

@@ -135,7 +135,7 @@ impl Nights {
             power_loss: if self.finished.len() == 2 { 0.05 } else { 0.0 },
         };
         let processes = self.building.server.processes();
-        let (begun, before) = (Instant::now(), CpuTime::of(&processes)?);
+        let (begun, before) = (Instant::now(), CpuTime::read(&processes)?);
         let devices: &mut Devices = &mut self.building.devices;
         let report = devices.run(phase, comes, &std::sync::Arc::default()).await;
         let again = devices
@@ -147,7 +147,7 @@ impl Nights {
             activity,
             again: again.count(),
             took: begun.elapsed(),
-            cpu: CpuTime::of(&processes)?.since(&before),
+            cpu: CpuTime::read(&processes)?.since(&before),
             memory: memory(&processes)?,
             report,
         });

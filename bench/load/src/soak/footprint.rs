@@ -12,7 +12,7 @@ pub(super) struct Footprint {
 }
 
 impl Footprint {
-    pub(super) fn of(process: u32) -> Outcome<Self> {
+    pub(super) fn read(process: u32) -> Outcome<Self> {
         let status = format!("/proc/{process}/status");
         let text = fs::read_to_string(&status).doing(&status)?;
         let number = |name: &str| {

@@ -64,7 +64,7 @@ impl SoakedHost {
     }
 
     pub(super) fn footprint(&self) -> Outcome<Footprint> {
-        Footprint::of(self.server.processes()[0])
+        Footprint::read(self.server.processes()[0])
     }
 
     pub(super) fn assert_running(&mut self) -> Outcome<()> {

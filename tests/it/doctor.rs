@@ -16,7 +16,7 @@ fn our_daemon_passes_every_step() {
     let pki = Pki::vendor_like();
     let daemon = Daemon::start(&pki.config());
     let url = format!("http://{}", daemon.http);
-    let diagnosis = Diagnosis::of(&[
+    let diagnosis = Diagnosis::run(&[
         &url,
         "--config",
         pki.config().to_str().unwrap(),
@@ -55,7 +55,7 @@ fn version_1_certificates_pass_as_they_do_with_devices() {
     let daemon = Daemon::start(&pki.config());
     let url = format!("http://{}", daemon.http);
     let key = pki.path("site.key");
-    let diagnosis = Diagnosis::of(&[&url, "--site-key-file", &key, "--https", &daemon.https]);
+    let diagnosis = Diagnosis::run(&[&url, "--site-key-file", &key, "--https", &daemon.https]);
     assert_eq!(
         diagnosis.outcome("tls"),
         "pass",
@@ -110,7 +110,7 @@ fn a_closed_port_fails_the_first_step_and_skips_the_rest() {
     let pki = Pki::vendor_like();
     let url = format!("http://{}", faulty_host::closed_port());
     let key = pki.path("site.key");
-    let diagnosis = Diagnosis::of(&[&url, "--site-key-file", &key]);
+    let diagnosis = Diagnosis::run(&[&url, "--site-key-file", &key]);
     let mut wanted = ["skip"; 11];
     wanted[0] = "fail";
     diagnosis.assert_outcomes(&wanted);
@@ -231,7 +231,7 @@ fn a_chain_of_another_authority_is_refused_and_still_counted() {
     let daemon = Daemon::start(&foreign.config());
     let host = Host::start(&pki, Fault::None);
     let key = pki.path("site.key");
-    let diagnosis = Diagnosis::of(&[
+    let diagnosis = Diagnosis::run(&[
         &host.url(),
         "--site-key-file",
         &key,

@@ -18,7 +18,7 @@ struct Simulated {
 }
 
 impl Simulated {
-    fn of(daemon: &Daemon, installation: &Installation, arguments: &str) -> Self {
+    fn run(daemon: &Daemon, installation: &Installation, arguments: &str) -> Self {
         let key = installation.path("pki/site.key");
         Self::from(&mut simulate(
             daemon.http,
@@ -108,7 +108,7 @@ fn simulate(http: SocketAddr, https: &str, key: &Path, arguments: &str) -> Comma
 fn devices_of_every_stack_are_content_with_our_daemon_which_stores_what_they_deliver() {
     let installation = Installation::new(standard());
     let daemon = Daemon::start(&installation);
-    let simulated = Simulated::of(
+    let simulated = Simulated::run(
         &daemon,
         &installation,
         "--devices 30 --profile mbedtls,wolfssl,openssl --window 1s --call-ins 2 \
@@ -146,7 +146,7 @@ fn devices_that_lose_power_come_again_and_lose_no_event() {
     let daemon = Daemon::start(&installation);
     let arguments =
         "--devices 40 --window 500ms --call-ins 3 --power-loss 30 --ask-again 50 --seed 7";
-    let simulated = Simulated::of(&daemon, &installation, arguments);
+    let simulated = Simulated::run(&daemon, &installation, arguments);
     simulated.assert_good();
     assert!(simulated.count("commissioning", "power_lost") > 3);
     let asked: u64 = ["at_once", "retried", "power_lost"]

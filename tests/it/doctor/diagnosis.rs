@@ -86,7 +86,7 @@ pub(super) struct Diagnosis {
 }
 
 impl Diagnosis {
-    pub(super) fn of(arguments: &[&str]) -> Self {
+    pub(super) fn run(arguments: &[&str]) -> Self {
         let output = doctor(&[arguments, &["--json"]].concat());
         Self {
             exit_code: output.status.code(),
@@ -98,7 +98,7 @@ impl Diagnosis {
     pub(super) fn of_faulty_host(pki: &Pki, fault: Fault) -> Self {
         let host = Host::start(pki, fault);
         let key = pki.path("site.key");
-        Self::of(&[
+        Self::run(&[
             &host.url(),
             "--site-key-file",
             &key,

@@ -28,7 +28,7 @@ pub struct PublishedSite {
     pub(super) evidence: SiteEvidence,
 }
 
-/// What a site was judged by: while that is the same, it is not read again.
+/// What a site was validated from: while that is the same, it is not read again.
 #[derive(Clone, Debug)]
 pub(super) struct SiteEvidence {
     pub(super) config: Arc<SiteConfig>,

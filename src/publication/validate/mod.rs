@@ -89,7 +89,7 @@ pub(crate) fn validate_as_seen(
         in_force,
         versions,
     };
-    let present = sources.judge();
+    let present = sources.validate();
     match rotation {
         Some(rotation) => sources.in_rotation(present, rotation),
         None => present,
@@ -109,7 +109,7 @@ struct Sources<'a> {
 }
 
 impl Sources<'_> {
-    fn judge(self) -> Validation {
+    fn validate(self) -> Validation {
         let mut validator = Validator {
             config: self.config,
             base_url: self.base_url,
@@ -117,7 +117,7 @@ impl Sources<'_> {
             versions: self.versions,
             report: Report::new(self.now),
             inventory: Inventory::default(),
-            last: last_judged(self.in_force),
+            last: good_sites_by_name(self.in_force),
             has_inventory: self.has_inventory,
             anchors: OperatorMap::default(),
             paths: OperatorMap::default(),
@@ -140,7 +140,7 @@ struct Validator<'a> {
     base_url: &'a BaseUrl,
     in_force: Option<&'a Publication>,
     versions: &'a FileVersions<'a>,
-    /// How good sites were judged last.
+    /// Good sites as they were validated last.
     last: OperatorMap<&'a SiteName, &'a Arc<PublishedSite>>,
     /// Whether somebody looks at the sites of the inventory.
     has_inventory: bool,
@@ -169,7 +169,7 @@ impl Validator<'_> {
         let identity = chain.as_ref().and_then(|chain| self.identity(chain));
         self.load_static_files();
         let root = self.root();
-        let (good, mut bad) = self.judge_sites(chain.as_ref(), root.as_ref());
+        let (good, mut bad) = self.validate_sites(chain.as_ref(), root.as_ref());
         let publication = chain.zip(identity).map(|(chain, identity)| {
             let mut publication = publish(identity, good, &chain);
             self.keep(&mut publication, &mut bad, &chain, root.as_ref());
@@ -286,7 +286,9 @@ impl Validator<'_> {
     }
 }
 
-fn last_judged(in_force: Option<&Publication>) -> OperatorMap<&SiteName, &Arc<PublishedSite>> {
+fn good_sites_by_name(
+    in_force: Option<&Publication>,
+) -> OperatorMap<&SiteName, &Arc<PublishedSite>> {
     let sites = in_force.into_iter().flat_map(|it| &it.good_sites);
     sites.map(|site| (&site.name, site)).collect()
 }

@@ -1,4 +1,4 @@
-//! The files that replace the present ones when the root is changed, judged as those are.
+//! The files that replace the present ones when the root is changed, validated as those are.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -156,7 +156,7 @@ impl Sources<'_> {
             in_force: self.in_force.and_then(|it| it.of_leaf(rotation.leaf)),
             ..self
         };
-        let next = next.judge();
+        let next = next.validate();
         let publication = next.outcome?.with_identity()?;
         if rotation.overlap == Overlap::Cross
             && let Ok(present) = &present.outcome
@@ -245,13 +245,13 @@ fn check_cross(
     now: Timestamp,
 ) -> Result<(), Refusals> {
     let profile = DeviceProfile::new(now);
-    let mut judged = Vec::new();
+    let mut checked = Vec::new();
     let mut refusals = Vec::new();
     for anchor in present.anchors() {
-        if judged.contains(&anchor.fingerprint()) {
+        if checked.contains(&anchor.fingerprint()) {
             continue;
         }
-        judged.push(anchor.fingerprint());
+        checked.push(anchor.fingerprint());
         let violations = profile.check_anchor(&next.chain, anchor, None).violations;
         let violations = violations.into_iter();
         // That the time of what they trust is over is no news to devices.

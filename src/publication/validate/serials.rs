@@ -25,7 +25,7 @@ pub(super) struct Listed<'a> {
 }
 
 impl<'a> Listed<'a> {
-    /// `last` is how the site was judged last.
+    /// `last` is what the site was validated from last.
     pub(super) fn new(
         site: &'a SiteConfig,
         versions: &FileVersions<'_>,

@@ -47,7 +47,7 @@ pub(super) struct RefusedSite<'a> {
 
 impl<'a> Validator<'a> {
     /// Each site by itself.
-    pub(super) fn judge_sites(
+    pub(super) fn validate_sites(
         &mut self,
         chain: Option<&ServerChain>,
         root: Option<&Certificate>,
@@ -177,7 +177,7 @@ impl<'a> Validator<'a> {
         Some((published, path?))
     }
 
-    /// What a site's devices are told: as it was judged last, if that still holds.
+    /// What a site's devices are told: as it was validated last, if that still holds.
     fn announce(
         &mut self,
         site: &Arc<SiteConfig>,

@@ -1,11 +1,11 @@
-//! The sites of a host: listed, judged, added, changed and removed, each file whole or not at all.
+//! The sites of a host: listed, checked, added, changed and removed, each file whole or not at all.
 
 mod add;
 mod change;
+mod checked_sites;
 mod claims;
 mod edit;
 mod error;
-mod judged;
 mod list;
 mod new_site;
 mod remove;
@@ -20,10 +20,10 @@ use engage_wire::site::SiteKey;
 
 pub(crate) use add::add_site;
 pub(crate) use change::{Change, ChangeReport, Outcome};
+pub(crate) use checked_sites::{CheckedSites, SitesReport};
 pub(crate) use claims::Claims;
 pub(crate) use edit::{FileTag, SiteEdit, change_site};
 pub(crate) use error::SitesError;
-pub(crate) use judged::{Judged, SitesReport};
 pub(crate) use list::{ListedSite, find, sites};
 pub(crate) use new_site::{GivenKey, Locked, NewSite, Wanted, hosts, once};
 pub(crate) use remove::remove_site;

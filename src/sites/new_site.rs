@@ -113,7 +113,7 @@ pub(crate) struct Places {
     /// File names without their ends that are taken by sites that are no files yet.
     taken: HashSet<String>,
     /// Certificates of new sites that were looked at.
-    judged: HashSet<PathBuf>,
+    checked_certificates: HashSet<PathBuf>,
 }
 
 impl Places {
@@ -132,7 +132,7 @@ impl Places {
             certificate: config.sites.first().map(|site| site.certificate.clone()),
             config: config.path.clone(),
             taken: HashSet::new(),
-            judged: HashSet::new(),
+            checked_certificates: HashSet::new(),
         })
     }
 
@@ -160,7 +160,7 @@ impl Places {
             config: self.config.clone(),
         })?;
         let text = self.text(&wanted, &key_file, &certificate)?;
-        if self.judged.insert(certificate.clone()) {
+        if self.checked_certificates.insert(certificate.clone()) {
             refuse_unannounceable(&wanted.name, &certificate)?;
         }
         Ok(NewSite {

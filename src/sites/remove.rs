@@ -32,7 +32,7 @@ pub(crate) fn remove_site(
     require_match(&file, if_match)?;
     let key_file = found.key_file();
     if delete_key {
-        judge_key(&config, found)?;
+        check_key(&config, found)?;
     }
     remove(&file)?;
     let mut change = Change {
@@ -54,7 +54,7 @@ pub(crate) fn remove_site(
 }
 
 /// Refuses a key file that is none, or that may be in use elsewhere.
-fn judge_key(config: &Config, found: Found<'_>) -> Result<(), SitesError> {
+fn check_key(config: &Config, found: Found<'_>) -> Result<(), SitesError> {
     let broken = config.site_files.broken().next();
     let site = match (found, broken) {
         (Found::Usable(site), None) => site,

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::judged::Judged;
+use super::checked_sites::CheckedSites;
 use super::list::Found;
 use crate::failure::ErrorEntry;
 use crate::publication::SiteEntry;
@@ -23,7 +23,7 @@ pub(crate) struct ShownSite {
 }
 
 impl ShownSite {
-    pub(crate) fn new(found: Found<'_>, judged: Judged) -> Self {
+    pub(crate) fn new(found: Found<'_>, checked: CheckedSites) -> Self {
         let name = found.name();
         let (hosts, serials, serials_file, certificate) = match found {
             Found::Usable(it) => (
@@ -34,8 +34,8 @@ impl ShownSite {
             ),
             Found::Broken(it) => (&it.hosts, &it.serials, &it.serials_file, None),
         };
-        let refusals = judged.refusals_of(name.as_str());
-        let mut entries = judged.entries.into_iter();
+        let refusals = checked.refusals_of(name.as_str());
+        let mut entries = checked.entries.into_iter();
         let entry = entries.find(|entry| entry.name == name.as_str());
         let entry = SiteEntry {
             ok: refusals.is_empty(),

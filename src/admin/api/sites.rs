@@ -25,8 +25,8 @@ use crate::admin::changes::record;
 use crate::config::{BaseUrl, Config};
 use crate::failure::{ErrorEntry, Failure};
 use crate::sites::{
-    Change, ChangeReport, FileTag, GivenKey, Judged, ListedSite, Outcome, ShownSite, SiteEdit,
-    SitesReport, Wanted, add_site, change_site, find, hosts, once, remove_site, sites,
+    Change, ChangeReport, CheckedSites, FileTag, GivenKey, ListedSite, Outcome, ShownSite,
+    SiteEdit, SitesReport, Wanted, add_site, change_site, find, hosts, once, remove_site, sites,
 };
 use engage_store::SerialNumber;
 use engage_wire::HostName;
@@ -184,7 +184,7 @@ async fn show(
         let config = Config::load(&path)?;
         let found = find(&config, &name)?;
         let tag = FileTag::from_file(found.file())?;
-        Ok((tag, ShownSite::new(found, Judged::new(&config))))
+        Ok((tag, ShownSite::new(found, CheckedSites::new(&config))))
     })
     .await?;
     Ok(([(ETAG, etag(&tag))], axum::Json(shown)).into_response())

@@ -58,7 +58,7 @@ impl Import {
         }
         let rows = Table::read(&self.file)?.rows()?;
         let mut locked = Locked::open(&self.config.config)?;
-        let (sites, unchanged) = self.judge(rows, &mut locked)?;
+        let (sites, unchanged) = self.check_rows(rows, &mut locked)?;
         let mut change = Change {
             unchanged,
             ..Change::adding(&sites)
@@ -79,7 +79,11 @@ impl Import {
     }
 
     /// The new sites, and how many of the table are here already.
-    fn judge(&self, rows: Vec<Row>, locked: &mut Locked) -> Result<(Vec<NewSite>, usize), Failure> {
+    fn check_rows(
+        &self,
+        rows: Vec<Row>,
+        locked: &mut Locked,
+    ) -> Result<(Vec<NewSite>, usize), Failure> {
         let mut claims = Claims::from_config(&locked.config);
         let existing = existing(&locked.config);
         let (mut sites, mut faults, mut unchanged) = (Vec::new(), Vec::new(), 0);

@@ -10,7 +10,7 @@ use crate::cli::output::print_result;
 use crate::cli::remote::Remote;
 use crate::config::Config;
 use crate::failure::Failure;
-use crate::sites::{Judged, ShownSite, find};
+use crate::sites::{CheckedSites, ShownSite, find};
 use engage_wire::escape_for_terminal;
 
 /// Show one site: its files, what selects it, and what its devices are told.
@@ -35,7 +35,7 @@ impl Show {
             remote.get(&path_of(&self.name))?.read()?
         } else {
             let config = Config::load(&self.config.config)?;
-            ShownSite::new(find(&config, &self.name)?, Judged::new(&config))
+            ShownSite::new(find(&config, &self.name)?, CheckedSites::new(&config))
         };
         print_result(&shown, self.json)?;
         Ok(ExitCode::from(u8::from(!shown.entry.ok)))

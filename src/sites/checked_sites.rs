@@ -1,4 +1,4 @@
-//! Each site as its devices would judge it.
+//! Each site checked as its devices would check it.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -10,7 +10,7 @@ use crate::publication::{BadSite, Refusals, SiteEntry, validate};
 use engage_wire::clock;
 
 /// What a validation says of sites.
-pub(crate) struct Judged {
+pub(crate) struct CheckedSites {
     pub(crate) entries: Vec<SiteEntry>,
     bad: Vec<RefusedSite>,
     /// What concerns all of them, or what is wrong where none is good.
@@ -24,7 +24,7 @@ pub(crate) struct RefusedSite {
     pub(crate) refusals: Vec<ErrorEntry>,
 }
 
-impl Judged {
+impl CheckedSites {
     pub(crate) fn new(config: &Config) -> Self {
         let base_url = config.base_url_at(config.http.listen);
         let rotation = rotation(config);
@@ -77,14 +77,14 @@ pub(crate) struct SitesReport {
 }
 
 impl SitesReport {
-    /// Judges every site of a configuration.
+    /// Checks every site of a configuration.
     pub(crate) fn new(config: &Config) -> Self {
-        let judged = Judged::new(config);
+        let checked = CheckedSites::new(config);
         Self {
-            ok: judged.bad.is_empty() && judged.of_all.is_empty(),
-            sites: judged.entries.len(),
-            bad_sites: judged.bad,
-            refusals: judged.of_all,
+            ok: checked.bad.is_empty() && checked.of_all.is_empty(),
+            sites: checked.entries.len(),
+            bad_sites: checked.bad,
+            refusals: checked.of_all,
         }
     }
 }

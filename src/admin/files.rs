@@ -40,7 +40,7 @@ impl AdminFiles {
     }
 
     /// What `check` says of them: what a start or a reload would stumble over, and what should be known.
-    pub(crate) fn judge(config: &AdminConfig, now: Timestamp) -> Others {
+    pub(crate) fn check(config: &AdminConfig, now: Timestamp) -> Others {
         let refusals = Self::load(config).err().unwrap_or_default();
         Others {
             refusals: ErrorEntry::all(&refusals),

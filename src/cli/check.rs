@@ -58,7 +58,7 @@ impl Check {
         }
         let report = match source.load() {
             Ok(config) => {
-                let admin = AdminFiles::judge(&config.admin, clock::now());
+                let admin = AdminFiles::check(&config.admin, clock::now());
                 CheckReport::new(&config, ports.into_others().and(admin), self.strict)
             }
             Err(error) if self.json => CheckReport::from_error(&error),

@@ -50,7 +50,7 @@ async fn check(
     let report = blocking(move || {
         Ok(match Config::load(&path) {
             Ok(config) => {
-                let admin = AdminFiles::judge(&config.admin, clock::now());
+                let admin = AdminFiles::check(&config.admin, clock::now());
                 CheckReport::new(&config, admin, strict)
             }
             Err(error) => CheckReport::from_error(&error),

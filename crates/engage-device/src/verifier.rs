@@ -104,7 +104,7 @@ impl ServerCertVerifier for DeviceVerifier {
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         let now = from_unix_seconds(i64::try_from(now.as_secs()).unwrap_or(i64::MAX));
-        let peer_chain = PeerChain::judge(self, end_entity, intermediates, now);
+        let peer_chain = PeerChain::verify(self, end_entity, intermediates, now);
         let path = peer_chain.path.clone();
         // One verifier sees one handshake, and a handshake one chain.
         let _ = self.peer_chain.set(peer_chain);
@@ -164,7 +164,7 @@ impl fmt::Debug for DeviceVerifier {
 }
 
 impl PeerChain {
-    fn judge(
+    fn verify(
         verifier: &DeviceVerifier,
         leaf: &CertificateDer<'_>,
         others: &[CertificateDer<'_>],

@@ -102,7 +102,7 @@ pub(crate) enum RenewError {
             "mend what is named, or name fewer or shorter hosts with `--host`; `engage-host check` says what is wrong without it"
         )
     )]
-    NotProven(Box<Refusals>),
+    Rejected(Box<Refusals>),
     #[error(
         "the root is being changed ({step}), and the new server certificate has its names already"
     )]

@@ -1,7 +1,7 @@
 //! A new server certificate under the authorities that devices trust already: `engage-host renew`, and
 //! the daemon by itself.
 //!
-//! It is made in memory, written beside the present one, and judged there as `serve` would judge it; only
+//! It is made in memory, written beside the present one, and validated there as `serve` would validate it; only
 //! then it takes its place.
 
 mod authorities;
@@ -57,7 +57,7 @@ pub(crate) struct Renewed {
 }
 
 impl Renewal<'_> {
-    /// Makes it, proves it, and puts it in place. Whatever it fails of, what was there is there still.
+    /// Makes it, validates it, and puts it in place. Whatever it fails of, what was there is there still.
     pub(crate) fn execute(&self) -> Result<Renewed, RenewError> {
         let _lock = lock_folder(folder(&self.config.path))?;
         let files = AuthorityFiles::from_config(self.config);
@@ -78,7 +78,7 @@ impl Renewal<'_> {
         self.refuse_no_gain(&present[0], not_after)?;
         let chain = chain(&issued, &issuer, &present);
         let staged = server.stage(issued.key_pem().as_bytes(), &pem(&chain))?;
-        let (publication, warnings) = self.prove(&staged)?;
+        let (publication, warnings) = self.validate(&staged)?;
         let mut kept = server.keep_aside(&present[0])?;
         let mut replaced = Vec::new();
         if self.root_key.is_some() {
@@ -109,8 +109,8 @@ impl Renewal<'_> {
         Ok(issuer)
     }
 
-    /// As `serve` would judge it: no site may be bad that is good with what is there.
-    fn prove(&self, staged: &StagedPair) -> Result<(Publication, Vec<Warning>), RenewError> {
+    /// As `serve` would validate it: no site may be bad that is good with what is there.
+    fn validate(&self, staged: &StagedPair) -> Result<(Publication, Vec<Warning>), RenewError> {
         let validated = |config| {
             validate(
                 config,
@@ -133,7 +133,7 @@ impl Renewal<'_> {
         candidate.https.certificate.clone_from(staged.certificate());
         candidate.https.private_key.clone_from(staged.key());
         let validation = validated(&candidate);
-        let refused = |refusals: Refusals| RenewError::NotProven(Box::new(refusals));
+        let refused = |refusals: Refusals| RenewError::Rejected(Box::new(refusals));
         let publication = validation
             .outcome
             .and_then(Publication::with_identity)

@@ -86,7 +86,7 @@ impl Session {
     }
 
     /// What devices would say of a rotation's files on this host at a step of it.
-    pub(crate) fn judge(&self, rotation: &Rotation, step: RotationStep) -> Vec<ReloadRefusal> {
+    pub(crate) fn check(&self, rotation: &Rotation, step: RotationStep) -> Vec<ReloadRefusal> {
         let rotation = Rotation {
             step,
             ..rotation.clone()

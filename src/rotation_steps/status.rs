@@ -87,7 +87,7 @@ impl StatusReport {
             Some(_) => HostEntry::all(session, &session.reader.rotation_reports()?),
             None => Vec::new(),
         };
-        let problems = rotation.map(|it| session.judge(it, it.step));
+        let problems = rotation.map(|it| session.check(it, it.step));
         let folder = session.files.folder();
         let is_unused = rotation.is_none() && folder.exists();
         let problems = problems.unwrap_or_default();

@@ -29,7 +29,7 @@ pub(crate) fn publish(mut session: Session) -> Result<StepReport, Failure> {
     let rotation = session.rotation()?;
     match rotation.step {
         RotationStep::Prepared | RotationStep::Undoing => {
-            let refusals = session.judge(rotation, RotationStep::Published);
+            let refusals = session.check(rotation, RotationStep::Published);
             if !refusals.is_empty() {
                 return Err(Failure::from_errors(refusals));
             }

@@ -85,7 +85,7 @@ impl Prepare {
     /// The files are what the row was written for.
     fn again(&self, session: &Session) -> Result<Vec<String>, Failure> {
         let rotation = session.rotation()?;
-        let refusals = session.judge(rotation, RotationStep::Published);
+        let refusals = session.check(rotation, RotationStep::Published);
         if !refusals.is_empty() {
             return Err(Failure::from_errors(refusals));
         }
@@ -126,7 +126,7 @@ impl Prepare {
             began_at: now,
             step_at: now,
         };
-        let refusals = session.judge(&rotation, RotationStep::Published);
+        let refusals = session.check(&rotation, RotationStep::Published);
         if !refusals.is_empty() {
             if is_new {
                 remove_folder(&folder)?;

@@ -44,7 +44,7 @@ impl Retire {
                 .into());
             }
         };
-        let refusals = session.judge(&rotation, RotationStep::Retiring);
+        let refusals = session.check(&rotation, RotationStep::Retiring);
         if !refusals.is_empty() {
             return Err(Failure::from_errors(refusals));
         }

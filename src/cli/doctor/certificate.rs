@@ -2,7 +2,7 @@
 
 use sha1::{Digest, Sha1};
 
-use super::step::Findings;
+use super::step::StepBuilder;
 use engage_device::{ReceivedAnnouncement, TlsClient, TlsVersions};
 use engage_wire::clock;
 use engage_wire::excerpt;
@@ -12,20 +12,20 @@ use engage_wire::pki::{Certificate, LineEnding, Role};
 use engage_wire::site::{AnnouncementHash, SiteKey};
 
 pub(super) fn check_hash(
-    findings: &mut Findings,
+    step: &mut StepBuilder,
     announced: &ReceivedAnnouncement,
     key: &SiteKey,
     der: &[u8],
 ) {
     let expected = key.announcement_hash(der);
     if announced.matches(key, der) {
-        findings.note(format!(
+        step.note(format!(
             "{expected} is the HMAC over the {} bytes downloaded",
             der.len()
         ));
         return;
     }
-    findings.fail(
+    step.fail(
         format!("found {}, expected `{expected}`", excerpt(announced.hash().as_bytes())),
         mistake(announced, key, der).unwrap_or_else(|| {
             "the host hashes another file or has another site key: compare its key file with the one given \
@@ -67,26 +67,26 @@ fn mistake(announced: &ReceivedAnnouncement, key: &SiteKey, der: &[u8]) -> Optio
         })
 }
 
-/// Judges the certificate; the client that has installed it, if it is one at all.
-pub(super) fn check_certificate(findings: &mut Findings, der: &[u8]) -> Option<TlsClient> {
+/// Checks the certificate; the client that has installed it, if it is one at all.
+pub(super) fn check_certificate(step: &mut StepBuilder, der: &[u8]) -> Option<TlsClient> {
     let certificate = match Certificate::parse(der.to_vec()) {
         Ok(certificate) => certificate,
         Err(error) if der.trim_ascii_start().starts_with(b"-----BEGIN") => {
-            findings.fail(
+            step.fail(
                 format!("the file is PEM; allowed: DER ({error})"),
                 "convert it: openssl x509 -in FILE -outform der -out FILE.der",
             );
             return None;
         }
         Err(error) => {
-            findings.fail(
+            step.fail(
                 format!("the file is {}: {error}", excerpt(&der[..der.len().min(16)])),
                 "serve exactly one certificate in DER: openssl x509 -in FILE -outform der -out FILE.der",
             );
             return None;
         }
     };
-    findings.note(format!(
+    step.note(format!(
         "`{}`, {}, {} bytes, valid until {}",
         certificate.subject(),
         certificate.key(),
@@ -95,10 +95,10 @@ pub(super) fn check_certificate(findings: &mut Findings, der: &[u8]) -> Option<T
     ));
     let role = Role::of_issuer(&certificate);
     for violation in DeviceProfile::new(clock::now()).check_certificate(role, &certificate) {
-        findings.add_error(&violation);
+        step.add_error(&violation);
     }
     if certificate.size() > MAX_CHAIN_BYTES {
-        findings.fail(
+        step.fail(
             format!(
                 "it has {} bytes; allowed: {MAX_CHAIN_BYTES} for the whole chain",
                 certificate.size()

@@ -1,7 +1,7 @@
 //! Step 11: tries to download the private key, which must fail.
 
 use super::run::DoctorRun;
-use super::step::Findings;
+use super::step::StepBuilder;
 use engage_device::{Received, ReceivedAnnouncement, Request, TlsClient, exchange};
 use engage_wire::paths;
 use engage_wire::pki::private_key_kind;
@@ -14,8 +14,8 @@ pub(super) async fn probe_private_keys(
     announced: Option<&ReceivedAnnouncement>,
     der: Option<&[u8]>,
     client: Option<&TlsClient>,
-) -> Findings {
-    let mut findings = Findings::new();
+) -> StepBuilder {
+    let mut step = StepBuilder::new();
     let probe = KeyProbe { run, der };
     let paths = likely_paths(announced, run.target.private_key.as_deref());
     let mut asked = 0;
@@ -27,7 +27,7 @@ pub(super) async fn probe_private_keys(
                 if unanswered < MAX_UNANSWERED {
                     continue;
                 }
-                findings.warn(
+                step.warn(
                     format!("requests over {} stay without an answer", way(client)),
                     "the places that were not asked for are unknown: run doctor again once the host answers",
                 );
@@ -35,18 +35,18 @@ pub(super) async fn probe_private_keys(
             };
             asked += 1;
             if let Some(kind) = probe.key_in(&received) {
-                findings.fail(
+                step.fail(
                     format!("{kind} can be downloaded over {} from `{path}`", way(client)),
                     "anyone on the network can have it: move it out of the served folder at once, and issue a new one",
                 );
             }
         }
     }
-    findings.note(match client {
+    step.note(match client {
         Some(_) => format!("{asked} requests over HTTP and TLS"),
         None => format!("{asked} requests over HTTP; none over TLS, which is not up"),
     });
-    findings
+    step
 }
 
 struct KeyProbe<'a> {

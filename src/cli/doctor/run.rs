@@ -12,7 +12,7 @@ use super::announcement::{
 use super::certificate::{check_certificate, check_hash};
 use super::key_probe::probe_private_keys;
 use super::session::{check_chain, open_session};
-use super::step::{Findings, Step};
+use super::step::{Step, StepBuilder};
 use super::target::Target;
 use crate::cli::output::print;
 use engage_device::{
@@ -50,21 +50,18 @@ impl DoctorRun {
             None => self.skip("announcement", NO_CONNECTION),
         };
         let announced = match &body {
-            Some(body) => self.record("announcement-form", |findings, _| {
-                check_form(findings, body)
-            }),
+            Some(body) => self.record("announcement-form", |step, _| check_form(step, body)),
             None => self.skip("announcement-form", NO_ANNOUNCEMENT),
         };
         let der = self.fetch(announced.as_ref()).await;
-        let client = self.judge(announced.as_ref(), der.as_deref());
+        let client = self.check_download(announced.as_ref(), der.as_deref());
         self.speak_tls(client.as_ref(), body.as_deref()).await;
-        let mut findings = Findings::skipped(NO_CONNECTION);
+        let mut step = StepBuilder::skipped(NO_CONNECTION);
         if is_reachable {
-            findings =
-                probe_private_keys(&self, announced.as_ref(), der.as_deref(), client.as_ref())
-                    .await;
+            step = probe_private_keys(&self, announced.as_ref(), der.as_deref(), client.as_ref())
+                .await;
         }
-        self.end_step("private-key", findings);
+        self.end_step("private-key", step);
         self.steps
     }
 
@@ -80,33 +77,33 @@ impl DoctorRun {
     }
 
     async fn connect(&mut self) -> Option<TcpStream> {
-        let mut findings = Findings::new();
+        let mut step = StepBuilder::new();
         let address = self.target.url.address();
-        let stream = findings.accept(connect(&address, self.deadline()).await);
+        let stream = step.accept(connect(&address, self.deadline()).await);
         if let Some(stream) = &stream {
             let peer = stream
                 .peer_addr()
                 .map_or_else(|_| address.to_string(), |peer| peer.to_string());
-            findings.note(format!("{peer} accepts connections"));
+            step.note(format!("{peer} accepts connections"));
         }
-        self.end_step("connect", findings);
+        self.end_step("connect", step);
         stream
     }
 
     async fn announcement(&mut self, mut stream: TcpStream) -> Option<Vec<u8>> {
-        let mut findings = Findings::new();
+        let mut step = StepBuilder::new();
         let request = Request::get(&self.target.url);
         let exchanged = exchange(&mut stream, &request, self.deadline()).await;
-        let body = read_announcement(&mut findings, exchanged);
-        self.end_step("announcement", findings);
+        let body = read_announcement(&mut step, exchanged);
+        self.end_step("announcement", step);
         body
     }
 
     /// Steps 4 and 5: the DER file.
     async fn fetch(&mut self, announced: Option<&ReceivedAnnouncement>) -> Option<Vec<u8>> {
         let url = match announced {
-            Some(announced) => self.record("cert-url", |findings, target| {
-                check_cert_url(findings, announced, &target.url)
+            Some(announced) => self.record("cert-url", |step, target| {
+                check_cert_url(step, announced, &target.url)
             }),
             None => self.skip("cert-url", NO_ANNOUNCEMENT),
         };
@@ -116,15 +113,15 @@ impl DoctorRun {
                 "no cert_url that a device can fetch",
             );
         };
-        let mut findings = Findings::new();
-        let fetched = findings.accept(self.get(&url).await);
-        let der = fetched.and_then(|received| read_certificate(&mut findings, &received));
-        self.end_step("certificate-download", findings);
+        let mut step = StepBuilder::new();
+        let fetched = step.accept(self.get(&url).await);
+        let der = fetched.and_then(|received| read_certificate(&mut step, &received));
+        self.end_step("certificate-download", step);
         der
     }
 
     /// Steps 6 and 7: what a device does before it installs the file.
-    fn judge(
+    fn check_download(
         &mut self,
         announced: Option<&ReceivedAnnouncement>,
         der: Option<&[u8]>,
@@ -133,12 +130,10 @@ impl DoctorRun {
             self.skip::<()>("hash", NO_CERTIFICATE);
             return self.skip("certificate", NO_CERTIFICATE);
         };
-        self.record("hash", |findings, target| {
-            check_hash(findings, announced, &target.key, der);
+        self.record("hash", |step, target| {
+            check_hash(step, announced, &target.key, der);
         });
-        self.record("certificate", |findings, _| {
-            check_certificate(findings, der)
-        })
+        self.record("certificate", |step, _| check_certificate(step, der))
     }
 
     /// Steps 8 to 10: under TLS, trusting only what was announced.
@@ -149,13 +144,13 @@ impl DoctorRun {
             }
             return;
         };
-        let mut findings = Findings::new();
-        let (session, served) = open_session(self, &mut findings, client).await;
-        self.end_step("tls", findings);
+        let mut step = StepBuilder::new();
+        let (session, served) = open_session(self, &mut step, client).await;
+        self.end_step("tls", step);
         match &served {
             Some(served) => {
-                self.record("chain", |findings, target| {
-                    check_chain(findings, served, client.anchor(), &target.https.host);
+                self.record("chain", |step, target| {
+                    check_chain(step, served, client.anchor(), &target.https.host);
                 });
             }
             None => {
@@ -166,36 +161,36 @@ impl DoctorRun {
             self.skip::<()>("announcement-over-tls", NO_SESSION);
             return;
         };
-        let mut findings = Findings::new();
+        let mut step = StepBuilder::new();
         let url = self
             .target
             .url
             .with_scheme(Scheme::Https, self.target.https.port);
         let exchanged = exchange(&mut session.stream, &Request::get(&url), self.deadline()).await;
-        if let (Some(secure), Some(body)) = (read_announcement(&mut findings, exchanged), body) {
-            same_announcement(&mut findings, body, &secure);
+        if let (Some(secure), Some(body)) = (read_announcement(&mut step, exchanged), body) {
+            same_announcement(&mut step, body, &secure);
         }
-        self.end_step("announcement-over-tls", findings);
+        self.end_step("announcement-over-tls", step);
     }
 
     fn record<T>(
         &mut self,
         name: &'static str,
-        judge: impl FnOnce(&mut Findings, &Target) -> T,
+        check: impl FnOnce(&mut StepBuilder, &Target) -> T,
     ) -> T {
-        let mut findings = Findings::new();
-        let judged = judge(&mut findings, &self.target);
-        self.end_step(name, findings);
-        judged
+        let mut step = StepBuilder::new();
+        let value = check(&mut step, &self.target);
+        self.end_step(name, step);
+        value
     }
 
     fn skip<T>(&mut self, name: &'static str, because: &str) -> Option<T> {
-        self.end_step(name, Findings::skipped(because));
+        self.end_step(name, StepBuilder::skipped(because));
         None
     }
 
-    fn end_step(&mut self, name: &'static str, findings: Findings) {
-        let step = findings.into_step(self.steps.len() + 1, name);
+    fn end_step(&mut self, name: &'static str, step: StepBuilder) {
+        let step = step.into_step(self.steps.len() + 1, name);
         if self.is_live {
             // The summary follows, and fails in the same way.
             let _ = print(step.text());

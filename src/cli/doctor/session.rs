@@ -1,7 +1,7 @@
 //! Steps 8 and 9: TLS, and the chain that it shows.
 
 use super::run::DoctorRun;
-use super::step::Findings;
+use super::step::StepBuilder;
 use engage_device::{ChainRefusal, PeerChain, Session, TlsClient, TlsError, TlsVersions};
 use engage_wire::HostName;
 use engage_wire::clock;
@@ -13,13 +13,13 @@ use engage_wire::pki::{Certificate, Role};
 /// Shakes hands as a device; what was presented is known even if it is refused.
 pub(super) async fn open_session(
     run: &DoctorRun,
-    findings: &mut Findings,
+    step: &mut StepBuilder,
     client: &TlsClient,
 ) -> (Option<Session>, Option<PeerChain>) {
     let address = &run.target.https;
     let error = match client.connect(address, run.deadline()).await {
         Ok(session) => {
-            findings.note(format!(
+            step.note(format!(
                 "{address} {} {}, trusted through `{}` alone",
                 session.version(),
                 session.cipher_suite(),
@@ -32,12 +32,12 @@ pub(super) async fn open_session(
     };
     let newer = TlsClient::new(client.anchor().clone(), TlsVersions::Any);
     if error.is_incompatible() && newer.connect(address, run.deadline()).await.is_ok() {
-        findings.fail(
+        step.fail(
             causes(&error),
             "the server speaks TLS 1.3 only: allow TLS 1.2, which current device firmware speaks",
         );
     } else {
-        findings.add_error(&error);
+        step.add_error(&error);
     }
     match error {
         TlsError::Refused { chain, .. } => (None, Some(*chain)),
@@ -47,45 +47,45 @@ pub(super) async fn open_session(
 
 /// Counts the chain as a device does, and tells all that is held against it.
 pub(super) fn check_chain(
-    findings: &mut Findings,
+    step: &mut StepBuilder,
     chain: &PeerChain,
     anchor: &Certificate,
     host: &HostName,
 ) {
-    note_size(findings, chain, anchor);
+    note_size(step, chain, anchor);
     let profile = DeviceProfile::new(clock::now());
     let known = profile.check_certificate(Role::of_issuer(anchor), anchor);
     for violation in &chain.violations {
         match violation {
             Violation::Chain(_) => {
-                findings.warn("a device does not trust it", "see the step before");
+                step.warn("a device does not trust it", "see the step before");
             }
             // Told when the certificate was downloaded.
             violation if known.contains(violation) => {}
-            violation => findings.add_error(violation),
+            violation => step.add_error(violation),
         }
     }
     if let Err(error @ ChainRefusal::Malformed { .. }) = &chain.path {
-        findings.add_error(error);
+        step.add_error(error);
     }
     let Some(leaf) = chain.certificates.first() else {
         return;
     };
     match profile.check_host(leaf, host, "the host that was asked") {
-        Some(violation) => findings.add_error(&violation),
-        None => findings.note(format!("names: {}", leaf.alt_names_text())),
+        Some(violation) => step.add_error(&violation),
+        None => step.note(format!("names: {}", leaf.alt_names_text())),
     }
 }
 
-fn note_size(findings: &mut Findings, chain: &PeerChain, anchor: &Certificate) {
+fn note_size(step: &mut StepBuilder, chain: &PeerChain, anchor: &Certificate) {
     let certificates = &chain.certificates;
     let sent: usize = certificates.iter().map(Certificate::size).sum();
     let (sum, total) = match &chain.path {
         Ok(path) => (path.sum_text(), path.size()),
         Err(_) => unverified_sum(certificates, anchor),
     };
-    findings.note(format!("{sum} = {total} of {MAX_CHAIN_BYTES} bytes"));
-    findings.note(format!(
+    step.note(format!("{sum} = {total} of {MAX_CHAIN_BYTES} bytes"));
+    step.note(format!(
         "{} in the handshake with framing",
         sent + certificate_message_framing(certificates.len())
     ));

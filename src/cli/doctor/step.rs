@@ -58,14 +58,14 @@ impl Step {
     }
 }
 
-/// What is found during one step: the worst of it is the outcome, all of it is told.
-pub(super) struct Findings {
+/// A step while it runs: the worst that is found is its outcome, all of it is told.
+pub(super) struct StepBuilder {
     outcome: Outcome,
     details: Vec<String>,
     hints: Vec<String>,
 }
 
-impl Findings {
+impl StepBuilder {
     /// Nothing yet, which passes.
     pub(super) fn new() -> Self {
         Self {
@@ -76,10 +76,10 @@ impl Findings {
     }
 
     pub(super) fn skipped(because: &str) -> Self {
-        let mut findings = Self::new();
-        findings.outcome = Outcome::Skip;
-        findings.note(because);
-        findings
+        let mut step = Self::new();
+        step.outcome = Outcome::Skip;
+        step.note(because);
+        step
     }
 
     pub(super) fn note(&mut self, detail: impl Into<String>) {

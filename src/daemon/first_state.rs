@@ -1,4 +1,4 @@
-//! What a start reads and judges, before anybody is served.
+//! What a start reads and checks, before anybody is served.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

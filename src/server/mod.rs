@@ -139,7 +139,7 @@ fn open(
     http1::configure(server.http_builder(), &admission.limits);
     let admission = Arc::clone(admission);
     server.accept_error_handler(move |peer, error| {
-        // With a peer, it is an acceptor's verdict, which was logged where it was made.
+        // With a peer, it is an error of an acceptor, which has logged it.
         if peer.is_none() {
             admission.accept_failed(kind, error);
         }

@@ -136,7 +136,7 @@ impl Adoption {
         })
     }
 
-    /// Judges what was written as `check` does.
+    /// Checks what was written, as `check` does.
     fn into_report(self, written: Written) -> Report {
         let config = &self.target.config;
         let base_url = config.base_url_at(config.http.listen);

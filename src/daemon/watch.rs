@@ -28,7 +28,7 @@ use engage_wire::paths::CERTIFICATES_FOLDER;
 /// Watches the files of one configuration until dropped.
 pub(super) struct FileWatcher {
     changes: mpsc::Receiver<()>,
-    /// [`Seen::hash`] of what needs no reload.
+    /// [`FilesState::hash`] of what needs no reload.
     known: Arc<AtomicU64>,
     task: JoinHandle<()>,
 }
@@ -37,7 +37,7 @@ impl FileWatcher {
     /// Watches for what differs from `known`.
     pub(super) fn new(files: FileFingerprint) -> Self {
         let (changed, changes) = mpsc::channel(1);
-        let known = Arc::new(AtomicU64::new(files.seen.hash));
+        let known = Arc::new(AtomicU64::new(files.state.hash));
         Self {
             changes,
             task: tokio::spawn(watch(files, Arc::clone(&known), changed)),
@@ -47,7 +47,7 @@ impl FileWatcher {
 
     /// Watches for what differs from files of the same sources, which have been read.
     pub(super) fn know(&self, files: &FileFingerprint) {
-        self.known.store(files.seen.hash, Ordering::Relaxed);
+        self.known.store(files.state.hash, Ordering::Relaxed);
     }
 
     /// Completes when files have changed and have been at rest since. Cancel safe.
@@ -69,7 +69,7 @@ impl Drop for FileWatcher {
 #[derive(Clone, Debug)]
 pub(crate) struct FileFingerprint {
     pub(super) sources: Arc<Sources>,
-    seen: Seen,
+    state: FilesState,
 }
 
 impl FileFingerprint {
@@ -82,7 +82,7 @@ impl FileFingerprint {
         let site_files = config.site_files.versions();
         let site_files = site_files.map(|(name, version)| hash_file(name, version));
         Self {
-            seen: sources.seen(versions, combined(site_files)),
+            state: sources.state_of(versions, combined(site_files)),
             sources: Arc::clone(sources),
         }
     }
@@ -90,7 +90,7 @@ impl FileFingerprint {
 
 /// What the files of a configuration look like.
 #[derive(Clone, Debug, Default)]
-struct Seen {
+struct FilesState {
     /// Differs when a file, or what a link points to, is another than before.
     hash: u64,
     /// Those that are links.
@@ -153,18 +153,18 @@ impl Sources {
         self.files.iter().map(PathBuf::as_path).chain(of_sites)
     }
 
-    fn look(&self) -> Seen {
+    fn state(&self) -> FilesState {
         let site_files = self.sites_dir.iter().flat_map(|folder| entries(folder));
         let site_files = site_files.filter(|entry| is_site_file(&entry.file_name()));
         let site_files = site_files.map(|entry| hash_entry(&entry.file_name(), &entry));
-        self.seen(&self.versions(), combined(site_files))
+        self.state_of(&self.versions(), combined(site_files))
     }
 
-    fn seen(&self, named: &FileVersions<'_>, site_files: u64) -> Seen {
+    fn state_of(&self, named: &FileVersions<'_>, site_files: u64) -> FilesState {
         let certificates =
             entries(&self.certificates).map(|entry| hash_entry(entry.path().as_os_str(), &entry));
         let files = named.iter().map(|(file, version)| hash_file(file, version));
-        Seen {
+        FilesState {
             hash: combined(files.chain(certificates).chain([site_files])),
             links: named.links().to_owned(),
         }
@@ -225,9 +225,9 @@ fn hash_file(name: &OsStr, version: FileVersion) -> u64 {
 }
 
 async fn watch(files: FileFingerprint, known: Arc<AtomicU64>, changed: mpsc::Sender<()>) {
-    let FileFingerprint { sources, seen } = files;
+    let FileFingerprint { sources, state } = files;
     let notices = Arc::new(Notices::default());
-    let mut watcher = OsWatcher::new(&sources, seen.links, &notices).await;
+    let mut watcher = OsWatcher::new(&sources, state.links, &notices).await;
     loop {
         // Woken by the system, or after a while by nobody.
         if timeout(POLL_INTERVAL, notices.wake.notified())
@@ -238,37 +238,37 @@ async fn watch(files: FileFingerprint, known: Arc<AtomicU64>, changed: mpsc::Sen
             // write wakes: one look stands for all of a moment.
             sleep(DEBOUNCE).await;
         }
-        let mut seen = look(&sources).await;
-        if seen.hash != known.load(Ordering::Relaxed) {
-            seen = settle(&sources, seen).await;
+        let mut state = read_state(&sources).await;
+        if state.hash != known.load(Ordering::Relaxed) {
+            state = settle(&sources, state).await;
             // A reload that was asked for may have read them meanwhile.
-            if known.swap(seen.hash, Ordering::Relaxed) != seen.hash
+            if known.swap(state.hash, Ordering::Relaxed) != state.hash
                 && changed.send(()).await.is_err()
             {
                 return;
             }
         }
-        watcher.follow(&sources, seen.links, &notices).await;
+        watcher.follow(&sources, state.links, &notices).await;
     }
 }
 
 /// Waits until nothing has changed for a moment: a certificate and its key are written one after
 /// the other.
-async fn settle(sources: &Arc<Sources>, mut seen: Seen) -> Seen {
+async fn settle(sources: &Arc<Sources>, mut state: FilesState) -> FilesState {
     for _ in 0..MAX_DEBOUNCES {
         sleep(DEBOUNCE).await;
-        let now = look(sources).await;
-        if now.hash == seen.hash {
+        let now = read_state(sources).await;
+        if now.hash == state.hash {
             break;
         }
-        seen = now;
+        state = now;
     }
-    seen
+    state
 }
 
-async fn look(sources: &Arc<Sources>) -> Seen {
+async fn read_state(sources: &Arc<Sources>) -> FilesState {
     let sources = Arc::clone(sources);
-    blocking(move || sources.look()).await.unwrap_or_default()
+    blocking(move || sources.state()).await.unwrap_or_default()
 }
 
 /// A file server that does not answer must not hold a thread that serves connections.

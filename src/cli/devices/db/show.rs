@@ -58,7 +58,7 @@ impl Show {
             taken_at: stored.taken_at,
             is_sent: is_sent(&stored, &dropped, &location),
             record: reader.record(device).map_err(DevicesError::from)?,
-            masked: RawValue::from_string(redact(&body)).ok(),
+            redacted: RawValue::from_string(redact(&body)).ok(),
         };
         if self.json {
             return print_json(&shown.json());
@@ -79,7 +79,7 @@ impl Show {
             // One that is not is not shown.
             is_sent: true,
             record: record_of(remote, device)?,
-            masked: answer.database,
+            redacted: answer.database,
         };
         if self.json {
             return print_json(&shown.json());
@@ -134,7 +134,7 @@ struct Shown {
     /// A file that is removed takes its database back.
     is_sent: bool,
     record: Option<DeviceRecord>,
-    masked: Option<Box<RawValue>>,
+    redacted: Option<Box<RawValue>>,
 }
 
 /// Serialises as `devices db show --json`.
@@ -164,7 +164,7 @@ impl Shown {
             taken_at: self.taken_at,
             answered: self.answered(),
             next_call_in: self.record.as_ref().and_then(|it| it.next_call_in.as_ref()),
-            database: self.masked.as_deref(),
+            database: self.redacted.as_deref(),
         }
     }
 

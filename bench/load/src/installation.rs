@@ -117,9 +117,9 @@ impl Installation {
         let route = folder.join("swordfish/lock/certificates");
         fs::create_dir_all(&route)?;
         fs::write(route.join("current"), &self.announcement)?;
-        let shelf = folder.join("static/Device_Certificates");
-        fs::create_dir_all(&shelf)?;
-        fs::write(shelf.join("partner_CA.der"), self.anchor.der())?;
+        let certificates = folder.join("static/Device_Certificates");
+        fs::create_dir_all(&certificates)?;
+        fs::write(certificates.join("partner_CA.der"), self.anchor.der())?;
         Ok(())
     }
 }

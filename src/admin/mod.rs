@@ -21,7 +21,7 @@ use crate::routes::App;
 use engage_wire::HostName;
 use host::AllowedHosts;
 
-pub(crate) use access::{Access, Role, TOKEN_FILE_HEADING, Token, TokenName, add_token};
+pub(crate) use access::{AdminAccess, Role, TOKEN_FILE_HEADING, Token, TokenName, add_token};
 pub(crate) use control::{Control, ReloadRequest};
 pub(crate) use files::AdminFiles;
 
@@ -30,7 +30,7 @@ pub(crate) struct Admin {
     app: Arc<App>,
     hosts: AllowedHosts,
     /// Who may use the pages and the API; `None`: there are none.
-    access: Option<Arc<Access>>,
+    access: Option<Arc<AdminAccess>>,
     control: Arc<Control>,
     /// All devices in a few numbers.
     fleet: pages::FleetCache,
@@ -42,7 +42,7 @@ impl Admin {
     pub(crate) fn new(
         app: &Arc<App>,
         hosts: Vec<HostName>,
-        access: Option<&Arc<Access>>,
+        access: Option<&Arc<AdminAccess>>,
         control: &Arc<Control>,
     ) -> Arc<Self> {
         Arc::new(Self {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tracing::error;
 
-use crate::admin::{self, Access, Admin, Control, ReloadRequest};
+use crate::admin::{self, Admin, AdminAccess, Control, ReloadRequest};
 use crate::config::Config;
 use crate::routes::App;
 use crate::server::AdminService;
@@ -15,7 +15,7 @@ use engage_wire::diagnostic::{code, one_line};
 pub(super) struct AdminListener {
     pub(super) service: AdminService,
     /// Who may use the pages and the API, if there are any.
-    pub(super) access: Option<Arc<Access>>,
+    pub(super) access: Option<Arc<AdminAccess>>,
     /// How it shakes hands, if it does.
     pub(super) identity: Option<Arc<AdminIdentity>>,
     /// What pages and API are told of reloads.
@@ -33,7 +33,7 @@ impl AdminListener {
         strict: bool,
     ) -> Result<Self, AdminIdentityError> {
         let token_file = config.admin.token_file.as_deref();
-        let access = token_file.map(|path| Arc::new(Access::open(path, &app.metrics)));
+        let access = token_file.map(|path| Arc::new(AdminAccess::open(path, &app.metrics)));
         let identity = config.admin.identity();
         let identity = identity.map(|(certificate, key)| AdminIdentity::load(certificate, key));
         let identity = match identity {

@@ -19,7 +19,7 @@ use super::base_url::ToldBaseUrl;
 use super::reload_requests::ReloadRequests;
 use super::watch::{FileFingerprint, FileWatcher};
 use super::{log_bad_sites, log_warnings};
-use crate::admin::{Access, AdminFiles, Control, ReloadRequest};
+use crate::admin::{AdminAccess, AdminFiles, Control, ReloadRequest};
 use crate::config::{Config, ConfigSource, SiteFiles};
 use crate::platform::{RELOAD_SIGNAL, ReloadSignals, service_manager};
 use crate::publication::{Publication, PublishedRotation};
@@ -53,7 +53,7 @@ pub(super) struct Reloader {
     /// Where a rotation stands, if there is a store that knows.
     pub(super) rotation: Option<FollowedRotation>,
     /// Who may use the pages and the API, if there are any.
-    pub(super) access: Option<Arc<Access>>,
+    pub(super) access: Option<Arc<AdminAccess>>,
     /// How the admin listener shakes hands, if it does.
     pub(super) admin_identity: Option<Arc<AdminIdentity>>,
     /// What those are told of this.

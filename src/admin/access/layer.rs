@@ -16,7 +16,7 @@ use super::refusal::AccessRefusal;
 use super::role::Role;
 use super::sign_in::SIGN_IN;
 use super::token::Token;
-use super::{Access, Principal};
+use super::{AdminAccess, Principal};
 use crate::admin::pages::error_page;
 use crate::connection::AdminPeer;
 use engage_wire::diagnostic::hint;
@@ -24,7 +24,7 @@ use engage_wire::diagnostic::hint;
 /// Lets in whoever shows a token, or has a session, whose role is enough for the method; answers others
 /// with a problem. What a session changes, a script of ours asks for: header `X-Form-Token`.
 pub(in crate::admin) async fn require_api(
-    State(access): State<Arc<Access>>,
+    State(access): State<Arc<AdminAccess>>,
     request: Request,
     next: Next,
 ) -> Response {
@@ -41,7 +41,7 @@ pub(in crate::admin) async fn require_api(
 /// The same for people: whoever shows nothing is asked to sign in. What a session changes, a form of
 /// ours asks for: field `form_token`. A handler takes the form as `axum::Form`.
 pub(in crate::admin) async fn require_page(
-    State(access): State<Arc<Access>>,
+    State(access): State<Arc<AdminAccess>>,
     request: Request,
     next: Next,
 ) -> Response {
@@ -56,7 +56,7 @@ pub(in crate::admin) async fn require_page(
 
 /// The same where every role will do: to sign out.
 pub(super) async fn require_session(
-    State(access): State<Arc<Access>>,
+    State(access): State<Arc<AdminAccess>>,
     request: Request,
     next: Next,
 ) -> Response {
@@ -83,7 +83,7 @@ enum Shows {
 
 /// The request with its [`Principal`], if it is let in.
 async fn admit(
-    access: &Access,
+    access: &AdminAccess,
     mut request: Request,
     needed: Role,
     shows: Shows,

@@ -41,7 +41,7 @@ pub(crate) use token_file::{TokenFile, TokenFileError};
 
 /// Whose tokens are known.
 #[derive(Debug)]
-pub(crate) struct Access {
+pub(crate) struct AdminAccess {
     tokens: ArcSwap<TokenFile>,
     sessions: Sessions,
     failures: LoginThrottle,
@@ -49,7 +49,7 @@ pub(crate) struct Access {
     metrics: Arc<Metrics>,
 }
 
-impl Access {
+impl AdminAccess {
     /// Reads the tokens. Where they cannot be used, nobody is let in until they can: a daemon that does
     /// not start would keep doors from what they come for.
     pub(crate) fn open(path: &Path, metrics: &Arc<Metrics>) -> Self {

@@ -21,12 +21,12 @@ use super::local_path::LocalPath;
 use super::refusal::AccessRefusal;
 use super::sign_in_page::{sign_in_page, sign_out_page};
 use super::token::Token;
-use super::{Access, Principal};
+use super::{AdminAccess, Principal};
 use crate::connection::AdminPeer;
 
 /// The two routes. Whoever signs in has shown nothing yet; whoever signs out has a session.
 pub(in crate::admin) fn sign_in_routes<S: Clone + Send + Sync + 'static>(
-    access: &Arc<Access>,
+    access: &Arc<AdminAccess>,
 ) -> Router<S> {
     let sign_out = get(sign_out_form).post(sign_out);
     let sign_out = sign_out.layer(from_fn_with_state(Arc::clone(access), require_session));
@@ -56,7 +56,7 @@ struct Shown {
     next: LocalPath,
 }
 
-async fn sign_in(State(access): State<Arc<Access>>, request: Request) -> Response {
+async fn sign_in(State(access): State<Arc<AdminAccess>>, request: Request) -> Response {
     let peer = request.extensions().get::<AdminPeer>().copied();
     let (Some(peer), Ok(())) = (peer, check_origin(&request)) else {
         return page_refusal(AccessRefusal::ForeignOrigin);
@@ -81,7 +81,7 @@ async fn sign_in(State(access): State<Arc<Access>>, request: Request) -> Respons
 /// Begins a session, and ends the one that the browser had: an id from before a sign-in, which somebody
 /// may have planted, is never one of a session.
 fn begin(
-    access: &Access,
+    access: &AdminAccess,
     token: Option<&Token>,
     headers: &HeaderMap,
     peer: &AdminPeer,
@@ -105,7 +105,7 @@ async fn sign_out_form(principal: Principal) -> Response {
     sign_out_page(&principal).into_response()
 }
 
-async fn sign_out(State(access): State<Arc<Access>>, request: Request) -> Response {
+async fn sign_out(State(access): State<Arc<AdminAccess>>, request: Request) -> Response {
     for id in session_ids(request.headers()) {
         access.sessions.end(&id);
     }

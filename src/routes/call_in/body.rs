@@ -16,7 +16,7 @@ pub(super) struct Received {
 
 /// Why a body was not read whole.
 #[derive(Debug)]
-pub(super) enum BodyError {
+pub(super) enum ReceiveError {
     /// It broke off, or a deadline of `[limits]` passed.
     Broken,
     /// Other bodies take the memory that there is for bodies.
@@ -36,7 +36,7 @@ pub(super) async fn collect<B>(
     mut body: B,
     max: usize,
     memory: BodyPermit,
-) -> Result<Received, BodyError>
+) -> Result<Received, ReceiveError>
 where
     B: HttpBody<Data = Bytes> + Unpin,
 {
@@ -45,14 +45,14 @@ where
         memory,
     };
     while let Some(frame) = body.frame().await {
-        let Ok(piece) = frame.map_err(|_| BodyError::Broken)?.into_data() else {
+        let Ok(piece) = frame.map_err(|_| ReceiveError::Broken)?.into_data() else {
             // Trailers carry nothing that is stored.
             continue;
         };
         let room = max - received.bytes.len();
         received.append(&piece[..piece.len().min(room)], max)?;
         if piece.len() > room {
-            return Err(BodyError::TooLong {
+            return Err(ReceiveError::TooLong {
                 beginning: received,
             });
         }
@@ -70,11 +70,13 @@ impl Received {
         (self.bytes.into(), self.memory)
     }
 
-    fn append(&mut self, piece: &[u8], max: usize) -> Result<(), BodyError> {
+    fn append(&mut self, piece: &[u8], max: usize) -> Result<(), ReceiveError> {
         let needed = self.bytes.len() + piece.len();
         if needed > self.bytes.capacity() {
             let capacity = needed.next_power_of_two().clamp(MIN_CAPACITY.min(max), max);
-            self.memory.grow_to(capacity).map_err(BodyError::NoMemory)?;
+            self.memory
+                .grow_to(capacity)
+                .map_err(ReceiveError::NoMemory)?;
             self.bytes.reserve_exact(capacity - self.bytes.len());
         }
         self.bytes.extend_from_slice(piece);
@@ -107,7 +109,7 @@ mod tests {
             .await
             .unwrap_err();
         assert!(
-            matches!(error, BodyError::TooLong { beginning } if beginning.as_slice() == b"12345")
+            matches!(error, ReceiveError::TooLong { beginning } if beginning.as_slice() == b"12345")
         );
     }
 }

@@ -35,7 +35,7 @@ use engage_store::{
 use engage_wire::diagnostic::one_line;
 use engage_wire::paths;
 
-use body::{BodyError, collect};
+use body::{ReceiveError, collect};
 use body_memory::{BodyPermit, NoMemory};
 use day_budget::OverBudget;
 
@@ -218,13 +218,13 @@ impl CallIn {
                 }
                 Err(error) => (body, error.to_string()),
             },
-            Err(BodyError::TooLong { beginning }) => (
+            Err(ReceiveError::TooLong { beginning }) => (
                 beginning,
                 format!("it is longer than {} bytes", self.body_bytes),
             ),
             // It did not arrive, so the device knows that it has to send it again.
-            Err(BodyError::Broken) => return Err(ApiError::Malformed),
-            Err(BodyError::NoMemory(short)) => return Err(self.refuse_memory(call, &short)),
+            Err(ReceiveError::Broken) => return Err(ApiError::Malformed),
+            Err(ReceiveError::NoMemory(short)) => return Err(self.refuse_memory(call, &short)),
         };
         let (body, _memory) = body.into_parts();
         let refusing = self.refuse(call, kind, body, &reason);

@@ -17,7 +17,7 @@ use crate::sites::SitesReport;
 /// Exit code 1 if there is one. `engage-host check` looks at everything else too.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  engage-host sites check --config /etc/engage-host/config.toml")]
-pub(super) struct Check {
+pub(super) struct CheckSites {
     #[command(flatten)]
     config: ConfigArgs,
     /// Print JSON instead of text
@@ -25,7 +25,7 @@ pub(super) struct Check {
     pub(super) json: bool,
 }
 
-impl Check {
+impl CheckSites {
     pub(super) fn run(self, remote: Option<&Remote>) -> Result<ExitCode, Failure> {
         let report: SitesReport = match remote {
             Some(remote) => remote.get("/check/sites")?.read()?,

@@ -38,7 +38,7 @@ enum Command {
     Add(Box<add::Add>),
     Remove(remove::Remove),
     Import(import::Import),
-    Check(check::Check),
+    Check(check::CheckSites),
 }
 
 impl Sites {

@@ -12,7 +12,7 @@ use crate::json::{MAX_NUMBER_CHARS, Object, elements, is_finite, is_number, text
 
 /// Checks a whole file; what is sent but looks wrong comes back.
 pub(super) fn check(file: &Object<'_>) -> Result<Vec<DbWarning>, DbError> {
-    let mut check = Check::default();
+    let mut check = DatabaseCheck::default();
     let root = Path("$".to_owned());
     known_members(file, &root, &["db", "config", "dbDwnLdTm", "nxtDbVerTS"])?;
     let at = root.member("db");
@@ -183,13 +183,13 @@ impl Path {
 }
 
 #[derive(Default)]
-struct Check {
+struct DatabaseCheck {
     warnings: Vec<DbWarning>,
     /// Where each user and credential of the list being checked was seen.
     seen: HashMap<(String, String), String>,
 }
 
-impl Check {
+impl DatabaseCheck {
     fn user_records(&mut self, db: &Object<'_>, path: &Path) -> Result<(), DbError> {
         let Some(records) = db.get("usrRcrd") else {
             return Ok(());

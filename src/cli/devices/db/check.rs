@@ -15,13 +15,13 @@ use crate::failure::Failure;
 #[command(
     after_help = "Example:\n  engage-host devices db check db.json && cp db.json Engage_Data/0123456789ABCDEF/"
 )]
-pub(super) struct Check {
+pub(super) struct CheckDatabase {
     /// The database: `{"db":{..},"config":{..}}`
     #[arg(value_name = "FILE")]
     file: PathBuf,
 }
 
-impl Check {
+impl CheckDatabase {
     pub(super) fn run(self) -> Result<(), Failure> {
         let (_, database) = read(&self.file)?;
         print(format!(

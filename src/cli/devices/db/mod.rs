@@ -30,7 +30,7 @@ pub(super) struct Db {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Check(check::Check),
+    Check(check::CheckDatabase),
     Set(set::Set),
     Show(show::Show),
 }

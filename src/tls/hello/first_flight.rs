@@ -5,7 +5,7 @@ use std::fmt;
 use rustls::ProtocolVersion;
 
 use super::HelloError;
-use super::cursor::Cursor;
+use super::reader::Reader;
 use engage_wire::escape_bytes;
 
 /// Puts the first handshake message together from its records, and returns its body.
@@ -17,14 +17,14 @@ pub(super) fn client_hello_body(bytes: &[u8]) -> Result<Vec<u8>, HelloError> {
         Some(&HANDSHAKE) => {}
         Some(_) => return Err(not_handshake(bytes)),
     }
-    let mut records = Cursor::new(bytes);
+    let mut records = Reader::new(bytes);
     let mut message = Vec::new();
     loop {
         append_record(&mut records, &mut message).map_err(|broken| match broken {
             Broken::Short => HelloError::Truncated { bytes: bytes.len() },
             Broken::Malformed(what) => HelloError::Malformed(what),
         })?;
-        let mut message = Cursor::new(&message);
+        let mut message = Reader::new(&message);
         // RFC 8446 section 4: one byte of type, three of length.
         let Some(&[kind, high, middle, low]) = message.take(4) else {
             continue;
@@ -44,7 +44,7 @@ enum Broken {
     Malformed(&'static str),
 }
 
-fn append_record(records: &mut Cursor<'_>, message: &mut Vec<u8>) -> Result<(), Broken> {
+fn append_record(records: &mut Reader<'_>, message: &mut Vec<u8>) -> Result<(), Broken> {
     let kind = records.u8().ok_or(Broken::Short)?;
     if kind != HANDSHAKE {
         return Err(Broken::Malformed("a record of another kind interrupts it"));

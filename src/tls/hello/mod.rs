@@ -3,9 +3,9 @@
 //! The TLS library's own errors mislead (a client that offers only RSA key exchange is reported
 //! as having no group in common), so the bytes that it read are read once more here.
 
-mod cursor;
 mod first_flight;
 mod offered;
+mod reader;
 
 #[cfg(test)]
 pub(in crate::tls) mod captured;
@@ -14,9 +14,9 @@ use std::collections::BTreeSet;
 
 use rustls::{CipherSuite, NamedGroup, ProtocolVersion, SignatureScheme};
 
-use cursor::Cursor;
 use engage_wire::escape_bytes;
 use first_flight::client_hello_body;
+use reader::Reader;
 
 pub(crate) use first_flight::NotTls;
 pub(crate) use offered::{CodePoint, Offered};
@@ -57,7 +57,7 @@ impl ClientHello {
     /// follows it is ignored.
     pub fn parse(record_bytes: &[u8]) -> Result<Self, HelloError> {
         let body = client_hello_body(record_bytes)?;
-        Self::from_body(Cursor::new(&body)).map_err(HelloError::Malformed)
+        Self::from_body(Reader::new(&body)).map_err(HelloError::Malformed)
     }
 
     /// The versions offered, as a list: by extension, or else only the highest is known.
@@ -69,7 +69,7 @@ impl ClientHello {
         }
     }
 
-    fn from_body(mut body: Cursor<'_>) -> Result<Self, &'static str> {
+    fn from_body(mut body: Reader<'_>) -> Result<Self, &'static str> {
         let legacy_version = body.u16().ok_or("its version is cut")?.into();
         body.take(32).ok_or("its random is cut")?;
         let session_id = body.vector8().ok_or("its session identifier is cut")?;
@@ -94,7 +94,7 @@ impl ClientHello {
     }
 
     /// Before TLS 1.3 there may be none at all (RFC 5246 section 7.4.1.2).
-    fn read_extensions(&mut self, mut body: Cursor<'_>) -> Result<(), &'static str> {
+    fn read_extensions(&mut self, mut body: Reader<'_>) -> Result<(), &'static str> {
         if body.is_empty() {
             return Ok(());
         }
@@ -116,7 +116,7 @@ impl ClientHello {
         Ok(())
     }
 
-    fn read_extension(&mut self, kind: u16, mut content: Cursor<'_>) -> Option<()> {
+    fn read_extension(&mut self, kind: u16, mut content: Reader<'_>) -> Option<()> {
         match kind {
             SERVER_NAME => self.server_name = server_name(content)?,
             // The TLS library does not read it, so it fails nothing.
@@ -169,7 +169,7 @@ pub enum HelloError {
     clippy::option_option,
     reason = "malformed, or well-formed without a host name"
 )]
-fn server_name(mut content: Cursor<'_>) -> Option<Option<String>> {
+fn server_name(mut content: Reader<'_>) -> Option<Option<String>> {
     let mut names = content.vector16()?;
     while !names.is_empty() {
         let kind = names.u8()?;
@@ -181,7 +181,7 @@ fn server_name(mut content: Cursor<'_>) -> Option<Option<String>> {
     Some(None)
 }
 
-fn protocols(mut list: Cursor<'_>) -> Option<Vec<String>> {
+fn protocols(mut list: Reader<'_>) -> Option<Vec<String>> {
     let mut protocols = Vec::new();
     while !list.is_empty() {
         let protocol = list.vector8()?;

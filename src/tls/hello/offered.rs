@@ -4,7 +4,7 @@ use std::fmt;
 
 use rustls::{CipherSuite, NamedGroup, ProtocolVersion, SignatureScheme};
 
-use super::cursor::Cursor;
+use super::reader::Reader;
 
 /// What a client offers of one kind, in its order of preference.
 ///
@@ -34,7 +34,7 @@ impl<T: CodePoint> Offered<T> {
     }
 
     /// Reads `list` as 16-bit code points; `None` if half of one is left over.
-    pub(super) fn read(mut list: Cursor<'_>) -> Option<Self> {
+    pub(super) fn read(mut list: Reader<'_>) -> Option<Self> {
         let mut offered = Vec::new();
         while !list.is_empty() {
             let code = list.u16()?;
@@ -142,7 +142,7 @@ mod tests {
     #[test]
     fn the_unknown_is_shown_as_hex_and_grease_is_not_shown() {
         let codes = [0x4a, 0x4a, 0xc0, 0x2f, 0xfe, 0x0d];
-        let offered = Offered::<CipherSuite>::read(Cursor::new(&codes)).unwrap();
+        let offered = Offered::<CipherSuite>::read(Reader::new(&codes)).unwrap();
         assert_eq!(
             offered.to_string(),
             "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256 0xfe0d"
@@ -151,12 +151,12 @@ mod tests {
 
     #[test]
     fn a_long_list_is_cut_and_says_so() {
-        let offered = Offered::<NamedGroup>::read(Cursor::new(&[0; 100])).unwrap();
+        let offered = Offered::<NamedGroup>::read(Reader::new(&[0; 100])).unwrap();
         assert!(offered.to_string().ends_with(" 0x0000 and 2 more"));
     }
 
     #[test]
     fn half_a_code_point_is_refused() {
-        assert_eq!(Offered::<NamedGroup>::read(Cursor::new(&[0; 3])), None);
+        assert_eq!(Offered::<NamedGroup>::read(Reader::new(&[0; 3])), None);
     }
 }

@@ -2,9 +2,9 @@
 
 /// What is left of some bytes; every read either fits or is `None`, and then reads nothing.
 #[derive(Clone, Copy)]
-pub(super) struct Cursor<'a>(&'a [u8]);
+pub(super) struct Reader<'a>(&'a [u8]);
 
-impl<'a> Cursor<'a> {
+impl<'a> Reader<'a> {
     pub(super) fn new(bytes: &'a [u8]) -> Self {
         Self(bytes)
     }

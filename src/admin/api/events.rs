@@ -85,7 +85,7 @@ enum Order {
 #[derive(Serialize, ToSchema)]
 struct EventList {
     /// In the order that was asked for.
-    events: Vec<Event>,
+    events: Vec<EventEntry>,
     /// `cursor` of what follows. With `oldest` there always is one: later events come behind it.
     next: Option<String>,
     /// What is wrong with rows among them that are left out: somebody changed them.
@@ -95,8 +95,8 @@ struct EventList {
 
 /// An event, and whose it is.
 #[derive(Serialize, ToSchema)]
-#[expect(clippy::struct_field_names, reason = "as the command line spells it")]
-struct Event {
+#[schema(as = Event)]
+struct EventEntry {
     /// Serial number, or `addr-` and an IP address.
     device: String,
     /// Its number among the device's events, from 1.
@@ -109,7 +109,7 @@ struct Event {
     event: Box<RawValue>,
 }
 
-impl Event {
+impl EventEntry {
     /// `None` for what somebody has made no event in the database.
     fn new(event: &DeviceEvent) -> Option<Self> {
         event.parse().ok()?;
@@ -203,7 +203,7 @@ async fn next_page(
     };
     let (mut events, mut left_out) = (Vec::new(), page.left_out);
     for stored in &page.events {
-        match Event::new(stored) {
+        match EventEntry::new(stored) {
             Some(event) => events.push(event),
             None => left_out.push(format!(
                 "event {} of device {} is not an event",

@@ -43,14 +43,14 @@ pub struct Device {
     client: Option<Arc<TlsClient>>,
     database_version: String,
     /// Stored until they are acknowledged.
-    events: Vec<Event>,
+    events: Vec<PendingEvent>,
     last_event: u32,
     failed_in_a_row: u32,
     random: Rng,
 }
 
 #[derive(Debug)]
-struct Event {
+struct PendingEvent {
     number: u32,
     time: String,
 }
@@ -303,7 +303,7 @@ impl Device {
     fn experience(&mut self) {
         for _ in 0..self.random.u32(1..=3) {
             self.last_event += 1;
-            self.events.push(Event {
+            self.events.push(PendingEvent {
                 number: self.last_event,
                 time: Timestamp::now().strftime("%Y%m%d%H%M%S").to_string(),
             });
@@ -311,7 +311,7 @@ impl Device {
     }
 
     /// Every eighth event is worth an alert, if it comes first.
-    fn split_events(&self) -> (Option<&Event>, &[Event]) {
+    fn split_events(&self) -> (Option<&PendingEvent>, &[PendingEvent]) {
         match self.events.split_first() {
             Some((first, rest)) if first.number % 8 == 0 => (Some(first), rest),
             _ => (None, &self.events),
@@ -319,7 +319,7 @@ impl Device {
     }
 }
 
-impl Event {
+impl PendingEvent {
     fn code(&self) -> String {
         format!("{:08X}", self.number)
     }

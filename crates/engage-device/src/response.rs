@@ -150,7 +150,7 @@ impl Head {
     }
 
     fn parse(head: &[u8]) -> Result<Self, ResponseError> {
-        let mut lines = Lines(Some(head));
+        let mut lines = HeadLines(Some(head));
         let status_line = lines.next().unwrap_or_default();
         let (version, status) = parse_status_line(status_line)
             .ok_or_else(|| ResponseError::StatusLine(excerpt(status_line)))?;
@@ -178,9 +178,9 @@ pub(super) struct Framing {
 }
 
 /// Lines that end with CR LF, or with the end of the head.
-struct Lines<'a>(Option<&'a [u8]>);
+struct HeadLines<'a>(Option<&'a [u8]>);
 
-impl<'a> Iterator for Lines<'a> {
+impl<'a> Iterator for HeadLines<'a> {
     type Item = &'a [u8];
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -247,7 +247,7 @@ fn length_fault(announced: u64, found: usize) -> Option<ResponseError> {
 
 /// Why bytes without an end of their head are no answer.
 fn unfinished(bytes: &[u8]) -> ResponseError {
-    let first_line = Lines(Some(bytes)).next().unwrap_or_default();
+    let first_line = HeadLines(Some(bytes)).next().unwrap_or_default();
     if bytes.is_empty() {
         ResponseError::Empty
     } else if !bytes.starts_with(b"HTTP/") {

@@ -12,7 +12,7 @@ use crate::json_files::line_reader::{Entry, LineReader};
 /// Audits and alerts, each kind in its order, and between the kinds by time. What was delivered to
 /// the webhook comes first, so that one number says how far that is.
 pub(crate) struct Merge<'a> {
-    lines: [Lines<'a>; 2],
+    lines: [LogLines<'a>; 2],
     next: [Option<OldLine>; 2],
 }
 
@@ -27,7 +27,7 @@ pub(crate) struct OldLine {
 
 impl<'a> Merge<'a> {
     pub(crate) fn new(logs: &'a [OldLog; 2]) -> io::Result<Self> {
-        let mut lines = logs.each_ref().map(Lines::new);
+        let mut lines = logs.each_ref().map(LogLines::new);
         let next = [lines[0].next()?, lines[1].next()?];
         Ok(Self { lines, next })
     }
@@ -44,7 +44,7 @@ impl<'a> Merge<'a> {
     }
 }
 
-struct Lines<'a> {
+struct LogLines<'a> {
     log: &'a OldLog,
     /// Those that were not begun.
     files: std::slice::Iter<'a, OldFile>,
@@ -52,7 +52,7 @@ struct Lines<'a> {
     filed_at: i64,
 }
 
-impl<'a> Lines<'a> {
+impl<'a> LogLines<'a> {
     fn new(log: &'a OldLog) -> Self {
         Self {
             log,

@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, sleep};
 
 use super::call::{Expected, OK, STORED, ask, database_version};
-use super::{Host, Outcome, Profile, Report, Settings, Step, VisitError};
+use super::{Host, Profile, Report, Settings, Step, VisitError, VisitOutcome};
 use crate::connect::{connect_from, resolve};
 use crate::socket::{DeviceSocket, Power};
 use crate::{ReceivedAnnouncement, Request, Response, Session, TlsClient};
@@ -104,30 +104,30 @@ impl Device {
     }
 
     /// Asks what to install, and installs it.
-    pub(super) async fn commission(&mut self, visit: &mut Visit) -> Outcome {
+    pub(super) async fn commission(&mut self, visit: &mut Visit) -> VisitOutcome {
         let attempts = self.spec.profile.stack().attempts.get();
         for attempt in 1..=attempts {
             match self.install(visit).await {
-                Ok(()) => return Outcome::Done(attempt),
-                Err(_) if visit.line.power.is_lost() => return Outcome::PowerLost,
+                Ok(()) => return VisitOutcome::Done(attempt),
+                Err(_) if visit.line.power.is_lost() => return VisitOutcome::PowerLost,
                 Err(failed) => self.note(visit, &failed, attempt == attempts),
             }
             self.pause(&visit.line).await;
         }
-        Outcome::Failed
+        VisitOutcome::Failed
     }
 
     /// Parameters, database, events; each attempt on a connection of its own.
-    pub(super) async fn call_in(&mut self, visit: &mut Visit) -> Outcome {
+    pub(super) async fn call_in(&mut self, visit: &mut Visit) -> VisitOutcome {
         self.experience();
         let attempts = self.spec.profile.stack().attempts.get();
         for attempt in 1..=attempts {
             let failed = match self.try_call_in(visit).await {
                 Ok(()) => {
                     self.failed_in_a_row = 0;
-                    return Outcome::Done(attempt);
+                    return VisitOutcome::Done(attempt);
                 }
-                Err(_) if visit.line.power.is_lost() => return Outcome::PowerLost,
+                Err(_) if visit.line.power.is_lost() => return VisitOutcome::PowerLost,
                 Err(failed) => failed,
             };
             self.note(visit, &failed, attempt == attempts);
@@ -136,14 +136,14 @@ impl Device {
                 && let Err(failed) = self.install(visit).await
             {
                 if visit.line.power.is_lost() {
-                    return Outcome::PowerLost;
+                    return VisitOutcome::PowerLost;
                 }
                 self.note(visit, &failed, false);
             }
             self.pause(&visit.line).await;
         }
         self.failed_in_a_row += 1;
-        Outcome::Failed
+        VisitOutcome::Failed
     }
 
     fn note(&self, visit: &mut Visit, failed: &FailedStep, is_last: bool) {

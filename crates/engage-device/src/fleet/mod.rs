@@ -23,7 +23,7 @@ use engage_wire::{HttpUrl, Scheme};
 
 pub use device::{Device, DeviceSpec};
 pub use error::{Step, VisitError};
-pub use report::{Deviation, Latency, Outcome, Outcomes, Report};
+pub use report::{Deviation, Latency, Outcomes, Report, VisitOutcome};
 
 /// Devices, and the hosts that they visit.
 #[derive(Debug)]

@@ -38,7 +38,7 @@ pub struct Outcomes {
 
 /// How one visit ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Outcome {
+pub enum VisitOutcome {
     /// Well, at this attempt, from 1.
     Done(u8),
     /// Not, after all attempts.
@@ -150,12 +150,12 @@ impl Outcomes {
         self.at_once + self.retried + self.failed + self.power_lost
     }
 
-    pub(super) fn count(&mut self, outcome: Outcome) {
+    pub(super) fn count(&mut self, outcome: VisitOutcome) {
         *match outcome {
-            Outcome::Done(1) => &mut self.at_once,
-            Outcome::Done(_) => &mut self.retried,
-            Outcome::Failed => &mut self.failed,
-            Outcome::PowerLost => &mut self.power_lost,
+            VisitOutcome::Done(1) => &mut self.at_once,
+            VisitOutcome::Done(_) => &mut self.retried,
+            VisitOutcome::Failed => &mut self.failed,
+            VisitOutcome::PowerLost => &mut self.power_lost,
         } += 1;
     }
 

@@ -18,7 +18,7 @@ use super::output::{SystemError, print, print_json};
 use crate::failure::Failure;
 use engage_wire::{HostPort, HttpUrl};
 use run::DoctorRun;
-use step::{Outcome, Step};
+use step::{Step, StepOutcome};
 use target::Target;
 pub(super) use target::announcement_url;
 
@@ -60,7 +60,7 @@ impl Doctor {
         } else {
             print(step::summary(&steps))?;
         }
-        let failed = steps.iter().any(|step| step.outcome == Outcome::Fail);
+        let failed = steps.iter().any(|step| step.outcome == StepOutcome::Fail);
         Ok(ExitCode::from(u8::from(failed)))
     }
 

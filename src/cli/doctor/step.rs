@@ -14,7 +14,7 @@ pub(super) struct Step {
     #[serde(rename = "step")]
     pub(super) number: usize,
     pub(super) name: &'static str,
-    pub(super) outcome: Outcome,
+    pub(super) outcome: StepOutcome,
     pub(super) detail: String,
     pub(super) hint: Option<String>,
 }
@@ -22,7 +22,7 @@ pub(super) struct Step {
 /// How a step ended; the worst comes last.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Outcome {
+pub(super) enum StepOutcome {
     Pass,
     /// An earlier failure makes it impossible.
     Skip,
@@ -31,7 +31,7 @@ pub(super) enum Outcome {
     Fail,
 }
 
-impl Outcome {
+impl StepOutcome {
     fn word(self) -> &'static str {
         match self {
             Self::Pass => "pass",
@@ -60,7 +60,7 @@ impl Step {
 
 /// A step while it runs: the worst that is found is its outcome, all of it is told.
 pub(super) struct StepBuilder {
-    outcome: Outcome,
+    outcome: StepOutcome,
     details: Vec<String>,
     hints: Vec<String>,
 }
@@ -69,7 +69,7 @@ impl StepBuilder {
     /// Nothing yet, which passes.
     pub(super) fn new() -> Self {
         Self {
-            outcome: Outcome::Pass,
+            outcome: StepOutcome::Pass,
             details: Vec::new(),
             hints: Vec::new(),
         }
@@ -77,7 +77,7 @@ impl StepBuilder {
 
     pub(super) fn skipped(because: &str) -> Self {
         let mut step = Self::new();
-        step.outcome = Outcome::Skip;
+        step.outcome = StepOutcome::Skip;
         step.note(because);
         step
     }
@@ -87,18 +87,18 @@ impl StepBuilder {
     }
 
     pub(super) fn warn(&mut self, detail: impl Into<String>, hint: impl Into<String>) {
-        self.add(Outcome::Warn, detail.into(), hint.into());
+        self.add(StepOutcome::Warn, detail.into(), hint.into());
     }
 
     pub(super) fn fail(&mut self, detail: impl Into<String>, hint: impl Into<String>) {
-        self.add(Outcome::Fail, detail.into(), hint.into());
+        self.add(StepOutcome::Fail, detail.into(), hint.into());
     }
 
     /// An error, or a violation: a warning where its severity says so.
     pub(super) fn add_error(&mut self, error: &dyn Diagnostic) {
         let outcome = match error.severity() {
-            Some(Severity::Warning | Severity::Advice) => Outcome::Warn,
-            Some(Severity::Error) | None => Outcome::Fail,
+            Some(Severity::Warning | Severity::Advice) => StepOutcome::Warn,
+            Some(Severity::Error) | None => StepOutcome::Fail,
         };
         self.add(outcome, causes(error), hint(error));
     }
@@ -119,7 +119,7 @@ impl StepBuilder {
         }
     }
 
-    fn add(&mut self, outcome: Outcome, detail: String, hint: String) {
+    fn add(&mut self, outcome: StepOutcome, detail: String, hint: String) {
         self.outcome = self.outcome.max(outcome);
         self.details.push(detail);
         if !self.hints.contains(&hint) {
@@ -131,12 +131,12 @@ impl StepBuilder {
 /// The last line.
 pub(super) fn summary(steps: &[Step]) -> String {
     let count = |outcome| steps.iter().filter(|step| step.outcome == outcome).count();
-    let failed = count(Outcome::Fail);
+    let failed = count(StepOutcome::Fail);
     format!(
         "{}: {} passed, {failed} failed, {} warnings, {} skipped",
         if failed == 0 { "ok" } else { "failed" },
-        count(Outcome::Pass),
-        count(Outcome::Warn),
-        count(Outcome::Skip),
+        count(StepOutcome::Pass),
+        count(StepOutcome::Warn),
+        count(StepOutcome::Skip),
     )
 }

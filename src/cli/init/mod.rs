@@ -37,7 +37,7 @@ use engage_wire::pki::issue::ValidityPolicy;
 use error::InitError;
 use interrupted::Interrupted;
 use layout::Layout;
-use outcome::{Outcome, next_steps};
+use outcome::{InitReport, next_steps};
 use template::Template;
 
 /// Make the keys, certificates and configuration that are missing.
@@ -145,7 +145,7 @@ struct InitRequest<'a> {
 }
 
 impl InitRequest<'_> {
-    fn execute(&self) -> Result<Outcome, Failure> {
+    fn execute(&self) -> Result<InitReport, Failure> {
         let path =
             std::path::absolute(self.config_path).unwrap_or_else(|_| self.config_path.to_owned());
         let root_key_folder = self.root_key_out.map(std::path::absolute);
@@ -191,7 +191,7 @@ impl InitRequest<'_> {
             is_new_site_key,
             ..
         } = plan;
-        Ok(Outcome {
+        Ok(InitReport {
             created: entries.collect(),
             existing: existing.collect(),
             next: next_steps(&layout, &config, &created, server.as_ref(), is_new_site_key),

@@ -14,7 +14,7 @@ use engage_wire::limits::MAX_CHAIN_BYTES;
 
 /// The result of a run, for the person at the console; serialises as `init --json`.
 #[derive(Debug, Serialize)]
-pub(super) struct Outcome {
+pub(super) struct InitReport {
     pub(super) created: Vec<CreatedEntry>,
     pub(super) existing: Vec<String>,
     pub(super) server: Option<NewServer>,
@@ -58,7 +58,7 @@ pub(super) fn next_steps(
 }
 
 /// Ends without a line break.
-impl fmt::Display for Outcome {
+impl fmt::Display for InitReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for created in &self.created {
             writeln!(f, "{created}")?;

@@ -58,7 +58,7 @@ pub(crate) struct ChangeReport {
     pub(crate) ok: bool,
     #[serde(flatten)]
     pub(crate) change: Change,
-    pub(crate) outcome: Outcome,
+    pub(crate) outcome: ChangeOutcome,
     /// What is wrong with what the daemon read.
     pub(crate) refusals: Vec<ErrorEntry>,
 }
@@ -66,7 +66,8 @@ pub(crate) struct ChangeReport {
 /// How far a change went.
 #[derive(Clone, Copy, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum Outcome {
+#[schema(as = Outcome)]
+pub(crate) enum ChangeOutcome {
     /// Nothing was written: it was only tried.
     Unwritten,
     /// Written; a daemon that runs notices it by itself.
@@ -76,7 +77,7 @@ pub(crate) enum Outcome {
 }
 
 impl ChangeReport {
-    pub(crate) fn new(change: Change, outcome: Outcome, refusals: Vec<ErrorEntry>) -> Self {
+    pub(crate) fn new(change: Change, outcome: ChangeOutcome, refusals: Vec<ErrorEntry>) -> Self {
         Self {
             ok: refusals.is_empty(),
             change,

@@ -19,7 +19,7 @@ use engage_wire::pki::issue::{IssueError, random_bytes};
 use engage_wire::site::SiteKey;
 
 pub(crate) use add::add_site;
-pub(crate) use change::{Change, ChangeReport, Outcome};
+pub(crate) use change::{Change, ChangeOutcome, ChangeReport};
 pub(crate) use checked_sites::{CheckedSites, SitesReport};
 pub(crate) use claims::Claims;
 pub(crate) use edit::{FileTag, SiteEdit, change_site};

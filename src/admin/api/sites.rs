@@ -25,7 +25,7 @@ use crate::admin::changes::record;
 use crate::config::{BaseUrl, Config};
 use crate::failure::{ErrorEntry, Failure};
 use crate::sites::{
-    Change, ChangeReport, CheckedSites, FileTag, GivenKey, ListedSite, Outcome, ShownSite,
+    Change, ChangeOutcome, ChangeReport, CheckedSites, FileTag, GivenKey, ListedSite, ShownSite,
     SiteEdit, SitesReport, Wanted, add_site, change_site, find, hosts, once, remove_site, sites,
 };
 use engage_store::SerialNumber;
@@ -285,7 +285,7 @@ async fn check(State(admin): State<Arc<Admin>>) -> Result<axum::Json<SitesReport
 async fn reloaded(admin: &Admin, change: Change) -> ChangeReport {
     let outcome = admin.control.reload().await;
     let refusals = outcome.refusals.iter().chain(&outcome.left_out);
-    ChangeReport::new(change, Outcome::Reloaded, ErrorEntry::all(refusals))
+    ChangeReport::new(change, ChangeOutcome::Reloaded, ErrorEntry::all(refusals))
 }
 
 fn serials(texts: Vec<String>) -> Result<Vec<SerialNumber>, Failure> {

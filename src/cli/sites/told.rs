@@ -9,7 +9,7 @@ use crate::cli::output::print_result;
 use crate::cli::reload::{ReloadError, SocketArgs, request};
 use crate::failure::{ErrorEntry, Failure};
 use crate::reload_outcome::ReloadOutcome;
-use crate::sites::{Change, ChangeReport, Outcome};
+use crate::sites::{Change, ChangeOutcome, ChangeReport};
 
 /// How the daemon hears of a change.
 #[derive(Args, Debug)]
@@ -22,7 +22,7 @@ impl Change {
     /// Prints what would be changed.
     pub(super) fn print_untold(mut self, json: bool) -> Result<ExitCode, Failure> {
         self.would_add = std::mem::take(&mut self.added);
-        let outcome = Outcome::Unwritten;
+        let outcome = ChangeOutcome::Unwritten;
         ChangeReport::new(self, outcome, Vec::new()).print(json)
     }
 
@@ -31,10 +31,10 @@ impl Change {
         let (outcome, refusals) = match request(&tell.socket.path()) {
             Ok(ReloadOutcome { refusals, left_out }) => {
                 let refusals = refusals.iter().chain(&left_out);
-                (Outcome::Reloaded, ErrorEntry::all(refusals))
+                (ChangeOutcome::Reloaded, ErrorEntry::all(refusals))
             }
-            Err(ReloadError::NoDaemon { .. }) => (Outcome::Untold, Vec::new()),
-            Err(error) => (Outcome::Untold, vec![ErrorEntry::new(&error)]),
+            Err(ReloadError::NoDaemon { .. }) => (ChangeOutcome::Untold, Vec::new()),
+            Err(error) => (ChangeOutcome::Untold, vec![ErrorEntry::new(&error)]),
         };
         ChangeReport::new(self, outcome, refusals).print(json)
     }
@@ -51,7 +51,7 @@ impl ChangeReport {
 impl fmt::Display for ChangeReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let change = &self.change;
-        if let Outcome::Unwritten = self.outcome {
+        if let ChangeOutcome::Unwritten = self.outcome {
             let sites = change.would_add.len();
             return write!(f, "ok: {sites} sites would be added; nothing was written");
         }
@@ -88,8 +88,8 @@ impl fmt::Display for ChangeReport {
             writeln!(f, "error{refusal}")?;
         }
         f.write_str(match self.outcome {
-            Outcome::Reloaded if self.ok => "the daemon has read it: new connections get it",
-            Outcome::Reloaded => "the daemon has read it, and not all is well",
+            ChangeOutcome::Reloaded if self.ok => "the daemon has read it: new connections get it",
+            ChangeOutcome::Reloaded => "the daemon has read it, and not all is well",
             _ => "no daemon was told: one that runs notices it within seconds",
         })
     }

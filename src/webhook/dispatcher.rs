@@ -13,7 +13,7 @@ use tracing::error;
 use super::breaker::CircuitBreaker;
 use super::client::is_of_receiver;
 use super::delivery_log::DeliveryLog;
-use super::job::{Delivery, DeliveryJob, FailedDelivery, JobResult, Outcome, RetryState};
+use super::job::{Delivery, DeliveryJob, FailedDelivery, JobOutcome, JobResult, RetryState};
 use super::queue::DeviceQueue;
 use engage_store::{AppendedDevices, DeviceId};
 
@@ -118,18 +118,18 @@ impl Dispatcher {
             self.receiver_works();
         }
         match result.outcome {
-            Outcome::Drained if result.state.has_uncommitted() => {
+            JobOutcome::Drained if result.state.has_uncommitted() => {
                 self.back_off(device, result.state);
             }
-            Outcome::Drained => self.queue.drained(device, result.state),
-            Outcome::More | Outcome::Stopped => self.queue.requeue(device, result.state),
+            JobOutcome::Drained => self.queue.drained(device, result.state),
+            JobOutcome::More | JobOutcome::Stopped => self.queue.requeue(device, result.state),
             // What was appended meanwhile the other host may not have seen.
-            Outcome::LeasedElsewhere => self.back_off(device, result.state),
-            Outcome::Unreadable(error) => {
+            JobOutcome::LeasedElsewhere => self.back_off(device, result.state),
+            JobOutcome::Unreadable(error) => {
                 self.log.unreadable(device, &error);
                 self.back_off(device, result.state);
             }
-            Outcome::Failed(failed) => self.on_failed(device, generation, &failed, result.state),
+            JobOutcome::Failed(failed) => self.on_failed(device, generation, &failed, result.state),
         }
     }
 

@@ -62,7 +62,7 @@ struct Refusals {
 
 /// How a job ended.
 pub(super) struct JobResult {
-    pub(super) outcome: Outcome,
+    pub(super) outcome: JobOutcome,
     pub(super) state: RetryState,
     /// Whether the receiver took anything.
     pub(super) is_accepted: bool,
@@ -72,7 +72,7 @@ pub(super) struct JobResult {
     pub(super) commit_error: Option<StoreError>,
 }
 
-pub(super) enum Outcome {
+pub(super) enum JobOutcome {
     /// Nothing waits any more.
     Drained,
     /// More waits, but devices alternate.
@@ -108,7 +108,7 @@ impl RetryState {
 impl DeliveryJob {
     pub(super) async fn run(mut self) -> JobResult {
         let mut result = JobResult {
-            outcome: Outcome::More,
+            outcome: JobOutcome::More,
             state: RetryState::default(),
             is_accepted: false,
             set_aside: None,
@@ -116,8 +116,8 @@ impl DeliveryJob {
         };
         match self.delivery.log.acquire(SUBSCRIBER, self.device).await {
             Ok(Some(lease)) => self.run_with(lease, &mut result).await,
-            Ok(None) => result.outcome = Outcome::LeasedElsewhere,
-            Err(error) => result.outcome = Outcome::Unreadable(error),
+            Ok(None) => result.outcome = JobOutcome::LeasedElsewhere,
+            Err(error) => result.outcome = JobOutcome::Unreadable(error),
         }
         result.state = self.state;
         result
@@ -127,7 +127,7 @@ impl DeliveryJob {
         let committed = match self.delivery.log.load_cursor(&lease).await {
             Ok(cursor) => cursor,
             Err(error) => {
-                result.outcome = Outcome::Unreadable(error);
+                result.outcome = JobOutcome::Unreadable(error);
                 return;
             }
         };
@@ -149,22 +149,22 @@ impl DeliveryJob {
         lease: &Lease,
         cursor: &mut Cursor,
         result: &mut JobResult,
-    ) -> Outcome {
+    ) -> JobOutcome {
         for _ in 0..MAX_DELIVERIES {
             let next = self.delivery.log.next_batch(lease, *cursor, self.limit());
             let batch = match next.await {
                 Ok(Some(batch)) => batch,
-                Ok(None) => return Outcome::Drained,
-                Err(error) => return Outcome::Unreadable(error),
+                Ok(None) => return JobOutcome::Drained,
+                Err(error) => return JobOutcome::Unreadable(error),
             };
             let trace = trace_of(self.device, &batch);
             let posted = tokio::select! {
                 biased;
                 // Another host may deliver the same by now, and what comes after it.
-                () = lease.expired() => return Outcome::LeasedElsewhere,
+                () = lease.expired() => return JobOutcome::LeasedElsewhere,
                 // What was answered counts, even if we are to stop now.
                 posted = self.post(&batch, trace) => posted,
-                () = self.delivery.stop.cancelled() => return Outcome::Stopped,
+                () = self.delivery.stop.cancelled() => return JobOutcome::Stopped,
             };
             match posted {
                 Ok(()) => {
@@ -178,7 +178,7 @@ impl DeliveryJob {
             }
             *cursor = batch.cursor;
         }
-        Outcome::More
+        JobOutcome::More
     }
 
     fn limit(&self) -> BatchLimit {
@@ -204,9 +204,9 @@ impl DeliveryJob {
         lease: &Lease,
         batch: &EventBatch,
         trace: TraceId,
-    ) -> Result<PostError, Outcome> {
+    ) -> Result<PostError, JobOutcome> {
         let failed = |error, delay| {
-            Outcome::Failed(FailedDelivery {
+            JobOutcome::Failed(FailedDelivery {
                 error,
                 trace,
                 delay,
@@ -252,11 +252,11 @@ impl DeliveryJob {
         lease: &Lease,
         batch: &EventBatch,
         reason: &str,
-    ) -> Result<(), Outcome> {
+    ) -> Result<(), JobOutcome> {
         let set_aside = self.delivery.log.set_aside(lease, batch, reason).await;
         set_aside.map_err(|error| match error {
-            StoreError::LeaseLost { .. } => Outcome::LeasedElsewhere,
-            error => Outcome::Unreadable(error),
+            StoreError::LeaseLost { .. } => JobOutcome::LeasedElsewhere,
+            error => JobOutcome::Unreadable(error),
         })?;
         self.delivery.metrics.set_aside(batch.events.len());
         self.state.refusals = None;

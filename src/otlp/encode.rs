@@ -8,7 +8,7 @@ use crate::telemetry::{AttributeValue, Span, SpanContext};
 
 /// `ExportTraceServiceRequest`, of this process on `host`.
 pub(super) fn encode(host: &str, spans: &[Span]) -> Bytes {
-    let request = Request {
+    let request = ExportTraceServiceRequest {
         resource_spans: [ResourceSpans {
             resource: Resource {
                 attributes: [
@@ -34,7 +34,7 @@ pub(super) fn encode(host: &str, spans: &[Span]) -> Bytes {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Request<'a> {
+struct ExportTraceServiceRequest<'a> {
     resource_spans: [ResourceSpans<'a>; 1],
 }
 

@@ -12,7 +12,7 @@ use sqlx::query::Query;
 use sqlx::{AnyConnection, Row};
 
 use super::devices::{device, moment, readable};
-use super::newest::{Limits, Newest};
+use super::newest::{Newest, RowLimits};
 use super::statement::{pieces, statement, value_rows};
 use crate::adoption::SeenKind;
 use crate::{
@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// Of each network, and of all, that are not of a device that has called in.
-pub(super) const LIMITS: Limits = Limits {
+pub(super) const LIMITS: RowLimits = RowLimits {
     each: 1024,
     all: 524_288,
 };
@@ -125,7 +125,7 @@ impl Sightings {
 /// Adds what was seen to what stands there: of each kind the newest stays.
 pub(super) async fn save(
     connection: &mut AnyConnection,
-    limits: &Limits,
+    limits: &RowLimits,
     rows: &[Sightings],
     now: i64,
 ) -> Result<(), sqlx::Error> {

@@ -7,12 +7,12 @@ use engage_wire::CallerNetwork;
 use sqlx::{AnyConnection, Row};
 
 use super::devices::{DeviceRow, device, moment};
-use super::newest::{Limits, Newest};
+use super::newest::{Newest, RowLimits};
 use super::statement::{pieces, statement, value_list, value_rows};
 use crate::{CertificateFetch, DeviceId, DeviceObservation, Timestamped};
 
 /// As many as wait in memory at most.
-pub(super) const LIMITS: Limits = Limits {
+pub(super) const LIMITS: RowLimits = RowLimits {
     each: 1024,
     all: 65_536,
 };
@@ -21,7 +21,7 @@ pub(super) const LIMITS: Limits = Limits {
 /// each other.
 pub(super) async fn save(
     connection: &mut AnyConnection,
-    limits: &Limits,
+    limits: &RowLimits,
     fetches: &[CertificateFetch],
 ) -> Result<(), sqlx::Error> {
     for fetches in pieces(fetches, 4) {
@@ -122,7 +122,7 @@ mod tests {
     use super::super::tests::with_each_engine;
     use super::*;
 
-    const SMALL: Limits = Limits { each: 3, all: 5 };
+    const SMALL: RowLimits = RowLimits { each: 3, all: 5 };
 
     /// A fetch of the second, from a host of a network.
     fn fetch(second: u8, network: u8) -> CertificateFetch {

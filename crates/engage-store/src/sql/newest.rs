@@ -10,7 +10,7 @@ use sqlx::{AnyConnection, Row};
 use super::statement::statement;
 
 /// How many are kept, the newest.
-pub(super) struct Limits {
+pub(super) struct RowLimits {
     /// From one network.
     pub(super) each: i64,
     pub(super) all: i64,
@@ -31,7 +31,7 @@ impl Newest {
     pub(super) async fn remove_surplus(
         &self,
         connection: &mut AnyConnection,
-        limits: &Limits,
+        limits: &RowLimits,
         added: impl Iterator<Item = IpAddr>,
     ) -> Result<(), sqlx::Error> {
         let Self {

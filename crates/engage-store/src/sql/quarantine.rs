@@ -82,7 +82,7 @@ fn read(row: &AnyRow) -> Result<QuarantinedBody, sqlx::Error> {
 static DROPPED: LazyLock<LogThrottle> = LazyLock::new(LogThrottle::default);
 
 /// How much is kept.
-pub(super) struct Limits {
+pub(super) struct QuarantineLimits {
     each: Amount,
     all: Amount,
 }
@@ -104,7 +104,7 @@ impl Amount {
 /// there are too many: first of those of which nothing is proven.
 pub(super) async fn keep(
     connection: &mut AnyConnection,
-    limits: &Limits,
+    limits: &QuarantineLimits,
     call: &Call,
     kind: UploadKind,
     body: &[u8],
@@ -127,7 +127,7 @@ pub(super) async fn keep(
 
 async fn drop_surplus_of_device(
     connection: &mut AnyConnection,
-    limits: &Limits,
+    limits: &QuarantineLimits,
     device: DeviceId,
 ) -> Result<(), sqlx::Error> {
     let newest_first =
@@ -149,7 +149,10 @@ async fn drop_surplus_of_device(
 }
 
 /// Nearly always it reads two sums, from an index.
-async fn drop_surplus(connection: &mut AnyConnection, limits: &Limits) -> Result<(), sqlx::Error> {
+async fn drop_surplus(
+    connection: &mut AnyConnection,
+    limits: &QuarantineLimits,
+) -> Result<(), sqlx::Error> {
     let sums = "SELECT count(*), CAST(coalesce(sum(size), 0) AS BIGINT) AS size FROM quarantine";
     let row = sqlx::query(sums).fetch_one(&mut *connection).await?;
     let mut amount = Amount {
@@ -196,7 +199,7 @@ async fn oldest_of_those_with_most(
 
 async fn remove(
     connection: &mut AnyConnection,
-    limits: &Limits,
+    limits: &QuarantineLimits,
     device: &str,
     received_at: i64,
 ) -> Result<Amount, sqlx::Error> {
@@ -252,7 +255,7 @@ pub(super) async fn make_known(
 }
 
 /// Of each device, a week of nights in which it sends one of each kind that cannot be read.
-pub(super) const LIMITS: Limits = Limits {
+pub(super) const LIMITS: QuarantineLimits = QuarantineLimits {
     each: Amount {
         bodies: 16,
         bytes: 64 * 1024 * 1024,
@@ -276,7 +279,7 @@ mod tests {
     use crate::conformance::postgres::{PostgresServer, postgres};
     use crate::{KeepDays, SqlOptions, SqlStore};
 
-    const SMALL: Limits = Limits {
+    const SMALL: QuarantineLimits = QuarantineLimits {
         each: Amount {
             bodies: 3,
             bytes: 20,

@@ -2,7 +2,7 @@ use super::super::tests::with_each_engine;
 use super::*;
 use crate::DeviceId;
 
-const SMALL: Limits = Limits { each: 3, all: 5 };
+const SMALL: RowLimits = RowLimits { each: 3, all: 5 };
 
 /// Seen in that second, from a host of a network.
 fn seen(second: u8, network: u8) -> Sighting {

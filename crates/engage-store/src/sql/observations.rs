@@ -20,13 +20,13 @@ pub(super) struct Observed {
 
 /// Those that are not written yet, of so many devices: what was seen of others the longest ago is lost.
 pub(super) struct Observations {
-    new: Seen,
+    new: ByDevice,
     /// Of devices of which nothing is stored, and perhaps never will be: serial numbers can be
     /// invented, and a call may break off.
-    unstored: Seen,
+    unstored: ByDevice,
 }
 
-type Seen = LruCache<DeviceId, OfDevice>;
+type ByDevice = LruCache<DeviceId, OfDevice>;
 
 /// What was seen of one device.
 struct OfDevice {
@@ -124,7 +124,7 @@ impl Default for Observations {
 }
 
 /// Only a database that is away, or somebody who invents devices, has so many that some are lost.
-fn add(to: &mut Seen, device: DeviceId, seen: OfDevice) {
+fn add(to: &mut ByDevice, device: DeviceId, seen: OfDevice) {
     if let Some(of_device) = to.get_mut(&device) {
         of_device.observations.extend(seen.observations);
         of_device.observations.truncate(MAX_EACH);

@@ -14,7 +14,7 @@ use super::hello::ClientHello;
 /// the same hello: it is kept once, and no address keeps one of its own.
 #[derive(Debug)]
 pub(crate) struct SeenHandshakes {
-    addresses: ShardedLru<IpAddr, Seen>,
+    addresses: ShardedLru<IpAddr, InternedHandshake>,
     hellos: ShardedLru<u64, Arc<ClientHello>>,
     hasher: RandomState,
 }
@@ -30,7 +30,7 @@ pub(crate) struct SeenHandshake {
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-struct Seen {
+struct InternedHandshake {
     hello: Option<u64>,
     failure: Option<(Timestamp, FailureReason)>,
 }
@@ -68,7 +68,7 @@ impl SeenHandshakes {
         });
     }
 
-    fn update(&self, address: IpAddr, change: impl FnOnce(&mut Seen)) {
+    fn update(&self, address: IpAddr, change: impl FnOnce(&mut InternedHandshake)) {
         let mut shard = self.addresses.shard(address);
         let address = address.to_canonical();
         // `entry` would make room only for the one after it.

@@ -20,7 +20,7 @@ use super::observations::Observed;
 use super::options::SqlOptions;
 use super::shared::{Reply, Shared};
 use super::tasks::{Opened, run};
-use super::writer::Waiting;
+use super::writer::QueuedUpload;
 use crate::owner_lock::OwnerLock;
 use crate::regular::require_regular;
 use crate::{AppendOutcome, Call, EventKind, KeepDays, OpenError, StoreError};
@@ -33,7 +33,7 @@ use crate::{AppendOutcome, Call, EventKind, KeepDays, OpenError, StoreError};
 pub struct SqlStore {
     pub(super) shared: Arc<Shared>,
     runtime: Handle,
-    uploads: Option<mpsc::Sender<Waiting>>,
+    uploads: Option<mpsc::Sender<QueuedUpload>>,
     pub(super) observed: Option<mpsc::Sender<Observed>>,
     room: Arc<Semaphore>,
     /// Nothing is ever sent; disconnected when the thread has ended.
@@ -91,7 +91,7 @@ impl SqlStore {
             .try_acquire_many_owned(weight_kib.min(QUEUE_KIB))
             .map_err(|_| StoreError::Busy)?;
         let (answer, acknowledged) = oneshot::channel();
-        let waiting = Waiting {
+        let waiting = QueuedUpload {
             upload,
             answer,
             _room: room,

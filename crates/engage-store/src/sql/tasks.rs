@@ -18,7 +18,7 @@ use super::options::SqlOptions;
 use super::retention::{Retention, believed};
 use super::rotation::forget_reports;
 use super::shared::Shared;
-use super::writer::{Waiting, Writer};
+use super::writer::{QueuedUpload, Writer};
 use crate::owner_lock::OwnerLock;
 use crate::{KeepDays, OpenError};
 
@@ -26,7 +26,7 @@ use crate::{KeepDays, OpenError};
 pub(super) struct Opened {
     pub(super) shared: Arc<Shared>,
     pub(super) runtime: Handle,
-    pub(super) uploads: mpsc::Sender<Waiting>,
+    pub(super) uploads: mpsc::Sender<QueuedUpload>,
     pub(super) observed: mpsc::Sender<Observed>,
 }
 
@@ -64,7 +64,7 @@ pub(super) async fn run(
 async fn work(
     shared: &Arc<Shared>,
     keep: KeepDays,
-    uploaded: mpsc::Receiver<Waiting>,
+    uploaded: mpsc::Receiver<QueuedUpload>,
     observed: mpsc::Receiver<Observed>,
 ) {
     if let Ok(Some(believed)) = believed(&shared.pools().writes).await {

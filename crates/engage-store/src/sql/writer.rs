@@ -21,7 +21,7 @@ use crate::quota::{Admitted, Newcomer};
 use crate::{AppendOutcome, DeviceId, Health, StoreError};
 
 /// An upload that waits to be stored.
-pub(super) struct Waiting {
+pub(super) struct QueuedUpload {
     pub(super) upload: Upload,
     pub(super) answer: oneshot::Sender<Result<AppendOutcome, StoreError>>,
     /// Its share of the queue's memory, given back when it is dropped.
@@ -37,7 +37,7 @@ impl Writer {
     /// Works until every sender is gone, then writes what is left.
     pub(super) async fn run(
         mut self,
-        mut uploads: mpsc::Receiver<Waiting>,
+        mut uploads: mpsc::Receiver<QueuedUpload>,
         mut observed: mpsc::Receiver<Observed>,
     ) {
         let mut ticks = interval(TICK);
@@ -70,7 +70,7 @@ impl Writer {
     }
 
     /// Stores a group, and answers each of its uploads.
-    async fn commit(&mut self, group: Vec<Waiting>) {
+    async fn commit(&mut self, group: Vec<QueuedUpload>) {
         let (group, empty): (Vec<_>, Vec<_>) = group
             .into_iter()
             .partition(|waiting| !waiting.upload.is_empty());
@@ -102,8 +102,8 @@ impl Writer {
     /// Leaves those whose device may have a record; the others are answered.
     async fn admit(
         &self,
-        group: Vec<Waiting>,
-    ) -> Result<(Vec<Waiting>, Admitted), (Vec<Waiting>, StoreError)> {
+        group: Vec<QueuedUpload>,
+    ) -> Result<(Vec<QueuedUpload>, Admitted), (Vec<QueuedUpload>, StoreError)> {
         let mut callers: BTreeMap<DeviceId, Newcomer> = BTreeMap::new();
         for waiting in &group {
             let new = waiting.upload.newcomer();
@@ -130,7 +130,7 @@ impl Writer {
 
     async fn store(
         &self,
-        group: &[Waiting],
+        group: &[QueuedUpload],
         admitted: &Admitted,
     ) -> Result<Vec<AppendOutcome>, StoreFailure> {
         if group.is_empty() {
@@ -160,7 +160,7 @@ impl Writer {
 
     fn acknowledge(
         &self,
-        group: Vec<Waiting>,
+        group: Vec<QueuedUpload>,
         outcomes: Vec<AppendOutcome>,
         admitted: &mut Admitted,
     ) {
@@ -176,7 +176,7 @@ impl Writer {
         }
     }
 
-    fn refuse(&self, group: Vec<Waiting>, failure: &StoreFailure) {
+    fn refuse(&self, group: Vec<QueuedUpload>, failure: &StoreFailure) {
         if !failure.is_of_values {
             self.shared.health.failed(&failure.error);
         }
@@ -278,14 +278,14 @@ struct StoreFailure {
     is_of_values: bool,
 }
 
-fn refuse(group: Vec<Waiting>, error: &StoreError) {
+fn refuse(group: Vec<QueuedUpload>, error: &StoreError) {
     for waiting in group {
         answer(waiting, Err(error.clone()));
     }
 }
 
 /// The caller may have gone; what it sent is stored all the same, and it will deliver again.
-fn answer(waiting: Waiting, outcome: Result<AppendOutcome, StoreError>) {
+fn answer(waiting: QueuedUpload, outcome: Result<AppendOutcome, StoreError>) {
     if waiting.answer.send(outcome).is_err() {
         warn!("a device did not wait for its acknowledgement; it will deliver again");
     }

@@ -12,14 +12,14 @@ use engage_wire::CallerNetwork;
 /// Gives the next permit to another network than the last, so that who has a thousand waiting makes
 /// others wait for one of them.
 #[derive(Debug)]
-pub(super) struct FairSemaphore(Mutex<Waiting>);
+pub(super) struct FairSemaphore(Mutex<Waiters>);
 
 /// Given back when it is dropped.
 #[derive(Debug)]
 pub(super) struct Permit(Option<Arc<FairSemaphore>>);
 
 #[derive(Debug)]
-struct Waiting {
+struct Waiters {
     /// None while anybody waits.
     free: usize,
     by_network: HashMap<CallerNetwork, VecDeque<oneshot::Sender<Permit>>>,
@@ -29,7 +29,7 @@ struct Waiting {
 
 impl FairSemaphore {
     pub(super) fn new(permits: usize) -> Arc<Self> {
-        Arc::new(Self(Mutex::new(Waiting {
+        Arc::new(Self(Mutex::new(Waiters {
             free: permits,
             by_network: HashMap::new(),
             turns: VecDeque::new(),
@@ -76,7 +76,7 @@ impl Drop for Permit {
     }
 }
 
-impl Waiting {
+impl Waiters {
     fn enqueue(&mut self, network: CallerNetwork) -> oneshot::Receiver<Permit> {
         let (sender, turn) = oneshot::channel();
         let queue = self.by_network.entry(network).or_default();

@@ -17,10 +17,10 @@ use crate::server::shutdown::UnreadToken;
 /// client has sent nothing: a handshake that has begun is waited for, a silent client is not.
 pub(in crate::server) struct Unread {
     state: Arc<ConnectionState>,
-    waiting: Option<Waiting>,
+    waiting: Option<ShutdownGuard>,
 }
 
-struct Waiting {
+struct ShutdownGuard {
     _token: TaskTrackerToken,
     has_spoken: bool,
     /// Ready once the daemon is stopping and a client that was about to speak has had its time.
@@ -36,7 +36,7 @@ impl Unread {
         });
         Self {
             state,
-            waiting: Some(Waiting {
+            waiting: Some(ShutdownGuard {
                 _token: token,
                 has_spoken: false,
                 stopped,

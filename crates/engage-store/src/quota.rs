@@ -39,7 +39,7 @@ pub(crate) struct Newcomer {
 
 /// What there is for newcomers.
 #[derive(Default)]
-pub(crate) struct Room {
+pub(crate) struct Capacity {
     pub(crate) count: DeviceCount,
     /// Unproven devices that may go.
     pub(crate) evictable: usize,
@@ -110,7 +110,7 @@ impl DeviceQuota {
     }
 
     /// Whether a newcomer may begin a record, and if so whether another device has to go for it.
-    fn admit(&self, new: &Newcomer, room: &mut Room, now: Instant) -> Result<bool, StoreError> {
+    fn admit(&self, new: &Newcomer, room: &mut Capacity, now: Instant) -> Result<bool, StoreError> {
         let refusal = room.count.refusal(new);
         let is_full = refusal.is_some();
         if let Some(refusal) = refusal.filter(|_| room.evictable == 0) {
@@ -182,7 +182,7 @@ impl Admitted {
     pub(crate) fn count(
         quota: &Arc<DeviceQuota>,
         new: impl Iterator<Item = Newcomer>,
-        mut room: Room,
+        mut room: Capacity,
     ) -> (Self, HashMap<DeviceId, StoreError>) {
         let now = Instant::now();
         let (mut newcomers, mut refused) = (Vec::new(), HashMap::new());

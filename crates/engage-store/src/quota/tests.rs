@@ -13,8 +13,8 @@ fn new(number: u32, peer: &str, is_authenticated: bool) -> Newcomer {
     }
 }
 
-fn room(all: usize, unproven: usize, evictable: usize) -> Room {
-    Room {
+fn room(all: usize, unproven: usize, evictable: usize) -> Capacity {
+    Capacity {
         count: DeviceCount { all, unproven },
         evictable,
     }

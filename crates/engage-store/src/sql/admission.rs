@@ -7,7 +7,7 @@ use sqlx::{AnyConnection, Row};
 
 use super::devices::known;
 use super::shared::Shared;
-use crate::quota::{Admitted, DeviceCount, DeviceQuota, Newcomer, Room};
+use crate::quota::{Admitted, Capacity, DeviceCount, DeviceQuota, Newcomer};
 use crate::{DeviceId, StoreError};
 
 /// Counts the callers that are new, and returns those that may not have a record too, with the
@@ -29,10 +29,10 @@ async fn room(
     connection: &mut AnyConnection,
     shared: &Shared,
     newcomers: &BTreeMap<DeviceId, Newcomer>,
-) -> Result<Room, sqlx::Error> {
+) -> Result<Capacity, sqlx::Error> {
     let now = newcomers.values().map(|new| new.call.received_at).max();
     let Some(now) = now else {
-        return Ok(Room::default());
+        return Ok(Capacity::default());
     };
     let count = match shared.quota.counted(Instant::now()) {
         Some(count) => count,
@@ -48,7 +48,7 @@ async fn room(
             .evictable(connection, &subscribers, now, wanted)
             .await?
     };
-    Ok(Room { count, evictable })
+    Ok(Capacity { count, evictable })
 }
 
 /// How many there are.

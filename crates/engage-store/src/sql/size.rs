@@ -15,12 +15,12 @@ pub(super) struct DatabaseSize {
     allowed: Option<u64>,
     bytes: AtomicU64,
     /// As it was told last.
-    room: Mutex<Room>,
+    room: Mutex<FreeSpace>,
 }
 
 /// Whose call-ins can be stored.
 #[derive(Clone, Copy, Eq, PartialEq)]
-enum Room {
+enum FreeSpace {
     Enough,
     ForRegistered,
     None,
@@ -31,7 +31,7 @@ impl DatabaseSize {
         Self {
             allowed,
             bytes: AtomicU64::new(0),
-            room: Mutex::new(Room::Enough),
+            room: Mutex::new(FreeSpace::Enough),
         }
     }
 
@@ -55,20 +55,20 @@ impl DatabaseSize {
     fn tell(&self, engine: &Engine) {
         let checked = (self.check(engine, true), self.check(engine, false));
         let (room, reason) = match checked {
-            (Err(full), _) => (Room::None, one_line(&full)),
-            (Ok(()), Err(full)) => (Room::ForRegistered, one_line(&full)),
-            (Ok(()), Ok(())) => (Room::Enough, String::new()),
+            (Err(full), _) => (FreeSpace::None, one_line(&full)),
+            (Ok(()), Err(full)) => (FreeSpace::ForRegistered, one_line(&full)),
+            (Ok(()), Ok(())) => (FreeSpace::Enough, String::new()),
         };
         if std::mem::replace(&mut *self.room.lock(), room) == room {
             return;
         }
         match room {
-            Room::Enough => info!("the device store has room again"),
-            Room::ForRegistered => warn!(
+            FreeSpace::Enough => info!("the device store has room again"),
+            FreeSpace::ForRegistered => warn!(
                 reason,
                 "the device store is nearly full; only registered devices are acknowledged until there is room"
             ),
-            Room::None => error!(
+            FreeSpace::None => error!(
                 reason,
                 "the device store is full; nothing is acknowledged until there is room"
             ),

@@ -39,14 +39,14 @@ const NEWEST: Newest = Newest {
 };
 
 /// What is added to one row.
-pub(super) struct Sightings {
+pub(super) struct DeviceSightings {
     device: String,
     /// The newest last.
     pub(super) sightings: Vec<Sighting>,
 }
 
 /// By name, so that no two hosts wait for each other.
-pub(super) fn rows(mut sightings: Vec<Sighting>) -> Vec<Sightings> {
+pub(super) fn rows(mut sightings: Vec<Sighting>) -> Vec<DeviceSightings> {
     sightings.sort_by_key(|it| it.at);
     let mut rows: BTreeMap<String, Vec<Sighting>> = BTreeMap::new();
     for sighting in sightings {
@@ -55,11 +55,11 @@ pub(super) fn rows(mut sightings: Vec<Sighting>) -> Vec<Sightings> {
             .push(sighting);
     }
     rows.into_iter()
-        .map(|(device, sightings)| Sightings { device, sightings })
+        .map(|(device, sightings)| DeviceSightings { device, sightings })
         .collect()
 }
 
-impl Sightings {
+impl DeviceSightings {
     fn newest(&self) -> &Sighting {
         // `rows` makes none without.
         &self.sightings[self.sightings.len() - 1]
@@ -126,7 +126,7 @@ impl Sightings {
 pub(super) async fn save(
     connection: &mut AnyConnection,
     limits: &RowLimits,
-    rows: &[Sightings],
+    rows: &[DeviceSightings],
     now: i64,
 ) -> Result<(), sqlx::Error> {
     for rows in pieces(rows, COLUMNS.len()) {

@@ -42,5 +42,5 @@ pub use http::{EndOfRead, ExchangeError, Received, Request, exchange};
 pub use response::{Header, LenientResponse, MAX_BODY_BYTES, MAX_HEAD_BYTES, Response};
 pub use response_error::ResponseError;
 pub use stack::{Alert, ChainSearch, CipherSuites, CipherSuitesError, TlsStack};
-pub use tls::{Session, TlsClient, TlsError, TlsVersions};
+pub use tls::{TlsClient, TlsConnection, TlsError, TlsVersions};
 pub use verifier::{ChainRefusal, PeerChain};

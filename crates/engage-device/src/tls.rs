@@ -69,7 +69,11 @@ impl TlsClient {
     }
 
     /// Connects and shakes hands; always a full handshake.
-    pub async fn connect(&self, host: &HostPort, deadline: Instant) -> Result<Session, TlsError> {
+    pub async fn connect(
+        &self,
+        host: &HostPort,
+        deadline: Instant,
+    ) -> Result<TlsConnection, TlsError> {
         let stream = connect(host, deadline).await?;
         self.handshake(stream, &host.host, deadline).await
     }
@@ -80,7 +84,7 @@ impl TlsClient {
         stream: TcpStream,
         name: &HostName,
         deadline: Instant,
-    ) -> Result<Session, TlsError> {
+    ) -> Result<TlsConnection, TlsError> {
         let peer = stream
             .peer_addr()
             .map_or_else(|_| name.to_string(), |peer| peer.to_string());
@@ -95,7 +99,7 @@ impl TlsClient {
         peer: SocketAddr,
         name: &HostName,
         deadline: Instant,
-    ) -> Result<Session<DeviceSocket>, TlsError> {
+    ) -> Result<TlsConnection<DeviceSocket>, TlsError> {
         let muted = socket.muted();
         self.handshake_on(socket, peer.to_string(), name, muted, deadline)
             .await
@@ -109,7 +113,7 @@ impl TlsClient {
         name: &HostName,
         muted: Arc<AtomicBool>,
         deadline: Instant,
-    ) -> Result<Session<S>, TlsError>
+    ) -> Result<TlsConnection<S>, TlsError>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
@@ -120,7 +124,7 @@ impl TlsClient {
             return Err(TlsError::Deadline { peer });
         };
         match (shaken, peer_chain.get().cloned()) {
-            (Ok(stream), Some(peer_chain)) => Ok(Session { stream, peer_chain }),
+            (Ok(stream), Some(peer_chain)) => Ok(TlsConnection { stream, peer_chain }),
             // The verifier is called in every full handshake, and there are no others.
             (Ok(_), None) => Err(TlsError::handshake(
                 peer,
@@ -165,13 +169,13 @@ impl TlsClient {
 
 /// An open session.
 #[derive(Debug)]
-pub struct Session<S = TcpStream> {
+pub struct TlsConnection<S = TcpStream> {
     /// For [`super::exchange`].
     pub stream: TlsStream<S>,
     peer_chain: PeerChain,
 }
 
-impl<S> Session<S> {
+impl<S> TlsConnection<S> {
     /// The certificates that the server presented, with the path to the trust anchor.
     pub fn peer_chain(&self) -> &PeerChain {
         &self.peer_chain

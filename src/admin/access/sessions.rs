@@ -15,19 +15,19 @@ use super::token::{NoRandomness, TokenHash, random_text};
 /// The sessions, in memory: a restart ends them all. Known by the hashes of their ids, so that the time
 /// of a look-up says nothing about an id.
 #[derive(Debug, Default)]
-pub(super) struct Sessions(Mutex<HashMap<SessionHash, Session>>);
+pub(super) struct Sessions(Mutex<HashMap<SessionHash, AdminSession>>);
 
 type SessionHash = [u8; 32];
 
 #[derive(Debug)]
-struct Session {
+struct AdminSession {
     token: TokenHash,
     form_token: FormToken,
     began: Instant,
     used: Instant,
 }
 
-impl Session {
+impl AdminSession {
     fn is_over(&self, now: Instant) -> bool {
         now.duration_since(self.began) >= MAX_AGE || now.duration_since(self.used) >= MAX_IDLE
     }
@@ -99,7 +99,7 @@ impl Sessions {
 
     fn begin_at(&self, token: TokenHash, now: Instant) -> Result<SessionId, NoRandomness> {
         let id = SessionId(random_text()?);
-        let session = Session {
+        let session = AdminSession {
             token,
             form_token: FormToken(Arc::new(random_text()?)),
             began: now,

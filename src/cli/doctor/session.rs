@@ -2,7 +2,7 @@
 
 use super::run::DoctorRun;
 use super::step::StepBuilder;
-use engage_device::{ChainRefusal, PeerChain, Session, TlsClient, TlsError, TlsVersions};
+use engage_device::{ChainRefusal, PeerChain, TlsClient, TlsConnection, TlsError, TlsVersions};
 use engage_wire::HostName;
 use engage_wire::clock;
 use engage_wire::diagnostic::causes;
@@ -15,7 +15,7 @@ pub(super) async fn open_session(
     run: &DoctorRun,
     step: &mut StepBuilder,
     client: &TlsClient,
-) -> (Option<Session>, Option<PeerChain>) {
+) -> (Option<TlsConnection>, Option<PeerChain>) {
     let address = &run.target.https;
     let error = match client.connect(address, run.deadline()).await {
         Ok(session) => {

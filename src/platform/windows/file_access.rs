@@ -119,7 +119,9 @@ pub(crate) fn inherit_access(path: &Path, group_bits: u32) -> io::Result<()> {
     if group_bits == 0 || !access.is_protected() {
         return Ok(());
     }
-    access.with_service(Kind::from_path(path), group_bits).apply(path)
+    access
+        .with_service(Kind::from_path(path), group_bits)
+        .apply(path)
 }
 
 /// What a service may do in a directory that is made for it.

@@ -15,7 +15,7 @@ use super::call::{Expected, OK, STORED, ask, database_version};
 use super::{Host, Profile, Report, Settings, Step, VisitError, VisitOutcome};
 use crate::connect::{connect_from, resolve};
 use crate::socket::{DeviceSocket, Power};
-use crate::{ReceivedAnnouncement, Request, Response, Session, TlsClient};
+use crate::{ReceivedAnnouncement, Request, Response, TlsClient, TlsConnection};
 use engage_wire::limits::MAX_CHAIN_BYTES;
 use engage_wire::pki::device_profile::{DeviceProfile, Violation};
 use engage_wire::pki::{Certificate, Role};
@@ -259,7 +259,7 @@ impl Device {
         &self,
         line: &Line,
         host: &Host,
-    ) -> Result<Session<DeviceSocket>, VisitError> {
+    ) -> Result<TlsConnection<DeviceSocket>, VisitError> {
         let Some(client) = &self.client else {
             unreachable!("`try_call_in` installs a certificate first");
         };

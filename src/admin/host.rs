@@ -34,10 +34,10 @@ impl AllowedHosts {
         }
     }
 
-    fn check(&self, request: &Request) -> Result<(), Refusal> {
+    fn check(&self, request: &Request) -> Result<(), HostRefusal> {
         for (text, host) in requested_hosts(request)? {
             if !self.allows(&host) {
-                return Err(Refusal::NotAllowed(text.to_owned()));
+                return Err(HostRefusal::NotAllowed(text.to_owned()));
             }
         }
         Ok(())
@@ -54,7 +54,7 @@ impl AllowedHosts {
 
 /// Why a request is refused.
 #[derive(Debug, Eq, PartialEq, thiserror::Error)]
-enum Refusal {
+enum HostRefusal {
     #[error(transparent)]
     Malformed(#[from] RequestedHostError),
     #[error(
@@ -63,7 +63,7 @@ enum Refusal {
     NotAllowed(String),
 }
 
-impl Refusal {
+impl HostRefusal {
     /// 400 where the request is wrong (RFC 9112 section 3.2), 421 where another host is meant.
     fn status(&self) -> StatusCode {
         match self {
@@ -101,7 +101,7 @@ mod tests {
 
     use super::*;
 
-    fn check(target: &str, hosts: &[&str]) -> Result<(), Refusal> {
+    fn check(target: &str, hosts: &[&str]) -> Result<(), HostRefusal> {
         let allowed = AllowedHosts::new(vec!["metrics.example.com".parse().unwrap()]);
         let mut request = Request::builder().uri(target);
         for host in hosts {
@@ -140,7 +140,7 @@ mod tests {
             "xlocalhost",
             "example.com",
         ] {
-            let refused = Err(Refusal::NotAllowed(host.to_owned()));
+            let refused = Err(HostRefusal::NotAllowed(host.to_owned()));
             assert_eq!(check("/metrics", &[host]), refused, "{host}");
             // In the target as well as in the header beside it.
             let target = format!("http://{host}/metrics");

@@ -43,14 +43,14 @@ pub(super) struct DeliveryJob {
 /// What one job of a device leaves to the next.
 #[derive(Debug, Default)]
 pub(super) struct RetryState {
-    refusals: Option<Refusals>,
+    refusals: Option<RefusedEvents>,
     /// A cursor that is further than the store knows.
     uncommitted: Option<Cursor>,
 }
 
 /// That the receiver does not take a device's next events.
 #[derive(Debug)]
-struct Refusals {
+struct RefusedEvents {
     /// Attempts with the first event alone.
     attempts: u32,
     /// How many events the next attempt holds: halved until the one that is refused stands alone.
@@ -220,7 +220,7 @@ impl DeliveryJob {
             return Err(failed(error, None));
         }
         let accepted = self.delivery.accepted.load(Ordering::Relaxed);
-        let refusals = self.state.refusals.get_or_insert_with(|| Refusals {
+        let refusals = self.state.refusals.get_or_insert_with(|| RefusedEvents {
             attempts: 0,
             max_events: MAX_EVENTS,
             accepted_before: accepted,

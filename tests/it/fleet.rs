@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use engage_device::fleet::{
-    Activity, Device, DeviceSpec, Fleet, Host, Phase, Profile, Report, Settings,
+    Activity, Device, DeviceSpec, Fleet, FleetReport, Host, Phase, Profile, Settings,
 };
 use engage_device::{Alert, TlsStack};
 use engage_wire::site::SiteKey;
@@ -66,7 +66,7 @@ impl Building {
         activity: Activity,
         window: Duration,
         comes: impl Fn(&Device) -> bool,
-    ) -> Report {
+    ) -> FleetReport {
         self.run_with_power_loss(activity, window, 0.0, comes)
     }
 
@@ -76,7 +76,7 @@ impl Building {
         window: Duration,
         power_loss: f64,
         comes: impl Fn(&Device) -> bool,
-    ) -> Report {
+    ) -> FleetReport {
         let phase = Phase {
             activity,
             window,

@@ -20,7 +20,7 @@ use super::doctor::announcement_url;
 use super::output::{SystemError, print_result};
 use crate::failure::Failure;
 use crate::platform::raise_descriptor_limit;
-use engage_device::fleet::{Activity, Device, Fleet, Phase, Report};
+use engage_device::fleet::{Activity, Device, Fleet, FleetReport, Phase};
 use engage_wire::{HostPort, HttpUrl};
 use summary::Summary;
 
@@ -101,7 +101,7 @@ impl Simulate {
     }
 
     /// Commissions all devices, then has them call in.
-    async fn visit(&self, fleet: &mut Fleet) -> Report {
+    async fn visit(&self, fleet: &mut Fleet) -> FleetReport {
         let everybody = |_: &Device| true;
         let mut report = self.phase(fleet, Activity::Commission, everybody).await;
         for round in 0..u64::from(self.call_ins) {
@@ -123,7 +123,7 @@ impl Simulate {
         fleet: &mut Fleet,
         activity: Activity,
         comes: impl Fn(&Device) -> bool,
-    ) -> Report {
+    ) -> FleetReport {
         let phase = Phase {
             activity,
             window: self.window.0,

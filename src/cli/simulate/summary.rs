@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::Simulate;
-use engage_device::fleet::{Deviation, Latency, Outcomes, Report, Step};
+use engage_device::fleet::{Deviation, FleetReport, Latency, Outcomes, VisitStep};
 use engage_wire::escape_for_terminal;
 
 /// Serialises as `simulate --json`.
@@ -22,7 +22,7 @@ pub(super) struct Summary {
     commissioning: Outcomes,
     call_ins: Outcomes,
     /// By step.
-    milliseconds: BTreeMap<Step, Latency>,
+    milliseconds: BTreeMap<VisitStep, Latency>,
     /// By kind.
     failed_attempts: BTreeMap<String, u32>,
     /// By kind.
@@ -34,7 +34,7 @@ impl Summary {
         simulate: &Simulate,
         profiles: Vec<String>,
         took: Duration,
-        report: Report,
+        report: FleetReport,
     ) -> Self {
         Self {
             ok: report.is_good(),

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use engage_device::TlsStack;
-use engage_device::fleet::{Activity, Device, Report};
+use engage_device::fleet::{Activity, Device, FleetReport};
 
 use super::host::{Host, chain};
 use super::{Building, silent_stack, stack};
@@ -254,7 +254,7 @@ impl Rotation {
     }
 
     /// A person has devices ask what to install.
-    fn tell(&mut self, power_loss: f64, comes: impl Fn(&Device) -> bool) -> Report {
+    fn tell(&mut self, power_loss: f64, comes: impl Fn(&Device) -> bool) -> FleetReport {
         let window = self.window / 3;
         let asking = Activity::Commission;
         let report = self
@@ -267,7 +267,7 @@ impl Rotation {
 
     /// Nobody fails who trusts what is announced, and nobody twice in a row.
     #[track_caller]
-    fn call_in(&mut self, when: &str, comes: impl Fn(&Device) -> bool) -> Report {
+    fn call_in(&mut self, when: &str, comes: impl Fn(&Device) -> bool) -> FleetReport {
         let devices = self.building.fleet.devices();
         let had_it: HashSet<_> = devices
             .iter()

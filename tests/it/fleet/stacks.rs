@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use engage_device::fleet::{Activity, Report};
+use engage_device::fleet::{Activity, FleetReport};
 use engage_device::{Alert, TlsStack};
 
 use super::{Building, silent_stack, stack};
@@ -13,7 +13,7 @@ use crate::harness::{
 /// What a handful of devices need, of which nobody waits for the other.
 const SOON: Duration = Duration::from_millis(200);
 
-fn everybody(building: &mut Building, activity: Activity) -> Report {
+fn everybody(building: &mut Building, activity: Activity) -> FleetReport {
     building.run(activity, SOON, |_| true)
 }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use engage_device::fleet::{Activity, Outcomes, Report, Step};
+use engage_device::fleet::{Activity, FleetReport, Outcomes, VisitStep};
 
 use super::building::Building;
 
@@ -23,7 +23,7 @@ pub(super) struct Night {
     pub(super) cpu: Duration,
     /// Of the daemon, in bytes.
     pub(super) memory: u64,
-    pub(super) report: Report,
+    pub(super) report: FleetReport,
 }
 
 impl Nights {
@@ -75,7 +75,11 @@ impl fmt::Display for Night {
             self.memory >> 20
         )?;
         let latencies = self.report.latencies();
-        for step in [Step::Announcement, Step::Handshake, Step::Audit] {
+        for step in [
+            VisitStep::Announcement,
+            VisitStep::Handshake,
+            VisitStep::Audit,
+        ] {
             match latencies.get(&step) {
                 Some(latency) => write!(f, " {:.1} / {:.1} |", latency.p50, latency.p99)?,
                 None => f.write_str(" |")?,

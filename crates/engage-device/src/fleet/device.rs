@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, sleep};
 
 use super::call::{Expected, OK, STORED, ask, database_version};
-use super::{Host, Profile, Report, Settings, Step, VisitError, VisitOutcome};
+use super::{FleetReport, Host, Profile, Settings, VisitError, VisitOutcome, VisitStep};
 use crate::connect::{connect_from, resolve};
 use crate::socket::{DeviceSocket, Power};
 use crate::{ReceivedAnnouncement, Request, Response, TlsClient, TlsConnection};
@@ -57,7 +57,7 @@ struct PendingEvent {
 
 /// A step that failed.
 struct FailedStep {
-    step: Step,
+    step: VisitStep,
     error: VisitError,
 }
 
@@ -163,9 +163,9 @@ impl Device {
         let host = visit.line.host(&mut self.random);
         let Visit { line, report } = visit;
         let asking = self.ask_announcement(line, &host);
-        let announced = timed(report, Step::Announcement, asking).await?;
+        let announced = timed(report, VisitStep::Announcement, asking).await?;
         let downloading = self.download(line, &announced);
-        let anchor = timed(report, Step::Certificate, downloading).await?;
+        let anchor = timed(report, VisitStep::Certificate, downloading).await?;
         self.client = Some(self.spec.profile.client(anchor));
         Ok(())
     }
@@ -176,18 +176,18 @@ impl Device {
         }
         let host = visit.line.host(&mut self.random);
         let shaking_hands = self.shake_hands(&visit.line, &host);
-        let mut session = timed(&mut visit.report, Step::Handshake, shaking_hands).await?;
+        let mut session = timed(&mut visit.report, VisitStep::Handshake, shaking_hands).await?;
         let stream = &mut session.stream;
         let url = |path: &str| host.secure_url.with_target(&self.target(path));
         let put = Request::new("PUT", &url(paths::CONFIG[0])).with_json(self.parameters());
         visit
-            .call(Step::Config, stream, put.keep_alive(), OK)
+            .call(VisitStep::Config, stream, put.keep_alive(), OK)
             .await?;
         let path = format!("{}{}", paths::DATABASE, self.database_version);
         let get = Request::get(&url(&path)).keep_alive();
-        let answer = visit.call(Step::Database, stream, get, OK).await?;
+        let answer = visit.call(VisitStep::Database, stream, get, OK).await?;
         let version = database_version(answer.body()).map_err(|found| FailedStep {
-            step: Step::Database,
+            step: VisitStep::Database,
             error: VisitError::Database(found),
         })?;
         let (alert, audits) = self.split_events();
@@ -195,7 +195,7 @@ impl Device {
             let body = json!({ "event": alert.code(), "time": alert.time });
             let post = Request::new("POST", &url(paths::ALERT)).with_json(body.to_string().into());
             visit
-                .call(Step::Alert, stream, post.keep_alive(), STORED)
+                .call(VisitStep::Alert, stream, post.keep_alive(), STORED)
                 .await?;
         }
         let events: Vec<_> = audits
@@ -204,7 +204,7 @@ impl Device {
             .collect();
         let body = json!({ "asyncEvents": events, "nxtDbVerTS": version });
         let post = Request::new("POST", &url(paths::AUDIT)).with_json(body.to_string().into());
-        visit.call(Step::Audit, stream, post, STORED).await?;
+        visit.call(VisitStep::Audit, stream, post, STORED).await?;
         self.database_version = version;
         self.events.clear();
         Ok(())
@@ -328,7 +328,7 @@ impl PendingEvent {
 /// One visit, and what it came to.
 pub(super) struct Visit {
     pub(super) line: Line,
-    pub(super) report: Report,
+    pub(super) report: FleetReport,
 }
 
 /// Of which fleet a device is, and how much power it has.
@@ -351,7 +351,7 @@ impl Visit {
     /// One call on an open session.
     async fn call<S>(
         &mut self,
-        step: Step,
+        step: VisitStep,
         stream: &mut S,
         request: Request,
         expected: Expected,
@@ -366,8 +366,8 @@ impl Visit {
 
 /// What became of `work`, and how long it took if it succeeded.
 async fn timed<T>(
-    report: &mut Report,
-    step: Step,
+    report: &mut FleetReport,
+    step: VisitStep,
     work: impl Future<Output = Result<T, VisitError>>,
 ) -> Result<T, FailedStep> {
     let begun = Instant::now();

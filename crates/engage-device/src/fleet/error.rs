@@ -13,7 +13,7 @@ use engage_wire::pki::device_profile::Violation;
 /// A step of a device's visit.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Step {
+pub enum VisitStep {
     /// What to install, in clear text.
     Announcement,
     /// The certificate itself.
@@ -30,7 +30,7 @@ pub enum Step {
     Alert,
 }
 
-impl Step {
+impl VisitStep {
     /// In the order of a visit.
     pub const ALL: [Self; 7] = [
         Self::Announcement,
@@ -43,7 +43,7 @@ impl Step {
     ];
 }
 
-impl fmt::Display for Step {
+impl fmt::Display for VisitStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Announcement => "announcement",

@@ -22,8 +22,8 @@ use engage_wire::pki::{Certificate, Fingerprint};
 use engage_wire::{HttpUrl, Scheme};
 
 pub use device::{Device, DeviceSpec};
-pub use error::{Step, VisitError};
-pub use report::{Deviation, Latency, Outcomes, Report, VisitOutcome};
+pub use error::{VisitError, VisitStep};
+pub use report::{Deviation, FleetReport, Latency, Outcomes, VisitOutcome};
 
 /// Devices, and the hosts that they visit.
 #[derive(Debug)]
@@ -151,7 +151,7 @@ impl Fleet {
         phase: Phase,
         comes: impl Fn(&Device) -> bool,
         done: &Arc<AtomicUsize>,
-    ) -> Report {
+    ) -> FleetReport {
         let begin = Instant::now();
         let mut visits = JoinSet::new();
         let mut devices: Vec<_> = self.devices.drain(..).map(Some).collect();
@@ -173,7 +173,7 @@ impl Fleet {
                 });
             }
         }
-        let mut report = Report::default();
+        let mut report = FleetReport::default();
         while let Some(ended) = visits.join_next().await {
             // A panic is a fault of this program: whoever waits for the result is to see it.
             let (at, (device, visited)) =
@@ -189,10 +189,10 @@ impl Fleet {
     }
 }
 
-async fn visit(mut device: Device, activity: Activity, line: Line) -> (Device, Report) {
+async fn visit(mut device: Device, activity: Activity, line: Line) -> (Device, FleetReport) {
     let mut visit = Visit {
         line,
-        report: Report::default(),
+        report: FleetReport::default(),
     };
     match activity {
         Activity::Commission => {

@@ -6,12 +6,12 @@ use std::time::Duration;
 use miette::Diagnostic;
 use serde::Serialize;
 
-use super::{Step, VisitError};
+use super::{VisitError, VisitStep};
 use engage_wire::diagnostic::{causes, code, hint};
 
 /// What the visits of a phase came to.
 #[derive(Debug, Default)]
-pub struct Report {
+pub struct FleetReport {
     /// Devices that came to ask what to install, and how that ended.
     pub commissioning: Outcomes,
     /// Call-ins, and how they ended.
@@ -20,7 +20,7 @@ pub struct Report {
     pub failed_attempts: BTreeMap<String, u32>,
     /// What a device would not stand.
     pub deviations: BTreeMap<String, Deviation>,
-    latencies: BTreeMap<Step, Vec<Duration>>,
+    latencies: BTreeMap<VisitStep, Vec<Duration>>,
 }
 
 /// How visits ended.
@@ -55,7 +55,7 @@ pub struct Deviation {
     /// The device that met it first.
     pub device: String,
     /// The step at which it did.
-    pub step: Step,
+    pub step: VisitStep,
     /// What was found and what was expected.
     pub message: String,
     /// What to do.
@@ -77,14 +77,14 @@ pub struct Latency {
     pub max: f64,
 }
 
-impl Report {
+impl FleetReport {
     /// Whether a device got everything that it needs.
     pub fn is_good(&self) -> bool {
         self.deviations.is_empty()
     }
 
     /// How long the steps took that succeeded.
-    pub fn latencies(&self) -> BTreeMap<Step, Latency> {
+    pub fn latencies(&self) -> BTreeMap<VisitStep, Latency> {
         let latencies = self.latencies.iter();
         latencies
             .map(|(step, times)| (*step, Latency::from_times(times)))
@@ -107,12 +107,12 @@ impl Report {
         }
     }
 
-    pub(super) fn took(&mut self, step: Step, time: Duration) {
+    pub(super) fn took(&mut self, step: VisitStep, time: Duration) {
         self.latencies.entry(step).or_default().push(time);
     }
 
     /// An attempt of `device` failed.
-    pub(super) fn attempt_failed(&mut self, device: &str, step: Step, error: &VisitError) {
+    pub(super) fn attempt_failed(&mut self, device: &str, step: VisitStep, error: &VisitError) {
         *self.failed_attempts.entry(code(error)).or_default() += 1;
         if !error.may_be_cured() {
             self.add_deviation(device, step, error);
@@ -120,13 +120,13 @@ impl Report {
     }
 
     /// All attempts of `device` failed, and this was the last.
-    pub(super) fn gave_up(&mut self, device: &str, step: Step, error: &VisitError) {
+    pub(super) fn gave_up(&mut self, device: &str, step: VisitStep, error: &VisitError) {
         if error.may_be_cured() {
             self.add_deviation(device, step, error);
         }
     }
 
-    fn add_deviation(&mut self, device: &str, step: Step, error: &dyn Diagnostic) {
+    fn add_deviation(&mut self, device: &str, step: VisitStep, error: &dyn Diagnostic) {
         self.deviate(code(error), 1, || Deviation {
             count: 1,
             device: device.to_owned(),

@@ -22,7 +22,7 @@ use fleet::Fleet;
 use footprint::Footprint;
 use host::SoakedHost;
 use receiver::WebhookReceiver;
-use report::{Minute, Report};
+use report::{Minute, SoakReport};
 use strangers::{Kind, Strangers};
 use troubles::Troubles;
 
@@ -48,7 +48,7 @@ pub(crate) async fn run(soak: Soak) -> Outcome<()> {
     let receiver = WebhookReceiver::start().await?;
     let mut host = SoakedHost::start(&soak, receiver.address())?;
     let fleet = Fleet::start(&host)?;
-    let mut report = Report::default();
+    let mut report = SoakReport::default();
     for minute in 0..soak.minutes {
         let minute = run_minute(minute, &host, &receiver, &fleet).await?;
         eprintln!("{minute}");

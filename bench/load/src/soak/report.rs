@@ -20,7 +20,7 @@ pub(super) struct Minute {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Report {
+pub(super) struct SoakReport {
     pub(super) minutes: Vec<Minute>,
     pub(super) acknowledged: Acknowledged,
     pub(super) stored: Acknowledged,
@@ -28,7 +28,7 @@ pub(super) struct Report {
     pub(super) skipped: Vec<String>,
 }
 
-impl Report {
+impl SoakReport {
     /// Why it was not well.
     pub(super) fn failures(&self) -> Vec<String> {
         let mut failures = Vec::new();
@@ -96,7 +96,7 @@ impl fmt::Display for Minute {
     }
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for SoakReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (from, to) = self.compared();
         writeln!(

@@ -28,7 +28,7 @@ use engage_wire::clock;
 use error::AdoptError;
 use exposed::{AuthorityKey, Exposed};
 use old_server::OldServer;
-use report::Report;
+use report::AdoptReport;
 use site_key::VerifiedKey;
 use target::Target;
 
@@ -60,9 +60,9 @@ pub(super) struct Adopt {
 
 impl Adopt {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
-        let adoption = Adoption::prepare(&self)?;
-        let written = adoption.write()?;
-        let report = adoption.into_report(written);
+        let takeover = Takeover::prepare(&self)?;
+        let written = takeover.write()?;
+        let report = takeover.into_report(written);
         let ok = report.refusals.is_empty();
         print_result(&report, self.json)?;
         Ok(ExitCode::from(u8::from(!ok)))
@@ -70,7 +70,7 @@ impl Adopt {
 }
 
 /// Everything read and verified, nothing written.
-struct Adoption {
+struct Takeover {
     server: OldServer,
     key_note: Option<String>,
     exposed: Vec<Exposed>,
@@ -86,7 +86,7 @@ struct Written {
     existing: Vec<String>,
 }
 
-impl Adoption {
+impl Takeover {
     fn prepare(arguments: &Adopt) -> Result<Self, Failure> {
         let config_path = config_path(&arguments.dir, &arguments.old)?;
         let server = OldServer::read(&arguments.old)?;
@@ -137,7 +137,7 @@ impl Adoption {
     }
 
     /// Checks what was written, as `check` does.
-    fn into_report(self, written: Written) -> Report {
+    fn into_report(self, written: Written) -> AdoptReport {
         let config = &self.target.config;
         let base_url = config.base_url_at(config.http.listen);
         let validation = validate(config, &base_url, clock::now(), None, None);
@@ -148,7 +148,7 @@ impl Adoption {
         let next = self.next_steps(&refusals);
         let mut notes = self.server.notes;
         notes.extend(self.key_note);
-        Report {
+        AdoptReport {
             cert_url: self.server.announcement.cert_url,
             hash: self.server.announcement.hash,
             created: written.created,

@@ -12,7 +12,7 @@ use crate::new_files::CreatedEntry;
 
 /// The result, for the person at the console; serialises as `adopt --json`.
 #[derive(Serialize)]
-pub(super) struct Report {
+pub(super) struct AdoptReport {
     pub(super) cert_url: String,
     pub(super) hash: String,
     pub(super) created: Vec<CreatedEntry>,
@@ -27,7 +27,7 @@ pub(super) struct Report {
     pub(super) next: Vec<String>,
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for AdoptReport {
     /// Ends without a line break.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "the site key gives the old server's hash {}", self.hash)?;
@@ -53,7 +53,7 @@ impl fmt::Display for Report {
     }
 }
 
-impl Report {
+impl AdoptReport {
     fn fmt_exposed(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.exposed.is_empty() {
             return Ok(());

@@ -52,7 +52,7 @@ impl Renew {
         let renewed = self.renew(&config)?;
         // Without a daemon there, one that runs elsewhere notices the files by itself.
         let reload = reload::request_if_running();
-        print_result(&Report::new(renewed, reload.is_some()), self.json)?;
+        print_result(&RenewReport::new(renewed, reload.is_some()), self.json)?;
         if let Some(outcome) = reload {
             reload::whole(outcome)?;
         }
@@ -102,7 +102,7 @@ fn rotation(config: &Config) -> Option<Rotation> {
 
 /// Serialises as `renew --json`.
 #[derive(Serialize)]
-struct Report {
+struct RenewReport {
     ok: bool,
     server: NewServer,
     replaced: Vec<String>,
@@ -112,7 +112,7 @@ struct Report {
     reload_asked: bool,
 }
 
-impl Report {
+impl RenewReport {
     fn new(renewed: Renewed, reload_asked: bool) -> Self {
         let shown = |paths: Vec<PathBuf>| -> Vec<String> {
             let paths = paths.iter();
@@ -135,7 +135,7 @@ impl Report {
 }
 
 /// Ends without a line break.
-impl fmt::Display for Report {
+impl fmt::Display for RenewReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for path in &self.replaced {
             writeln!(f, "renewed {path}")?;

@@ -65,7 +65,7 @@ fn set(remote: &Remote, serial: SerialNumber, password: &[u8]) -> Result<(), Fai
         unreachable!("a text serialises into memory");
     }
     let body = Some(Bytes::from_owner(body));
-    let report: Report = remote
+    let report: CredentialAnswer = remote
         .send(Method::PUT, &path_of_credential(serial), body)?
         .read()?;
     report.print(format!(
@@ -77,7 +77,7 @@ fn set(remote: &Remote, serial: SerialNumber, password: &[u8]) -> Result<(), Fai
 /// Has another host take the device's password away.
 fn remove(remote: &Remote, serial: SerialNumber) -> Result<(), Failure> {
     let answer = remote.send(Method::DELETE, &path_of_credential(serial), None)?;
-    let report: Report = answer.read()?;
+    let report: CredentialAnswer = answer.read()?;
     report.print(format!(
         "ok: device {serial} may not call at `{}` any more",
         remote.place()
@@ -96,11 +96,11 @@ struct NewCredential<'a> {
 
 /// What became of it.
 #[derive(Deserialize)]
-struct Report {
+struct CredentialAnswer {
     refusals: Vec<ErrorEntry>,
 }
 
-impl Report {
+impl CredentialAnswer {
     /// The file is written in any case; fails where the daemon did not take it up.
     fn print(self, ok: String) -> Result<(), Failure> {
         if self.refusals.is_empty() {

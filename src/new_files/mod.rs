@@ -1,7 +1,7 @@
 //! Files that did not exist: written whole or not at all, and never over another.
 //!
-//! All of them are first written under hidden names beside their targets ([`Step::Stage`]), and
-//! only then renamed ([`Step::Publish`]), every private key before its certificate. So a key that
+//! All of them are first written under hidden names beside their targets ([`FileStep::Stage`]), and
+//! only then renamed ([`FileStep::Publish`]), every private key before its certificate. So a key that
 //! is found without its certificate, but with that certificate still staged, is what an
 //! interrupted run leaves, and `init` completes it. Renaming leaves no copy of a
 //! key behind.
@@ -98,7 +98,7 @@ impl fmt::Display for CreatedEntry {
 
 /// One step towards all files; the process may end after any of them.
 #[derive(Clone, Copy)]
-pub(crate) enum Step<'a> {
+pub(crate) enum FileStep<'a> {
     /// Write it under its hidden name.
     Stage(&'a NewFile),
     /// Give it its own name.
@@ -108,11 +108,11 @@ pub(crate) enum Step<'a> {
 /// What has to be done, in this order.
 pub(crate) fn steps<'a>(
     files: impl Iterator<Item = &'a NewFile> + Clone,
-) -> impl Iterator<Item = Step<'a>> {
+) -> impl Iterator<Item = FileStep<'a>> {
     files
         .clone()
-        .map(Step::Stage)
-        .chain(files.map(Step::Publish))
+        .map(FileStep::Stage)
+        .chain(files.map(FileStep::Publish))
 }
 
 /// Writes all files, or none: what was written before a failure is removed again.
@@ -128,14 +128,14 @@ pub(crate) fn write_all<'a>(
             }
             return Err(error);
         }
-        if let Step::Publish(file) = step {
+        if let FileStep::Publish(file) = step {
             published.push(file.path.clone());
         }
     }
     Ok(())
 }
 
-impl Step<'_> {
+impl FileStep<'_> {
     pub(crate) fn execute(self) -> Result<(), NewFileError> {
         let (Self::Stage(file) | Self::Publish(file)) = self;
         match self {
@@ -156,7 +156,7 @@ impl Step<'_> {
 /// Puts a file in the place of the one of its name: at any moment it is the one or the other.
 pub(crate) fn replace(file: &NewFile) -> Result<(), NewFileError> {
     remove_staged(&file.path);
-    Step::Stage(file).execute()?;
+    FileStep::Stage(file).execute()?;
     replace_file(&staged_path(&file.path), &file.path)
         .map_err(NewFileError::new("write", &file.path))?;
     sync_folder_of(&file.path);

@@ -47,7 +47,7 @@ async fn status(State(admin): State<Arc<Admin>>) -> Result<axum::Json<StatusRepo
 /// host, which a daemon may not write: they are commands.
 #[derive(Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
-enum Step {
+enum ApiStep {
     /// Announce the new certificate.
     Publish,
     /// Send the new chain to addresses of which nothing is known, too.
@@ -61,7 +61,7 @@ enum Step {
 struct StepPath {
     /// `publish`, `activate` or `undo`
     #[param(inline)]
-    step: Step,
+    step: ApiStep,
 }
 
 /// When a step that could lock devices out is taken all the same.
@@ -110,16 +110,16 @@ async fn take_step(
     let report = blocking(move || {
         let session = Session::open(&path, HOSTS_TIMEOUT, reload)?;
         match step {
-            Step::Publish => publish(session),
-            Step::Activate => activate(session, &guard),
-            Step::Undo => undo(session, &guard),
+            ApiStep::Publish => publish(session),
+            ApiStep::Activate => activate(session, &guard),
+            ApiStep::Undo => undo(session, &guard),
         }
     });
     let report = report.await?;
     let step = match step {
-        Step::Publish => "publish",
-        Step::Activate => "activate",
-        Step::Undo => "undo",
+        ApiStep::Publish => "publish",
+        ApiStep::Activate => "activate",
+        ApiStep::Undo => "undo",
     };
     record(&admin, &principal, "rotation.step", step, None).await;
     Ok(axum::Json(report))

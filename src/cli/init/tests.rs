@@ -2,7 +2,7 @@ use std::path::Path;
 
 use super::layout::PairPaths;
 use super::*;
-use crate::new_files::{Step, steps};
+use crate::new_files::{FileStep, steps};
 use crate::staged_file::staged_path;
 use engage_wire::pki::issue::CertifiedIssuer;
 use engage_wire::pki::{PrivateKey, load_der_or_pem};
@@ -59,13 +59,13 @@ fn assert_completed_after_any_step(home: &Path, clear: impl Fn()) {
     let (layout, plan) = planned(&request(&config));
     let mut count = 0;
     for (end, next) in steps(plan.files.iter()).map(Some).chain([None]).enumerate() {
-        let is_staging = matches!(next, Some(Step::Stage(_)));
+        let is_staging = matches!(next, Some(FileStep::Stage(_)));
         for cut in [false, true].into_iter().take(1 + usize::from(is_staging)) {
             clear();
             for step in steps(plan.files.iter()).take(end) {
                 step.execute().unwrap();
             }
-            if let (Some(Step::Stage(file)), true) = (next, cut) {
+            if let (Some(FileStep::Stage(file)), true) = (next, cut) {
                 fs_err::create_dir_all(file.path.parent().unwrap()).unwrap();
                 fs_err::write(staged_path(&file.path), "-----BEGIN").unwrap();
             }

@@ -3,18 +3,18 @@
 use engage_wire::clock;
 use engage_wire::diagnostic::{causes, code};
 use engage_wire::pki::Certificate;
-use engage_wire::pki::device_profile::{DeviceProfile, Judgement};
+use engage_wire::pki::device_profile::{DeviceProfile, ProfileCheck};
 
 use crate::harness::{
     CA, Chain, Daemon, INTERMEDIATE, Installation, Key, Request, SERVER, program, run,
 };
 
 /// What the device profile makes of a chain whose root is announced.
-fn judged(chain: &Chain) -> Judgement<()> {
+fn judged(chain: &Chain) -> ProfileCheck<()> {
     let parse = |der: &[u8]| Certificate::parse(der.to_vec()).unwrap();
     let sent = vec![parse(&chain.server.der), parse(&chain.intermediate.der)];
     let judgement = DeviceProfile::new(clock::now()).check_handshake(sent, &parse(&chain.root.der));
-    Judgement {
+    ProfileCheck {
         accepted: judgement.accepted.map(|_| ()),
         violations: judgement.violations,
     }

@@ -83,7 +83,7 @@ impl TlsStack {
         }
     }
 
-    /// What `doctor` speaks: everything that this library can, judged as devices judge it.
+    /// What `doctor` speaks: everything that this library can, checked as devices check it.
     pub(super) fn any(versions: TlsVersions) -> Self {
         Self {
             versions,

@@ -187,8 +187,8 @@ impl PeerChain {
             }
         }
         let DeviceVerifier { anchor, stack, .. } = verifier;
-        let judgement = DeviceProfile::new(now).check_handshake(certificates.clone(), anchor);
-        let refusal = judgement.refusal().cloned().map(ChainRefusal::Violation);
+        let check = DeviceProfile::new(now).check_handshake(certificates.clone(), anchor);
+        let refusal = check.refusal().cloned().map(ChainRefusal::Violation);
         let no_path = || chain_refusal(ChainError::Empty);
         let topmost = certificates.last();
         let missed = topmost.filter(|topmost| stack.stops_at(topmost, anchor));
@@ -198,10 +198,10 @@ impl PeerChain {
                 (None, Some(topmost)) => Err(chain_refusal(ChainError::not_anchored(
                     topmost, anchor, None,
                 ))),
-                (None, None) => judgement.accepted.ok_or_else(no_path),
+                (None, None) => check.accepted.ok_or_else(no_path),
             },
             certificates,
-            violations: judgement.violations,
+            violations: check.violations,
         }
     }
 }

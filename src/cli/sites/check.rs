@@ -1,4 +1,4 @@
-//! `engage-host sites check`: each site as its devices would judge it.
+//! `engage-host sites check`: each site checked as its devices would check it.
 
 use std::fmt;
 use std::process::ExitCode;

@@ -7,7 +7,7 @@ use super::Validator;
 use crate::config::SiteConfig;
 use crate::publication::AnchorFile;
 use crate::publication::inventory::CertificateEntry;
-use engage_wire::pki::device_profile::{DeviceProfile, Judgement};
+use engage_wire::pki::device_profile::{DeviceProfile, ProfileCheck};
 use engage_wire::pki::{Certificate, DevicePath, Fingerprint, ServerChain, load_certificate_der};
 
 /// An announced certificate, and the path that a device builds to it.
@@ -93,7 +93,7 @@ impl Validator<'_> {
                 self.config.https.root.clone()
             }
         };
-        let Judgement {
+        let ProfileCheck {
             accepted: path,
             violations,
         } = DeviceProfile::with_files(self.report.now, &file_of).check_anchor(chain, anchor, root);

@@ -7,7 +7,7 @@ use super::site::RefusedSite;
 use crate::publication::site::{BadAnswer, SiteSlot};
 use crate::publication::{Publication, PublishedSite};
 use engage_wire::HostName;
-use engage_wire::pki::device_profile::{DeviceProfile, Judgement};
+use engage_wire::pki::device_profile::{DeviceProfile, ProfileCheck};
 use engage_wire::pki::{Certificate, DevicePath, ServerChain};
 use engage_wire::site::{Announcement, SiteName};
 
@@ -109,7 +109,7 @@ impl Validator<'_> {
     ) -> Option<(PublishedSite, DevicePath)> {
         let name = &refused.site.name;
         let last = self.in_force?.announced(host, name)?;
-        let Judgement {
+        let ProfileCheck {
             accepted: path,
             violations,
         } = DeviceProfile::new(self.report.now).check_anchor(chain, &last.anchor, root);

@@ -28,7 +28,7 @@ use crate::operator_map::{OperatorMap, OperatorSet};
 use crate::tls::TlsIdentity;
 use anchors::Anchor;
 use engage_store::Rotation;
-use engage_wire::pki::device_profile::{DeviceProfile, Judgement};
+use engage_wire::pki::device_profile::{DeviceProfile, ProfileCheck};
 use engage_wire::pki::{
     Certificate, DevicePath, Fingerprint, PrivateKey, Role, ServerChain, load_certificate_chain,
     load_der_or_pem,
@@ -228,7 +228,7 @@ impl Validator<'_> {
             .accept(load_certificate_chain("server certificate", path))?;
         let file_of = |_: &Certificate| Some(path.clone());
         let profile = DeviceProfile::with_files(self.report.now, &file_of);
-        let Judgement {
+        let ProfileCheck {
             accepted: chain,
             mut violations,
         } = profile.check_chain(certificates);

@@ -1,4 +1,4 @@
-//! The one judgement of what a device makes of a server's certificates.
+//! The one check of a server's certificates as a device does it.
 //!
 //! `serve`, `check`, every reload, `doctor` and the simulated device ask here, so that they cannot
 //! disagree. A [`Violation`] with [`Violation::is_refusal`] breaks what is documented of devices
@@ -30,14 +30,14 @@ pub struct DeviceProfile<'a> {
 
 /// What is held against a chain, and the path that a device builds, if it does.
 #[derive(Clone, Debug)]
-pub struct Judgement<T> {
+pub struct ProfileCheck<T> {
     /// What was to be made of the certificates.
     pub accepted: Option<T>,
     /// What is held against them; refusals and warnings.
     pub violations: Vec<Violation>,
 }
 
-impl<T> Judgement<T> {
+impl<T> ProfileCheck<T> {
     /// The first violation that makes a device refuse.
     pub fn refusal(&self) -> Option<&Violation> {
         self.violations.iter().find(|it| it.is_refusal())
@@ -71,7 +71,7 @@ impl<'a> DeviceProfile<'a> {
     }
 
     /// The certificates of a handshake, server first, before it is known what a device trusts.
-    pub fn check_chain(&self, certificates: Vec<Certificate>) -> Judgement<ServerChain> {
+    pub fn check_chain(&self, certificates: Vec<Certificate>) -> ProfileCheck<ServerChain> {
         let mut violations = Vec::new();
         for (at, certificate) in certificates.iter().enumerate() {
             violations.extend(self.check_certificate(Role::at(at, certificate), certificate));
@@ -94,7 +94,7 @@ impl<'a> DeviceProfile<'a> {
                 None
             }
         };
-        Judgement {
+        ProfileCheck {
             accepted,
             violations,
         }
@@ -108,7 +108,7 @@ impl<'a> DeviceProfile<'a> {
         chain: &ServerChain,
         anchor: &Certificate,
         root: Option<&Certificate>,
-    ) -> Judgement<DevicePath> {
+    ) -> ProfileCheck<DevicePath> {
         let mut violations = Vec::new();
         if !chain.certificates().contains(anchor) {
             violations.extend(self.check_certificate(Role::of_issuer(anchor), anchor));
@@ -127,7 +127,7 @@ impl<'a> DeviceProfile<'a> {
                 None
             }
         };
-        Judgement {
+        ProfileCheck {
             accepted,
             violations,
         }
@@ -138,8 +138,8 @@ impl<'a> DeviceProfile<'a> {
         &self,
         certificates: Vec<Certificate>,
         anchor: &Certificate,
-    ) -> Judgement<DevicePath> {
-        let Judgement {
+    ) -> ProfileCheck<DevicePath> {
+        let ProfileCheck {
             accepted,
             mut violations,
         } = self.check_chain(certificates);
@@ -148,7 +148,7 @@ impl<'a> DeviceProfile<'a> {
             violations.extend(anchored.violations);
             anchored.accepted
         });
-        Judgement {
+        ProfileCheck {
             accepted: path,
             violations,
         }

@@ -16,7 +16,7 @@ impl CertifiedIssuer {
     /// root then verifies under this one too, where it is sent at the chain's end.
     ///
     /// Not every device looks that far (wolfSSL verifies each certificate that it is sent, so one that
-    /// trusts only the new root refuses it). It is the judgement of a device that says whether the
+    /// trusts only the new root refuses it). It is the check of a device that says whether the
     /// chain has room for it.
     pub fn cross_sign(
         &self,

@@ -54,9 +54,9 @@ fn openssl_accepts(anchor: &Certificate, sent: &[&Certificate]) -> bool {
 /// but its size is held against it.
 fn device_accepts(anchor: &Certificate, sent: &[&Certificate]) -> Option<usize> {
     let sent = sent.iter().map(|it| (*it).clone()).collect();
-    let judgement = DeviceProfile::new(NOW).check_handshake(sent, anchor);
-    let path = judgement.accepted?;
-    let mut violations = judgement.violations.iter();
+    let check = DeviceProfile::new(NOW).check_handshake(sent, anchor);
+    let path = check.accepted?;
+    let mut violations = check.violations.iter();
     let is_tight = |it: &Violation| matches!(it, Violation::ChainTight(_));
     violations.all(is_tight).then(|| path.size())
 }

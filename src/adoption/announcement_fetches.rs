@@ -122,7 +122,7 @@ impl WithoutTls {
         let is_due = self
             .reported
             .is_none_or(|at| now.duration_since(at) >= BETWEEN_REPORTS);
-        if self.count < SUSPICIOUS || !is_due {
+        if self.count < MIN_SUSPICIOUS_FETCHES || !is_due {
             return None;
         }
         self.reported = Some(now);
@@ -131,7 +131,7 @@ impl WithoutTls {
 }
 
 /// Commissioning may ask twice; a third time without TLS is not normal.
-const SUSPICIOUS: u32 = 3;
+const MIN_SUSPICIOUS_FETCHES: u32 = 3;
 const MAX_QUESTIONS: usize = 4;
 const BETWEEN_REPORTS: Duration = Duration::from_hours(1);
 /// Devices call once a night: three fetches in as many nights are still suspicious.

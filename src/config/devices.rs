@@ -47,7 +47,7 @@ pub struct DevicesConfig {
 
 impl DevicesConfig {
     /// Room for the longest bodies of a few devices.
-    pub(crate) const LEAST_STORE_BYTES: usize = 16 * 1024 * 1024;
+    pub(crate) const MIN_STORE_BYTES: usize = 16 * 1024 * 1024;
 
     /// When devices are told to call next.
     pub fn call_in_window(&self) -> CallInWindow {
@@ -148,7 +148,7 @@ fn keep_days<'de, D: Deserializer<'de>>(deserializer: D) -> Result<KeepDays, D::
 }
 
 fn max_store_bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
-    const MIN: usize = DevicesConfig::LEAST_STORE_BYTES;
+    const MIN: usize = DevicesConfig::MIN_STORE_BYTES;
     within::<MIN, { usize::MAX >> 4 }, D>(deserializer).map(|bytes| Some(bytes as u64))
 }
 

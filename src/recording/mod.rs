@@ -144,7 +144,7 @@ fn default_max_bytes(url: &DatabaseUrl) -> Option<u64> {
     };
     let existing = file.ancestors().find(|path| path.exists())?;
     let half = file_system_bytes(existing).ok()? / 2;
-    Some(half.max(DevicesConfig::LEAST_STORE_BYTES as u64))
+    Some(half.max(DevicesConfig::MIN_STORE_BYTES as u64))
 }
 
 const DATABASE_FILE: &str = "engage-host.db";

@@ -41,7 +41,7 @@ impl CallInWindow {
         let earliest = now + LEAD;
         let today = now.to_zoned_datetime(self.zone.clone()).date();
         // From the day before: after midnight, its window may still be open.
-        (-1..=FAR_ENOUGH_DAYS)
+        (-1..=MAX_DAYS_AHEAD)
             .filter_map(|days| self.call_on(today.checked_add(days.days()).ok()?, offset))
             .find(|call| call.timestamp() >= earliest)
             .map_or_else(
@@ -165,7 +165,7 @@ const DAY_SECONDS: i64 = 86_400;
 const LEAD: SignedDuration = SignedDuration::from_hours(1);
 
 /// Once, a zone has skipped a whole day (Pacific/Apia, 2011-12-30).
-const FAR_ENOUGH_DAYS: i32 = 4;
+const MAX_DAYS_AHEAD: i32 = 4;
 
 #[cfg(test)]
 mod tests {

@@ -31,7 +31,7 @@ impl StoredHash {
     pub(super) fn like(model: Option<&Self>, password: &[u8]) -> Result<Self, CredentialsError> {
         let params = model
             .and_then(|model| Params::try_from(&PasswordHash::new(&model.0).ok()?).ok())
-            .unwrap_or(OWASP_LEAST);
+            .unwrap_or(OWASP_MIN_PARAMS);
         let mut salt = [0; 16];
         fill(&mut salt)?;
         Argon2::default()
@@ -59,7 +59,7 @@ impl StoredHash {
 }
 
 /// 19 MiB, two passes, one lane: the least of OWASP's Password Storage Cheat Sheet.
-const OWASP_LEAST: Params = Params::DEFAULT;
+const OWASP_MIN_PARAMS: Params = Params::DEFAULT;
 
 const MAX_KIB: u32 = 64 * 1024;
 const MAX_PASSES: u32 = 10;

@@ -229,6 +229,6 @@ fn create_file(file: &Path) -> std::io::Result<()> {
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// For one statement.
-pub(super) const MAX_STATEMENT: Duration = Duration::from_secs(10);
+pub(super) const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
 
 const MAX_READS: u32 = 4;

@@ -1,7 +1,7 @@
 //! The hosts that share a server: which of them live, and what each has leased.
 //!
 //! A host has a row that says until when it lives, by the server's clock: those of the hosts
-//! differ. It renews the row, and counts itself dead [`MARGIN`] before the others do, by a clock
+//! differ. It renews the row, and counts itself dead [`ALIVE_MARGIN`] before the others do, by a clock
 //! that nobody sets; then it begins a new term under another id. So a lease is valid as long as the
 //! row of its host is, and moves when that is not: nothing has to be told to a host that hangs.
 
@@ -48,7 +48,7 @@ impl Hosts {
         let mut current = self.current.lock().await;
         match &*current {
             Some((term, prolong)) if is_renewed && !term.has_ended() => {
-                prolong.send_replace(asked_at + VALID);
+                prolong.send_replace(asked_at + VALID_TIMEOUT);
             }
             _ => *current = None,
         }
@@ -136,7 +136,7 @@ async fn begin(pool: &AnyPool) -> Result<(Term, Prolong), sqlx::Error> {
     .bind(alive_micros())
     .execute(pool)
     .await?;
-    Ok(Term::new(&host, asked_at + VALID))
+    Ok(Term::new(&host, asked_at + VALID_TIMEOUT))
 }
 
 async fn renew(pool: &AnyPool, term: &Term) -> Result<bool, sqlx::Error> {
@@ -172,7 +172,7 @@ async fn alive(pool: &AnyPool, term: &Term) -> Result<HashSet<String>, sqlx::Err
 }
 
 fn alive_micros() -> i64 {
-    i64::try_from(ALIVE.as_micros()).unwrap_or(i64::MAX)
+    i64::try_from(ALIVE_TIMEOUT.as_micros()).unwrap_or(i64::MAX)
 }
 
 async fn remove(pool: &AnyPool, hosts: &[String]) -> Result<(), sqlx::Error> {
@@ -198,12 +198,12 @@ async fn limited<T>(work: impl Future<Output = Result<T, sqlx::Error>>) -> Resul
 }
 
 /// For the others a host lives for so long after it has said so.
-const ALIVE: Duration = Duration::from_secs(15);
+const ALIVE_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// What a host that is late has sent arrives within it.
-const MARGIN: Duration = Duration::from_secs(2);
+const ALIVE_MARGIN: Duration = Duration::from_secs(2);
 
-const VALID: Duration = ALIVE.saturating_sub(MARGIN);
+const VALID_TIMEOUT: Duration = ALIVE_TIMEOUT.saturating_sub(ALIVE_MARGIN);
 
 /// So often that one may fail.
 pub(super) const RENEW_INTERVAL: Duration = Duration::from_secs(5);

@@ -143,7 +143,7 @@ impl StoreReader {
                 self.lock_if_opened().await?;
                 work(&mut *self.pool.acquire().await?).await
             };
-            timeout(MAX_READ, work).await
+            timeout(READ_TIMEOUT, work).await
         });
         done.unwrap_or(Err(sqlx::Error::PoolTimedOut))
             .map_err(|error| unavailable(&self.engine, error))
@@ -177,4 +177,4 @@ pub(super) fn require_file(engine: &Engine) -> Result<(), OpenError> {
 }
 
 /// To find the first of each device's events since years ago takes a while.
-const MAX_READ: Duration = Duration::from_mins(2);
+const READ_TIMEOUT: Duration = Duration::from_mins(2);

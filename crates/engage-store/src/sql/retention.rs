@@ -50,7 +50,7 @@ impl Retention {
     ) -> Result<bool, sqlx::Error> {
         let was_applied_lately = self
             .applied
-            .is_some_and(|applied| monotonic.saturating_duration_since(applied) < EVERY);
+            .is_some_and(|applied| monotonic.saturating_duration_since(applied) < CLEANUP_INTERVAL);
         // Looked at all the same.
         let believed = if was_applied_lately {
             None
@@ -163,4 +163,4 @@ const REMOVE_ADMIN_EVENTS: &str = "DELETE FROM admin_events WHERE id IN \
 
 const CHUNK: i64 = 2000;
 
-const EVERY: Duration = Duration::from_hours(24);
+const CLEANUP_INTERVAL: Duration = Duration::from_hours(24);

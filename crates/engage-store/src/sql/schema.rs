@@ -3,7 +3,7 @@
 use sqlx::any::Any;
 use sqlx::{AnyConnection, AnyPool, AssertSqlSafe, Connection, Executor, Row};
 
-use super::connect::{Engine, MAX_STATEMENT};
+use super::connect::{Engine, STATEMENT_TIMEOUT};
 use super::device_keys;
 use super::error::open_error;
 use crate::OpenError;
@@ -11,7 +11,7 @@ use crate::OpenError;
 /// Brings a database to this program's schema. Several hosts may start at once: the row of the
 /// version is the lock, and whoever waits for it finds the work done.
 pub(super) async fn migrate(pool: &AnyPool, engine: &Engine) -> Result<(), OpenError> {
-    let migrated = tokio::time::timeout(MAX_MIGRATION, async {
+    let migrated = tokio::time::timeout(MIGRATION_TIMEOUT, async {
         let mut connection = pool.acquire().await?;
         ensure_version_table(&mut connection).await?;
         let mut transaction = connection.begin().await?;
@@ -318,4 +318,4 @@ CREATE INDEX idempotency_at ON idempotency (at);
 const DEVICE_KEYS: usize = 4;
 
 /// Longer than one statement: a new index over many events takes its time.
-const MAX_MIGRATION: std::time::Duration = MAX_STATEMENT.saturating_mul(60);
+const MIGRATION_TIMEOUT: std::time::Duration = STATEMENT_TIMEOUT.saturating_mul(60);

@@ -40,7 +40,7 @@ impl Writer {
         mut uploads: mpsc::Receiver<QueuedUpload>,
         mut observed: mpsc::Receiver<Observed>,
     ) {
-        let mut ticks = interval(TICK);
+        let mut ticks = interval(SAVE_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut group = Vec::new();
         loop {
@@ -197,7 +197,7 @@ impl Writer {
         if fetches.is_empty() {
             return true;
         }
-        let saved = self.shared.limited_to(MAX_SAVING, async {
+        let saved = self.shared.limited_to(SAVE_TIMEOUT, async {
             let mut transaction = self.shared.begin().await?;
             certificate_fetches::save(&mut transaction, &LIMITS, &fetches).await?;
             self.shared.commit(transaction).await
@@ -218,7 +218,7 @@ impl Writer {
         let mut rows = adoption::rows(self.shared.sightings.take());
         while !rows.is_empty() {
             let rest = rows.split_off(rows.len().min(adoption::MAX_ROWS));
-            let saved = self.shared.limited_to(MAX_SAVING, async {
+            let saved = self.shared.limited_to(SAVE_TIMEOUT, async {
                 let mut transaction = self.shared.begin().await?;
                 let now = self.shared.database_time(&mut transaction).await?;
                 adoption::save(&mut transaction, &adoption::LIMITS, &rows, now).await?;
@@ -243,7 +243,7 @@ impl Writer {
         if self.observations.is_empty() {
             return true;
         }
-        let saved = self.shared.limited_to(MAX_SAVING, async {
+        let saved = self.shared.limited_to(SAVE_TIMEOUT, async {
             let mut transaction = self.shared.begin().await?;
             let written = match self.observations.save(&mut transaction).await {
                 // What the database never takes is lost.
@@ -292,10 +292,10 @@ fn answer(waiting: QueuedUpload, outcome: Result<AppendOutcome, StoreError>) {
 }
 
 /// Between writes of what was seen.
-const TICK: Duration = Duration::from_secs(2);
+const SAVE_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Uploads that are answered together, so that the first does not wait for the last of a flood.
 const MAX_GROUP: usize = 512;
 
 /// For what was seen: a database that hangs is not to take the time of a call-in three times over.
-const MAX_SAVING: Duration = Duration::from_secs(5);
+const SAVE_TIMEOUT: Duration = Duration::from_secs(5);

@@ -85,7 +85,7 @@ impl Shared {
 }
 
 pub(super) async fn connect(options: &SqlOptions, engine: &Engine) -> Result<Connected, OpenError> {
-    let damage = Damage::look(options, engine, MAX_LOOK).await?;
+    let damage = Damage::look(options, engine, DAMAGE_CHECK_TIMEOUT).await?;
     let pools = Pools::connect(options, engine).await?;
     let migrated = async {
         migrate(&pools.writes, engine).await?;
@@ -129,4 +129,4 @@ async fn warn_of_server(connection: &mut AnyConnection, engine: &Engine) {
 }
 
 /// For which a start waits: long files are looked through while they are used.
-const MAX_LOOK: Duration = Duration::from_millis(250);
+const DAMAGE_CHECK_TIMEOUT: Duration = Duration::from_millis(250);

@@ -7,7 +7,7 @@ use sqlx::AnyConnection;
 use sqlx::any::Any;
 use sqlx::pool::PoolConnection;
 
-use super::super::connect::MAX_STATEMENT;
+use super::super::connect::STATEMENT_TIMEOUT;
 use super::super::transaction::WriteTransaction;
 use super::{Reply, Shared};
 use crate::StoreError;
@@ -71,7 +71,7 @@ impl Shared {
         &self,
         work: impl Future<Output = Result<T, sqlx::Error>>,
     ) -> Result<T, StoreError> {
-        self.limited_to(MAX_WORK, work).await
+        self.limited_to(TRANSACTION_TIMEOUT, work).await
     }
 
     /// The same, where there is less.
@@ -87,4 +87,4 @@ impl Shared {
 }
 
 /// A transaction of several statements.
-const MAX_WORK: Duration = MAX_STATEMENT.saturating_mul(2);
+const TRANSACTION_TIMEOUT: Duration = STATEMENT_TIMEOUT.saturating_mul(2);

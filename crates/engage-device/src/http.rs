@@ -103,7 +103,7 @@ where
     };
     if matches!(ending, EndOfRead::Complete) && !request.keep_alive {
         // The server closes at once; what it still sends before that belongs to no answer.
-        let grace = deadline.min(Instant::now() + GRACE);
+        let grace = deadline.min(Instant::now() + CLOSE_TIMEOUT);
         read_more(stream, &mut bytes, grace).await;
     }
     match (bytes.is_empty(), ending, written) {
@@ -212,7 +212,7 @@ fn is_complete(bytes: &[u8]) -> bool {
 const MAX_RESPONSE_BYTES: usize = MAX_HEAD_BYTES + MAX_BODY_BYTES + 1;
 
 /// How long the end of a connection is waited for after a complete answer.
-const GRACE: Duration = Duration::from_millis(250);
+const CLOSE_TIMEOUT: Duration = Duration::from_millis(250);
 
 #[cfg(test)]
 mod tests {

@@ -15,12 +15,12 @@ use std::time::{Duration, Instant};
 pub fn replace_file(from: &Path, to: &Path) -> io::Result<()> {
     #[cfg(windows)]
     {
-        let deadline = Instant::now() + HELD_FOR;
+        let deadline = Instant::now() + REPLACE_TIMEOUT;
         while let Err(error) = fs::rename(from, to) {
             if !is_held(&error) || Instant::now() >= deadline {
                 return fs_err::rename(from, to);
             }
-            std::thread::sleep(PAUSE);
+            std::thread::sleep(RETRY_INTERVAL);
         }
         Ok(())
     }
@@ -44,10 +44,10 @@ fn is_held(error: &io::Error) -> bool {
 }
 
 #[cfg(windows)]
-const HELD_FOR: Duration = Duration::from_secs(2);
+const REPLACE_TIMEOUT: Duration = Duration::from_secs(2);
 
 #[cfg(windows)]
-const PAUSE: Duration = Duration::from_millis(20);
+const RETRY_INTERVAL: Duration = Duration::from_millis(20);
 
 #[cfg(test)]
 mod tests {
@@ -83,7 +83,7 @@ mod tests {
             .unwrap();
         std::thread::scope(|scope| {
             let replacing = scope.spawn(|| replace_file(&new, &old));
-            std::thread::sleep(5 * PAUSE);
+            std::thread::sleep(5 * RETRY_INTERVAL);
             drop(open);
             replacing.join().unwrap().unwrap();
         });

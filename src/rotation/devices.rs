@@ -200,7 +200,7 @@ pub(crate) fn expected_call(adoption: &Adoption, now: Timestamp) -> (Timestamp, 
         .next_call
         .map(|next| next.duration_since(adoption.last_seen))
         .filter(|it| *it > SignedDuration::ZERO)
-        .unwrap_or(A_NIGHT);
+        .unwrap_or(DEFAULT_CALL_INTERVAL);
     let missed = now.duration_since(adoption.last_seen).as_secs() / rhythm.as_secs().max(1);
     let calls = i32::try_from(missed.max(0))
         .unwrap_or(i32::MAX)
@@ -214,7 +214,7 @@ pub(crate) fn expected_call(adoption: &Adoption, now: Timestamp) -> (Timestamp, 
 /// A device that was not seen for so long is not counted.
 pub(crate) const COUNTED: SignedDuration = SignedDuration::from_hours(30 * 24);
 
-const A_NIGHT: SignedDuration = SignedDuration::from_hours(24);
+const DEFAULT_CALL_INTERVAL: SignedDuration = SignedDuration::from_hours(24);
 
 #[cfg(test)]
 mod tests {

@@ -129,7 +129,7 @@ impl Listener {
             Socket::Open { listener, .. }
                 if !self.is_passed && ignore_new_connections(listener).is_ok() =>
             {
-                Instant::now() + LAST_HANDSHAKES
+                Instant::now() + LAST_HANDSHAKES_TIMEOUT
             }
             _ => Instant::now(),
         });
@@ -199,4 +199,4 @@ fn registered(stream: net::TcpStream) -> io::Result<TcpStream> {
 }
 
 /// For the last segment of a handshake over bad Wi-Fi.
-const LAST_HANDSHAKES: Duration = Duration::from_millis(200);
+const LAST_HANDSHAKES_TIMEOUT: Duration = Duration::from_millis(200);

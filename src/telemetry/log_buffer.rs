@@ -78,7 +78,7 @@ impl LogBuffer {
         while queue.lines.is_empty() {
             self.due.wait(&mut queue);
         }
-        let deadline = Instant::now() + LINGER;
+        let deadline = Instant::now() + BATCH_TIMEOUT;
         while !queue.is_due() {
             if self.due.wait_until(&mut queue, deadline).timed_out() {
                 break;
@@ -131,7 +131,7 @@ const MAX_BYTES: usize = 1 << 20;
 /// A batch that is written without waiting for more.
 pub(super) const BATCH_BYTES: usize = 64 * 1024;
 /// Access lines wait for company, so that the thread wakes ten times a second and not for each.
-const LINGER: Duration = Duration::from_millis(100);
+const BATCH_TIMEOUT: Duration = Duration::from_millis(100);
 
 #[cfg(test)]
 mod tests {

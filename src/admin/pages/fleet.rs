@@ -40,12 +40,12 @@ impl Fleet {
         let now = Timestamp::now();
         let shown = SignedDuration::from_hours(SHOWN_HOURS);
         Ok(Self {
-            summary: store.summary(now - A_DAY).await?,
+            summary: store.summary(now - DAY).await?,
             call_ins: store.call_ins_by_hour(now - shown).await?,
         })
     }
 }
 
 /// Of the sentence at the top of the overview.
-const A_DAY: SignedDuration = SignedDuration::from_hours(24);
+const DAY: SignedDuration = SignedDuration::from_hours(24);
 const COUNTED_FOR: Duration = Duration::from_secs(10);

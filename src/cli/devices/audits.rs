@@ -192,7 +192,7 @@ impl Printer {
                 return Ok(());
             }
             unwritten = None;
-            thread::sleep(POLL);
+            thread::sleep(POLL_INTERVAL);
         }
     }
 
@@ -275,7 +275,7 @@ impl Output {
     }
 }
 
-const POLL: Duration = Duration::from_secs(1);
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The longest that is known.
 const MEANING_CHARS: usize = "host connected or disconnected".len();

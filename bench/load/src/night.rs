@@ -120,7 +120,7 @@ async fn visit(device: &Device, number: usize) -> Visit {
         attempts += 1;
         let started = Instant::now();
         let attempt = async {
-            let until = || Instant::now() + PATIENCE;
+            let until = || Instant::now() + CALL_TIMEOUT;
             device.fetch_until(source, until()).await?;
             device.fetch_certificate(source, until()).await?;
             device
@@ -133,7 +133,7 @@ async fn visit(device: &Device, number: usize) -> Visit {
                 took: started.elapsed(),
             };
         }
-        tokio::time::sleep(BEFORE_RETRY).await;
+        tokio::time::sleep(RETRY_INTERVAL).await;
     }
 }
 
@@ -174,7 +174,7 @@ impl Iterator for Arrivals {
 }
 
 /// A device's timeout for each connection, and its pause before it tries again.
-const PATIENCE: Duration = Duration::from_secs(5);
-const BEFORE_RETRY: Duration = Duration::from_secs(1);
+const CALL_TIMEOUT: Duration = Duration::from_secs(5);
+const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
 const HOSTILE_ADDRESSES: usize = 500_000;

@@ -37,16 +37,16 @@ pub(crate) async fn measure(
     }
     let mut reloads = Vec::new();
     for _ in 0..plan.reloads {
-        tokio::time::sleep(BETWEEN).await;
+        tokio::time::sleep(RELOAD_INTERVAL).await;
         reloads.push(reload(installation, &server).await?);
     }
-    tokio::time::sleep(BETWEEN).await;
+    tokio::time::sleep(RELOAD_INTERVAL).await;
     over.store(true, Ordering::Relaxed);
     let times: Vec<_> = load::all(callers).await?.into_iter().flatten().collect();
     let (mut during, mut stalls) = (Vec::new(), Vec::new());
     for (from, to) in reloads {
         during.push(milliseconds(to - from));
-        let window = to - from + MARGIN;
+        let window = to - from + WINDOW_MARGIN;
         let worst = |from: Instant| worst_within(&times, from, from + window);
         // The same length of time before and after: what the machine does without a reload.
         let neighbours = worst(from - 2 * window).max(worst(to + window));
@@ -120,5 +120,5 @@ fn worst_within(times: &[Timed], from: Instant, to: Instant) -> f64 {
 }
 
 const CALLERS: usize = 8;
-const BETWEEN: Duration = Duration::from_millis(300);
-const MARGIN: Duration = Duration::from_millis(20);
+const RELOAD_INTERVAL: Duration = Duration::from_millis(300);
+const WINDOW_MARGIN: Duration = Duration::from_millis(20);

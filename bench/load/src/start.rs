@@ -115,7 +115,7 @@ async fn handshakes_after_start(
     for at in 0..10 {
         // The same before each: the first answer may be there before the start is all over, and
         // after a pause a processor's caches are as cold for the tenth as for the first.
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(START_INTERVAL).await;
         let before = CpuTime::read(&processes)?;
         device
             .fetch_secure(address(number * 10 + at), Version::Tls12)
@@ -164,4 +164,4 @@ fn write_private(path: &Path, contents: &[u8]) -> Outcome<()> {
     Ok(())
 }
 
-const PAUSE: Duration = Duration::from_millis(150);
+const START_INTERVAL: Duration = Duration::from_millis(150);

@@ -96,7 +96,7 @@ impl Device {
             number += 1;
             let code = format!("{number:08X}");
             self.fetch().await;
-            let give_up = Instant::now() + PATIENCE;
+            let give_up = Instant::now() + CALL_TIMEOUT;
             while !self.deliver(&code).await {
                 if Instant::now() > give_up {
                     let serial = &self.serial;
@@ -104,10 +104,10 @@ impl Device {
                         "{serial} is not acknowledged any more"
                     )));
                 }
-                sleep(BEFORE_RETRY).await;
+                sleep(RETRY_INTERVAL).await;
             }
             acknowledged.insert(code, 1);
-            sleep(BETWEEN).await;
+            sleep(CALL_INTERVAL).await;
         }
         Ok((self.serial, acknowledged))
     }
@@ -179,8 +179,8 @@ fn lock(waits: &Mutex<Waits>) -> std::sync::MutexGuard<'_, Waits> {
 }
 
 const DEVICES: usize = 20;
-const BETWEEN: Duration = Duration::from_millis(500);
-const BEFORE_RETRY: Duration = Duration::from_millis(500);
+const CALL_INTERVAL: Duration = Duration::from_millis(500);
+const RETRY_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Longer than all that is done to the disk.
-const PATIENCE: Duration = Duration::from_mins(2);
+const CALL_TIMEOUT: Duration = Duration::from_mins(2);

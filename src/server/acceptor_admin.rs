@@ -46,7 +46,7 @@ pub(super) struct AdminAcceptor {
 #[derive(Debug)]
 pub(super) struct AdminConnection {
     _is_open: Arc<()>,
-    _place: Option<OwnedSemaphorePermit>,
+    _socket_permit: Option<OwnedSemaphorePermit>,
     _open: TaskTrackerToken,
 }
 
@@ -138,7 +138,7 @@ impl<S: Send + 'static> Accept<Accepted, S> for AdminAcceptor {
         let (is_open, eviction) = self.admit();
         let connection = AdminConnection {
             _is_open: is_open,
-            _place: accepted.place,
+            _socket_permit: accepted.permit,
             _open: accepted.open,
         };
         let deadline = WriteDeadline::new(Arc::clone(&self.timeouts));

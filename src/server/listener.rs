@@ -27,8 +27,8 @@ pub(super) struct Listener {
     /// When the socket is closed.
     closes_at: OnceLock<Instant>,
     shutdown: Shutdown,
-    /// Places for accepted sockets: others wait in the kernel, where they take no descriptor.
-    places: Arc<Semaphore>,
+    /// A permit for each accepted socket: others wait in the kernel, where they take no descriptor.
+    permits: Arc<Semaphore>,
 }
 
 enum Socket {
@@ -54,8 +54,8 @@ pub(super) struct Accepted {
     pub(super) unread: UnreadToken,
     /// Held as long as the connection.
     pub(super) open: TaskTrackerToken,
-    /// Held as long as the socket; none during a stop, which waits for no place.
-    pub(super) place: Option<OwnedSemaphorePermit>,
+    /// Held as long as the socket; none during a stop, which waits for no permit.
+    pub(super) permit: Option<OwnedSemaphorePermit>,
 }
 
 /// What axum-server calls an address, which says what is accepted: here a socket together with its
@@ -64,11 +64,11 @@ pub(super) struct Accepted {
 pub(super) struct Tcp;
 
 impl Listener {
-    /// Takes a bound socket, and accepts while there is one of `places`. Must be called inside the
+    /// Takes a bound socket, and accepts while there is one of `permits`. Must be called inside the
     /// runtime.
     pub(super) fn new(
         ListeningSocket { socket, is_passed }: ListeningSocket,
-        places: &Arc<Semaphore>,
+        permits: &Arc<Semaphore>,
         shutdown: &Shutdown,
     ) -> io::Result<Self> {
         // One that systemd passes may not be.
@@ -83,13 +83,13 @@ impl Listener {
             is_passed,
             closes_at: OnceLock::new(),
             shutdown: shutdown.clone(),
-            places: Arc::clone(places),
+            permits: Arc::clone(permits),
         })
     }
 
-    /// A place for one more socket, once there is one.
-    async fn place(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.places).acquire_owned().await.ok()
+    /// A permit for one more socket, once there is one.
+    async fn permit(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.permits).acquire_owned().await.ok()
     }
 
     pub(super) fn local_address(&self) -> SocketAddr {
@@ -164,9 +164,9 @@ impl AddrListener<Accepted, Tcp> for Listener {
 
     async fn accept_stream(&self) -> io::Result<(Accepted, Tcp)> {
         let stopping: &CancellationToken = self.shutdown.stopping();
-        let place = tokio::select! {
+        let permit = tokio::select! {
             biased;
-            place = self.place() => place,
+            permit = self.permit() => permit,
             () = stopping.cancelled() => None,
         };
         let accepted = tokio::select! {
@@ -183,7 +183,7 @@ impl AddrListener<Accepted, Tcp> for Listener {
             peer,
             unread: self.shutdown.unread_token(),
             open: self.shutdown.open_token(),
-            place,
+            permit,
         };
         Ok((accepted, Tcp))
     }

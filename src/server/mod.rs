@@ -81,7 +81,7 @@ impl Servers {
         let (shutdown, mut tasks) = (Shutdown::default(), JoinSet::new());
         let connections = max_connections(&rules.limits, sockets.descriptors);
         let admission = admission(rules, connections, app);
-        let places = places(connections);
+        let permits = permits(connections);
         let limits = &admission.limits;
         let devices = device_service(app);
         let plain = PlainAcceptor {
@@ -100,8 +100,8 @@ impl Servers {
                 tokio::runtime::Handle::current().metrics().num_workers(),
             ),
         };
-        let http = Listener::new(sockets.http, &places, &shutdown)?;
-        let https = Listener::new(sockets.https, &places, &shutdown)?;
+        let http = Listener::new(sockets.http, &permits, &shutdown)?;
+        let https = Listener::new(sockets.https, &permits, &shutdown)?;
         let http = open(ListenerKind::Http, http, &shutdown, &admission);
         let https = open(ListenerKind::Https, https, &shutdown, &admission);
         tasks.spawn(http.acceptor(plain).serve(Shared::new(devices.clone())));
@@ -152,8 +152,8 @@ fn open_admin(
     shutdown: &Shutdown,
 ) -> io::Result<Server<Tcp>> {
     // One more than it serves, which takes the place of another.
-    let places = Arc::new(Semaphore::new(acceptor.max_connections() + 1));
-    let socket = Listener::new(socket, &places, shutdown)?;
+    let permits = Arc::new(Semaphore::new(acceptor.max_connections() + 1));
+    let socket = Listener::new(socket, &permits, shutdown)?;
     let mut server = listen("admin", acceptor.scheme(), socket, shutdown);
     AdminAcceptor::configure(server.http_builder());
     let log = LogThrottle::default();
@@ -202,7 +202,7 @@ fn max_connections(limits: &Limits, descriptors: Descriptors) -> usize {
 }
 
 /// Each listener has one more, for a connection that it accepts to refuse it.
-fn places(max_connections: usize) -> Arc<Semaphore> {
+fn permits(max_connections: usize) -> Arc<Semaphore> {
     Arc::new(Semaphore::new(max_connections + 2))
 }
 

@@ -42,7 +42,7 @@ impl ConnectionLimits {
         }
     }
 
-    /// A place for one connection, if there is one.
+    /// A permit for one connection, if there is one.
     pub(in crate::server) fn acquire(self: &Arc<Self>) -> Result<ConnectionPermit, LimitReached> {
         if self.open.fetch_add(1, Ordering::Relaxed) >= self.max {
             self.open.fetch_sub(1, Ordering::Relaxed);
@@ -61,7 +61,7 @@ impl ConnectionLimits {
     }
 }
 
-/// Holds a place until it is dropped.
+/// Counts a connection until it is dropped.
 #[derive(Debug)]
 pub(in crate::server) struct ConnectionPermit {
     limits: Arc<ConnectionLimits>,

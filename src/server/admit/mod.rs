@@ -56,13 +56,13 @@ pub(super) struct Admitted {
     pub(super) guard: ConnectionGuard,
 }
 
-/// The place that a connection takes up, given back when it is dropped.
+/// What an open connection takes up: permits, its count. Given back when it is dropped.
 #[derive(Debug)]
 pub(crate) struct ConnectionGuard {
     _permit: ConnectionPermit,
     _metric: OpenConnection,
     _open: TaskTrackerToken,
-    _place: Option<OwnedSemaphorePermit>,
+    _socket_permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Admission {
@@ -124,7 +124,7 @@ impl Admission {
             peer,
             unread,
             open,
-            place,
+            permit: socket_permit,
         } = accepted;
         if self.watchdog.is_from(peer) {
             return Err((peer, Rejection::WatchdogProbe));
@@ -152,7 +152,7 @@ impl Admission {
             _permit: permit,
             _metric: self.metrics.opened(listener),
             _open: open,
-            _place: place,
+            _socket_permit: socket_permit,
         };
         Ok(Admitted {
             socket,

@@ -13,7 +13,7 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::ConfigArgs;
-use super::told::TellArgs;
+use super::change_report::TellArgs;
 use crate::cli::remote::Remote;
 use crate::config::BaseUrl;
 use crate::failure::Failure;

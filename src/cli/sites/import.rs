@@ -8,9 +8,9 @@ use clap::Args;
 
 use super::ConfigArgs;
 use super::add::absolute;
+use super::change_report::TellArgs;
 use super::error::TableError;
 use super::table::{Row, Table, refuse};
-use super::told::TellArgs;
 use crate::cli::output::eprint_note;
 use crate::config::{Config, SiteConfig};
 use crate::failure::Failure;

@@ -1,6 +1,7 @@
 //! `engage-host sites`: the sites of a host, and their files in `sites_dir`.
 
 mod add;
+mod change_report;
 mod check;
 mod error;
 mod import;
@@ -8,7 +9,6 @@ mod list;
 mod remove;
 mod show;
 mod table;
-mod told;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

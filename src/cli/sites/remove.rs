@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 use http::Method;
 
-use super::told::TellArgs;
+use super::change_report::TellArgs;
 use super::{ConfigArgs, path_of};
 use crate::cli::remote::Remote;
 use crate::failure::Failure;

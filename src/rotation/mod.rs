@@ -4,16 +4,16 @@
 mod devices;
 mod follow;
 mod identities;
+mod messages;
 mod selection;
 mod unfinished;
-mod words;
 
 pub(crate) use devices::{Anchors, COUNTED, Counts, DeviceState, expected_call};
 pub(crate) use follow::{RotationFollower, copied};
 pub(crate) use identities::Identities;
+pub(crate) use messages::{in_force, next_step};
 pub(crate) use selection::SelectionReason;
 pub(crate) use unfinished::UnfinishedHandshake;
-pub(crate) use words::{in_force, next_step};
 
 use tracing::{error, info};
 

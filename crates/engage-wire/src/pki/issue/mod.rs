@@ -3,8 +3,8 @@
 //! RSA 2048 with SHA-256 throughout, which is what every published sample uses; ECDSA is not
 //! documented for devices (PROTOCOL.md section 2).
 
-mod beside;
 mod cross_sign;
+mod new_authorities;
 mod validity_policy;
 
 use std::fmt;
@@ -23,7 +23,7 @@ use zeroize::Zeroizing;
 use super::{Certificate, LinkError, MalformedCertificate, PrivateKey, Validity};
 use crate::HostName;
 
-pub use beside::NewAuthorities;
+pub use new_authorities::NewAuthorities;
 pub use validity_policy::ValidityPolicy;
 
 /// A certificate with its private key, both made here or checked to belong together.

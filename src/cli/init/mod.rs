@@ -8,6 +8,7 @@ pub(super) mod certificates;
 pub(super) mod clock;
 mod contradicted;
 pub(super) mod error;
+mod existing_installation;
 pub(super) mod hosts;
 mod interrupted;
 pub(super) mod layout;
@@ -17,7 +18,6 @@ pub(super) mod site_keys;
 pub(super) mod system;
 pub(super) mod template;
 pub(super) mod token_file;
-mod used;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -167,7 +167,7 @@ impl InitRequest<'_> {
             self.refuse_other_certificate(&layout)?;
         }
         if self.only_unused && !plan.files.is_empty() && !interrupted.had_staged(&plan.files) {
-            used::refuse_used(&layout, &config, &plan.files)?;
+            existing_installation::refuse_existing(&layout, &config, &plan.files)?;
         }
         interrupted.clean();
         // Not where nothing is missing: a daemon may have no right to write beside its

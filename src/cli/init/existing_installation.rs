@@ -15,7 +15,7 @@ use engage_wire::Text;
 /// engage-host wrote (which it writes last) show that they must have existed.
 ///
 /// A site key does not: an operator who has an ENGAGE site puts its key in place first.
-pub(super) fn refuse_used(
+pub(super) fn refuse_existing(
     layout: &Layout,
     config: &Config,
     files: &[NewFile],

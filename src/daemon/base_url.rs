@@ -8,12 +8,12 @@ use engage_wire::HostName;
 
 /// What devices are told, and whether it was derived from this computer's address.
 #[derive(Clone, Debug)]
-pub(super) struct ToldBaseUrl {
+pub(super) struct EffectiveBaseUrl {
     pub(super) url: BaseUrl,
     is_derived: bool,
 }
 
-impl ToldBaseUrl {
+impl EffectiveBaseUrl {
     /// What `config` says, or else the address of the plain listener, which is bound at `http`.
     pub(super) fn new(config: &Config, http: SocketAddr) -> Self {
         Self {

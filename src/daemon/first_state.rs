@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tracing::error;
 
-use super::base_url::ToldBaseUrl;
+use super::base_url::EffectiveBaseUrl;
 use super::watch::{FileFingerprint, Sources};
 use super::{log_bad_sites, log_warnings};
 use crate::config::{BaseUrl, Config};
@@ -21,7 +21,7 @@ pub(super) struct FirstState {
     pub(super) row: StoredRotation,
     /// As they were read.
     pub(super) files: FileFingerprint,
-    pub(super) base_url: ToldBaseUrl,
+    pub(super) base_url: EffectiveBaseUrl,
     pub(super) publication: Publication,
 }
 
@@ -32,7 +32,7 @@ impl FirstState {
         let row = directory.map(rotation::copied).unwrap_or_default();
         let sources = Arc::new(Sources::from_config(config, row.rotation.is_some()));
         let files = FileFingerprint::read(config, &sources, &sources.versions());
-        let base_url = ToldBaseUrl::new(config, http);
+        let base_url = EffectiveBaseUrl::new(config, http);
         let publication = publication(config, &base_url.url, strict, row.rotation.as_ref())?;
         Ok(Self {
             row,

@@ -15,7 +15,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::time::interval;
 use tracing::{error, info};
 
-use super::base_url::ToldBaseUrl;
+use super::base_url::EffectiveBaseUrl;
 use super::reload_requests::ReloadRequests;
 use super::watch::{FileFingerprint, FileWatcher};
 use super::{log_bad_sites, log_warnings};
@@ -42,7 +42,7 @@ pub(super) struct Reloader {
     pub(super) config: Config,
     /// Where the plain listener is bound: the base URL may depend on it.
     pub(super) http: SocketAddr,
-    pub(super) base_url: ToldBaseUrl,
+    pub(super) base_url: EffectiveBaseUrl,
     /// As they were when they were put in force.
     pub(super) site_files: Arc<SiteFiles>,
     pub(super) app: Arc<App>,

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use crate::admin::AdminFiles;
 use crate::config::{AdminConfig, Config, ConfigSource, SiteFiles};
-use crate::daemon::base_url::ToldBaseUrl;
+use crate::daemon::base_url::EffectiveBaseUrl;
 use crate::daemon::watch::{FileFingerprint, Sources};
 use crate::publication::{Publication, Validation, validate_as_seen};
 use crate::reload_outcome::ReloadRefusal;
@@ -22,7 +22,7 @@ use engage_wire::clock;
 pub(super) struct Candidate {
     pub(super) config: Config,
     pub(super) files: FileFingerprint,
-    pub(super) base_url: ToldBaseUrl,
+    pub(super) base_url: EffectiveBaseUrl,
     pub(super) validation: Validation,
     pub(super) credentials: Option<Credentials>,
     /// Or what is wrong with them: no reason to keep a new certificate from devices.
@@ -38,7 +38,7 @@ pub(super) struct CandidateReader {
     pub(super) site_files: Arc<SiteFiles>,
     /// Where the plain listener is bound.
     pub(super) http: SocketAddr,
-    pub(super) base_url: ToldBaseUrl,
+    pub(super) base_url: EffectiveBaseUrl,
     pub(super) in_force: Arc<Publication>,
     /// As it was at start: until a restart, its files are where they were.
     pub(super) admin: AdminConfig,

@@ -38,7 +38,7 @@ pub enum Seen {
     },
     /// It has taken a certificate to the last byte.
     Fetched {
-        /// Which.
+        /// The SHA-256 fingerprint of the file that it downloaded.
         certificate: Fingerprint,
     },
     /// It completed a handshake in which it verified a chain.
@@ -58,7 +58,7 @@ pub enum Seen {
 /// A certificate, and when it was seen last.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Evidence {
-    /// Which.
+    /// The SHA-256 fingerprint of the certificate.
     pub fingerprint: Fingerprint,
     /// When.
     pub at: Timestamp,
@@ -105,7 +105,7 @@ fn is_newer(found: Option<Evidence>, known: Option<Evidence>) -> bool {
 /// What was seen of an address, by any host.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct AddressEvidence {
-    /// Whose.
+    /// The address that was seen, without the port.
     pub address: IpAddr,
     /// The anchor that was announced there last.
     pub told: Option<Evidence>,
@@ -146,7 +146,7 @@ pub struct AdoptionPage {
 /// What is known of the trust anchor of a device that has called in.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Adoption {
-    /// Which.
+    /// The device, by its serial number or its address.
     pub device: DeviceId,
     /// The site that it belongs to, as far as it has shown.
     pub site: Option<String>,

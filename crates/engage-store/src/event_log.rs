@@ -144,7 +144,7 @@ pub struct LoggedEvent {
 /// A device with events after a subscriber's cursor.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct PendingDevice {
-    /// Whose.
+    /// The device whose events are undelivered.
     pub device: DeviceId,
     /// When the first of them arrived, by the clock of that moment.
     pub oldest: Timestamp,

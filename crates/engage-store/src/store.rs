@@ -274,7 +274,7 @@ pub enum StoreWarning {
     /// One device's records cannot be read or written.
     #[error("records of device {device}: {reason}")]
     Device {
-        /// Whose.
+        /// The device of those records.
         device: DeviceId,
         /// Why, for people.
         reason: String,

@@ -150,7 +150,7 @@ pub struct EventPage {
 /// An event as it is stored, and whose it is.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct DeviceEvent {
-    /// Whose.
+    /// The device that delivered it.
     pub device: DeviceId,
     /// Its number among the device's events, from 1.
     pub seq: i64,

@@ -54,7 +54,7 @@ pub enum BackupError {
         help("name another file; backups are never overwritten")
     )]
     Exists {
-        /// Which.
+        /// The path that is taken.
         path: PathBuf,
     },
     /// The database is on a server.

@@ -23,7 +23,7 @@ pub enum ConfigError {
     )]
     #[diagnostic(code("config-path"), help("{hint}"))]
     ControlCharacter {
-        /// The file.
+        /// The path of the configuration file.
         path: PathBuf,
         /// What it is the path of: `[[site]] key_file`.
         key: String,
@@ -44,7 +44,7 @@ pub enum ConfigError {
         )
     )]
     HoldsKey {
-        /// The file.
+        /// The path of the configuration file.
         path: PathBuf,
     },
     /// A database's password stands in it.
@@ -59,7 +59,7 @@ pub enum ConfigError {
         )
     )]
     HoldsPassword {
-        /// The file.
+        /// The path of the configuration file.
         path: PathBuf,
     },
     /// No `[[site]]` at all.
@@ -71,7 +71,7 @@ pub enum ConfigError {
         )
     )]
     NoSite {
-        /// The file.
+        /// The path of the configuration file.
         path: PathBuf,
     },
     /// Not one site whose file can be used; this is the first.
@@ -88,7 +88,7 @@ pub enum ConfigError {
         help("choose another port for one of them; devices expect 80 for http and 443 for https")
     )]
     SamePort {
-        /// The file.
+        /// The path of the configuration file.
         path: PathBuf,
         /// A listener.
         one: &'static str,
@@ -107,7 +107,7 @@ pub enum ConfigError {
         help("name the other one too; `openssl req -x509` makes a pair")
     )]
     AdminHalfPair {
-        /// The file.
+        /// The path of the configuration file.
         path: PathBuf,
     },
     /// Others could read what the admin listener says.
@@ -122,7 +122,7 @@ pub enum ConfigError {
     )]
     #[diagnostic(code("config-syntax"), help("{}", TextError::HINT))]
     NotText {
-        /// The file.
+        /// The path of the configuration file.
         path: PathBuf,
         /// What is wrong, and where.
         problem: TextError,
@@ -185,7 +185,7 @@ pub enum ConfigError {
     #[error("configuration file `{}` cannot be used", path.display())]
     #[diagnostic(code("config-syntax"), help("{hint}"))]
     Syntax {
-        /// The file.
+        /// The path of the configuration file.
         path: PathBuf,
         /// What was probably meant.
         hint: String,

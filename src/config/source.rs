@@ -8,7 +8,7 @@ use super::{Config, ConfigError, SiteFiles};
 /// A configuration file and what the command line says instead: read at start and at every reload.
 #[derive(Clone, Debug)]
 pub(crate) struct ConfigSource {
-    /// The file.
+    /// The path of the configuration file, as `--config` names it.
     pub path: PathBuf,
     /// What overrides it.
     pub listen: ListenOverrides,

@@ -66,7 +66,7 @@ pub(crate) enum AuthoritiesError {
     Unreadable(ReadError),
     /// The file is no PEM, or holds a certificate that cannot be an anchor.
     Malformed {
-        /// The file.
+        /// The path of the file of authorities, as `ca_file` names it.
         path: PathBuf,
         /// The reason.
         source: CaError,

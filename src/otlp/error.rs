@@ -17,7 +17,7 @@ pub(crate) enum OtlpError {
         help("`ca_file` is one PEM file with the certificates that may sign the collector's")
     )]
     CaMalformed {
-        /// The file.
+        /// The path that `[otlp] ca_file` names.
         path: PathBuf,
         /// The reason.
         source: CaError,
@@ -31,7 +31,7 @@ pub(crate) enum OtlpError {
         )
     )]
     HeaderMalformed {
-        /// The file.
+        /// The path that `[otlp] headers_file` names.
         path: PathBuf,
         /// From 1.
         line: usize,

@@ -75,7 +75,7 @@ pub enum Refusal {
         help("shorten `base_url` or the certificate's file name")
     )]
     CertUrl {
-        /// The site.
+        /// The name of the site whose certificate has the URL.
         site: SiteName,
         /// Found and allowed.
         source: CertUrlError,
@@ -132,9 +132,9 @@ pub enum Refusal {
         help("rename the file: devices fetch `NAME.der`")
     )]
     NotDerName {
-        /// The site.
+        /// The name of the site that announces the file.
         site: SiteName,
-        /// The file.
+        /// The path of the announced certificate.
         path: PathBuf,
     },
     /// Two different certificates would have the same URL.
@@ -155,7 +155,7 @@ pub enum Refusal {
     #[error("site `{site}`")]
     #[diagnostic(forward(source))]
     Serials {
-        /// The site.
+        /// The name of the site whose serials file it is.
         site: SiteName,
         /// Why.
         source: SerialsError,
@@ -173,7 +173,7 @@ pub enum Refusal {
     #[error("site `{site}`")]
     #[diagnostic(forward(source))]
     SiteKey {
-        /// The site.
+        /// The name of the site whose key it is.
         site: SiteName,
         /// Why.
         source: KeyFileError,

@@ -60,14 +60,14 @@ pub enum Warning {
     KeyInStaticDir {
         /// What kind of key.
         kind: &'static str,
-        /// The file.
+        /// The path of the key, in `static_dir`.
         path: PathBuf,
     },
     /// A secret file with an open mode.
     #[error("secret file `{}` has {access}: other users can read it", path.display())]
     #[diagnostic(code("key-readable-by-others"), help("{}", access.remedy(path)))]
     KeyReadable {
-        /// The file.
+        /// The path of the secret file.
         path: PathBuf,
         /// Who may.
         access: AccessOfOthers,
@@ -134,7 +134,7 @@ pub enum Warning {
         )
     )]
     PlaceholderSiteKey {
-        /// The site.
+        /// The name of the site whose key it is.
         site: SiteName,
         /// The key file.
         path: PathBuf,
@@ -152,7 +152,7 @@ pub enum Warning {
         )
     )]
     SiteHostNotNamed {
-        /// The site.
+        /// The name of the site whose hosts they are.
         site: SiteName,
         /// Its hosts, in quotes.
         hosts: String,
@@ -168,7 +168,7 @@ pub enum Warning {
         )
     )]
     SiteKeyIsText {
-        /// The site.
+        /// The name of the site whose key it is.
         site: SiteName,
         /// The key file.
         path: PathBuf,

@@ -18,7 +18,7 @@ pub(crate) enum WebhookError {
         help("`ca_file` is one PEM file with the certificates that may sign the receiver's")
     )]
     CaMalformed {
-        /// The file.
+        /// The path that `[webhook] ca_file` names.
         path: PathBuf,
         /// The reason.
         source: CaError,
@@ -44,7 +44,7 @@ pub(crate) enum WebhookError {
         help("make one with `openssl rand -hex 32`, and give it to the receiver too")
     )]
     SecretLength {
-        /// The file.
+        /// The path that `[webhook] secret_file` names.
         path: PathBuf,
         /// Its length in bytes without white space around it.
         found: usize,

@@ -57,9 +57,9 @@ pub enum ReadError {
     #[error("{what} `{}` is {found}; allowed: a regular file", path.display())]
     #[diagnostic(code("unreadable-file"), help("name the file itself"))]
     NotRegular {
-        /// The file's part.
+        /// What the file is for, as messages say it: `server certificate`.
         what: &'static str,
-        /// The file.
+        /// The path of what is no regular file.
         path: PathBuf,
         /// What it is.
         found: &'static str,
@@ -68,9 +68,9 @@ pub enum ReadError {
     #[error("{what} `{}` is not text: {problem}; allowed: {}", path.display(), TextError::ALLOWED)]
     #[diagnostic(code("not-text"), help("{}", TextError::HINT))]
     NotText {
-        /// The file's part.
+        /// What the file is for, as messages say it: `server certificate`.
         what: &'static str,
-        /// The file.
+        /// The path of the file that is no text.
         path: PathBuf,
         /// What is wrong, and where.
         problem: TextError,
@@ -79,9 +79,9 @@ pub enum ReadError {
     #[error("{what} `{}` has {found} bytes; allowed: {allowed}", path.display())]
     #[diagnostic(code("file-too-large"), help("is this the right file?"))]
     TooLarge {
-        /// The file's part.
+        /// What the file is for, as messages say it: `server certificate`.
         what: &'static str,
-        /// The file.
+        /// The path of the file that is too large.
         path: PathBuf,
         /// Bytes found.
         found: u64,
@@ -92,9 +92,9 @@ pub enum ReadError {
     #[error("failed to read {what} `{}`", path.display())]
     #[diagnostic(code("unreadable-file"), help("{}", io_hint(source)))]
     Unreadable {
-        /// The file's part.
+        /// What the file is for, as messages say it: `server certificate`.
         what: &'static str,
-        /// The file.
+        /// The path of the file that cannot be read.
         path: PathBuf,
         /// The operating system's reason.
         source: io::Error,

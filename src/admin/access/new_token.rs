@@ -93,7 +93,7 @@ pub(crate) enum NewTokenError {
         help("take another name, or remove its line first: whoever uses it is then refused")
     )]
     NameTaken {
-        /// The file.
+        /// The path of the token file.
         path: PathBuf,
         /// The name.
         name: TokenName,
@@ -109,7 +109,7 @@ pub(crate) enum NewTokenError {
     #[error("failed to write admin token_file `{}`", path.display())]
     #[diagnostic(code("cannot-write"), help("{}", io_hint(source)))]
     Write {
-        /// The file.
+        /// The path of the token file.
         path: PathBuf,
         /// Its reason.
         source: io::Error,

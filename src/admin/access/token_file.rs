@@ -105,14 +105,14 @@ pub(crate) enum TokenFileError {
         )
     )]
     Missing {
-        /// The file.
+        /// The path of the token file, as `[admin] token_file` names it.
         path: PathBuf,
     },
     /// Others could read it, or put a token of theirs into it.
     #[error("admin token_file `{}` has {access}; allowed: {}", path.display(), AccessOfOthers::NONE)]
     #[diagnostic(code("token-file-open"), help("{}", access.remedy(path)))]
     Open {
-        /// The file.
+        /// The path of the token file.
         path: PathBuf,
         /// Who may.
         access: AccessOfOthers,
@@ -126,7 +126,7 @@ pub(crate) enum TokenFileError {
         )
     )]
     Line {
-        /// The file.
+        /// The path of the token file.
         path: PathBuf,
         /// Counted from 1.
         line: usize,

@@ -14,7 +14,7 @@ use crate::telemetry::LogThrottle;
 pub(in crate::server) enum Rejection {
     /// A limit of `[limits]` is reached.
     LimitReached {
-        /// Which.
+        /// The limit: connections in all, or of one address.
         limit: LimitReached,
         /// Its value.
         max: usize,

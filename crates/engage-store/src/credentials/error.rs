@@ -22,7 +22,7 @@ pub enum CredentialsError {
     #[error("credentials file `{}`: line {line} {problem}", path.display())]
     #[diagnostic(code("malformed-credentials"), help("{}", problem.hint()))]
     Line {
-        /// The file.
+        /// The path of the credentials file.
         path: PathBuf,
         /// The line, from 1.
         line: usize,

@@ -30,7 +30,7 @@ pub enum DroppedDatabase {
     Nothing,
     /// It cannot be read, or would not be sent.
     Refused {
-        /// The file.
+        /// The path of the `db.json`.
         path: PathBuf,
         /// Why, for people.
         reason: String,

@@ -246,7 +246,7 @@ pub enum KeyFileError {
     #[error("site key `{}` is not a key", path.display())]
     #[diagnostic(code("malformed-site-key"), help("{}", source.hint()))]
     Malformed {
-        /// The file.
+        /// The path of the site key.
         path: PathBuf,
         /// What is wrong.
         source: KeyTextError,

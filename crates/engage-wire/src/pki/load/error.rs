@@ -19,9 +19,9 @@ pub enum LoadError {
         )
     )]
     BrokenPem {
-        /// The file's part.
+        /// What the file is for, as messages say it: `server certificate`.
         what: &'static str,
-        /// The file.
+        /// The path of the PEM file.
         path: PathBuf,
         /// What is wrong with it.
         reason: String,
@@ -33,9 +33,9 @@ pub enum LoadError {
         help("the file may still be being written, or the disk was full")
     )]
     Empty {
-        /// The file's part.
+        /// What the file is for, as messages say it: `server certificate`.
         what: &'static str,
-        /// The file.
+        /// The path of the empty file.
         path: PathBuf,
     },
     /// The key is protected by a passphrase.
@@ -48,7 +48,7 @@ pub enum LoadError {
         )
     )]
     Encrypted {
-        /// The file.
+        /// The path of the private key.
         path: PathBuf,
         /// What says so in the file.
         sign: &'static str,
@@ -60,9 +60,9 @@ pub enum LoadError {
         help("remove the spaces before its lines: `sed 's/^[[:space:]]*//' {} > FILE`", path.display())
     )]
     Indented {
-        /// The file's part.
+        /// What the file is for, as messages say it: `server certificate`.
         what: &'static str,
-        /// The file.
+        /// The path of the PEM file.
         path: PathBuf,
         /// The section.
         label: String,
@@ -73,9 +73,9 @@ pub enum LoadError {
     #[error("{what} `{}`{} is malformed", path.display(), position_text(*position))]
     #[diagnostic(code("malformed-certificate"), help("{}", malformed_hint(path, *position)))]
     Malformed {
-        /// The file's part.
+        /// What the file is for, as messages say it: `server certificate`.
         what: &'static str,
-        /// The file.
+        /// The path of the certificate file, PEM or DER.
         path: PathBuf,
         /// Which certificate of a PEM file, from 1.
         position: Option<usize>,
@@ -86,9 +86,9 @@ pub enum LoadError {
     #[error("{what} `{}` has {}; allowed: `CERTIFICATE`", path.display(), sections_text(found))]
     #[diagnostic(code("no-certificate"), help("{}", label_hint(path, found)))]
     NoCertificate {
-        /// The file's part.
+        /// What the file is for, as messages say it: `server certificate`.
         what: &'static str,
-        /// The file.
+        /// The path of the PEM file.
         path: PathBuf,
         /// The labels of the sections that do not belong there.
         found: Vec<String>,
@@ -97,7 +97,7 @@ pub enum LoadError {
     #[error("private key `{}` has {}; allowed: `PRIVATE KEY`, `RSA PRIVATE KEY` or `EC PRIVATE KEY`", path.display(), sections_text(found))]
     #[diagnostic(code("no-private-key"), help("{}", key_label_hint(path, found)))]
     NoKey {
-        /// The file.
+        /// The path of the PEM file.
         path: PathBuf,
         /// The labels of its sections.
         found: Vec<String>,
@@ -109,18 +109,18 @@ pub enum LoadError {
         help("{}", conversion("x509 -outform der", path, "der"))
     )]
     NotDer {
-        /// The file's part.
+        /// What the file is for, as messages say it: `server certificate`.
         what: &'static str,
-        /// The file.
+        /// The path of the certificate file.
         path: PathBuf,
     },
     /// DER or something else where PEM is needed.
     #[error("{what} `{}` is {}; PEM text is needed", path.display(), found.name())]
     #[diagnostic(code("not-pem"), help("{}", not_pem_hint(what, path, *found)))]
     NotPem {
-        /// The file's part.
+        /// What the file is for, as messages say it: `server certificate`.
         what: &'static str,
-        /// The file.
+        /// The path of the file that is no PEM.
         path: PathBuf,
         /// What it is instead.
         found: NotPem,

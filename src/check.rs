@@ -50,7 +50,7 @@ pub(crate) struct Others {
 }
 
 impl Others {
-    /// And that.
+    /// Adds the refusals and warnings of another check.
     pub(crate) fn and(mut self, more: Self) -> Self {
         self.refusals.extend(more.refusals);
         self.warnings.extend(more.warnings);

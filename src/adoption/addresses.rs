@@ -105,7 +105,7 @@ impl AddressRecord {
             if refused.anchor != verified.anchor {
                 refused.count = 0;
             } else if is_first_since_fetch {
-                // Who was refused has fetched it, and is content.
+                // The device that was refused has installed the new certificate since.
                 refused.count = refused.count.saturating_sub(1);
             }
         }

@@ -1,4 +1,4 @@
-//! Who follows the log.
+//! The subscribers of the event log in this process, and how they are woken.
 
 use parking_lot::RwLock;
 

@@ -21,7 +21,7 @@ use engage_device::{
 };
 use engage_wire::{HttpUrl, Scheme};
 
-/// An run under way.
+/// A run of all steps against one host: what each has found so far.
 pub(super) struct DoctorRun {
     pub(super) target: Target,
     end: Instant,

@@ -21,7 +21,7 @@
 //! - `server`: sockets, TLS, the one HTTP/1 profile.
 //! - `routes`: the router of devices, the layers around it, the handlers.
 //! - `publication`: everything that the certificate routes serve, and its validation.
-//! - `renewal`: a new server certificate, made and proven before it takes the old one's place.
+//! - `renewal`: a new server certificate, made and validated before it takes the old one's place.
 //! - `webhook`: the delivery of what devices sent to the access-control system.
 //! - `http_client`: requests to servers of the site and to other hosts, and whom they trust.
 //! - `otlp`: the export of traces to a collector.

@@ -342,7 +342,7 @@ fn event_code<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Event
         .ok_or_else(|| D::Error::custom("`code` has 8 hexadecimal digits"))
 }
 
-/// A place among those who wait.
+/// A permit to wait for events.
 fn waiter() -> Result<SemaphorePermit<'static>, EventError> {
     WAITERS.try_acquire().map_err(|_| EventError::TooMany)
 }

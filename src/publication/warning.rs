@@ -69,7 +69,7 @@ pub enum Warning {
     KeyReadable {
         /// The path of the secret file.
         path: PathBuf,
-        /// Who may.
+        /// Who else may read it.
         access: AccessOfOthers,
     },
     /// More than somebody reads.

@@ -56,7 +56,7 @@ pub(crate) enum PassedSocketError {
         help("give each its own socket unit, with `FileDescriptorName=` http, https or admin")
     )]
     Unnamed {
-        /// How many.
+        /// How many sockets were passed.
         found: usize,
     },
     /// Some are named for listeners, and this one is not, or for one that another has.

@@ -77,7 +77,7 @@ pub enum ConnectError {
     #[error("failed to resolve the name of {host}")]
     #[diagnostic(code("unresolved-name"), help("{GIVE_ADDRESS}"))]
     Unresolved {
-        /// The host.
+        /// The name that does not resolve, with its port.
         host: HostPort,
         /// The name service's reason.
         source: io::Error,

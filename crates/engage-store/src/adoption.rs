@@ -22,9 +22,9 @@ pub struct Sighting {
     pub peer: IpAddr,
     /// The site that its request selected, if it was one that selects.
     pub site: Option<String>,
-    /// What.
+    /// What it did.
     pub seen: Seen,
-    /// When.
+    /// When it did.
     pub at: Timestamp,
 }
 
@@ -60,7 +60,7 @@ pub enum Seen {
 pub struct Evidence {
     /// The SHA-256 fingerprint of the certificate.
     pub fingerprint: Fingerprint,
-    /// When.
+    /// When it was seen last.
     pub at: Timestamp,
 }
 

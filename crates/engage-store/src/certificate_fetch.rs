@@ -21,7 +21,7 @@ pub struct CertificateFetch {
     pub fetcher: DeviceId,
     /// From where.
     pub peer: IpAddr,
-    /// Which certificate.
+    /// The SHA-256 fingerprint of the certificate that was fetched.
     pub certificate: Fingerprint,
     /// When it was asked for.
     pub at: Timestamp,

@@ -62,7 +62,7 @@ pub enum StoreError {
         )
     )]
     LeaseLost {
-        /// Whose events.
+        /// The device whose events they are.
         device: DeviceId,
     },
     /// A row is not as it is written here: somebody changed it.
@@ -163,7 +163,7 @@ pub enum OpenError {
         help("stop the other engage-host, or give this one another `[devices] directory`")
     )]
     Held {
-        /// The directory.
+        /// The directory of devices, as configured.
         directory: PathBuf,
         /// The process that holds it, where it said so.
         pid: Option<u32>,

@@ -293,7 +293,7 @@ pub enum StoreWarning {
         "the database's log `{}` has {mebibytes} MiB; allowed: {allowed} MiB: another program has been reading the database for long; end it, such as what `fuser {}` names", path.display(), path.display()
     )]
     LongLog {
-        /// The log.
+        /// The path of the write-ahead log.
         path: PathBuf,
         /// Its length.
         mebibytes: u64,

@@ -95,14 +95,14 @@ pub(crate) enum NewTokenError {
     NameTaken {
         /// The path of the token file.
         path: PathBuf,
-        /// The name.
+        /// The name that is taken.
         name: TokenName,
     },
     /// Another command works there.
     #[error("another command works in `{}`", folder.display())]
     #[diagnostic(code("busy"), help("wait until it has ended"))]
     Busy {
-        /// The folder.
+        /// The folder of the token file, which is locked.
         folder: PathBuf,
     },
     /// The operating system refused.

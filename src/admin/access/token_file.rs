@@ -114,7 +114,7 @@ pub(crate) enum TokenFileError {
     Open {
         /// The path of the token file.
         path: PathBuf,
-        /// Who may.
+        /// Who else may read or write it.
         access: AccessOfOthers,
     },
     /// A line is not one of a token.

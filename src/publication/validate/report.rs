@@ -98,5 +98,5 @@ impl Report {
     }
 }
 
-/// Warnings.
+/// Warnings of one kind; others are counted only.
 pub(super) const MAX_OF_A_KIND: usize = 100;

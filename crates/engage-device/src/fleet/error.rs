@@ -115,7 +115,7 @@ pub enum VisitError {
         help("see the host's log for its side of the story")
     )]
     Status {
-        /// The code.
+        /// The HTTP status that came instead.
         code: u16,
         /// The status line.
         found: String,

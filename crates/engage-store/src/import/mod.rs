@@ -73,7 +73,7 @@ pub enum ImportError {
         )
     )]
     InUse {
-        /// The directory.
+        /// The directory of devices that is read.
         directory: PathBuf,
         /// The process, where it said so.
         pid: Option<u32>,
@@ -85,7 +85,7 @@ pub enum ImportError {
         help("name the directory that holds a folder for each device, such as `Engage_Data`")
     )]
     NoRecords {
-        /// The directory.
+        /// The directory of devices that is read.
         directory: PathBuf,
     },
     /// The directory cannot be read.
@@ -95,7 +95,7 @@ pub enum ImportError {
         help("{}", engage_wire::diagnostic::io_hint(source))
     )]
     Read {
-        /// The directory.
+        /// The directory of devices that is read.
         directory: PathBuf,
         /// The operating system's reason.
         source: io::Error,

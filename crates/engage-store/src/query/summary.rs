@@ -32,7 +32,7 @@ pub struct SiteDevices {
 pub struct BatteryCount {
     /// In tenths of the device's unit: 61 stands for 6.10 up to 6.19.
     pub tenths: u16,
-    /// How many.
+    /// How many devices have it.
     pub devices: u64,
 }
 

@@ -18,7 +18,7 @@ use crate::OpenError;
 /// A database, and what it takes to be let in.
 #[derive(Clone)]
 pub struct SqlOptions {
-    /// Which one.
+    /// Which database it is.
     pub url: DatabaseUrl,
     /// File with the password of the user in the URL; only PostgreSQL asks for one. It is read
     /// whenever connections are made after trouble: passwords are changed while a daemon runs.

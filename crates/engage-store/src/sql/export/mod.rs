@@ -39,7 +39,7 @@ pub enum ExportError {
         help("name a directory that does not exist yet, or an empty one")
     )]
     NotEmpty {
-        /// The directory.
+        /// The directory that is written to.
         directory: PathBuf,
     },
     /// The operating system refused. `fs_err` has named the path.
@@ -49,7 +49,7 @@ pub enum ExportError {
         help("{}", engage_wire::diagnostic::io_hint(source))
     )]
     Write {
-        /// The directory.
+        /// The directory that is written to.
         directory: PathBuf,
         /// Its reason.
         source: io::Error,

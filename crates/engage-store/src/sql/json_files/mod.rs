@@ -32,7 +32,7 @@ pub(super) struct Copies {
     pub(super) problems: Problems,
 }
 
-/// The thread.
+/// The handle of the thread that copies the store into the files.
 pub(super) struct JsonFiles {
     finish: watch::Sender<bool>,
     /// Nothing is ever sent; closed when the thread has ended.

@@ -150,7 +150,7 @@ pub enum Defect {
         )
     )]
     NameMissing {
-        /// The host.
+        /// The host that the certificate does not name.
         host: HostName,
         /// Whose host it is.
         what: &'static str,

@@ -64,7 +64,7 @@ pub enum LoadError {
         what: &'static str,
         /// The path of the PEM file.
         path: PathBuf,
-        /// The section.
+        /// The label of the section: `CERTIFICATE`.
         label: String,
         /// Its line, from 1.
         line: usize,

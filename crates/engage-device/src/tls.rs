@@ -167,7 +167,7 @@ impl TlsClient {
     }
 }
 
-/// An open session.
+/// An open TLS connection.
 #[derive(Debug)]
 pub struct TlsConnection<S = TcpStream> {
     /// For [`super::exchange`].

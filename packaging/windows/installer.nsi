@@ -4,12 +4,16 @@
 Unicode true
 Target amd64-unicode
 !include LogicLib.nsh
+!include StrFunc.nsh
 !include WinVer.nsh
+${Using:StrFunc} UnStrStr
 
 Name "engage-host ${VERSION}"
 OutFile "${OUT}"
 InstallDir "$PROGRAMFILES64\engage-host"
 RequestExecutionLevel admin
+; A file that cannot be written is a failure, also for `/S`, which would leave it out.
+AllowSkipFiles off
 SetCompressor /SOLID lzma
 ShowInstDetails show
 ShowUninstDetails show
@@ -32,8 +36,11 @@ Page instfiles
 UninstPage uninstConfirm
 UninstPage instfiles
 
+; Whether it runs, and this has stopped it or not.
 Var wasRunning
 Var hasStarted
+; Set while a service that this has stopped has to run again, whatever comes of the installation.
+Var mustStart
 
 ; Runs engage-host with arguments.
 !macro engageHost un arguments
@@ -41,11 +48,11 @@ Var hasStarted
   Call "${un}engageHost"
 !macroend
 
-!macro failOn what
+!macro failOn un what
   ${If} $0 != 0
     DetailPrint "failed: ${what}; exit code $0"
-    SetErrorLevel 2
-    Abort "engage-host could not ${what}: the lines above say why"
+    Push "engage-host could not ${what}: the lines above say why"
+    Call ${un}fail
   ${EndIf}
 !macroend
 
@@ -63,6 +70,36 @@ Function .onInit
   ${If} $0 != ""
     StrCpy $INSTDIR $0
   ${EndIf}
+FunctionEnd
+
+; A file that could not be written, too.
+Function .onInstFailed
+  Call startAgain
+FunctionEnd
+
+Function fail
+  Call startAgain
+  SetErrorLevel 2
+  Pop $1
+  Abort $1
+FunctionEnd
+
+; A door must not wait for a person. Where it does not start, the next installation starts it.
+Function startAgain
+  ${If} $mustStart == 1
+    StrCpy $mustStart 0
+    DetailPrint "the service ran before, and is started again"
+    !insertmacro engageHost "" "service start"
+    ${If} $0 == 0
+      WriteRegDWORD HKLM "${UNINSTALL}" HasStarted 1
+    ${EndIf}
+  ${EndIf}
+FunctionEnd
+
+Function un.fail
+  SetErrorLevel 2
+  Pop $1
+  Abort $1
 FunctionEnd
 
 Function un.onInit
@@ -91,7 +128,9 @@ Section "engage-host"
     ${If} $0 == 0
       StrCpy $wasRunning 1
       !insertmacro engageHost "" "service stop"
-      !insertmacro failOn "stop the service"
+      !insertmacro failOn "" "stop the service"
+      StrCpy $mustStart 1
+      WriteRegDWORD HKLM "${UNINSTALL}" HasStarted 0
     ${EndIf}
   ${EndIf}
 
@@ -101,8 +140,8 @@ Section "engage-host"
   SetOverwrite try
   File "${STAGE}/engage-host.exe"
   ${If} ${Errors}
-    SetErrorLevel 2
-    Abort "engage-host.exe is in use: close the consoles in which it runs, then run this again"
+    Push "engage-host.exe is in use: close the consoles in which it runs, then run this again"
+    Call fail
   ${EndIf}
   SetOverwrite on
   File /r /x engage-host.exe "${STAGE}/*"
@@ -119,22 +158,37 @@ Section "engage-host"
   ; Keys and configuration that are there are never touched.
   ${IfNot} ${FileExists} "$APPDATA\engage-host\config.toml"
     !insertmacro engageHost "" "init --system"
-    !insertmacro failOn "make keys and a configuration"
+    !insertmacro failOn "" "make keys and a configuration"
   ${EndIf}
   !insertmacro engageHost "" "service install --firewall"
-  !insertmacro failOn "install the service"
+  !insertmacro failOn "" "install the service"
   ; One that was stopped by hand stays so; an installation that failed is completed.
   ${If} $hasStarted != 1
   ${OrIf} $wasRunning == 1
+    StrCpy $mustStart 0
     !insertmacro engageHost "" "service start"
-    !insertmacro failOn "start the service"
+    !insertmacro failOn "" "start the service"
     WriteRegDWORD HKLM "${UNINSTALL}" HasStarted 1
   ${EndIf}
   DetailPrint "Configuration, keys, records and logs: $APPDATA\engage-host"
 SectionEnd
 
 Section "Uninstall"
-  !insertmacro engageHost "un." "service uninstall"
+  ; Without the program there is nobody to ask.
+  ${If} ${FileExists} "$INSTDIR\engage-host.exe"
+    !insertmacro engageHost "un." "service uninstall"
+    ${If} $0 != 0
+      ; One that is not there need not be removed.
+      nsExec::ExecToStack '"$INSTDIR\engage-host.exe" service status --json'
+      Pop $1
+      Pop $1
+      ${UnStrStr} $1 $1 '"installed": false'
+      ${If} $1 != ""
+        StrCpy $0 0
+      ${EndIf}
+    ${EndIf}
+    !insertmacro failOn "un." "remove the service"
+  ${EndIf}
   RMDir /r "$INSTDIR\docs"
   RMDir /r "$INSTDIR\packaging"
   Delete "$INSTDIR\*.md"

@@ -30,6 +30,7 @@ package-windows:
     packaging/windows/build
     packaging/windows/test target/cross/x86_64-pc-windows-gnu/dist/engage-host.exe
     packaging/windows/try-installer target/package/windows/*-setup.exe
+    packaging/windows/unit-tests
 
 # The static program, for any Linux on x86-64.
 package-static:

@@ -32,7 +32,7 @@ pub(in crate::cli) struct Service {
 enum Command {
     /// Install the service, or give one that is there this program and configuration
     Install {
-        /// Configuration file. Default: %ProgramData%\engage-host\config.toml
+        /// Configuration file. Default: the one of the service that is there, else %ProgramData%\engage-host\config.toml
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
         /// Open the configured ports in Windows Defender Firewall, for this program only
@@ -64,7 +64,9 @@ impl Service {
         let Self { command, json } = self;
         match command {
             Command::Install { config, firewall } => {
-                let config = config.unwrap_or_else(|| system_folder().join("config.toml"));
+                let config = config
+                    .or_else(control::installed_config)
+                    .unwrap_or_else(|| system_folder().join("config.toml"));
                 print_result(&install(&config, firewall)?, json)?;
             }
             Command::Uninstall => print_result(&uninstall()?, json)?,

@@ -1,5 +1,6 @@
 //! Start, stop, and how the service is.
 
+use std::path::PathBuf;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -62,6 +63,11 @@ pub(super) fn state() -> Result<StateReport, ServiceError> {
     };
     let status = query(&service)?;
     report(&service, &status)
+}
+
+/// What a service that is installed serves.
+pub(super) fn installed_config() -> Option<PathBuf> {
+    state().ok()?.config()
 }
 
 pub(super) fn stop_and_wait(service: &Service) -> Result<ServiceStatus, ServiceError> {

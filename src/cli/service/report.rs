@@ -104,6 +104,17 @@ impl StateReport {
     pub(super) fn is_running(&self) -> bool {
         self.state == Some(RUNNING)
     }
+
+    /// The configuration in its command, as `service install` writes it.
+    pub(super) fn config(&self) -> Option<PathBuf> {
+        let (_, path) = self
+            .command
+            .as_deref()?
+            .split_once(" service run --config ")?;
+        // Quoted if it has spaces; no path has quotes.
+        Some(path.trim_matches(['"', ' ']).into())
+            .filter(|path: &PathBuf| !path.as_os_str().is_empty())
+    }
 }
 
 impl fmt::Display for StateReport {
@@ -215,6 +226,27 @@ mod tests {
         let text = state.to_string();
         assert!(!text.contains("failed"), "{text}");
         assert!(text.ends_with("`engage-host service start`"), "{text}");
+    }
+
+    #[test]
+    fn the_configuration_of_a_service_is_read_from_its_command() {
+        let config = |command: &str| {
+            let command = Some(command.to_owned());
+            StateReport {
+                command,
+                ..StateReport::NOT_INSTALLED
+            }
+            .config()
+        };
+        let program = r#""C:\Program Files\engage-host\engage-host.exe" service run --config "#;
+        for (written, path) in [
+            (r"D:\doors\config.toml", r"D:\doors\config.toml"),
+            (r#""D:\my doors\config.toml""#, r"D:\my doors\config.toml"),
+        ] {
+            assert_eq!(config(&format!("{program}{written}")), Some(path.into()));
+        }
+        assert_eq!(config(program), None);
+        assert_eq!(config("svchost.exe -k netsvcs"), None);
     }
 
     #[test]

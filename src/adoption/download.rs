@@ -16,18 +16,18 @@ use engage_store::CertificateFetch;
 /// knows what arrived. A client that had closed its sending side before has no sign left to
 /// give; there, that all of it was handed over and no reset came by then is all that can be known.
 #[derive(Debug, Default)]
-pub struct PendingDownload {
+pub(crate) struct PendingDownload {
     /// Nearly always [`NONE`], which is all that most connections ever look at.
     stage: AtomicU8,
     download: Mutex<Option<Box<Download>>>,
 }
 
 /// Which certificate is fetched, by whom.
-pub struct Download {
+pub(crate) struct Download {
     /// Where it is recorded.
-    pub sightings: Arc<Sightings>,
+    pub(crate) sightings: Arc<Sightings>,
     /// What is fetched.
-    pub fetch: CertificateFetch,
+    pub(crate) fetch: CertificateFetch,
 }
 
 impl fmt::Debug for Download {
@@ -38,7 +38,7 @@ impl fmt::Debug for Download {
 
 impl PendingDownload {
     /// The answer is about to be written.
-    pub fn begin(&self, download: Download) {
+    pub(crate) fn begin(&self, download: Download) {
         *self.download.lock() = Some(Box::new(download));
         self.stage.store(ANSWERED, Ordering::Relaxed);
     }

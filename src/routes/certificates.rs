@@ -88,7 +88,7 @@ pub(super) async fn certificate(
         && request.method() == Method::GET
     {
         let peer = connection.peer.ip();
-        connection.state.download.begin(Download {
+        connection.download.begin(Download {
             sightings: Arc::clone(&call_in.sightings),
             fetch: CertificateFetch {
                 fetcher: fetcher(&request, peer),

@@ -12,7 +12,7 @@ use super::listener::Accepted;
 use super::stream::{
     ClientStream, Downloads, Intercepted, RefusedHeads, RequestHeads, Timeouts, client_stream,
 };
-use crate::connection::{Connection, ConnectionState, ListenerKind, Phase};
+use crate::connection::{Connection, ListenerKind, Phase};
 
 /// What an acceptor makes of a socket and a service.
 pub(super) type Accepting<Stream, Service> =
@@ -50,20 +50,14 @@ impl<S: Send + 'static> Accept<Accepted, S> for PlainAcceptor {
                 unread,
                 guard,
             } = admitted.map_err(|_| refused())?;
-            let state = Arc::new(ConnectionState::new(Phase::ReadingHead));
-            let stream = client_stream(socket, prefix, unread, &state, &timeouts);
-            let heads = RequestHeads::new(Arc::clone(&state), refused_heads, peer);
+            let connection = Connection::new(LISTENER, peer, is_allowed, Phase::ReadingHead, guard);
+            let connection = Arc::new(connection);
+            let state = &connection.state;
+            let stream = client_stream(socket, prefix, unread, state, &timeouts);
+            let heads = RequestHeads::new(Arc::clone(state), refused_heads, peer);
             let stream = Intercepted::new(stream, heads);
-            let stream = Downloads::new(stream, Arc::clone(&state));
-            let connection = Connection {
-                listener: LISTENER,
-                peer,
-                allowed: is_allowed,
-                tls: None,
-                state,
-                _guard: Some(guard),
-            };
-            Ok((stream, AddExtension::new(service, Arc::new(connection))))
+            let stream = Downloads::new(stream, Arc::clone(&connection));
+            Ok((stream, AddExtension::new(service, connection)))
         })
     }
 }

@@ -20,7 +20,7 @@ use super::stream::{
     Capture, ClientStream, Downloads, HandshakeCapture, Intercepted, RefusedHeads, RequestHeads,
     Timeouts, client_stream,
 };
-use crate::connection::{Connection, ConnectionState, ListenerKind, Phase, TlsSession};
+use crate::connection::{Connection, ListenerKind, Phase, TlsSession};
 use crate::publication::{ChainGeneration, ShownIdentity};
 use crate::rotation::{Identities, UnfinishedHandshake};
 use crate::routes::App;
@@ -55,12 +55,13 @@ impl<S: Send + 'static> Accept<Accepted, S> for TlsAcceptor {
             let admitted = acceptor.admission.admit(LISTENER, accepted).await;
             let admitted = admitted.map_err(|_| refused())?;
             let (stream, connection) = acceptor.shake_hands(admitted).await?;
+            let connection = Arc::new(connection);
             let state = Arc::clone(&connection.state);
             let refused_heads = Arc::clone(&acceptor.refused_heads);
-            let heads = RequestHeads::new(Arc::clone(&state), refused_heads, connection.peer);
+            let heads = RequestHeads::new(state, refused_heads, connection.peer);
             let stream = Intercepted::new(stream, heads);
-            let stream = Downloads::new(stream, state);
-            Ok((stream, AddExtension::new(service, Arc::new(connection))))
+            let stream = Downloads::new(stream, Arc::clone(&connection));
+            Ok((stream, AddExtension::new(service, connection)))
         })
     }
 }
@@ -88,16 +89,8 @@ impl TlsAcceptor {
             unread,
             guard,
         } = admitted;
-        let state = Arc::new(ConnectionState::new(Phase::Handshake));
-        let stream = client_stream(socket, prefix, unread, &state, &self.timeouts);
-        let mut connection = Connection {
-            listener: LISTENER,
-            peer,
-            allowed: is_allowed,
-            tls: None,
-            state,
-            _guard: Some(guard),
-        };
+        let mut connection = Connection::new(LISTENER, peer, is_allowed, Phase::Handshake, guard);
+        let stream = client_stream(socket, prefix, unread, &connection.state, &self.timeouts);
         let stream = Intercepted::new(stream, HandshakeCapture::start());
         let permit = self.signatures.acquire(peer.ip());
         let (mut shown, mut unfinished) = (None, None);

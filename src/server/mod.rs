@@ -40,7 +40,6 @@ use listener::{Listener, Tcp};
 use shutdown::Shutdown;
 use stream::{RefusedHeads, Timeouts};
 
-pub(crate) use admit::ConnectionGuard;
 pub use admit::parse_proxy_header;
 pub(crate) use descriptors::Descriptors;
 use sockets::ListeningSocket;

@@ -141,7 +141,7 @@ impl CallIn {
             .ok()
             .map(|site| site.name.to_string());
         if let Some(tls) = connection.tls
-            && connection.state.called_in()
+            && connection.called_in()
         {
             let site = site.as_deref();
             self.sightings.called_in(call, site, tls.verified);

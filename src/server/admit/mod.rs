@@ -58,7 +58,7 @@ pub(super) struct Admitted {
 
 /// What an open connection takes up: permits, its count. Given back when it is dropped.
 #[derive(Debug)]
-pub(crate) struct ConnectionGuard {
+pub(super) struct ConnectionGuard {
     _permit: ConnectionPermit,
     _metric: OpenConnection,
     _open: TaskTrackerToken,

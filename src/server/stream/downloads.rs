@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
-use crate::connection::ConnectionState;
+use crate::connection::Connection;
 
 /// Sees when HTTP's answers have been handed to the kernel, and the next sign of the client.
 ///
@@ -18,28 +18,28 @@ use crate::connection::ConnectionState;
 /// system resets a connection whose bytes nobody reads, and the client could lose the answer with it.
 pub(in crate::server) struct Downloads<S> {
     stream: S,
-    state: Arc<ConnectionState>,
+    connection: Arc<Connection>,
     /// Set once the connection has ended on this side.
     waiting: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> Downloads<S> {
-    pub(in crate::server) fn new(stream: S, state: Arc<ConnectionState>) -> Self {
+    pub(in crate::server) fn new(stream: S, connection: Arc<Connection>) -> Self {
         Self {
             stream,
-            state,
+            connection,
             waiting: None,
         }
     }
 
     fn note(&self, read: &io::Result<()>) {
         match read {
-            Ok(()) => self.state.download.acknowledged(),
+            Ok(()) => self.connection.download.acknowledged(),
             // An end without TLS's close_notify.
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                self.state.download.acknowledged();
+                self.connection.download.acknowledged();
             }
-            Err(_) => self.state.download.failed(),
+            Err(_) => self.connection.download.failed(),
         }
     }
 }
@@ -80,14 +80,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Downloads<S> {
     /// HTTP has written all that it has before it flushes.
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(Pin::new(&mut self.stream).poll_flush(context))?;
-        self.state.download.sent();
+        self.connection.download.sent();
         Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.waiting.is_none() {
             ready!(Pin::new(&mut self.stream).poll_shutdown(context))?;
-            if !self.state.download.is_sent() && !self.state.is_cut_short() {
+            if !self.connection.download.is_sent() && !self.connection.state.is_cut_short() {
                 return Poll::Ready(Ok(()));
             }
             self.waiting = Some(Box::pin(sleep(END_TIMEOUT)));

@@ -1,130 +1,20 @@
-//! What is known of the connection that a request came on.
+//! What a connection is waiting for, and what its deadlines depend on.
 
-use std::fmt;
-use std::net::SocketAddr;
-use std::ops::Index;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
 
-use crate::adoption::{PendingDownload, VerifiedChain};
-use crate::server::ConnectionGuard;
 use engage_wire::FramingError;
-
-/// Exists once the connection has been admitted. Every request on it carries it as its extension
-/// `Arc<Connection>`.
-#[derive(Debug)]
-pub struct Connection {
-    /// The listener that accepted it.
-    pub listener: ListenerKind,
-    /// The device: the other end, or who a trusted balancer says it is.
-    pub peer: SocketAddr,
-    /// Whether `[access] allow` lets this caller be answered.
-    pub allowed: bool,
-    /// The TLS session, on the TLS listener.
-    pub tls: Option<TlsSession>,
-    /// What the connection is waiting for.
-    pub state: Arc<ConnectionState>,
-    /// Its place among the open connections.
-    pub(crate) _guard: Option<ConnectionGuard>,
-}
-
-impl Connection {
-    /// One without a place among the open connections, for benchmarks and tests.
-    pub fn unguarded(listener: ListenerKind, peer: SocketAddr) -> Self {
-        Self {
-            listener,
-            peer,
-            allowed: true,
-            tls: None,
-            state: Arc::new(ConnectionState::new(Phase::ReadingHead)),
-            _guard: None,
-        }
-    }
-}
-
-/// The other end of a connection to the admin listener, of which every request carries it as its
-/// extension.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct AdminPeer {
-    /// Where it is.
-    pub(crate) address: SocketAddr,
-    /// Whether the connection is TLS.
-    pub(crate) is_tls: bool,
-}
-
-/// One of the two listeners that devices speak with.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum ListenerKind {
-    /// Clear text, port 80.
-    Http,
-    /// TLS, port 443.
-    Https,
-}
-
-impl ListenerKind {
-    /// "http" or "https": the name in logs, metrics and URLs.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Http => "http",
-            Self::Https => "https",
-        }
-    }
-}
-
-impl fmt::Display for ListenerKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-/// One value for each of the two listeners, found without a look-up.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct PerListener<T> {
-    http: T,
-    https: T,
-}
-
-impl<T> PerListener<T> {
-    /// Asks `value` for each listener's own.
-    pub(crate) fn new(value: impl Fn(ListenerKind) -> T) -> Self {
-        Self {
-            http: value(ListenerKind::Http),
-            https: value(ListenerKind::Https),
-        }
-    }
-}
-
-impl<T> Index<ListenerKind> for PerListener<T> {
-    type Output = T;
-
-    fn index(&self, listener: ListenerKind) -> &T {
-        match listener {
-            ListenerKind::Http => &self.http,
-            ListenerKind::Https => &self.https,
-        }
-    }
-}
-
-/// What a handshake agreed on.
-#[derive(Clone, Copy, Debug)]
-pub struct TlsSession {
-    /// "1.2" or "1.3".
-    pub version: &'static str,
-    /// The chain that the client has verified, where that is known: a session that is resumed verifies
-    /// nothing.
-    pub verified: Option<VerifiedChain>,
-}
 
 /// What a connection is waiting for: shared between its socket, which keeps the deadlines, and the
 /// requests on it, of which the socket sees only bytes.
 ///
-/// Of the requests' side `routes::layers::AccessLog` tells of a request's begin and end
+/// Of the requests' side `routes::layers` tells of a request's begin and end
 /// ([`request_started`](Self::request_started), [`response_ready`](Self::response_ready)), and
-/// `routes::malformed` refuses requests ([`framing_error`](Self::framing_error),
-/// [`refused`](Self::refused)). The socket's side is in `server::stream`, which knows everything else
+/// `routes::malformed` of those that it refuses ([`refused`](Self::refused)). Of the socket's side
+/// `server::acceptor_tls` tells of the end of the handshake, and `server::stream` knows everything else
 /// by itself.
 #[derive(Debug)]
-pub struct ConnectionState {
+pub(crate) struct ConnectionState {
     phase: AtomicU8,
     is_last_answer: AtomicBool,
     is_within_request: AtomicBool,
@@ -135,15 +25,11 @@ pub struct ConnectionState {
     is_silent_since_request: AtomicBool,
     /// What is wrong with the framing of a request, and the number of that, counted from 1.
     framing_error: OnceLock<(u64, FramingError)>,
-    /// Whether a device has called in.
-    has_called_in: AtomicBool,
-    /// The certificate that the client is being sent.
-    pub download: PendingDownload,
 }
 
 impl ConnectionState {
     /// A connection that starts in `phase`.
-    pub fn new(phase: Phase) -> Self {
+    pub(crate) fn new(phase: Phase) -> Self {
         Self {
             phase: AtomicU8::new(phase as u8),
             is_last_answer: AtomicBool::new(false),
@@ -152,15 +38,13 @@ impl ConnectionState {
             requests: AtomicU64::new(0),
             is_silent_since_request: AtomicBool::new(false),
             framing_error: OnceLock::new(),
-            has_called_in: AtomicBool::new(false),
-            download: PendingDownload::default(),
         }
     }
 
     /// The head of a request has been read; its body may still be arriving. `is_last` says that the
     /// connection certainly ends with its answer. True if it was read together with the request before
     /// it (pipelining, RFC 9112 section 9.3.2).
-    pub fn request_started(&self, is_last: bool) -> bool {
+    pub(crate) fn request_started(&self, is_last: bool) -> bool {
         self.is_last_answer.store(is_last, Ordering::Relaxed);
         self.requests.fetch_add(1, Ordering::Relaxed);
         self.enter(Phase::Request);
@@ -198,11 +82,6 @@ impl ConnectionState {
         self.is_refused.store(true, Ordering::Relaxed);
     }
 
-    /// A device calls in. Whether it is the first time.
-    pub(crate) fn called_in(&self) -> bool {
-        !self.has_called_in.swap(true, Ordering::Relaxed)
-    }
-
     /// Nothing behind the request of this number can be told apart from it.
     pub(crate) fn framing_failed(&self, request: u64, error: FramingError) {
         // A connection fails once.
@@ -225,7 +104,7 @@ impl ConnectionState {
     }
 
     /// The answer is about to be written.
-    pub fn response_ready(&self) {
+    pub(crate) fn response_ready(&self) {
         self.enter(Phase::Idle);
     }
 
@@ -236,7 +115,7 @@ impl ConnectionState {
     }
 
     /// The current phase.
-    pub fn phase(&self) -> Phase {
+    pub(crate) fn phase(&self) -> Phase {
         match self.phase.load(Ordering::Relaxed) {
             0 => Phase::Handshake,
             1 => Phase::ReadingHead,
@@ -248,7 +127,7 @@ impl ConnectionState {
 
 /// A stage in the life of a connection. Each has its deadline in `server::stream`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Phase {
+pub(crate) enum Phase {
     /// The TLS handshake.
     Handshake = 0,
     /// From the connection's start, or the first byte after an answer, to the end of the head.

@@ -25,7 +25,8 @@
 //! - `webhook`: the delivery of what devices sent to the access-control system.
 //! - `http_client`: requests to servers of the site and to other hosts, and whom they trust.
 //! - `otlp`: the export of traces to a collector.
-//! - `adoption`: who fetched which certificate, and who asks again and again without TLS.
+//! - `adoption`: who fetched which certificate, who asks again and again without TLS, and how far devices
+//!   are on their way to another trust anchor.
 //! - `rotation`: a change of the root: who is shown which chain.
 //! - `rotation_steps`: the steps of such a change, and how far it is. `table`: text in columns.
 //! - `config`, `tls`: configuration, what the server authenticates with.

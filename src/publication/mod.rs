@@ -29,7 +29,9 @@ use jiff::Timestamp;
 
 pub(crate) use inventory::{Inventory, SiteEntry};
 pub(crate) use refusal::{Refusal, Refusals};
-pub(crate) use rotation::{ChainGeneration, PublishedRotation, ShownIdentity, announces_new};
+pub(crate) use rotation::{
+    ChainGeneration, PublishedRotation, SelectionReason, ShownIdentity, announces_new,
+};
 pub(crate) use serials::listed_serials;
 pub(crate) use site::{BadSite, NoAnnouncement, PublishedSite, refuse_unannounceable};
 pub use validate::validate;

@@ -37,6 +37,37 @@ impl ChainGeneration {
     }
 }
 
+/// What decided which of the two chains a client is shown.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub(crate) enum SelectionReason {
+    /// Chance: behind that address, some trust the one and some the other.
+    Contradicted,
+    /// The last handshake failed under the other chain.
+    Failed,
+    /// A trust anchor was fetched completely since the last handshake.
+    Fetched,
+    /// The step of the rotation.
+    Step,
+    /// The last handshake was completed under this chain.
+    Verified,
+}
+
+impl SelectionReason {
+    /// Every reason with its label, in the order of their declaration.
+    pub(crate) const LABELS: [(Self, &'static str); 5] = [
+        (Self::Contradicted, "contradicted"),
+        (Self::Failed, "failed"),
+        (Self::Fetched, "fetched"),
+        (Self::Step, "step"),
+        (Self::Verified, "verified"),
+    ];
+
+    /// Its name in metrics.
+    pub(crate) fn label(self) -> &'static str {
+        Self::LABELS[self as usize].1
+    }
+}
+
 /// What a client is shown in a handshake.
 #[derive(Clone, Debug)]
 pub struct ShownIdentity {

@@ -13,8 +13,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tracing::{error, warn};
 
-use super::devices;
-use crate::adoption::Sightings;
+use crate::adoption::{Sightings, count_devices};
 use crate::telemetry::{LogThrottle, Metrics};
 use engage_store::{Health, Rotation, RotationReport, Store, StoreError, StoredRotation};
 use engage_wire::diagnostic::one_line;
@@ -123,7 +122,7 @@ impl RotationFollower {
             let started = Instant::now();
             let rotation = row.borrow_and_update().rotation.clone();
             let counted = match &rotation {
-                Some(rotation) => devices::count(&*self.store, rotation).await.ok(),
+                Some(rotation) => count_devices(&*self.store, rotation).await.ok(),
                 None => Some(BTreeMap::new()),
             };
             if let Some(sites) = counted {

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tracing::info;
 
-use super::selection::{Selection, SelectionReason, select};
+use super::selection::{Selection, select};
 use super::unfinished::{Unfinished, UnfinishedHandshake};
 use crate::adoption::{Sightings, VerifiedChain};
-use crate::publication::{ChainGeneration, CurrentPublication, Publication, ShownIdentity};
-use crate::routes::App;
+use crate::publication::{
+    ChainGeneration, CurrentPublication, Publication, SelectionReason, ShownIdentity,
+};
 use crate::telemetry::{CallerThrottle, Metrics};
 use crate::tls::FailureReason;
 use engage_store::Overlap;
@@ -28,13 +29,16 @@ pub(crate) struct Identities {
 }
 
 impl Identities {
-    /// Those of `app`.
-    pub(crate) fn new(app: &App) -> Self {
-        let call_in = app.call_in.as_ref();
+    /// Those that are published; without `sightings` there are no rotations.
+    pub(crate) fn new(
+        published: CurrentPublication,
+        sightings: Option<Arc<Sightings>>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
         Self {
-            published: app.published.clone(),
-            sightings: call_in.map(|it| Arc::clone(&it.sightings)),
-            metrics: Arc::clone(&app.metrics),
+            published,
+            sightings,
+            metrics,
             log: CallerThrottle::default(),
             unfinished: Arc::default(),
         }

@@ -1,18 +1,15 @@
 //! A change of the root, as the daemon follows it: which step the store says, and which chain each
 //! address is shown meanwhile.
 
-mod devices;
 mod follow;
 mod identities;
 mod messages;
 mod selection;
 mod unfinished;
 
-pub(crate) use devices::{Anchors, COUNTED, Counts, DeviceState, expected_call};
 pub(crate) use follow::{RotationFollower, copied};
 pub(crate) use identities::Identities;
 pub(crate) use messages::{in_force, next_step};
-pub(crate) use selection::SelectionReason;
 pub(crate) use unfinished::UnfinishedHandshake;
 
 use tracing::{error, info};

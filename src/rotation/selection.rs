@@ -6,7 +6,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::adoption::{AddressRecord, AnchorSeen};
-use crate::publication::{ChainGeneration, PublishedRotation, announces_new};
+use crate::publication::{ChainGeneration, PublishedRotation, SelectionReason, announces_new};
 use engage_store::{Overlap, Rotation, RotationStep};
 
 /// What an address is shown, and why.
@@ -14,37 +14,6 @@ use engage_store::{Overlap, Rotation, RotationStep};
 pub(crate) struct Selection {
     pub(crate) generation: ChainGeneration,
     pub(crate) reason: SelectionReason,
-}
-
-/// What decided.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub(crate) enum SelectionReason {
-    /// Chance: behind that address, some trust the one and some the other.
-    Contradicted,
-    /// The last handshake failed under the other chain.
-    Failed,
-    /// A trust anchor was fetched completely since the last handshake.
-    Fetched,
-    /// The step of the rotation.
-    Step,
-    /// The last handshake was completed under this chain.
-    Verified,
-}
-
-impl SelectionReason {
-    /// Every reason with its label, in the order of their declaration.
-    pub(crate) const LABELS: [(Self, &'static str); 5] = [
-        (Self::Contradicted, "contradicted"),
-        (Self::Failed, "failed"),
-        (Self::Fetched, "fetched"),
-        (Self::Step, "step"),
-        (Self::Verified, "verified"),
-    ];
-
-    /// Its name in metrics.
-    pub(crate) fn label(self) -> &'static str {
-        Self::LABELS[self as usize].1
-    }
 }
 
 /// Chooses for an address of which `record` is known.

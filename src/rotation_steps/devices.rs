@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 
-use crate::rotation::{Anchors, COUNTED, Counts, DeviceState, expected_call};
+use crate::adoption::{Anchors, COUNTED, Counts, DeviceState, expected_call};
 use engage_store::{
     Adoption, AdoptionQuery, DeviceId, Evidence, Rotation, RotationStep, StoreError, StoreReader,
 };

@@ -14,9 +14,10 @@ use super::devices::{Behind, Devices};
 use super::hosts::{HostEntry, hosts_table};
 use super::report::next;
 use super::session::Session;
+use crate::adoption::Counts;
 use crate::failure::Failure;
 use crate::reload_outcome::ReloadRefusal;
-use crate::rotation::{Counts, in_force};
+use crate::rotation::in_force;
 use crate::table::{moment, or_dash, table};
 
 /// Serialises as `rotate status --json`.

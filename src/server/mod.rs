@@ -93,7 +93,7 @@ impl Servers {
             timeouts: timeouts(limits, ListenerKind::Https, app),
             refused_heads: refused_heads(limits, ListenerKind::Https, app),
             app: Arc::clone(app),
-            identities: Arc::new(Identities::new(app)),
+            identities: Arc::new(identities(app)),
             failures: Arc::default(),
             signatures: FairSemaphore::new(
                 tokio::runtime::Handle::current().metrics().num_workers(),
@@ -209,6 +209,11 @@ fn admission(rules: Rules, max_connections: usize, app: &App) -> Arc<Admission> 
     let per_address = rules.limits.connections_per_address;
     let connections = ConnectionLimits::new(max_connections, per_address);
     Arc::new(Admission::new(rules, connections, Arc::clone(&app.metrics)))
+}
+
+fn identities(app: &App) -> Identities {
+    let sightings = app.call_in.as_ref().map(|it| Arc::clone(&it.sightings));
+    Identities::new(app.published.clone(), sightings, Arc::clone(&app.metrics))
 }
 
 fn refused_heads(limits: &Limits, listener: ListenerKind, app: &App) -> Arc<RefusedHeads> {

@@ -24,9 +24,9 @@ use prometheus_client::registry::{Metric, Registry, Unit};
 
 use super::AccessEvent;
 use super::log_writer::dropped_lines;
+use crate::adoption::Counts;
 use crate::connection::{Connection, ListenerKind, PerListener};
-use crate::publication::{ChainGeneration, Publication};
-use crate::rotation::{Counts, SelectionReason};
+use crate::publication::{ChainGeneration, Publication, SelectionReason};
 use engage_store::Store;
 use handshake::HandshakeMetrics;
 use labels::{ListenerLabels, RefusalLabels, RequestLabels};

@@ -10,8 +10,8 @@ use prometheus_client::registry::Registry;
 
 use super::labels::{ChainLabels, DevicesLabels, SelectionLabels, StepLabels};
 use super::{MAX_SITES, register};
-use crate::publication::{ChainGeneration, Publication, PublishedRotation};
-use crate::rotation::{Counts, SelectionReason};
+use crate::adoption::Counts;
+use crate::publication::{ChainGeneration, Publication, PublishedRotation, SelectionReason};
 use engage_store::RotationStep;
 
 #[derive(Debug)]

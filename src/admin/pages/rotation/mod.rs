@@ -16,7 +16,8 @@ use super::layout::Section;
 use super::{MAX_ROWS, PageState, answer, store};
 use crate::admin::Admin;
 use crate::admin::access::Principal;
-use crate::rotation::{Anchors, COUNTED, expected_call, in_force, next_step};
+use crate::adoption::{Anchors, COUNTED, expected_call};
+use crate::rotation::{in_force, next_step};
 use engage_wire::diagnostic::causes;
 use view::{BehindRow, Host, RotationView, UnderWay};
 

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use maud::{Markup, html};
 
 use super::super::text::{count, foreign, foreign_or_dash, message, moment, plural};
-use crate::rotation::{Counts, DeviceState};
+use crate::adoption::{Counts, DeviceState};
 
 /// What the page shows.
 pub(super) struct RotationView {

@@ -9,7 +9,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 /// Of each site, the devices that were seen lately.
-pub(crate) async fn count(
+pub(crate) async fn count_devices(
     store: &dyn Store,
     rotation: &Rotation,
 ) -> Result<BTreeMap<String, Counts>, StoreError> {

@@ -13,9 +13,8 @@ use crate::renewal::{self, RenewError, Renewed};
 use crate::routes::App;
 use engage_store::RotationStep;
 use engage_wire::EvenClock;
-use engage_wire::clock::{self, days_between};
+use engage_wire::clock;
 use engage_wire::diagnostic::one_line;
-use engage_wire::limits::EXPIRY_WARNING_DAYS;
 
 /// Renews at two thirds of the life of the server certificate; on any doubt it stays.
 pub(super) struct AutoRenewal {
@@ -138,7 +137,7 @@ fn is_due(publication: &Publication, now: Timestamp) -> bool {
         Some(rotation) if rotation.is_swapped() => false,
         // Its files are about to be replaced, or have been in part.
         Some(rotation) if rotation.rotation().step == RotationStep::Retiring => false,
-        Some(_) => days_between(now, leaf.validity.not_after) < EXPIRY_WARNING_DAYS,
+        Some(_) => leaf.validity.expires_soon(now),
         None => now >= due_at(leaf),
     }
 }
@@ -148,11 +147,8 @@ fn due_at(leaf: &Expiry) -> Timestamp {
         .validity
         .not_after
         .duration_since(leaf.validity.not_before);
-    let jitter = leaf
-        .fingerprint
-        .get(..2)
-        .and_then(|it| i64::from_str_radix(it, 16).ok());
-    let share = life.as_secs() / 30 / 256 * jitter.unwrap_or_default();
+    let [jitter, ..] = leaf.fingerprint.prefix().to_be_bytes();
+    let share = life.as_secs() / 30 / 256 * i64::from(jitter);
     let since = leaf.validity.not_before.as_second();
     clock::from_unix_seconds(since + life.as_secs() / 3 * 2 + share)
 }
@@ -162,13 +158,14 @@ const MAX_BACKOFF_HOURS: i64 = 24;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use engage_wire::clock::days_between;
     use engage_wire::pki::Validity;
 
     const NOW: Timestamp = Timestamp::constant(1_800_000_000, 0);
 
     #[test]
     fn it_is_due_between_20_and_21_thirtieths_of_the_life_as_the_fingerprint_has_it() {
-        let due = |fingerprint: &str| {
+        let due = |byte: &str| {
             let leaf = Expiry {
                 role: "server".into(),
                 subject: "CN=a".into(),
@@ -176,14 +173,14 @@ mod tests {
                     not_before: NOW,
                     not_after: clock::add_days(NOW, 300),
                 },
-                fingerprint: fingerprint.into(),
+                fingerprint: byte.repeat(32).parse().unwrap(),
                 is_sent: true,
             };
             days_between(NOW, due_at(&leaf))
         };
-        assert_eq!(due("00:11"), 200);
-        assert_eq!(due("80:11"), 205);
-        assert_eq!(due("FF:11"), 209);
+        assert_eq!(due("00"), 200);
+        assert_eq!(due("80"), 205);
+        assert_eq!(due("FF"), 209);
     }
 
     #[test]

@@ -10,8 +10,9 @@ use tracing::{error, warn};
 
 use super::auto_renewal::AutoRenewal;
 use crate::publication::{CurrentPublication, Expiry, Publication};
-use engage_wire::clock::{self, days_between};
-use engage_wire::pki::Validity;
+use engage_wire::clock;
+use engage_wire::limits::EXPIRY_WARNING_DAYS;
+use engage_wire::pki::{Fingerprint, Validity};
 
 /// Looks at what is published: at once, every hour, and after each reload.
 pub(super) async fn run(
@@ -38,7 +39,7 @@ pub(super) async fn run(
 #[derive(Debug, Default)]
 struct ExpiryWatch {
     /// The last threshold that was passed, by fingerprint.
-    passed: HashMap<String, i64>,
+    passed: HashMap<Fingerprint, i64>,
 }
 
 impl ExpiryWatch {
@@ -52,19 +53,19 @@ impl ExpiryWatch {
         }
         let current: Vec<_> = publication
             .expiries()
-            .map(|expiry| &expiry.fingerprint)
+            .map(|expiry| expiry.fingerprint)
             .collect();
         self.passed
-            .retain(|fingerprint, _| current.contains(&fingerprint));
+            .retain(|fingerprint, _| current.contains(fingerprint));
     }
 
     /// Days left, if a warning is due.
     fn due(&mut self, expiry: &Expiry, now: Timestamp) -> Option<i64> {
-        let days = days_between(now, expiry.validity.not_after);
+        let days = expiry.validity.days_left(now);
         let threshold = *THRESHOLD_DAYS
             .iter()
             .find(|threshold| days <= **threshold)?;
-        let last = self.passed.insert(expiry.fingerprint.clone(), threshold);
+        let last = self.passed.insert(expiry.fingerprint, threshold);
         last.is_none_or(|last| threshold < last).then_some(days)
     }
 }
@@ -97,7 +98,7 @@ fn report(expiry: &Expiry, days: i64) {
 const INTERVAL: Duration = Duration::from_hours(1);
 
 /// Days before the end at which to warn, nearest first; -1 is expired.
-const THRESHOLD_DAYS: [i64; 6] = [-1, 1, 7, 14, 30, 90];
+const THRESHOLD_DAYS: [i64; 6] = [-1, 1, 7, 14, EXPIRY_WARNING_DAYS, 90];
 
 #[cfg(test)]
 mod tests {
@@ -113,7 +114,7 @@ mod tests {
                 not_before: Timestamp::UNIX_EPOCH,
                 not_after: end,
             },
-            fingerprint: "AA".into(),
+            fingerprint: "AA".repeat(32).parse().unwrap(),
             is_sent: true,
         };
         let mut watch = ExpiryWatch::default();
@@ -133,7 +134,7 @@ mod tests {
                 not_before: Timestamp::UNIX_EPOCH,
                 not_after: end,
             },
-            fingerprint: "AA".into(),
+            fingerprint: "AA".repeat(32).parse().unwrap(),
             is_sent: true,
         };
         let mut watch = ExpiryWatch::default();

@@ -123,7 +123,7 @@ pub struct Expiry {
     /// First and last valid second.
     pub validity: Validity,
     /// SHA-256 fingerprint.
-    pub fingerprint: String,
+    pub fingerprint: Fingerprint,
     /// Whether every device is sent it; else only those of some site know it.
     pub is_sent: bool,
 }
@@ -277,7 +277,7 @@ impl Publication {
     fn count(&mut self, path: &DevicePath, chain: &ServerChain) {
         self.chain_bytes = self.chain_bytes.max(path.size());
         for (role, certificate) in path.roles() {
-            let fingerprint = certificate.fingerprint().to_string();
+            let fingerprint = certificate.fingerprint();
             let mut known = self.expiries.iter();
             if !known.any(|known| known.fingerprint == fingerprint) {
                 self.expiries.push(Expiry {

@@ -16,7 +16,8 @@ pub const MIN_RSA_BITS: usize = 2048;
 /// Longest `cert_url` that devices are known to accept, in characters (PROTOCOL.md section 1).
 pub const MAX_CERT_URL_CHARS: usize = 256;
 
-/// Certificates that expire within this many days are warned about.
+/// Certificates of which at most this many whole days are left are warned about
+/// ([`Validity::expires_soon`](crate::pki::Validity::expires_soon)).
 pub const EXPIRY_WARNING_DAYS: i64 = 30;
 
 /// Largest certificate or key file that is read, in bytes: generous for any PEM chain within the

@@ -1,6 +1,5 @@
 //! What the overview shows, and how it is.
 
-use engage_wire::limits::EXPIRY_WARNING_DAYS;
 use jiff::Timestamp;
 
 use super::super::chart::{Bar, Hour};
@@ -44,6 +43,7 @@ pub(super) struct Certificate {
     pub(super) subject: String,
     pub(super) not_after: Timestamp,
     pub(super) days_left: i64,
+    pub(super) expires_soon: bool,
     pub(super) fingerprint: String,
 }
 
@@ -127,9 +127,7 @@ impl Home {
             || !self.warnings.is_empty()
             || self.sites.all_bad > 0
             || self.locks.are_missing()
-            || self
-                .server()
-                .is_some_and(|it| it.days_left < EXPIRY_WARNING_DAYS)
+            || self.server().is_some_and(|it| it.expires_soon)
         {
             Health::Attention
         } else {

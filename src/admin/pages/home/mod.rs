@@ -80,7 +80,8 @@ fn certificates(publication: &Publication, now: Timestamp) -> Vec<Certificate> {
             subject: expiry.subject.clone(),
             not_after: expiry.validity.not_after,
             days_left: expiry.validity.days_left(now),
-            fingerprint: expiry.fingerprint.clone(),
+            expires_soon: expiry.validity.expires_soon(now),
+            fingerprint: expiry.fingerprint.to_string(),
         })
         .collect()
 }

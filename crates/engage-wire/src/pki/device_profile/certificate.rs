@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::Defect;
-use crate::limits::{EXPIRY_WARNING_DAYS, MAX_KEY_BITS, MIN_RSA_BITS};
+use crate::limits::{MAX_KEY_BITS, MIN_RSA_BITS};
 use crate::pki::{Certificate, PublicKey, Role, Validity};
 
 /// Time, key, encoding, extensions and signature.
@@ -43,7 +43,8 @@ fn time_defect(role: Role, validity: Validity, now: Timestamp) -> Option<Defect>
         return Some(Defect::NotYetValid { not_before, now });
     }
     let days = validity.days_left(now);
-    (days <= EXPIRY_WARNING_DAYS).then_some(Defect::ExpiresSoon { days, not_after })
+    let expires_soon = validity.expires_soon(now);
+    expires_soon.then_some(Defect::ExpiresSoon { days, not_after })
 }
 
 fn key_defect(key: &PublicKey) -> Option<Defect> {

@@ -1,6 +1,6 @@
 //! The chain, and what lies above it.
 
-use engage_wire::limits::{EXPIRY_WARNING_DAYS, MAX_CHAIN_BYTES, TIGHT_CHAIN_BYTES};
+use engage_wire::limits::{MAX_CHAIN_BYTES, TIGHT_CHAIN_BYTES};
 use maud::{Markup, html};
 
 use super::super::super::chart;
@@ -39,7 +39,7 @@ pub(super) fn certificates(home: &Home) -> Markup {
 fn certificate(it: &Certificate) -> Markup {
     let (state, words) = match it.days_left {
         ..0 => ("failing", "over".to_owned()),
-        0..EXPIRY_WARNING_DAYS => ("attention", format!("{}, renew it", days(it.days_left))),
+        left if it.expires_soon => ("attention", format!("{}, renew it", days(left))),
         left => ("well", days(left)),
     };
     html! {

@@ -6,8 +6,7 @@ use super::step::StepBuilder;
 use engage_device::{ReceivedAnnouncement, TlsClient, TlsVersions};
 use engage_wire::clock;
 use engage_wire::excerpt;
-use engage_wire::limits::MAX_CHAIN_BYTES;
-use engage_wire::pki::device_profile::DeviceProfile;
+use engage_wire::pki::device_profile::{DeviceProfile, check_anchor_size};
 use engage_wire::pki::{Certificate, LineEnding, Role};
 use engage_wire::site::{AnnouncementHash, SiteKey};
 
@@ -94,17 +93,9 @@ pub(super) fn check_certificate(step: &mut StepBuilder, der: &[u8]) -> Option<Tl
         certificate.validity().not_after
     ));
     let role = Role::of_issuer(&certificate);
-    for violation in DeviceProfile::new(clock::now()).check_certificate(role, &certificate) {
-        step.add_error(&violation);
-    }
-    if certificate.size() > MAX_CHAIN_BYTES {
-        step.fail(
-            format!(
-                "it has {} bytes; allowed: {MAX_CHAIN_BYTES} for the whole chain",
-                certificate.size()
-            ),
-            "shorten its names and extensions",
-        );
+    let violations = DeviceProfile::new(clock::now()).check_certificate(role, &certificate);
+    for violation in violations.iter().chain(&check_anchor_size(der.len())) {
+        step.add_error(violation);
     }
     Some(TlsClient::new(certificate, TlsVersions::Device))
 }

@@ -16,8 +16,7 @@ use super::{FleetReport, Host, Profile, Settings, VisitError, VisitOutcome, Visi
 use crate::connect::{connect_from, resolve};
 use crate::socket::{DeviceSocket, Power};
 use crate::{ReceivedAnnouncement, Request, Response, TlsClient, TlsConnection};
-use engage_wire::limits::MAX_CHAIN_BYTES;
-use engage_wire::pki::device_profile::{DeviceProfile, Violation};
+use engage_wire::pki::device_profile::{DeviceProfile, Violation, check_anchor_size};
 use engage_wire::pki::{Certificate, Role};
 use engage_wire::site::SiteKey;
 use engage_wire::{clock, excerpt, paths};
@@ -234,9 +233,8 @@ impl Device {
         let mut socket = self.connect(line, peer).await?;
         let answer = ask(&mut socket, &Request::get(&url), OK, deadline).await?;
         let der = answer.body();
-        if der.len() > MAX_CHAIN_BYTES {
-            let (found, sum) = (der.len(), format!("announced {}", der.len()));
-            return Err(Violation::ChainTooLarge { found, sum }.into());
+        if let Some(refusal) = check_anchor_size(der.len()) {
+            return Err(refusal.into());
         }
         if !announced.matches(&self.spec.site_key, der) {
             return Err(VisitError::Hash {

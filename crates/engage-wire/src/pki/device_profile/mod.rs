@@ -191,6 +191,15 @@ impl<'a> DeviceProfile<'a> {
     }
 }
 
+/// What a device that is to install so many bytes finds wrong with their number: they count into every
+/// chain that leads to them.
+pub fn check_anchor_size(bytes: usize) -> Option<Violation> {
+    (bytes > MAX_CHAIN_BYTES).then(|| Violation::ChainTooLarge {
+        found: bytes,
+        sum: format!("announced {bytes}"),
+    })
+}
+
 fn check_size(path: &DevicePath) -> Vec<Violation> {
     let mut violations = Vec::new();
     match path.size() {

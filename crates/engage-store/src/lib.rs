@@ -92,8 +92,8 @@ pub use query::{
 pub use record::{Alert, AuditBatch};
 pub use redact::redact;
 pub use rotation::{
-    AnchorChange, HostRotation, InvalidRotationId, Overlap, Replaced, Rotation, RotationId,
-    RotationReport, RotationStep, RotationStore, StoredRotation,
+    AnchorChange, HostRotation, InvalidRotationId, NextAnchors, Overlap, Replaced, Rotation,
+    RotationId, RotationReport, RotationStep, RotationStore, StoredRotation,
 };
 pub use schedule::{CallInHours, CallInWindow, CallTime, WindowError, parse_time_zone};
 pub use serial::SerialNumber;

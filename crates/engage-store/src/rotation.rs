@@ -1,5 +1,6 @@
 //! Where a change of the root stands: one row, which every host on the store follows.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -41,6 +42,15 @@ impl Rotation {
     pub fn is_old(&self, anchor: Fingerprint) -> bool {
         self.anchors.iter().any(|change| change.old == anchor)
     }
+
+    /// What sites announce after it.
+    pub fn next_anchors(&self) -> NextAnchors<'_> {
+        let changes = self.anchors.iter();
+        NextAnchors {
+            by_site: changes.clone().map(|it| (&*it.site, it.new)).collect(),
+            by_old: changes.map(|it| (it.old, it.new)).collect(),
+        }
+    }
 }
 
 /// The change of one site's trust anchor.
@@ -52,6 +62,26 @@ pub struct AnchorChange {
     pub old: Fingerprint,
     /// Announced after.
     pub new: Fingerprint,
+}
+
+/// What sites announce after a rotation.
+#[derive(Clone, Debug)]
+pub struct NextAnchors<'a> {
+    by_site: HashMap<&'a str, Fingerprint>,
+    by_old: HashMap<Fingerprint, Fingerprint>,
+}
+
+impl NextAnchors<'_> {
+    /// What `site` announces. One that was added since the rotation began announces what those do that
+    /// announced before it what this one announces now.
+    pub fn of(
+        &self,
+        site: &str,
+        announced_now: impl FnOnce() -> Option<Fingerprint>,
+    ) -> Option<Fingerprint> {
+        let by_old = || self.by_old.get(&announced_now()?);
+        self.by_site.get(site).or_else(by_old).copied()
+    }
 }
 
 /// How far a rotation is. Each step but the last two can be undone.
@@ -215,6 +245,31 @@ pub trait RotationStore: Send + Sync {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_site_that_came_later_announces_next_what_those_do_that_announced_the_same() {
+        let anchor = |byte: u8| format!("{byte:02X}").repeat(32).parse().unwrap();
+        let change = |site: &str, old: u8, new: u8| AnchorChange {
+            site: site.to_owned(),
+            old: anchor(old),
+            new: anchor(new),
+        };
+        let rotation = Rotation {
+            id: RotationId([0; 8]),
+            step: RotationStep::Published,
+            overlap: Overlap::Select,
+            leaf: anchor(9),
+            anchors: vec![change("a", 1, 3), change("b", 2, 4)],
+            began_at: Timestamp::UNIX_EPOCH,
+            step_at: Timestamp::UNIX_EPOCH,
+        };
+        let next = rotation.next_anchors();
+        // By its name, whatever it announces now.
+        assert_eq!(next.of("a", || Some(anchor(2))), Some(anchor(3)));
+        assert_eq!(next.of("c", || Some(anchor(2))), Some(anchor(4)));
+        assert_eq!(next.of("c", || Some(anchor(5))), None);
+        assert_eq!(next.of("c", || None), None);
+    }
 
     #[test]
     fn an_id_is_read_as_it_is_written_and_nothing_else_is() {

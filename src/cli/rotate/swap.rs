@@ -90,32 +90,25 @@ fn authorities(session: &Session, chain: &NewChain) -> Result<Vec<Replacement>, 
     Ok(plan)
 }
 
-/// The files that sites announce. A site that came later announces what those do that announced the
-/// same before.
+/// The files that sites announce.
 fn announced(session: &Session, rotation: &Rotation) -> Result<Vec<Replacement>, Failure> {
     let mut files: HashMap<Fingerprint, PathBuf> = HashMap::new();
     for path in session.files.anchors() {
         let anchor = load_certificate_der("announced certificate", &path)?;
         files.insert(anchor.fingerprint(), path);
     }
-    let changes = rotation.anchors.iter();
-    let by_site: HashMap<_, _> = changes
-        .clone()
-        .map(|it| (it.site.as_str(), it.new))
-        .collect();
-    let by_old: HashMap<_, _> = changes.map(|it| (it.old, it.new)).collect();
+    let next = rotation.next_anchors();
     let mut seen = BTreeSet::new();
     let mut plan = Vec::new();
     for site in &session.config.sites {
         let present = || load_certificate_der("announced certificate", &site.certificate).ok();
-        let by_old = || by_old.get(&present()?.fingerprint());
-        let new = by_site.get(site.name.as_str()).or_else(by_old);
+        let new = next.of(site.name.as_str(), || Some(present()?.fingerprint()));
         let Some(new) = new.filter(|_| seen.insert(&site.certificate)) else {
             continue;
         };
-        let file = files.get(new).ok_or_else(|| RotateError::MissingAnchor {
+        let file = files.get(&new).ok_or_else(|| RotateError::MissingAnchor {
             folder: session.files.anchors_folder(),
-            anchor: *new,
+            anchor: new,
         })?;
         let contents = read_if_there("announced certificate", file)?;
         let what = "certificate, for devices";

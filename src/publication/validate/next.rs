@@ -209,13 +209,7 @@ fn next_config(
             Some((anchor.fingerprint(), path))
         })
         .collect();
-    let changes = rotation.anchors.iter();
-    let by_site: HashMap<_, _> = changes
-        .clone()
-        .map(|it| (it.site.as_str(), it.new))
-        .collect();
-    // A site that was added since announces what others do.
-    let by_old: HashMap<_, _> = changes.map(|it| (it.old, it.new)).collect();
+    let next = rotation.next_anchors();
     let announced: HashMap<_, Fingerprint> = present
         .inventory
         .sites
@@ -227,10 +221,8 @@ fn next_config(
         .collect();
     for site in &mut config.sites {
         let name = site.name.as_str();
-        let new = by_site
-            .get(name)
-            .or_else(|| by_old.get(announced.get(name)?));
-        if let Some(path) = new.and_then(|new| anchors.get(new)) {
+        let new = next.of(name, || announced.get(name).copied());
+        if let Some(path) = new.and_then(|new| anchors.get(&new)) {
             Arc::make_mut(site).certificate.clone_from(path);
         }
     }

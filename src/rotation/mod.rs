@@ -15,7 +15,7 @@ pub(crate) use unfinished::UnfinishedHandshake;
 use tracing::{error, info};
 
 use crate::publication::{Publication, PublishedRotation};
-use engage_store::{Overlap, RotationStep};
+use engage_store::RotationStep;
 use engage_wire::diagnostic::{code, one_line};
 
 /// Logs where a rotation stands from now on, if it stood elsewhere before, and what keeps this host from
@@ -43,27 +43,14 @@ pub(crate) fn log(before: Option<&Publication>, now: &Publication) {
     }
 }
 
-/// What it means for devices.
+/// What it means for devices here.
 fn consequence(rotation: &PublishedRotation) -> &'static str {
-    let is_cross = rotation.rotation().overlap == Overlap::Cross;
-    match rotation.rotation().step {
-        RotationStep::Prepared => "devices see nothing of it yet",
-        _ if rotation.is_swapped() => "the new files are the configured ones",
-        _ if rotation.is_refused() => {
-            "but the new files cannot be used here: the old chain is served alone"
-        }
-        RotationStep::Retiring => "every device is shown the new chain",
-        RotationStep::Published if is_cross => {
-            "the new anchor is announced, and every device is shown the new chain with the cross-signed root"
-        }
-        RotationStep::Published => {
-            "the new anchor is announced; each address is shown the chain that it can verify, unknown ones the old"
-        }
-        RotationStep::Activated => {
-            "the new anchor is announced; each address is shown the chain that it can verify, unknown ones the new"
-        }
-        RotationStep::Undoing => {
-            "the old anchor is announced again; each address is shown the chain that it can verify"
-        }
+    let is_prepared = rotation.rotation().step == RotationStep::Prepared;
+    if rotation.is_swapped() && !is_prepared {
+        "the new files are the configured ones"
+    } else if rotation.is_refused() && !is_prepared {
+        "but the new files cannot be used here: the old chain is served alone"
+    } else {
+        in_force(Some(rotation.rotation()))
     }
 }

@@ -10,6 +10,8 @@ use crate::failure::Failure;
 use crate::new_files::{NewFile, Readers};
 use crate::platform::FileAccess;
 use crate::sites::new_key;
+use engage_wire::limits::MAX_FILE_BYTES;
+use engage_wire::read_regular_file;
 use engage_wire::site::{AnnouncementHash, KeyFileError, SiteKey};
 
 /// The key files that are named but do not exist.
@@ -49,8 +51,13 @@ struct ProvidedKey<'a> {
 
 impl<'a> ProvidedKey<'a> {
     fn read(path: &'a Path, layout: &Layout) -> Result<Self, Failure> {
-        // Refuses what is no key, and what is too large to be one, before it is copied.
-        SiteKey::load(path)?;
+        let contents = read_regular_file("site key", path, MAX_FILE_BYTES);
+        let contents = contents.map_err(KeyFileError::from)?;
+        // Refuses what is no key before it is copied.
+        SiteKey::parse(&contents).map_err(|source| KeyFileError::Malformed {
+            path: path.to_owned(),
+            source,
+        })?;
         if layout.site_keys.len() > 1 {
             return Err(InitError::WhichSite {
                 provided: path.to_owned(),
@@ -58,11 +65,7 @@ impl<'a> ProvidedKey<'a> {
             }
             .into());
         }
-        let contents = fs_err::read(path).map_err(InitError::file("read", path))?;
-        Ok(Self {
-            path,
-            contents: Zeroizing::new(contents),
-        })
+        Ok(Self { path, contents })
     }
 
     /// A provided key that is silently not used would be found out at the first device.

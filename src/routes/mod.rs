@@ -69,10 +69,9 @@ impl App {
 /// Every route of a device. Paths are matched byte for byte as they arrive, undecoded: devices ask
 /// for no other spelling. `GET` answers `HEAD` too.
 fn router(app: &Arc<App>) -> Router {
-    let certificate = format!("{}{{name}}", paths::CERTIFICATES);
     let mut router = Router::new()
         .route(paths::ANNOUNCEMENT, get(certificates::announcement))
-        .route(&certificate, get(certificates::certificate))
+        .route(paths::CERTIFICATE_TEMPLATE, get(certificates::certificate))
         .with_state(Arc::clone(app));
     if let Some(call_in) = &app.call_in {
         router = router.merge(call_in_router(call_in));
@@ -83,12 +82,11 @@ fn router(app: &Arc<App>) -> Router {
 }
 
 fn call_in_router(call_in: &Arc<CallIn>) -> Router {
-    let database = format!("{}{{version}}", paths::DATABASE);
     let [config, config_lower_case] = paths::CONFIG;
     Router::new()
         .route(config, put(call_in::config))
         .route(config_lower_case, put(call_in::config))
-        .route(&database, get(call_in::database))
+        .route(paths::DATABASE_TEMPLATE, get(call_in::database))
         .route(paths::AUDIT, post(call_in::audit))
         .route(paths::ALERT, post(call_in::alert))
         .with_state(Arc::clone(call_in))

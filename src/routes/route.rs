@@ -54,9 +54,9 @@ impl Route {
             Self::Alert => Some(paths::ALERT),
             Self::Announcement => Some(paths::ANNOUNCEMENT),
             Self::Audit => Some(paths::AUDIT),
-            Self::Certificate => Some("/static/Device_Certificates/{name}"),
+            Self::Certificate => Some(paths::CERTIFICATE_TEMPLATE),
             Self::Config => Some(paths::CONFIG[0]),
-            Self::Database => Some("/swordfish/lock/db/{version}"),
+            Self::Database => Some(paths::DATABASE_TEMPLATE),
             Self::Unknown => None,
         }
     }

@@ -15,8 +15,25 @@ pub const ALERT: &str = "/swordfish/lock/alert";
 /// Followed by the version of the database that the device has.
 pub const DATABASE: &str = "/swordfish/lock/db/";
 
+/// [`DATABASE`] as a router has it.
+pub const DATABASE_TEMPLATE: &str = "/swordfish/lock/db/{version}";
+
 /// Followed by the name of a DER file.
 pub const CERTIFICATES: &str = "/static/Device_Certificates/";
 
+/// [`CERTIFICATES`] as a router has it.
+pub const CERTIFICATE_TEMPLATE: &str = "/static/Device_Certificates/{name}";
+
 /// The folder of the static directory that is served under [`CERTIFICATES`].
 pub const CERTIFICATES_FOLDER: &str = "Device_Certificates";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn templates_have_one_segment_more_than_what_they_follow() {
+        assert_eq!(DATABASE_TEMPLATE, format!("{DATABASE}{{version}}"));
+        assert_eq!(CERTIFICATE_TEMPLATE, format!("{CERTIFICATES}{{name}}"));
+    }
+}

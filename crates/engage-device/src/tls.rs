@@ -50,7 +50,7 @@ impl TlsClient {
     }
 
     /// A client that has installed `anchor`, and does what `stack` does.
-    pub fn with_stack(anchor: Certificate, stack: Arc<TlsStack>) -> Self {
+    pub(crate) fn with_stack(anchor: Certificate, stack: Arc<TlsStack>) -> Self {
         Self {
             anchor,
             provider: stack.provider(),

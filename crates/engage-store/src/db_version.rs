@@ -33,7 +33,7 @@ impl DbVersion {
     /// [`NONE`](Self::NONE).
     ///
     /// The first of the 16 digits is 0, so a device that keeps 15 keeps all that matters.
-    pub fn from_content(content: &[u8]) -> Self {
+    pub(crate) fn from_content(content: &[u8]) -> Self {
         let mut first = [0; 8];
         first.copy_from_slice(&Sha256::digest(content)[..8]);
         Self((u64::from_be_bytes(first) >> 4).max(1))

@@ -8,10 +8,10 @@ pub const MAX_CHAIN_BYTES: usize = 4096;
 pub const TIGHT_CHAIN_BYTES: usize = 3500;
 
 /// Longest key that a device accepts, in bits, at every position of the chain.
-pub const MAX_KEY_BITS: usize = 2048;
+pub(crate) const MAX_KEY_BITS: usize = 2048;
 
 /// Shortest RSA key that this server can use, in bits: rustls refuses anything less.
-pub const MIN_RSA_BITS: usize = 2048;
+pub(crate) const MIN_RSA_BITS: usize = 2048;
 
 /// Longest `cert_url` that devices are known to accept, in characters (PROTOCOL.md section 1).
 pub const MAX_CERT_URL_CHARS: usize = 256;

@@ -3,8 +3,9 @@
 //! Without systemd (`NOTIFY_SOCKET` unset) all of it does nothing.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use sd_notify::NotifyState;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpSocket;
@@ -67,12 +68,7 @@ pub(crate) struct WatchdogProbe(Arc<Mutex<Option<SocketAddr>>>);
 impl WatchdogProbe {
     /// Whether a connection from `peer` is the daemon's own.
     pub(crate) fn is_from(&self, peer: SocketAddr) -> bool {
-        *self.address() == Some(peer)
-    }
-
-    fn address(&self) -> MutexGuard<'_, Option<SocketAddr>> {
-        // One assignment is all that is ever done to it.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.0.lock() == Some(peer)
     }
 }
 
@@ -90,7 +86,7 @@ async fn is_taken(http: SocketAddr, probe: &WatchdogProbe) -> std::io::Result<()
         TcpSocket::new_v6()
     }?;
     socket.bind((http.ip(), 0).into())?;
-    *probe.address() = Some(socket.local_addr()?);
+    *probe.0.lock() = Some(socket.local_addr()?);
     let mut stream = socket.connect(http).await?;
     match stream.read(&mut [0]).await? {
         0 => Ok(()),

@@ -2,8 +2,10 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+
+use parking_lot::Mutex;
 
 use crate::config::PerAddress;
 use engage_wire::CallerNetwork;
@@ -74,7 +76,7 @@ impl ConnectionPermit {
         let Some(address) = self.limits.counted(caller) else {
             return Ok(());
         };
-        let mut addresses = self.limits.addresses();
+        let mut addresses = self.limits.addresses.lock();
         let open = addresses.entry(address).or_default();
         if *open >= self.limits.max_per_address {
             return Err(LimitReached::Address);
@@ -92,7 +94,7 @@ impl Drop for ConnectionPermit {
         let Some(address) = self.address else {
             return;
         };
-        let mut addresses = self.limits.addresses();
+        let mut addresses = self.limits.addresses.lock();
         if let Some(open) = addresses.get_mut(&address) {
             *open -= 1;
             // Or the map would grow with every address that ever called.
@@ -100,15 +102,6 @@ impl Drop for ConnectionPermit {
                 addresses.remove(&address);
             }
         }
-    }
-}
-
-impl ConnectionLimits {
-    fn addresses(&self) -> std::sync::MutexGuard<'_, HashMap<CallerNetwork, usize>> {
-        // Counting cannot panic half-way, so a poisoned map is still right.
-        self.addresses
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -168,7 +161,7 @@ mod tests {
         assert_eq!(assign("2001:db8::2").unwrap_err(), LimitReached::Address);
         drop(first);
         assert!(assign("10.0.0.1").is_ok());
-        assert_eq!(limits.addresses().len(), 1);
+        assert_eq!(limits.addresses.lock().len(), 1);
     }
 
     #[test]

@@ -7,10 +7,11 @@ mod report;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
@@ -92,7 +93,7 @@ impl Profile {
     }
 
     fn client(&self, anchor: Certificate) -> Arc<TlsClient> {
-        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut clients = self.clients.lock();
         let client = clients
             .entry(anchor.fingerprint())
             .or_insert_with(|| Arc::new(TlsClient::with_stack(anchor, Arc::clone(&self.stack))));

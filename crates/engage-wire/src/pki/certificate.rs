@@ -129,7 +129,7 @@ impl Certificate {
     /// Name of a broken hash in the certificate's own signature, if it has one.
     ///
     /// A trust anchor's signature is never checked, so that of a root does not count.
-    pub fn weak_signature(&self) -> Option<&'static str> {
+    pub(crate) fn weak_signature(&self) -> Option<&'static str> {
         self.weak_signature.filter(|_| !self.signed_by_itself)
     }
 
@@ -139,7 +139,7 @@ impl Certificate {
     }
 
     /// How the encoding differs from DER, so that strict clients cannot read it.
-    pub fn encoding_defect(&self) -> Option<&'static str> {
+    pub(crate) fn encoding_defect(&self) -> Option<&'static str> {
         self.encoding_defect
     }
 

@@ -132,7 +132,7 @@ impl DevicePath {
 
     /// Whether a root above the topmost certificate exists but is not known, so that
     /// [`DevicePath::size`] is less than what a device may count.
-    pub fn lacks_root(&self) -> bool {
+    pub(crate) fn lacks_root(&self) -> bool {
         !self.0.iter().any(Certificate::is_self_signed)
     }
 

@@ -1,6 +1,7 @@
 //! Connections of the TLS listener: admission, then handshake.
 
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -81,6 +82,33 @@ impl TlsAcceptor {
                 .report(LISTENER, peer, &Rejection::NoCertificate);
             return Err(refused());
         }
+        let (stream, mut connection) = self.connection(admitted);
+        let peer = connection.peer.ip();
+        let permit = self.signatures.acquire(peer);
+        let settled = self.identities.settled(peer);
+        let mut shown = None;
+        let shaking = tls::accept(stream, settled, permit, |_| {
+            let unfinished = self.identities.begin(peer);
+            let selected = self.identities.select(peer)?;
+            let identity = selected.identity.clone();
+            shown = Some((selected, unfinished));
+            Some(identity)
+        });
+        match shaking.await {
+            Ok(mut stream) => {
+                connection.tls = Some(self.complete(peer, &mut stream, shown, started));
+                connection.state.enter(Phase::ReadingHead);
+                Ok((stream, connection))
+            }
+            Err((error, stream)) => {
+                self.fail(&connection, &error, stream, shown).await;
+                Err(refused())
+            }
+        }
+    }
+
+    /// One whose handshake is about to begin.
+    fn connection(&self, admitted: Admitted) -> (CapturedStream, Connection) {
         let Admitted {
             socket,
             prefix,
@@ -89,42 +117,36 @@ impl TlsAcceptor {
             unread,
             guard,
         } = admitted;
-        let mut connection = Connection::new(LISTENER, peer, is_allowed, Phase::Handshake, guard);
+        let connection = Connection::new(LISTENER, peer, is_allowed, Phase::Handshake, guard);
         let stream = client_stream(socket, prefix, unread, &connection.state, &self.timeouts);
         let stream = Intercepted::new(stream, HandshakeCapture::start());
-        let permit = self.signatures.acquire(peer.ip());
-        let (mut shown, mut unfinished) = (None, None);
-        let settled = self.identities.settled(peer.ip());
-        let stream = tls::accept(stream, settled, permit, |_| {
-            unfinished = Some(self.identities.begin(peer.ip()));
-            shown = self.identities.select(peer.ip());
-            shown.as_ref().map(|shown| shown.identity.clone())
-        });
-        let mut stream = match stream.await {
-            Ok(stream) => stream,
-            Err((error, stream)) => {
-                let shown = shown.zip(unfinished);
-                self.fail(&connection, &error, stream, shown).await;
-                return Err(refused());
-            }
-        };
+        (stream, connection)
+    }
+
+    /// Counts a handshake that was completed, and takes what it says of the client.
+    fn complete(
+        &self,
+        peer: IpAddr,
+        stream: &mut TlsStream<CapturedStream>,
+        shown: Option<(ShownIdentity, UnfinishedHandshake)>,
+        started: Instant,
+    ) -> TlsSession {
         let (capturing, session) = stream.get_mut();
         let capture = capturing.by.finish();
         if let Ok(hello) = ClientHello::parse(&capture.received) {
-            self.app.handshakes.completed(peer.ip(), hello);
+            self.app.handshakes.completed(peer, hello);
         }
         let version = version_name(session);
         // An earlier session that is resumed verifies nothing.
         let is_full = session.handshake_kind() != Some(HandshakeKind::Resumed);
+        let (shown, unfinished) = shown.unzip();
         let verified = shown.filter(|_| is_full);
-        let verified = verified.and_then(|shown| self.identities.verified(peer.ip(), &shown));
+        let verified = verified.and_then(|shown| self.identities.verified(peer, &shown));
         drop(unfinished);
-        connection.tls = Some(TlsSession { version, verified });
-        connection.state.enter(Phase::ReadingHead);
         let metrics = self.admission.metrics();
         metrics.handshake_completed(version, cipher_name(session), started.elapsed());
-        self.app.announcement_fetches.handshake_completed(peer.ip());
-        Ok((stream, connection))
+        self.app.announcement_fetches.handshake_completed(peer);
+        TlsSession { version, verified }
     }
 
     async fn fail(

@@ -61,11 +61,32 @@ impl Target {
         authorities: &[AuthorityKey],
         devices: &DeviceFiles,
     ) -> Result<Vec<NewFile>, Failure> {
+        let mut files = self.served_files(server, site_key);
+        for authority in authorities {
+            files.push(self.authority_file(authority)?);
+        }
+        files.extend(self.device_files(devices));
+        if let Some(path) = &self.config.admin.token_file
+            // By now it may have tokens.
+            && !path.exists()
+        {
+            files.push(token_file::new_file(path));
+        }
+        let config = self.config_text.clone().into_bytes();
+        let path = self.config.path.clone();
+        files.push(NewFile::new(
+            path,
+            config,
+            "configuration",
+            Readers::Everybody,
+        ));
+        Ok(files)
+    }
+
+    /// What devices are told and shown.
+    fn served_files(&self, server: &OldServer, site_key: Zeroizing<Vec<u8>>) -> Vec<NewFile> {
         let https = &self.config.https;
         let site = &self.config.sites[0];
-        let secret = |path: &Path, contents, what| {
-            NewFile::new(path.to_owned(), contents, what, Readers::Daemon(None))
-        };
         let mut files = vec![
             secret(&site.key_file, site_key, "site key"),
             secret(&https.private_key, server.key_pem.clone(), "server key"),
@@ -85,35 +106,30 @@ impl Target {
             let path = certificates_dir.join(file_name(&path));
             files.push(NewFile::certificate(&path, &certificate, "certificate"));
         }
-        for authority in authorities {
-            let path = folder(&https.private_key).join(authority.name);
-            let contents = Text::read("private key", &authority.path, MAX_FILE_BYTES)?;
-            let contents = contents.into_bytes();
-            files.push(NewFile::new(path, contents, authority.what, Readers::Owner));
-        }
-        for DeviceDatabase {
-            device, contents, ..
-        } in &devices.adopted
-        {
-            let path = self.data_dir.join(device.to_string()).join("db.json");
-            files.push(secret(&path, contents.clone(), "database of a device"));
-        }
-        if let Some(path) = &self.config.admin.token_file
-            // By now it may have tokens.
-            && !path.exists()
-        {
-            files.push(token_file::new_file(path));
-        }
-        let config = self.config_text.clone().into_bytes();
-        let path = self.config.path.clone();
-        files.push(NewFile::new(
-            path,
-            config,
-            "configuration",
-            Readers::Everybody,
-        ));
-        Ok(files)
+        files
     }
+
+    fn authority_file(&self, authority: &AuthorityKey) -> Result<NewFile, Failure> {
+        let path = folder(&self.config.https.private_key).join(authority.name);
+        let contents = Text::read("private key", &authority.path, MAX_FILE_BYTES)?;
+        let contents = contents.into_bytes();
+        Ok(NewFile::new(path, contents, authority.what, Readers::Owner))
+    }
+
+    fn device_files(&self, devices: &DeviceFiles) -> impl Iterator<Item = NewFile> {
+        devices.adopted.iter().map(|database| {
+            let DeviceDatabase {
+                device, contents, ..
+            } = database;
+            let path = self.data_dir.join(device.to_string()).join("db.json");
+            secret(&path, contents.clone(), "database of a device")
+        })
+    }
+}
+
+/// For the daemon alone.
+fn secret(path: &Path, contents: Zeroizing<Vec<u8>>, what: &'static str) -> NewFile {
+    NewFile::new(path.to_owned(), contents, what, Readers::Daemon(None))
 }
 
 fn file_name(path: &Path) -> String {

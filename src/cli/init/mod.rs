@@ -154,10 +154,7 @@ impl InitRequest<'_> {
             .map_err(InitError::file("look at", &path))?;
         let _lock = new_files::lock_folder_of(&path)?;
         let (config, new_config) = self.load_or_new_config(path)?;
-        let mut layout = Layout::new(&config);
-        if let Some(folder) = root_key_folder {
-            layout.root.key = folder.join(ROOT_KEY);
-        }
+        let layout = layout_with(&config, root_key_folder);
         self.refuse_other_root_key(&config, &layout)?;
         let interrupted = Interrupted::find(&layout)?;
         let completed = interrupted.complete()?;
@@ -170,27 +167,13 @@ impl InitRequest<'_> {
             existing_installation::refuse_existing(&layout, &config, &plan.files)?;
         }
         interrupted.clean();
-        // Not where nothing is missing: a daemon may have no right to write beside its
-        // configuration.
-        let data_dir = match &config.devices.directory {
-            DevicesDirectory::Default(path) if !plan.files.is_empty() => {
-                new_files::create_data_dir(path)?.then(|| path.clone())
-            }
-            _ => None,
-        };
-        new_files::write_all(plan.files.iter())?;
         let completed = completed.into_iter().map(|path| (path, COMPLETED));
-        let data_dir = data_dir.into_iter().map(|path| (path, "what devices send"));
-        let files = plan.files.into_iter().map(|file| (file.path, file.what));
-        let created: Vec<_> = completed.chain(data_dir).chain(files).collect();
+        let mut created: Vec<_> = completed.collect();
+        created.extend(write(plan.files, &config)?);
+        let (server, is_new_site_key) = (plan.server, plan.is_new_site_key);
         let entries = created.iter();
         let entries = entries.map(|(path, what)| CreatedEntry::new(path, what));
         let existing = existing.iter().map(|path| path.display().to_string());
-        let Plan {
-            server,
-            is_new_site_key,
-            ..
-        } = plan;
         Ok(InitReport {
             created: entries.collect(),
             existing: existing.collect(),
@@ -243,6 +226,34 @@ impl InitRequest<'_> {
         let file = NewFile::new(path, text.into_bytes(), "configuration", Readers::Everybody);
         Ok((config, Some(file)))
     }
+}
+
+/// What `config` names; with the root's key in `root_key_folder`, if that is given.
+fn layout_with(config: &Config, root_key_folder: Option<PathBuf>) -> Layout {
+    let mut layout = Layout::new(config);
+    if let Some(folder) = root_key_folder {
+        layout.root.key = folder.join(ROOT_KEY);
+    }
+    layout
+}
+
+/// Writes what is missing. Returns what was made, each with what it is.
+fn write(
+    files: Vec<NewFile>,
+    config: &Config,
+) -> Result<impl Iterator<Item = (PathBuf, &'static str)> + use<>, Failure> {
+    // Not where nothing is missing: a daemon may have no right to write beside its
+    // configuration.
+    let data_dir = match &config.devices.directory {
+        DevicesDirectory::Default(path) if !files.is_empty() => {
+            new_files::create_data_dir(path)?.then(|| path.clone())
+        }
+        _ => None,
+    };
+    new_files::write_all(files.iter())?;
+    let data_dir = data_dir.into_iter().map(|path| (path, "what devices send"));
+    let files = files.into_iter().map(|file| (file.path, file.what));
+    Ok(data_dir.chain(files))
 }
 
 /// What is to be written.

@@ -35,7 +35,7 @@ use crate::reload_outcome::{self, MAX_BAD_SITES};
 use crate::renewal;
 use crate::rotation::RotationFollower;
 use crate::routes::App;
-use crate::server::{Rules, Servers, Sockets};
+use crate::server::{AdminService, Rules, Servers, Sockets};
 use crate::tls::AdminIdentityError;
 use admin_listener::AdminListener;
 use auto_renewal::{Attempts, AutoRenewal, SteadyClock};
@@ -111,42 +111,15 @@ impl Running {
         let signals = ReloadSignals::new()?;
         let requests = ReloadRequests::listen();
         let http = sockets.http_address()?;
-        let FirstState {
-            row,
-            files,
-            base_url,
-            publication,
-        } = FirstState::read(&config, http, strict)?;
-        let published = CurrentPublication::new(publication);
+        let first = FirstState::read(&config, http, strict)?;
+        let published = CurrentPublication::new(first.publication);
         let Recording { call_in, delivery } = store::open(&config, &published)?;
         let mut app = App::new(published, call_in);
         let export = Export::start(&config, &mut app);
         let app = Arc::new(app);
-        let follower = follower(&app, &config, row);
-        let probe = WatchdogProbe::default();
-        let rules = Rules {
-            access: config.access.clone(),
-            limits: config.limits.clone(),
-            watchdog: probe.clone(),
-        };
-        let AdminListener {
-            service,
-            access,
-            identity,
-            control,
-            requests: control_requests,
-        } = AdminListener::new(&app, &config, strict)?;
-        let running = Self {
-            servers: Servers::start(sockets, &app, service, rules)?,
-            probe,
-            drain_timeout: config.limits.drain,
-            app,
-            tasks: TaskTracker::new(),
-            reloaded: Arc::default(),
-            draining: CancellationToken::new(),
-            drained: CancellationToken::new(),
-            export,
-        };
+        let follower = follower(&app, &config, first.row);
+        let admin = AdminListener::new(&app, &config, strict)?;
+        let running = Self::serve(sockets, app, admin.service, &config, export)?;
         running.deliver(delivery);
         running.count_devices();
         running.warm_up();
@@ -157,17 +130,44 @@ impl Running {
             site_files: Arc::clone(&config.site_files),
             config,
             http,
-            base_url,
+            base_url: first.base_url,
             is_time_spent: false,
             rotation: follower.map(|follower| running.follow_rotations(follower)),
             app: Arc::clone(&running.app),
             reloaded: Arc::clone(&running.reloaded),
-            access,
-            admin_identity: identity,
-            control,
+            access: admin.access,
+            admin_identity: admin.identity,
+            control: admin.control,
         };
-        running.spawn(reloader.run(files, signals, requests, control_requests));
+        running.spawn(reloader.run(first.files, signals, requests, admin.requests));
         Ok(running)
+    }
+
+    /// Everybody is served from now on.
+    fn serve(
+        sockets: Sockets,
+        app: Arc<App>,
+        admin: AdminService,
+        config: &Config,
+        export: Option<Export>,
+    ) -> io::Result<Self> {
+        let probe = WatchdogProbe::default();
+        let rules = Rules {
+            access: config.access.clone(),
+            limits: config.limits.clone(),
+            watchdog: probe.clone(),
+        };
+        Ok(Self {
+            servers: Servers::start(sockets, &app, admin, rules)?,
+            probe,
+            drain_timeout: config.limits.drain,
+            app,
+            tasks: TaskTracker::new(),
+            reloaded: Arc::default(),
+            draining: CancellationToken::new(),
+            drained: CancellationToken::new(),
+            export,
+        })
     }
 
     /// No new connections; requests in flight are answered, and what they stored is delivered.

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use crate::config::{BaseUrl, Config, OtlpConfig};
 use crate::failure::ErrorEntry;
-use crate::otlp::Collector;
+use crate::otlp::{Collector, OtlpWarning};
 use crate::publication::{Inventory, Publication, Validation, validate};
 use crate::recording::{self, StoreLocation};
 use crate::renewal;
@@ -100,6 +100,8 @@ impl CheckReport {
         let mut warnings = ErrorEntry::all(&warnings);
         warnings.extend(ErrorEntry::all(&renewal::warnings(config)));
         warnings.extend(ErrorEntry::all(&recording::warnings(config)));
+        let of_otlp: Vec<_> = config.otlp.iter().flat_map(OtlpWarning::all).collect();
+        warnings.extend(ErrorEntry::all(&of_otlp));
         let is_served = outcome.is_ok();
         let in_rotation = outcome.as_ref().ok();
         let of_rotation = in_rotation.map(|it| ErrorEntry::all(it.rotation_refusals()));

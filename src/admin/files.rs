@@ -11,7 +11,7 @@ use super::access::{TokenFile, TokenFileError};
 use crate::check::Others;
 use crate::config::AdminConfig;
 use crate::failure::ErrorEntry;
-use crate::platform::AccessOfOthers;
+use crate::secret_file::ReadableByOthers;
 use crate::tls::{AdminIdentity, AdminIdentityError};
 use engage_wire::pki::{Certificate, load_certificate_chain};
 
@@ -54,11 +54,7 @@ fn warnings(config: &AdminConfig, now: Timestamp) -> Vec<AdminWarning> {
     let Some((certificate, key)) = config.identity() else {
         return Vec::new();
     };
-    let access = AccessOfOthers::to_read(key);
-    let readable = access.map(|access| AdminWarning::KeyReadable {
-        path: key.to_owned(),
-        access,
-    });
+    let readable = ReadableByOthers::find("`[admin] private_key`", key);
     // One that cannot be read is refused.
     let chain = load_certificate_chain("admin certificate", certificate).unwrap_or_default();
     let validity = chain.first().map(Certificate::validity);
@@ -74,7 +70,11 @@ fn warnings(config: &AdminConfig, now: Timestamp) -> Vec<AdminWarning> {
             None
         }
     });
-    readable.into_iter().chain(not_valid).collect()
+    readable
+        .map(AdminWarning::KeyReadable)
+        .into_iter()
+        .chain(not_valid)
+        .collect()
 }
 
 /// What is wrong with a file.
@@ -91,12 +91,9 @@ pub(crate) enum AdminFileError {
 /// What a start does not say, and somebody should look at.
 #[derive(Debug, Diagnostic, thiserror::Error)]
 enum AdminWarning {
-    #[error("`[admin] private_key` `{}` has {access}: other users can read it", path.display())]
-    #[diagnostic(code("key-readable-by-others"), help("{}", access.remedy(path)))]
-    KeyReadable {
-        path: PathBuf,
-        access: AccessOfOthers,
-    },
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    KeyReadable(ReadableByOthers),
     #[error("admin certificate `{}` was valid until {not_after}", path.display())]
     #[diagnostic(
         code("admin-certificate-over"),

@@ -1,10 +1,11 @@
 //! The export of traces, from the start to the end.
 
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, block_in_place};
 use tokio_util::sync::CancellationToken;
 
+use super::log_warnings;
 use crate::config::Config;
-use crate::otlp::Exporter;
+use crate::otlp::{Exporter, OtlpWarning};
 use crate::routes::App;
 use crate::telemetry::Tracer;
 
@@ -28,7 +29,11 @@ impl Export {
             metrics,
             stop: stop.clone(),
         };
-        let task = tokio::spawn(exporter.run());
+        let task = tokio::spawn(async move {
+            // A file server may hang, and no device is to wait for that.
+            block_in_place(|| log_warnings(&OtlpWarning::all(&exporter.config)));
+            exporter.run().await;
+        });
         Some(Self { task, stop })
     }
 

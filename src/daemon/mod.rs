@@ -19,6 +19,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use miette::Diagnostic;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::task::block_in_place;
@@ -30,7 +31,7 @@ use tracing::{error, info, warn};
 use crate::config::{Config, ConfigSource};
 use crate::platform::service_manager::{self, WatchdogProbe};
 use crate::platform::{self, ReloadSignals};
-use crate::publication::{CurrentPublication, Publication, Refusals, Warning};
+use crate::publication::{CurrentPublication, Publication, Refusals};
 use crate::reload_outcome::{self, MAX_BAD_SITES};
 use crate::renewal;
 use crate::rotation::RotationFollower;
@@ -211,9 +212,7 @@ impl Running {
             attempts: Attempts::default(),
             clock: SteadyClock::new(config.pki.steady_clock_minutes),
         });
-        for warning in renewal::warnings(config) {
-            warn!(code = %code(&warning), "{}", one_line(&warning));
-        }
+        log_warnings(&renewal::warnings(config));
         let (published, reloaded) = (self.app.published.clone(), Arc::clone(&self.reloaded));
         self.spawn(async move { expiry::run(published, &reloaded, renewal).await });
     }
@@ -259,8 +258,8 @@ fn follower(app: &App, config: &Config, copied: StoredRotation) -> Option<Arc<Ro
     Some(Arc::new(follower))
 }
 
-/// What devices accept but somebody should look at.
-fn log_warnings(warnings: &[Warning]) {
+/// What nothing is refused for, but somebody should look at.
+fn log_warnings<'a, W: Diagnostic + 'a>(warnings: impl IntoIterator<Item = &'a W>) {
     for warning in warnings {
         warn!(code = %code(warning), "{}", one_line(warning));
     }

@@ -6,16 +6,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::sleep;
-use tracing::{error, warn};
+use tracing::error;
 
+use super::log_warnings;
 use super::open_store::open_in_background;
 use crate::adoption::Sightings;
 use crate::config::{Config, DevicesConfig, WebhookConfig};
-use crate::platform::AccessOfOthers;
 use crate::publication::CurrentPublication;
+use crate::recording;
 use crate::routes::{Authenticator, BodyMemory, CallIn, DayBudget, DeliveryProblem};
 use crate::telemetry::{CallerThrottle, DeliveryMetrics, LogThrottle, Tracer};
-use crate::webhook::{self, Receiver};
+use crate::webhook::{self, Receiver, WebhookWarning};
 use engage_store::{AppendedDevices, Credentials, CredentialsError, OpenError, StoreHandle};
 use engage_wire::diagnostic::{causes, one_line};
 
@@ -54,6 +55,7 @@ pub(super) async fn deliver(
     let mut end = pin!(end);
     let begin = async {
         store.opened().await;
+        log_warnings(&WebhookWarning::all(&webhook));
         load_receiver(&webhook, &problem).await
     };
     tokio::select! {
@@ -101,7 +103,7 @@ pub(super) fn open(
     let Some(root) = directory.path() else {
         return Ok(Recording::default());
     };
-    warn_of_password_file(&config.devices);
+    log_warnings(&recording::password_readable(&config.devices));
     let store = open_in_background(root, &config.devices)?;
     let webhook = config.webhook.clone();
     let problem = DeliveryProblem::default();
@@ -144,18 +146,6 @@ fn credentials(file: &Path) -> Result<Credentials, CredentialsError> {
             one_line(error)
         );
     })
-}
-
-fn warn_of_password_file(devices: &DevicesConfig) {
-    if let Some(file) = &devices.database_password_file
-        && let Some(access) = AccessOfOthers::to_read(file)
-    {
-        warn!(
-            "database_password_file `{}` can be read by everybody ({access}); hint: {}",
-            file.display(),
-            access.remedy(file)
-        );
-    }
 }
 
 /// Between attempts to read the webhook's files.

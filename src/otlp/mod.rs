@@ -8,19 +8,19 @@ mod encode;
 mod error;
 mod exporter;
 mod headers;
+mod warning;
 
 use std::fmt;
 
 use http::HeaderMap;
-use tracing::warn;
 
 use crate::config::OtlpConfig;
 use crate::http_client::{Connector, PostClient, PostError};
-use crate::platform::AccessOfOthers;
 use crate::telemetry::Span;
 
 pub(crate) use error::OtlpError;
 pub(crate) use exporter::Exporter;
+pub(crate) use warning::OtlpWarning;
 
 /// Where spans go. Displayed as its URL without the query.
 #[derive(Debug)]
@@ -44,7 +44,6 @@ impl Collector {
         let ca_file = ca_file.as_deref();
         let connector =
             Connector::new(endpoint, "otlp ca_file", ca_file, exporter::CONNECT_TIMEOUT)?;
-        warn_of_readers(config);
         Ok(Self {
             shown_url: endpoint.to_string(),
             client: PostClient::new(endpoint.clone(), connector, exporter::ANSWER_TIMEOUT, 1),
@@ -57,24 +56,6 @@ impl Collector {
         let body = encode::encode(&self.host, spans);
         let posted = self.client.post(self.headers.clone(), body).await;
         posted.map(|_| ())
-    }
-}
-
-fn warn_of_readers(config: &OtlpConfig) {
-    if let Some(file) = &config.headers_file
-        && let Some(access) = AccessOfOthers::to_read(file)
-    {
-        warn!(
-            "otlp headers_file `{}` can be read by everybody ({access}); hint: {}",
-            file.display(),
-            access.remedy(file)
-        );
-    }
-    let endpoint = &config.endpoint;
-    if !endpoint.is_https() && !endpoint.is_loopback() {
-        warn!(
-            "otlp endpoint `{endpoint}` is plain http: who listens on the way reads every span and what headers_file holds; hint: use https"
-        );
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use miette::Diagnostic;
 
 use super::serials::MalformedLine;
-use crate::platform::AccessOfOthers;
+use crate::secret_file::ReadableByOthers;
 use engage_wire::HostName;
 use engage_wire::pki::device_profile::Violation;
 use engage_wire::site::SiteName;
@@ -64,14 +64,9 @@ pub enum Warning {
         path: PathBuf,
     },
     /// A secret file with an open mode.
-    #[error("secret file `{}` has {access}: other users can read it", path.display())]
-    #[diagnostic(code("key-readable-by-others"), help("{}", access.remedy(path)))]
-    KeyReadable {
-        /// The path of the secret file.
-        path: PathBuf,
-        /// Who else may read it.
-        access: AccessOfOthers,
-    },
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    KeyReadable(ReadableByOthers),
     /// More than somebody reads.
     #[error("{count} more warnings of these kinds are left out")]
     #[diagnostic(code("more-warnings"), help("look after those that are shown first"))]

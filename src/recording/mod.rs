@@ -9,7 +9,8 @@ use miette::Diagnostic;
 
 use crate::config::{Config, DevicesConfig};
 use crate::platform::{file_system_bytes, is_writable_dir};
-use crate::webhook::{Receiver, WebhookError};
+use crate::secret_file::ReadableByOthers;
+use crate::webhook::{Receiver, WebhookError, WebhookWarning};
 use engage_store::{
     Credentials, CredentialsError, DatabaseUrl, ImportError, OpenError, SqlOptions, strays,
 };
@@ -98,7 +99,28 @@ pub(crate) fn warnings(config: &Config) -> Vec<RecordingWarning> {
     let strays = strays
         .iter()
         .map(|stray| RecordingWarning::StrayFolder(stray.to_string()));
-    problems.chain(strays).collect()
+    problems.chain(strays).chain(exposures(config)).collect()
+}
+
+/// What others could read of the store's or the webhook's secrets; nothing of what is switched off.
+fn exposures(config: &Config) -> Vec<RecordingWarning> {
+    if config.devices.directory.path().is_none() {
+        return Vec::new();
+    }
+    let password = password_readable(&config.devices);
+    let webhook = config.webhook.iter().flat_map(WebhookWarning::all);
+    let webhook = webhook.map(RecordingWarning::Webhook);
+    password
+        .map(RecordingWarning::PasswordReadable)
+        .into_iter()
+        .chain(webhook)
+        .collect()
+}
+
+/// That others can read the database's password.
+pub(crate) fn password_readable(devices: &DevicesConfig) -> Option<ReadableByOthers> {
+    let file = devices.database_password_file.as_deref()?;
+    ReadableByOthers::find("database_password_file", file)
 }
 
 /// Whether the directory could be written, or made where it does not exist yet.
@@ -107,7 +129,7 @@ fn writable(directory: &Path) -> io::Result<()> {
     is_writable_dir(existing.unwrap_or(directory))
 }
 
-/// What concerns some devices only.
+/// What concerns some devices only, or what others could read.
 #[derive(Debug, Diagnostic, thiserror::Error)]
 pub(crate) enum RecordingWarning {
     #[error("{problem}")]
@@ -119,6 +141,12 @@ pub(crate) enum RecordingWarning {
         help("`engage-host devices` lists those that are read")
     )]
     StrayFolder(String),
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    PasswordReadable(ReadableByOthers),
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Webhook(WebhookWarning),
 }
 
 /// The database that holds the call-in, with what it takes to be let in: a file in `directory`

@@ -30,6 +30,7 @@ mod secret;
 #[cfg(test)]
 mod tests;
 mod trace;
+mod warning;
 
 use std::fmt;
 use std::sync::Arc;
@@ -37,11 +38,10 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::info;
 
 use crate::config::WebhookConfig;
 use crate::http_client::Connector;
-use crate::platform::AccessOfOthers;
 use crate::telemetry::{DeliveryMetrics, Tracer};
 use client::WebhookClient;
 use dispatcher::Dispatcher;
@@ -51,6 +51,7 @@ use job::Delivery;
 use secret::Secret;
 
 pub(crate) use error::WebhookError;
+pub(crate) use warning::WebhookWarning;
 
 /// A receiver with everything that is needed to deliver to it. Displayed as its URL without the
 /// query, which is where some receivers want a token.
@@ -75,24 +76,12 @@ impl Receiver {
             ca_file,
         } = config;
         let secret = Secret::load(secret_file)?;
-        if let Some(access) = AccessOfOthers::to_read(secret_file) {
-            warn!(
-                "webhook secret_file `{}` can be read by everybody ({access}); hint: {}",
-                secret_file.display(),
-                access.remedy(secret_file)
-            );
-        }
         let connector = Connector::new(
             url,
             "webhook ca_file",
             ca_file.as_deref(),
             timing.connect_timeout,
         )?;
-        if !url.is_https() && !url.is_loopback() {
-            warn!(
-                "webhook url `{url}` is plain http: who listens on the way reads every audit; hint: use https"
-            );
-        }
         Ok(Self {
             url: url.clone(),
             client: WebhookClient::new(url.clone(), connector, timing),

@@ -248,3 +248,109 @@ fn hosts_of_a_site_that_the_certificate_does_not_name() {
     );
     assert_warned("site-host-not-named", &installation);
 }
+
+/// The one warning of `check`: its code and its message.
+fn only_warning(installation: &Installation) -> (String, String) {
+    let report = installation.check_json();
+    let [warning] = report["warnings"].as_array().unwrap().as_slice() else {
+        panic!("{report}");
+    };
+    let part = |name: &str| warning[name].as_str().unwrap().to_owned();
+    (part("code"), part("message"))
+}
+
+/// Lets everybody read a file, of which there is one warning then.
+fn assert_warned_of_readers(installation: &Installation, what: &str, file: &str) {
+    assert_eq!(installation.warning_codes(), [""; 0], "{file}");
+    installation.chmod(file, 0o644);
+    let (code, message) = only_warning(installation);
+    assert_eq!(code, "key-readable-by-others");
+    let path = installation.path(file);
+    let expected = format!(
+        "{what} `{}` has mode 0644: other users can read it",
+        path.display()
+    );
+    assert_eq!(message, expected);
+    assert_eq!(installation.check(&["--strict"]).code, Some(1), "{file}");
+}
+
+#[test]
+fn a_webhook_that_others_can_read_or_hear() {
+    let installation = installed(|_| {});
+    installation.set(
+        "[webhook]",
+        "url = \"http://10.44.68.9/events\"\nsecret_file = \"hook.secret\"",
+    );
+    installation.write("hook.secret", [b'x'; 32]);
+    assert_warned("webhook-plain-http", &installation);
+    installation.edit("http://10.44.68.9/events", "http://127.0.0.1:9/events");
+    assert_warned_of_readers(&installation, "webhook secret_file", "hook.secret");
+    // Nobody reads it where nothing is recorded.
+    installation.set("[devices]", "directory = \"\"");
+    assert_eq!(installation.warning_codes(), [""; 0]);
+}
+
+#[test]
+fn traces_that_others_can_read_or_hear() {
+    let installation = installed(|_| {});
+    installation.set(
+        "[otlp]",
+        "endpoint = \"http://10.44.68.9/v1/traces\"\nheaders_file = \"otlp.headers\"",
+    );
+    installation.write("otlp.headers", "X-Token: the-token\n");
+    assert_warned("otlp-plain-http", &installation);
+    installation.edit("http://10.44.68.9/", "http://127.0.0.1:9/");
+    assert_warned_of_readers(&installation, "otlp headers_file", "otlp.headers");
+}
+
+#[test]
+fn a_database_password_that_others_can_read() {
+    let installation = installed(|_| {});
+    installation.set("[devices]", "database_password_file = \"db.password\"");
+    installation.write("db.password", "the-password\n");
+    assert_warned_of_readers(&installation, "database_password_file", "db.password");
+}
+
+#[test]
+fn a_start_says_once_what_others_can_read() {
+    let installation = installed(|_| {});
+    installation.set(
+        "[webhook]",
+        "url = \"https://127.0.0.1:9/\"\nsecret_file = \"hook.secret\"\nca_file = \"hook.pem\"",
+    );
+    installation.set(
+        "[otlp]",
+        "endpoint = \"http://127.0.0.1:9/v1/traces\"\nheaders_file = \"otlp.headers\"",
+    );
+    installation.set("[devices]", "database_password_file = \"db.password\"");
+    let files = ["hook.secret", "otlp.headers", "db.password"];
+    for file in files {
+        installation.write(file, "X-Token: of more than sixteen bytes\n");
+        installation.chmod(file, 0o644);
+    }
+    // Read again and again until it can be used.
+    installation.write(
+        "hook.pem",
+        "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+    );
+    let mut daemon = crate::harness::Daemon::start(&installation);
+    daemon.wait_for("audits and alerts are stored but not delivered until this is mended");
+    installation.write("hook.pem", standard().root.pem.as_str());
+    daemon.wait_for("delivering audits and alerts to");
+    daemon.wait_for("exporting traces to");
+    daemon.terminate();
+    let (_, log) = daemon.finish();
+    for file in files {
+        let path = installation.path(file);
+        let told = format!(
+            "`{}` has mode 0644: other users can read it",
+            path.display()
+        );
+        let lines: Vec<_> = log.lines().filter(|line| line.contains(&told)).collect();
+        let [line] = lines[..] else {
+            panic!("{file}: {log}");
+        };
+        assert!(line.contains("WARN"), "{line}");
+        assert!(line.contains("key-readable-by-others"), "{line}");
+    }
+}

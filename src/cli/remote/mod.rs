@@ -22,8 +22,8 @@ use super::output::{SystemError, eprint_note};
 use crate::admin::Token;
 use crate::failure::Failure;
 use crate::http_client::{AGENT, Connector};
-use crate::platform::AccessOfOthers;
-use engage_wire::diagnostic::causes;
+use crate::secret_file::ReadableByOthers;
+use engage_wire::diagnostic::{causes, hint};
 use engage_wire::{HttpUrl, Text};
 use error::{Problem, RemoteError};
 
@@ -245,15 +245,8 @@ pub(super) fn query<'a>(parameters: impl IntoIterator<Item = (&'a str, Option<St
 
 /// The header that shows the token of a file.
 fn authorization(token_file: &Path) -> Result<HeaderValue, Failure> {
-    if let Some(access) = AccessOfOthers::to_read(token_file) {
-        let path = token_file.display();
-        eprint_note(
-            "warning",
-            format!(
-                "token file `{path}` has {access}: other users can read it; {}",
-                access.remedy(token_file)
-            ),
-        );
+    if let Some(warning) = ReadableByOthers::find("token file", token_file) {
+        eprint_note("warning", format!("{warning}; {}", hint(&warning)));
     }
     let contents = Text::read("token file", token_file, MAX_TOKEN_BYTES)?;
     let token = contents.to_str().ok();

@@ -15,7 +15,7 @@ use rustix::process::{getegid, geteuid};
 /// Group access is left alone: `root:engage-host 0640` is how secrets are usually handed to a
 /// service.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct AccessOfOthers {
+pub(crate) struct AccessOfOthers {
     mode: u32,
 }
 

@@ -171,7 +171,7 @@ pub(crate) fn foreign_owner(path: &Path) -> io::Result<Option<String>> {
 /// Who has access to a file that holds a secret, besides administrators, the system, its owner and
 /// the service.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct AccessOfOthers {
+pub(crate) struct AccessOfOthers {
     account: String,
 }
 

@@ -5,8 +5,8 @@ use std::path::Path;
 use super::report::MAX_OF_A_KIND;
 use super::{Report, Validator};
 use crate::config::SiteConfig;
-use crate::platform::AccessOfOthers;
 use crate::publication::Warning;
+use crate::secret_file::ReadableByOthers;
 use engage_wire::HostName;
 use engage_wire::pki::Certificate;
 
@@ -76,7 +76,5 @@ impl Report {
 
 /// A secret file that others can read.
 pub(super) fn readable_by_others(path: &Path) -> Option<Warning> {
-    let path = path.to_owned();
-    let access = AccessOfOthers::to_read(&path)?;
-    Some(Warning::KeyReadable { path, access })
+    ReadableByOthers::find("secret file", path).map(Warning::KeyReadable)
 }

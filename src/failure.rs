@@ -1,7 +1,5 @@
 //! Why something that was asked for was not done, for the console and for programs.
 
-use std::fmt::{self, Display};
-
 use miette::Diagnostic;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -76,17 +74,5 @@ impl ErrorEntry {
             message: causes(error),
             hint: hint(error),
         }
-    }
-}
-
-/// The rest of a line that begins with `error` or `warning`.
-impl Display for ErrorEntry {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            code,
-            message,
-            hint,
-        } = self;
-        write!(f, "[{code}]: {message}\n  hint: {hint}")
     }
 }

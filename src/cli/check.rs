@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use miette::Diagnostic;
+use miette::{Diagnostic, Severity};
 
 use super::check_ports::Ports;
-use super::output::print_result;
+use super::output::{entry_text, print_result};
 use crate::admin::AdminFiles;
 use crate::check::{CheckReport, RotationEntry};
 use crate::config::{ConfigSource, ListenOverrides};
@@ -97,10 +97,10 @@ impl Display for CheckReport {
             )?;
         }
         for warning in &self.warnings {
-            writeln!(f, "warning{warning}")?;
+            writeln!(f, "{}", entry_text(Severity::Warning, warning))?;
         }
         for refusal in &self.refusals {
-            writeln!(f, "error{refusal}")?;
+            writeln!(f, "{}", entry_text(Severity::Error, refusal))?;
         }
         write!(
             f,

@@ -20,6 +20,7 @@ mod serve;
 mod service;
 mod simulate;
 mod sites;
+mod usage_error;
 
 use std::process::ExitCode;
 
@@ -28,6 +29,7 @@ use clap::{Arg, Args as _, CommandFactory, FromArgMatches, Parser, Subcommand};
 use crate::failure::Failure;
 use output::written;
 use remote::RemoteArgs;
+use usage_error::{UsageError, ask_for_json};
 
 /// Certificate distribution for Schlage ENGAGE Wi-Fi devices.
 ///
@@ -73,7 +75,8 @@ enum Command {
 /// Runs the command that the arguments name. Exit codes: 0 done, 1 refused or failed, 2 usage.
 pub fn run() -> ExitCode {
     let mut commands = commands();
-    let parsed = commands.try_get_matches_from_mut(std::env::args_os());
+    let arguments: Vec<_> = std::env::args_os().collect();
+    let parsed = commands.try_get_matches_from_mut(&arguments);
     let parsed = parsed.and_then(|matches| {
         let parsed = Cli::from_arg_matches(&matches);
         parsed.map_err(|error| error.format(&mut commands))
@@ -83,6 +86,10 @@ pub fn run() -> ExitCode {
             let json = command.is_json();
             let done = command.run(&remote);
             done.unwrap_or_else(|failure| failure.report(json))
+        }
+        Err(usage) if usage.use_stderr() && ask_for_json(&arguments) => {
+            let failure = Failure::from(UsageError::new(&usage));
+            failure.into_usage_error().report(true)
         }
         // `--help` and `--version` are results too.
         Err(usage) => match written(usage.print()) {

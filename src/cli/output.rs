@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use miette::Diagnostic;
+use miette::{Diagnostic, Severity};
 use serde::Serialize;
 
 use crate::failure::{ErrorEntry, Failure};
@@ -25,10 +25,11 @@ impl Failure {
         let mut stderr = io::stderr().lock();
         for error in self.errors() {
             // Where even standard error cannot be written, the exit code tells.
-            let _ = writeln!(stderr, "error: {}", escape_lines(&causes(error)));
+            let error_word = word(Severity::Error);
+            let _ = writeln!(stderr, "{error_word}: {}", escape_lines(&causes(error)));
             let hint = hint(error);
             if !hint.is_empty() {
-                let _ = writeln!(stderr, "  hint: {}", escape_lines(&hint));
+                let _ = writeln!(stderr, "{}", hint_line(2, escape_lines(&hint)));
             }
         }
     }
@@ -78,6 +79,30 @@ pub(super) struct SystemError {
 impl SystemError {
     pub(super) fn new(action: &'static str) -> impl FnOnce(io::Error) -> Self {
         move |source| Self { action, source }
+    }
+}
+
+/// What stands against a result, or should be looked at, within the text of one. Without a line break at its end.
+pub(super) fn entry_text(severity: Severity, entry: &ErrorEntry) -> String {
+    let ErrorEntry {
+        code,
+        message,
+        hint,
+    } = entry;
+    let (word, hint) = (word(severity), hint_line(2, hint));
+    format!("{word}[{code}]: {message}\n{hint}")
+}
+
+/// What to do, below what is said.
+pub(super) fn hint_line(indent: usize, hint: impl Display) -> String {
+    format!("{:indent$}hint: {hint}", "")
+}
+
+fn word(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Advice => "note",
+        Severity::Warning => "warning",
+        Severity::Error => "error",
     }
 }
 

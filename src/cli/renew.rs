@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
+use miette::Severity;
 use serde::Serialize;
 
 use super::init::{MAX_DAYS, certificates::NewServer, hosts, reachable_host};
-use super::output::print_result;
+use super::output::{entry_text, print_result};
 use super::reload;
 use crate::config::Config;
 use crate::failure::{ErrorEntry, Failure};
@@ -145,7 +146,7 @@ impl fmt::Display for RenewReport {
         }
         writeln!(f, "\n{}", self.server)?;
         for warning in &self.warnings {
-            writeln!(f, "warning{warning}")?;
+            writeln!(f, "{}", entry_text(Severity::Warning, warning))?;
         }
         f.write_str(if self.reload_asked {
             "nothing to do on devices; the daemon has read its files again"

@@ -256,6 +256,7 @@ const UNSEEN: &[(&str, &str)] = &[
     ("token-name-taken", "held in the tests of admin access"),
     ("unknown-token", "held in the tests of admin access"),
     ("stopping", "needs a daemon that drains at that moment"),
+    ("usage", "held in the tests of output"),
     ("nothing-gained", "only in the log: tests/it/renew/auto.rs"),
     ("clock", "needs another clock: held in init's own tests"),
     ("connect-timeout", "needs a network that swallows packets"),

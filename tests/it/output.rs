@@ -127,6 +127,44 @@ fn with_json_every_command_fails_in_json_too() {
     }
 }
 
+#[test]
+fn with_json_arguments_that_are_none_are_an_error_in_json_too() {
+    for (arguments, message) in [
+        (
+            &["check", "--json", "--stricd"][..],
+            "unexpected argument '--stricd' found",
+        ),
+        (
+            &["hash", "--json"],
+            "the following required arguments were not provided",
+        ),
+        (&["--json", "check"], "unexpected argument '--json' found"),
+        (&["serve", "--json"], "unexpected argument '--json' found"),
+    ] {
+        let failed = run(program().args(arguments));
+        assert_eq!(failed.code, Some(2), "{arguments:?}");
+        assert_eq!(failed.stderr_text(), "", "{arguments:?}");
+        let report: serde_json::Value = serde_json::from_slice(&failed.stdout).unwrap();
+        assert_eq!(report["ok"], false, "{arguments:?}");
+        let refusal = &report["refusals"][0];
+        assert_eq!(refusal["code"], "usage", "{arguments:?}");
+        let told = refusal["message"].as_str().unwrap();
+        assert!(told.starts_with(message), "{arguments:?}: {told}");
+        assert!(
+            refusal["hint"].as_str().unwrap().ends_with("try '--help'"),
+            "{arguments:?}: {report}"
+        );
+    }
+    // People get clap's own words, and help is a result.
+    let told = run(program().args(["check", "--stricd"]));
+    assert_eq!(told.code, Some(2));
+    assert_eq!(told.stdout_text(), "");
+    assert!(told.stderr_text().starts_with("error: unexpected argument"));
+    let help = run(program().args(["check", "--json", "--help"]));
+    assert_eq!(help.code, Some(0));
+    assert!(help.stdout_text().contains("Usage: engage-host check"));
+}
+
 /// A folder on an old share may have a name that is not UTF-8.
 #[test]
 #[cfg(unix)]

@@ -2,11 +2,13 @@
 
 use std::fmt;
 
+use miette::Severity;
 use serde::Serialize;
 
 use super::devices::LeftFile;
 use super::exposed::Exposed;
 use crate::cli::init::outcome::fmt_steps;
+use crate::cli::output::entry_text;
 use crate::failure::ErrorEntry;
 use crate::new_files::CreatedEntry;
 
@@ -42,10 +44,10 @@ impl fmt::Display for AdoptReport {
             writeln!(f, "note: {note}")?;
         }
         for warning in &self.warnings {
-            writeln!(f, "warning{warning}")?;
+            writeln!(f, "{}", entry_text(Severity::Warning, warning))?;
         }
         for refusal in &self.refusals {
-            writeln!(f, "error{refusal}")?;
+            writeln!(f, "{}", entry_text(Severity::Error, refusal))?;
         }
         self.fmt_exposed(f)?;
         self.fmt_devices(f)?;

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use miette::{Diagnostic, Severity};
 use serde::Serialize;
 
+use crate::cli::output::hint_line;
 use engage_wire::diagnostic::{causes, hint};
 use engage_wire::escape_for_terminal;
 
@@ -52,7 +53,7 @@ impl Step {
             self.detail
         );
         if let Some(hint) = &self.hint {
-            let _ = write!(text, "\n        hint: {hint}");
+            let _ = write!(text, "\n{}", hint_line(8, hint));
         }
         text
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::Simulate;
+use crate::cli::output::hint_line;
 use engage_device::fleet::{Deviation, FleetReport, Latency, Outcomes, VisitStep};
 use engage_wire::escape_for_terminal;
 
@@ -128,7 +129,7 @@ impl Summary {
                 f,
                 "deviation [{kind}], {count} times, first at the {step} of {device}: {message}"
             )?;
-            writeln!(f, "  hint: {}", escape_for_terminal(hint))?;
+            writeln!(f, "{}", hint_line(2, escape_for_terminal(hint)))?;
         }
         Ok(())
     }

@@ -4,8 +4,9 @@ use std::fmt;
 use std::process::ExitCode;
 
 use clap::Args;
+use miette::Severity;
 
-use crate::cli::output::print_result;
+use crate::cli::output::{entry_text, print_result};
 use crate::cli::reload::{ReloadError, SocketArgs, request};
 use crate::failure::{ErrorEntry, Failure};
 use crate::reload_outcome::ReloadOutcome;
@@ -85,7 +86,7 @@ impl fmt::Display for ChangeReport {
             writeln!(f, "next: {step}")?;
         }
         for refusal in &self.refusals {
-            writeln!(f, "error{refusal}")?;
+            writeln!(f, "{}", entry_text(Severity::Error, refusal))?;
         }
         f.write_str(match self.outcome {
             ChangeOutcome::Reloaded if self.ok => "the daemon has read it: new connections get it",

@@ -4,9 +4,10 @@ use std::fmt;
 use std::process::ExitCode;
 
 use clap::Args;
+use miette::Severity;
 
 use super::ConfigArgs;
-use crate::cli::output::print_result;
+use crate::cli::output::{entry_text, print_result};
 use crate::cli::remote::Remote;
 use crate::config::Config;
 use crate::failure::Failure;
@@ -41,7 +42,7 @@ impl fmt::Display for SitesReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let of_sites = self.bad_sites.iter().flat_map(|site| &site.refusals);
         for refusal in of_sites.chain(&self.refusals) {
-            writeln!(f, "error{refusal}")?;
+            writeln!(f, "{}", entry_text(Severity::Error, refusal))?;
         }
         for site in &self.bad_sites {
             writeln!(f, "bad: site `{}`", site.name)?;

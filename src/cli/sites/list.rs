@@ -3,10 +3,11 @@
 use std::process::ExitCode;
 
 use clap::Args;
+use miette::Severity;
 use serde::Deserialize;
 
 use super::ConfigArgs;
-use crate::cli::output::{print, print_json};
+use crate::cli::output::{entry_text, print, print_json};
 use crate::cli::remote::Remote;
 use crate::config::Config;
 use crate::failure::Failure;
@@ -43,7 +44,7 @@ impl List {
             print(table(["NAME", "HOSTS", "SERIALS", "FILE"], &rows))?;
             for site in &sites {
                 if let Some(error) = &site.error {
-                    print(format_args!("error{error}"))?;
+                    print(entry_text(Severity::Error, error))?;
                 }
             }
         }

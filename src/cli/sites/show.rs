@@ -4,9 +4,10 @@ use std::fmt;
 use std::process::ExitCode;
 
 use clap::Args;
+use miette::Severity;
 
 use super::{ConfigArgs, path_of};
-use crate::cli::output::print_result;
+use crate::cli::output::{entry_text, print_result};
 use crate::cli::remote::Remote;
 use crate::config::Config;
 use crate::failure::Failure;
@@ -67,7 +68,7 @@ impl fmt::Display for ShownSite {
             writeln!(f, "{label:<12} {value}")?;
         }
         for refusal in &self.refusals {
-            writeln!(f, "error{refusal}")?;
+            writeln!(f, "{}", entry_text(Severity::Error, refusal))?;
         }
         f.write_str(if entry.ok { "ok" } else { "refused" })
     }

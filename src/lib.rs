@@ -37,7 +37,7 @@
 //! - `check`: all that a start does, tried. `credentials_file`: its lines, set and removed. `recording`: where the store is, and what stands against it.
 //! - `failure`: why something was not done, for people and programs.
 //! - `sites`: the files of sites, added and removed. `new_files`: files that did not exist.
-//! - `secret_file`: one that others can read. `file_version`: whether a file is still what it was when it was read. `staged_file`: one that is written whole or not at all.
+//! - `secret_file`: one that others can read. `file_version`: whether a file is still what it was when it was read. `staged_file`: one that is written whole or not at all, and a folder's lock.
 //!
 //! Below it: `engage-wire` (what a device and a host agree on), `engage-device` (a device,
 //! simulated) and `engage-store` (what devices deliver).

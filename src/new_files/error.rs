@@ -23,6 +23,11 @@ impl NewFileError {
             source: without_path(source),
         }
     }
+
+    /// The operating system's reason, for who names the file in another way.
+    pub(crate) fn into_source(self) -> io::Error {
+        self.source
+    }
 }
 
 fn file_hint(source: &io::Error) -> &'static str {

@@ -19,8 +19,7 @@ use zeroize::Zeroizing;
 
 use crate::failure::Failure;
 use crate::platform::{self, FileAccess};
-use crate::renewal::lock_folder;
-use crate::staged_file::{folder, staged_path, sync_folder_of};
+use crate::staged_file::{folder, lock_folder, staged_path, sync_folder_of};
 use engage_wire::pki::Certificate;
 use engage_wire::{read_regular_file, replace_file};
 

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use miette::Diagnostic;
 
 use crate::publication::Refusals;
+use crate::staged_file::FolderBusy;
 use engage_wire::diagnostic::io_hint;
 use engage_wire::pki::LoadError;
 use engage_wire::pki::issue::IssueError;
@@ -24,9 +25,9 @@ pub(crate) enum RenewError {
         )
     )]
     Announced { path: PathBuf, site: String },
-    #[error("another `engage-host` command is at work in `{}`", folder.display())]
-    #[diagnostic(code("busy"), help("wait for it, then run this again"))]
-    Busy { folder: PathBuf },
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Busy(#[from] FolderBusy),
     #[error("this computer's clock says {now}, which cannot be: `{}` is valid since {since}", path.display())]
     #[diagnostic(
         code("clock"),

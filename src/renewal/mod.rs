@@ -16,7 +16,7 @@ use jiff::Timestamp;
 
 use crate::config::{BaseUrl, Config};
 use crate::publication::{Publication, Refusals, Warning, validate};
-use crate::staged_file::folder;
+use crate::staged_file::{folder, lock_folder};
 use engage_wire::HostName;
 use engage_wire::pki::issue::{CertifiedIssuer, ValidityPolicy};
 use engage_wire::pki::{Certificate, LineEnding, SubjectAltName, load_certificate_chain};
@@ -26,7 +26,7 @@ pub(crate) use authorities::{AuthorityFiles, ROOT_KEY, existing_issuer};
 pub(crate) use auto::{like_present, warnings};
 pub(crate) use error::RenewError;
 use swap::old_folder;
-pub(crate) use swap::{PairFiles, StagedPair, kept_aside, lock_folder};
+pub(crate) use swap::{PairFiles, StagedPair, kept_aside};
 
 /// What is to be renewed.
 pub(crate) struct Renewal<'a> {

@@ -5,11 +5,9 @@
 //! certificate). A process that is killed at any moment leaves files that work, and what it leaves behind
 //! is replaced by the next one.
 
-use std::fs::TryLockError;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use fs_err::File;
 use zeroize::Zeroizing;
 
 use super::RenewError;
@@ -126,24 +124,6 @@ pub(crate) fn kept_aside(path: &Path) -> Vec<PathBuf> {
 /// Where renewals keep what they replace of a file.
 pub(super) fn old_folder(path: &Path) -> PathBuf {
     folder(path).join(OLD)
-}
-
-/// Keeps another `init` or `renew` out of a folder until dropped: two that interleave could build on each
-/// other's unfinished work.
-///
-/// The folder itself is locked, which leaves no file behind. Where folders cannot be opened or locked,
-/// there is no lock.
-pub(crate) fn lock_folder(folder: &Path) -> Result<Option<File>, RenewError> {
-    let Ok(handle) = File::open(folder) else {
-        return Ok(None);
-    };
-    match handle.file().try_lock() {
-        Ok(()) => Ok(Some(handle)),
-        Err(TryLockError::WouldBlock) => Err(RenewError::Busy {
-            folder: folder.to_owned(),
-        }),
-        Err(TryLockError::Error(_)) => Ok(None),
-    }
 }
 
 fn file_name(path: &Path) -> String {

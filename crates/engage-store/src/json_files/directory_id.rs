@@ -1,14 +1,13 @@
 //! Which directory it is: the files of two hosts are at different places in the same store.
 
 use std::fmt;
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 
-use engage_wire::replace_file;
-use fs_err::OpenOptions;
+use fs_err::File;
 
-use crate::mode;
-use crate::regular::{read_regular, require_regular};
+use super::folder::replace;
+use crate::regular::read_regular;
 
 /// Kept in the directory itself, so that it goes where the files go. Displayed as the name of its
 /// subscriber.
@@ -36,15 +35,8 @@ impl DirectoryId {
 
     fn save(self, root: &Path) -> io::Result<()> {
         let (path, beside) = (root.join(FILE), root.join(format!("{FILE}.tmp")));
-        require_regular(&path)?;
-        require_regular(&beside)?;
-        let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(true);
-        mode::of_file(&mut options);
-        let mut file = options.open(&beside)?;
-        writeln!(file, "{:032x}", self.0)?;
-        file.sync_all()?;
-        replace_file(&beside, &path)
+        let contents = format!("{:032x}\n", self.0);
+        replace(&path, &beside, contents.as_bytes(), File::sync_all)
     }
 }
 

@@ -95,16 +95,7 @@ impl Folder {
     /// Replaces a file as one step.
     pub(crate) fn replace(&self, name: &str, contents: &[u8]) -> io::Result<()> {
         let (path, beside) = (self.path(name), self.path(&format!(".{name}.tmp")));
-        require_regular(&path)?;
-        require_regular(&beside)?;
-        let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(true);
-        mode::of_file(&mut options);
-        let mut file = options.open(&beside)?;
-        file.write_all(contents)?;
-        sync_file(&file)?;
-        drop(file);
-        replace_file(&beside, &path)
+        replace(&path, &beside, contents, sync_file)
     }
 
     /// Removes a file, if it is there.
@@ -120,6 +111,26 @@ impl Folder {
             .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
         names.collect()
     }
+}
+
+/// Replaces a file as one step: it is written `beside` its place, and `sync` makes it durable there.
+pub(super) fn replace(
+    path: &Path,
+    beside: &Path,
+    contents: &[u8],
+    sync: impl FnOnce(&File) -> io::Result<()>,
+) -> io::Result<()> {
+    require_regular(path)?;
+    require_regular(beside)?;
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    mode::of_file(&mut options);
+    let mut file = options.open(beside)?;
+    file.write_all(contents)?;
+    sync(&file)?;
+    // Windows renames no file that is open.
+    drop(file);
+    replace_file(beside, path)
 }
 
 fn is_copy(name: &str) -> bool {

@@ -1,68 +1,70 @@
 //! Step 11: tries to download the private key, which must fail.
 
-use super::run::DoctorRun;
 use super::step::StepBuilder;
+use super::target::Target;
+use super::time_limit::TimeLimit;
 use engage_device::{Received, ReceivedAnnouncement, Request, TlsClient, exchange};
 use engage_wire::paths;
 use engage_wire::pki::private_key_kind;
 use engage_wire::site::SiteKey;
 use engage_wire::{HttpUrl, Scheme};
 
-/// Asks for every likely place of a key, over HTTP and, with a `client`, over TLS.
-pub(super) async fn probe_private_keys(
-    run: &DoctorRun,
-    announced: Option<&ReceivedAnnouncement>,
-    der: Option<&[u8]>,
-    client: Option<&TlsClient>,
-) -> StepBuilder {
-    let mut step = StepBuilder::new();
-    let probe = KeyProbe { run, der };
-    let paths = likely_paths(announced, run.target.private_key.as_deref());
-    let mut asked = 0;
-    for client in std::iter::once(None).chain(client.map(Some)) {
-        let mut unanswered = 0;
-        for path in &paths {
-            let Some(received) = probe.ask(path, client).await else {
-                unanswered += 1;
-                if unanswered < MAX_UNANSWERED {
-                    continue;
-                }
-                step.warn(
-                    format!("requests over {} stay without an answer", way(client)),
-                    "the places that were not asked for are unknown: run doctor again once the host answers",
-                );
-                break;
-            };
-            asked += 1;
-            if let Some(kind) = probe.key_in(&received) {
-                step.fail(
-                    format!("{kind} can be downloaded over {} from `{path}`", way(client)),
-                    "anyone on the network can have it: move it out of the served folder at once, and issue a new one",
-                );
-            }
-        }
-    }
-    step.note(match client {
-        Some(_) => format!("{asked} requests over HTTP and TLS"),
-        None => format!("{asked} requests over HTTP; none over TLS, which is not up"),
-    });
-    step
-}
-
-struct KeyProbe<'a> {
-    run: &'a DoctorRun,
-    der: Option<&'a [u8]>,
+/// What is asked, and what it is compared with.
+pub(super) struct KeyProbe<'a> {
+    pub(super) target: &'a Target,
+    pub(super) limit: TimeLimit,
+    /// The certificate that is announced.
+    pub(super) der: Option<&'a [u8]>,
 }
 
 impl KeyProbe<'_> {
+    /// Asks for every likely place of a key, over HTTP and, with a `client`, over TLS.
+    pub(super) async fn run(
+        &self,
+        announced: Option<&ReceivedAnnouncement>,
+        client: Option<&TlsClient>,
+    ) -> StepBuilder {
+        let mut step = StepBuilder::new();
+        let paths = likely_paths(announced, self.target.private_key.as_deref());
+        let mut asked = 0;
+        for client in std::iter::once(None).chain(client.map(Some)) {
+            let mut unanswered = 0;
+            for path in &paths {
+                let Some(received) = self.ask(path, client).await else {
+                    unanswered += 1;
+                    if unanswered < MAX_UNANSWERED {
+                        continue;
+                    }
+                    step.warn(
+                        format!("requests over {} stay without an answer", way(client)),
+                        "the places that were not asked for are unknown: run doctor again once the host answers",
+                    );
+                    break;
+                };
+                asked += 1;
+                if let Some(kind) = self.key_in(&received) {
+                    step.fail(
+                        format!("{kind} can be downloaded over {} from `{path}`", way(client)),
+                        "anyone on the network can have it: move it out of the served folder at once, and issue a new one",
+                    );
+                }
+            }
+        }
+        step.note(match client {
+            Some(_) => format!("{asked} requests over HTTP and TLS"),
+            None => format!("{asked} requests over HTTP; none over TLS, which is not up"),
+        });
+        step
+    }
+
     async fn ask(&self, path: &str, client: Option<&TlsClient>) -> Option<Received> {
-        let target = &self.run.target;
+        let target = self.target;
         let url = target.url.with_target(path);
         let Some(client) = client else {
-            return self.run.get(&url).await.ok();
+            return self.limit.get(&url).await.ok();
         };
         let url = url.with_scheme(Scheme::Https, target.https.port);
-        let deadline = self.run.deadline();
+        let deadline = self.limit.deadline();
         let mut session = client.connect(&target.https, deadline).await.ok()?;
         let request = Request::get(&url);
         exchange(&mut session.stream, &request, deadline).await.ok()
@@ -80,7 +82,7 @@ impl KeyProbe<'_> {
         }
         // Two keys are the same if their hashes of the same bytes are.
         let der = self.der.unwrap_or_default();
-        let own = self.run.target.key.announcement_hash(der);
+        let own = self.target.key.announcement_hash(der);
         SiteKey::parse(body)
             .is_ok_and(|key| key.announcement_hash(der) == own)
             .then_some("the site key")

@@ -7,6 +7,7 @@ mod run;
 mod session;
 mod step;
 mod target;
+mod time_limit;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

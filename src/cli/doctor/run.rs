@@ -2,29 +2,25 @@
 
 use std::time::Duration;
 
-use miette::Diagnostic;
 use tokio::net::TcpStream;
-use tokio::time::Instant;
 
 use super::announcement::{
     check_cert_url, check_form, read_announcement, read_certificate, same_announcement,
 };
 use super::certificate::{check_certificate, check_hash};
-use super::key_probe::probe_private_keys;
+use super::key_probe::KeyProbe;
 use super::session::{check_chain, open_session};
 use super::step::{Step, StepBuilder};
 use super::target::Target;
+use super::time_limit::TimeLimit;
 use crate::cli::output::print;
-use engage_device::{
-    ConnectError, ExchangeError, Received, ReceivedAnnouncement, Request, TlsClient, connect,
-    exchange,
-};
-use engage_wire::{HttpUrl, Scheme};
+use engage_device::{ReceivedAnnouncement, Request, TlsClient, connect, exchange};
+use engage_wire::Scheme;
 
 /// A run of all steps against one host: what each has found so far.
 pub(super) struct DoctorRun {
-    pub(super) target: Target,
-    end: Instant,
+    target: Target,
+    limit: TimeLimit,
     /// Print each step as it ends: a person waits.
     is_live: bool,
     steps: Vec<Step>,
@@ -35,7 +31,7 @@ impl DoctorRun {
     pub(super) fn new(target: Target, total: Duration, is_live: bool) -> Self {
         Self {
             target,
-            end: Instant::now() + total,
+            limit: TimeLimit::new(total),
             is_live,
             steps: Vec::new(),
         }
@@ -58,28 +54,21 @@ impl DoctorRun {
         self.speak_tls(client.as_ref(), body.as_deref()).await;
         let mut step = StepBuilder::skipped(NO_CONNECTION);
         if is_reachable {
-            step = probe_private_keys(&self, announced.as_ref(), der.as_deref(), client.as_ref())
-                .await;
+            let probe = KeyProbe {
+                target: &self.target,
+                limit: self.limit,
+                der: der.as_deref(),
+            };
+            step = probe.run(announced.as_ref(), client.as_ref()).await;
         }
         self.end_step("private-key", step);
         self.steps
     }
 
-    /// Until when the next operation may take.
-    pub(super) fn deadline(&self) -> Instant {
-        self.end.min(Instant::now() + OPERATION_TIMEOUT)
-    }
-
-    /// What is answered in clear text, on a connection of its own.
-    pub(super) async fn get(&self, url: &HttpUrl) -> Result<Received, FetchError> {
-        let mut stream = connect(&url.address(), self.deadline()).await?;
-        Ok(exchange(&mut stream, &Request::get(url), self.deadline()).await?)
-    }
-
     async fn connect(&mut self) -> Option<TcpStream> {
         let mut step = StepBuilder::new();
         let address = self.target.url.address();
-        let stream = step.accept(connect(&address, self.deadline()).await);
+        let stream = step.accept(connect(&address, self.limit.deadline()).await);
         if let Some(stream) = &stream {
             let peer = stream
                 .peer_addr()
@@ -93,7 +82,7 @@ impl DoctorRun {
     async fn announcement(&mut self, mut stream: TcpStream) -> Option<Vec<u8>> {
         let mut step = StepBuilder::new();
         let request = Request::get(&self.target.url);
-        let exchanged = exchange(&mut stream, &request, self.deadline()).await;
+        let exchanged = exchange(&mut stream, &request, self.limit.deadline()).await;
         let body = read_announcement(&mut step, exchanged);
         self.end_step("announcement", step);
         body
@@ -114,7 +103,7 @@ impl DoctorRun {
             );
         };
         let mut step = StepBuilder::new();
-        let fetched = step.accept(self.get(&url).await);
+        let fetched = step.accept(self.limit.get(&url).await);
         let der = fetched.and_then(|received| read_certificate(&mut step, &received));
         self.end_step("certificate-download", step);
         der
@@ -145,7 +134,8 @@ impl DoctorRun {
             return;
         };
         let mut step = StepBuilder::new();
-        let (session, served) = open_session(self, &mut step, client).await;
+        let (session, served) =
+            open_session(&self.target.https, self.limit, &mut step, client).await;
         self.end_step("tls", step);
         match &served {
             Some(served) => {
@@ -166,7 +156,12 @@ impl DoctorRun {
             .target
             .url
             .with_scheme(Scheme::Https, self.target.https.port);
-        let exchanged = exchange(&mut session.stream, &Request::get(&url), self.deadline()).await;
+        let exchanged = exchange(
+            &mut session.stream,
+            &Request::get(&url),
+            self.limit.deadline(),
+        )
+        .await;
         if let (Some(secure), Some(body)) = (read_announcement(&mut step, exchanged), body) {
             same_announcement(&mut step, body, &secure);
         }
@@ -198,20 +193,6 @@ impl DoctorRun {
         self.steps.push(step);
     }
 }
-
-/// Why nothing was fetched.
-#[derive(Debug, Diagnostic, thiserror::Error)]
-pub(super) enum FetchError {
-    #[error(transparent)]
-    #[diagnostic(transparent)]
-    Connect(#[from] ConnectError),
-    #[error(transparent)]
-    #[diagnostic(transparent)]
-    Exchange(#[from] ExchangeError),
-}
-
-/// How long one operation may take; how long a device waits is not documented.
-const OPERATION_TIMEOUT: Duration = Duration::from_secs(10);
 
 const NO_ANNOUNCEMENT: &str = "no announcement to read";
 const NO_CERTIFICATE: &str = "no certificate was downloaded";

@@ -1,23 +1,23 @@
 //! Steps 8 and 9: TLS, and the chain that it shows.
 
-use super::run::DoctorRun;
 use super::step::StepBuilder;
+use super::time_limit::TimeLimit;
 use engage_device::{ChainRefusal, PeerChain, TlsClient, TlsConnection, TlsError, TlsVersions};
-use engage_wire::HostName;
 use engage_wire::clock;
 use engage_wire::diagnostic::causes;
 use engage_wire::limits::{MAX_CHAIN_BYTES, certificate_message_framing};
 use engage_wire::pki::device_profile::{DeviceProfile, Violation};
 use engage_wire::pki::{Certificate, Role};
+use engage_wire::{HostName, HostPort};
 
 /// Shakes hands as a device; what was presented is known even if it is refused.
 pub(super) async fn open_session(
-    run: &DoctorRun,
+    address: &HostPort,
+    limit: TimeLimit,
     step: &mut StepBuilder,
     client: &TlsClient,
 ) -> (Option<TlsConnection>, Option<PeerChain>) {
-    let address = &run.target.https;
-    let error = match client.connect(address, run.deadline()).await {
+    let error = match client.connect(address, limit.deadline()).await {
         Ok(session) => {
             step.note(format!(
                 "{address} {} {}, trusted through `{}` alone",
@@ -31,7 +31,7 @@ pub(super) async fn open_session(
         Err(error) => error,
     };
     let newer = TlsClient::new(client.anchor().clone(), TlsVersions::Any);
-    if error.is_incompatible() && newer.connect(address, run.deadline()).await.is_ok() {
+    if error.is_incompatible() && newer.connect(address, limit.deadline()).await.is_ok() {
         step.fail(
             causes(&error),
             "the server speaks TLS 1.3 only: allow TLS 1.2, which current device firmware speaks",

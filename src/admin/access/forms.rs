@@ -68,7 +68,9 @@ pub(super) async fn read(request: Request) -> Result<(Parts, Bytes), AccessRefus
     let (parts, body) = request.into_parts();
     let body = timeout(FORM_TIMEOUT, to_bytes(body, MAX_FORM_BYTES)).await;
     let body = body.map_err(|_| AccessRefusal::FormTooSlow)?;
-    Ok((parts, body.map_err(|_| AccessRefusal::FormTooLarge)?))
+    let allowed = MAX_FORM_BYTES;
+    let body = body.map_err(|_| AccessRefusal::FormTooLarge { allowed })?;
+    Ok((parts, body))
 }
 
 /// The fields of a form; none where it has others, or is no form.
@@ -86,7 +88,7 @@ pub(super) async fn parse<T: DeserializeOwned>(parts: &Parts, body: &Bytes) -> O
 const FORM_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Far more than a form of a few fields.
-pub(super) const MAX_FORM_BYTES: usize = 64 * 1024;
+const MAX_FORM_BYTES: usize = 64 * 1024;
 
 #[cfg(test)]
 mod tests {

@@ -14,7 +14,7 @@ use super::cookie::session_ids;
 use super::forms::{check_form, check_header, check_origin};
 use super::refusal::AccessRefusal;
 use super::role::Role;
-use super::sign_in::SIGN_IN;
+use super::sign_in_page::SIGN_IN;
 use super::token::Token;
 use super::{AdminAccess, Principal};
 use crate::admin::pages::error_page;

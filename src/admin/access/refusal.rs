@@ -53,9 +53,9 @@ pub(crate) enum AccessRefusal {
         )
     )]
     FormToken,
-    #[error("the form is larger than {} bytes", super::forms::MAX_FORM_BYTES)]
+    #[error("the form is larger than {allowed} bytes")]
     #[diagnostic(code("form-too-large"), help("forms of the pages are much smaller"))]
-    FormTooLarge,
+    FormTooLarge { allowed: usize },
     #[error("the form did not arrive in time")]
     #[diagnostic(code("form-too-slow"), help("send it again"))]
     FormTooSlow,
@@ -74,7 +74,7 @@ impl AccessRefusal {
                 StatusCode::FORBIDDEN
             }
             Self::FormTooSlow => StatusCode::REQUEST_TIMEOUT,
-            Self::FormTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::FormTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::NoRandomness(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
@@ -86,7 +86,7 @@ impl AccessRefusal {
             Self::TooManyFailures => "Too many attempts",
             Self::RoleTooLow { .. } => "Your token does not allow this",
             Self::ForeignOrigin | Self::FormToken => "Not asked for on a page of this host",
-            Self::FormTooLarge | Self::FormTooSlow => "The form was not read",
+            Self::FormTooLarge { .. } | Self::FormTooSlow => "The form was not read",
             Self::NoRandomness(_) => "Not now",
         }
     }

@@ -19,7 +19,7 @@ use super::forms::{check_origin, parse, read};
 use super::layer::{page_refusal, require_session};
 use super::local_path::LocalPath;
 use super::refusal::AccessRefusal;
-use super::sign_in_page::{sign_in_page, sign_out_page};
+use super::sign_in_page::{SIGN_IN, sign_in_page, sign_out_page};
 use super::token::Token;
 use super::{AdminAccess, Principal};
 use crate::connection::AdminPeer;
@@ -114,6 +114,3 @@ async fn sign_out(State(access): State<Arc<AdminAccess>>, request: Request) -> R
     let cookie = session_cookie(None, is_tls);
     ([(SET_COOKIE, cookie)], Redirect::to(SIGN_IN)).into_response()
 }
-
-/// Where the form is.
-pub(super) const SIGN_IN: &str = "/sign-in";

@@ -19,7 +19,7 @@ pub(super) fn sign_in_page(next: &LocalPath, refusal: Option<AccessRefusal>) -> 
                 p.muted { (message(&hint(&refusal))) }
             }
         }
-        form.stacked method="post" action="/sign-in" {
+        form.stacked method="post" action=(SIGN_IN) {
             input type="hidden" name="next" value=(next.as_str());
             div.field {
                 label for="token" { "Token" }
@@ -54,3 +54,6 @@ fn page(title: &str, content: &Markup) -> Html<String> {
     };
     Html(bare_page(title, &card).into_string())
 }
+
+/// Where the form is.
+pub(super) const SIGN_IN: &str = "/sign-in";

@@ -3,7 +3,7 @@
 use rustls::{CipherSuite, ProtocolVersion};
 
 use super::TlsCapabilities;
-use super::diagnosis::{Diagnosis, FailureReason};
+use super::failure_reason::{Diagnosis, FailureReason};
 use super::hello::{ClientHello, CodePoint};
 
 /// The first thing that is not in common, in the order in which a person would mend them: version,

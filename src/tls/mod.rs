@@ -3,6 +3,7 @@
 mod admin_identity;
 mod capabilities;
 mod diagnosis;
+mod failure_reason;
 mod handshake;
 pub(crate) mod hello;
 mod identity;
@@ -18,7 +19,8 @@ use rustls::{ServerConfig, version};
 
 pub(crate) use admin_identity::{AdminIdentity, AdminIdentityError};
 pub(crate) use capabilities::TlsCapabilities;
-pub(crate) use diagnosis::{Diagnosis, FailureReason, diagnose};
+pub(crate) use diagnosis::diagnose;
+pub(crate) use failure_reason::{Diagnosis, FailureReason};
 pub(crate) use handshake::accept;
 pub(crate) use identity::{KeyMismatch, TlsIdentity};
 pub(crate) use seen_handshakes::{SeenHandshake, SeenHandshakes};

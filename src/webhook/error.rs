@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use miette::Diagnostic;
 
-use super::secret::Secret;
+use super::secret::SecretError;
 use crate::http_client::{AuthoritiesError, CaError};
 use engage_wire::ReadError;
 
@@ -32,24 +32,11 @@ pub(crate) enum WebhookError {
         )
     )]
     NoAuthority,
-    /// The secret is too short, or the file holds something else.
-    #[error(
-        "webhook secret_file `{}` holds {found} bytes; allowed: {} to {}",
-        path.display(),
-        Secret::MIN_BYTES,
-        Secret::MAX_BYTES
-    )]
-    #[diagnostic(
-        code("webhook-secret-length"),
-        help("make one with `openssl rand -hex 32`, and give it to the receiver too")
-    )]
-    SecretLength {
-        /// The path that `[webhook] secret_file` names.
-        path: PathBuf,
-        /// Its length in bytes without white space around it.
-        found: usize,
-    },
-    /// A file of the webhook's cannot be read.
+    /// The secret cannot be used.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Secret(#[from] SecretError),
+    /// The file of certificates cannot be read.
     #[error(transparent)]
     #[diagnostic(transparent)]
     Unreadable(#[from] ReadError),

@@ -1,34 +1,34 @@
 //! The secret that deliveries are signed with.
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use data_encoding::HEXLOWER;
 use hmac::{Hmac, KeyInit, Mac};
+use miette::Diagnostic;
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use super::error::WebhookError;
-use engage_wire::{Text, TextEncoding, read_regular_file};
+use engage_wire::{ReadError, Text, TextEncoding, read_regular_file};
 
 /// What receiver and sender share. Cannot be printed; wiped when dropped.
 pub(super) struct Secret(Zeroizing<Vec<u8>>);
 
 impl Secret {
     /// Shorter ones can be guessed from one recorded delivery.
-    pub(super) const MIN_BYTES: usize = 16;
+    const MIN_BYTES: usize = 16;
 
     /// Longer is another file.
-    pub(super) const MAX_BYTES: usize = 4096;
+    const MAX_BYTES: usize = 4096;
 
     /// Reads a secret file; white space around its contents does not count, nor does a byte order mark
     /// before text. Any other bytes are the secret as they are, also those that begin as UTF-16 does.
-    pub(super) fn load(path: &Path) -> Result<Self, WebhookError> {
+    pub(super) fn load(path: &Path) -> Result<Self, SecretError> {
         let contents = read_regular_file("webhook secret_file", path, Self::MAX_BYTES)?;
         let text = Text::decode(&contents).ok().filter(is_surely_text);
         let secret = text.as_deref().unwrap_or(&contents).trim_ascii();
         if secret.len() < Self::MIN_BYTES {
-            return Err(WebhookError::SecretLength {
+            return Err(SecretError::Length {
                 path: path.to_owned(),
                 found: secret.len(),
             });
@@ -49,6 +49,32 @@ impl Secret {
     }
 }
 
+/// Why a secret cannot be used.
+#[derive(Debug, Diagnostic, thiserror::Error)]
+pub(crate) enum SecretError {
+    /// It is too short, or the file holds something else.
+    #[error(
+        "webhook secret_file `{}` holds {found} bytes; allowed: {} to {}",
+        path.display(),
+        Secret::MIN_BYTES,
+        Secret::MAX_BYTES
+    )]
+    #[diagnostic(
+        code("webhook-secret-length"),
+        help("make one with `openssl rand -hex 32`, and give it to the receiver too")
+    )]
+    Length {
+        /// The path that `[webhook] secret_file` names.
+        path: PathBuf,
+        /// Its length in bytes without white space around it.
+        found: usize,
+    },
+    /// The file cannot be read.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Unreadable(#[from] ReadError),
+}
+
 /// Random bytes in place of UTF-16 would have to be ASCII by chance.
 fn is_surely_text(text: &Text<'_>) -> bool {
     match text.encoding() {
@@ -65,11 +91,9 @@ impl fmt::Debug for Secret {
 
 #[cfg(test)]
 mod tests {
-    use engage_wire::ReadError;
-
     use super::*;
 
-    fn loaded(contents: &[u8]) -> Result<Secret, WebhookError> {
+    fn loaded(contents: &[u8]) -> Result<Secret, SecretError> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("secret");
         fs_err::write(&path, contents).unwrap();
@@ -109,12 +133,12 @@ mod tests {
     fn a_short_secret_and_a_whole_file_of_something_else_are_refused() {
         for contents in [&b""[..], b"0123456789abcde\n"] {
             let refused = loaded(contents).unwrap_err();
-            assert!(matches!(refused, WebhookError::SecretLength { .. }));
+            assert!(matches!(refused, SecretError::Length { .. }));
         }
         let refused = loaded(&[b'a'; 5000]).unwrap_err();
         assert!(matches!(
             refused,
-            WebhookError::Unreadable(ReadError::TooLarge { .. })
+            SecretError::Unreadable(ReadError::TooLarge { .. })
         ));
     }
 }

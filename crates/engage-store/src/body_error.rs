@@ -1,8 +1,7 @@
 //! Why a body is refused.
 
 use super::json::MAX_NUMBER_CHARS;
-use super::lenient::{MAX_NESTING, MAX_VALUES};
-use super::record::{MAX_EVENT_BYTES, MAX_EVENTS};
+use super::upload_limits::{MAX_EVENT_BYTES, MAX_EVENTS, MAX_NESTING, MAX_VALUES};
 
 /// Why a body cannot be accepted. It belongs into the quarantine, for it will not come again.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]

@@ -14,6 +14,7 @@ use serde_json::value::RawValue;
 use super::body_error::BodyError;
 use super::json::{MAX_NUMBER_CHARS, is_finite, is_number};
 use super::notes::{Note, Notes};
+use super::upload_limits::{MAX_NESTING, MAX_VALUES};
 
 /// What was read of a body.
 #[derive(Debug, Default)]
@@ -324,14 +325,6 @@ fn is_common_json(token: &str) -> Result<bool, BodyError> {
 fn is_padding(character: char) -> bool {
     character.is_whitespace() || matches!(character, '\0' | '\u{feff}')
 }
-
-/// Stored lines wrap it twice, and the webhook once more: well under 64, the least that common
-/// parsers read.
-pub(crate) const MAX_NESTING: usize = 32;
-
-/// Values and names of members in a body, each of which costs whoever reads it some 50 bytes and 100
-/// nanoseconds, however short it is: events of four members, ten thousand of them, have 90,000.
-pub(crate) const MAX_VALUES: usize = 100_000;
 
 #[cfg(test)]
 mod tests;

@@ -50,6 +50,7 @@ mod strays;
 mod subscribers;
 mod undelivered;
 mod upload;
+mod upload_limits;
 
 pub use admin_log::{
     AdminEvent, AdminEventId, AdminEventPage, AdminEventQuery, AdminLog, RecordedAdminEvent,

@@ -1,5 +1,7 @@
 //! What devices deliver: batches of audits, and alerts.
 
+use std::ops::Range;
+
 use jiff::Timestamp;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
@@ -11,7 +13,8 @@ use super::event::Event;
 use super::json::{Object, elements};
 use super::lenient::{Mended, mend};
 use super::notes::{Note, Notes};
-use super::stored_event::stored_events;
+use super::stored_event::StoredEvent;
+use super::upload_limits::{MAX_EVENT_BYTES, MAX_EVENTS};
 
 /// The body of `POST /swordfish/lock/audit`.
 #[derive(Clone, Debug)]
@@ -208,6 +211,33 @@ impl UploadedEvents {
     }
 }
 
+/// The events of an upload in `range`, as one batch.
+pub(crate) fn stored_events(
+    batch: &UploadedEvents,
+    range: Range<usize>,
+    id: BatchId,
+    received_at: Timestamp,
+) -> impl Iterator<Item = StoredEvent> {
+    let events = &batch.events[range];
+    events
+        .iter()
+        .enumerate()
+        .map(move |(at, event)| StoredEvent {
+            received_at,
+            event: event.member("event"),
+            time: event.member("time"),
+            code: event.code.map(|code| code.to_string()),
+            name: event.code.and_then(|code| Some(code.name()?.to_owned())),
+            at: event.time.map(|time| time.to_string()),
+            record: (!event.is_plain).then(|| event.record.clone()),
+            with: (at == 0).then(|| batch.extra_members.clone()).flatten(),
+            note: (at == 0).then(|| batch.note.clone()).flatten(),
+            batch: id.to_string(),
+            line: at + 1,
+            of: events.len(),
+        })
+}
+
 fn begin_id(device: &DeviceId) -> Sha256 {
     Sha256::new()
         .chain_update(device.to_string())
@@ -260,12 +290,6 @@ const EVENTS: [&str; 2] = ["asyncEvents", "asyncEvent"];
 fn max_stored_bytes(body_bytes: usize) -> usize {
     16 * body_bytes + 16 * 1024
 }
-
-/// Real ones have some 50 bytes.
-pub(super) const MAX_EVENT_BYTES: usize = 1024 * 1024;
-
-/// A lock's own memory holds a few thousand.
-pub(super) const MAX_EVENTS: usize = 10_000;
 
 #[cfg(test)]
 mod tests;

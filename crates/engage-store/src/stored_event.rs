@@ -1,13 +1,8 @@
 //! An event as stores keep it and subscribers receive it.
 
-use std::ops::Range;
-
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-
-use crate::BatchId;
-use crate::record::UploadedEvents;
 
 /// An event as it is stored: one JSON object, a line of a `.jsonl` file.
 ///
@@ -57,31 +52,4 @@ impl StoredEvent {
         };
         text
     }
-}
-
-/// The events of an upload in `range`, as one batch.
-pub(crate) fn stored_events(
-    batch: &UploadedEvents,
-    range: Range<usize>,
-    id: BatchId,
-    received_at: Timestamp,
-) -> impl Iterator<Item = StoredEvent> {
-    let events = &batch.events[range];
-    events
-        .iter()
-        .enumerate()
-        .map(move |(at, event)| StoredEvent {
-            received_at,
-            event: event.member("event"),
-            time: event.member("time"),
-            code: event.code.map(|code| code.to_string()),
-            name: event.code.and_then(|code| Some(code.name()?.to_owned())),
-            at: event.time.map(|time| time.to_string()),
-            record: (!event.is_plain).then(|| event.record.clone()),
-            with: (at == 0).then(|| batch.extra_members.clone()).flatten(),
-            note: (at == 0).then(|| batch.note.clone()).flatten(),
-            batch: id.to_string(),
-            line: at + 1,
-            of: events.len(),
-        })
 }

@@ -1,7 +1,6 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::stored_event::stored_events;
 
 const PRINTED: &[u8] = br#"{"asyncEvents":[{"event":"11111111","time":"20051013130309"}],"nxtDbVerTS":"0x8d1a1399bddb51d"}"#;
 

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Instant;
 
-use sqlx::{AnyConnection, Row};
+use sqlx::AnyConnection;
 
+use super::device_count::count;
 use super::devices::known;
 use super::shared::Shared;
-use crate::quota::{Admitted, Capacity, DeviceCount, DeviceQuota, Newcomer};
+use crate::quota::{Admitted, Capacity, Newcomer};
 use crate::{DeviceId, StoreError};
 
 /// Counts the callers that are new, and returns those that may not have a record too, with the
@@ -49,26 +50,4 @@ async fn room(
             .await?
     };
     Ok(Capacity { count, evictable })
-}
-
-/// How many there are.
-pub(super) async fn count(
-    connection: &mut AnyConnection,
-    quota: &DeviceQuota,
-) -> Result<DeviceCount, sqlx::Error> {
-    let row = sqlx::query(
-        "SELECT (SELECT count(*) FROM devices) AS known, \
-         (SELECT count(*) FROM devices WHERE proven_at IS NULL) AS unproven",
-    );
-    let row = row.fetch_one(connection).await?;
-    let number = |name| {
-        row.try_get::<i64, _>(name)
-            .map(|it| usize::try_from(it).unwrap_or(0))
-    };
-    let count = DeviceCount {
-        all: number("known")?,
-        unproven: number("unproven")?,
-    };
-    quota.set_counted(count, Instant::now());
-    Ok(count)
 }

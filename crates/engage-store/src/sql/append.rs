@@ -9,11 +9,11 @@ use sqlx::{AnyConnection, Row};
 use super::appended::{self, Run};
 use super::call_ins;
 use super::devices::{self, DeviceRow};
+use super::event_rows::EventRow;
 use super::statement::{pieces, statement, value_list, value_rows};
 use crate::BatchId;
 use crate::quota::Newcomer;
-use crate::record::UploadedEvents;
-use crate::stored_event::stored_events;
+use crate::record::{UploadedEvents, stored_events};
 use crate::{AppendOutcome, Call, ConfigUpload, DeviceId, DeviceObservation, EventKind};
 
 /// What a device delivers in one call.
@@ -102,18 +102,6 @@ struct Plan<'a> {
     new_batches: Vec<(BatchId, EventKind, i64)>,
     events: Vec<EventRow>,
     configs: BTreeMap<DeviceId, (&'a [u8], Timestamp)>,
-}
-
-pub(super) struct EventRow {
-    pub(super) device: DeviceId,
-    pub(super) seq: i64,
-    pub(super) kind: EventKind,
-    /// In microseconds since 1970, as `filed_at`.
-    pub(super) received_at: i64,
-    pub(super) filed_at: i64,
-    pub(super) code: Option<String>,
-    /// As it is stored.
-    pub(super) body: String,
 }
 
 impl<'a> Plan<'a> {

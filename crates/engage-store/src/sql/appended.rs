@@ -4,10 +4,9 @@
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 
-use super::append::EventRow;
 use super::counters::Counter;
 use super::devices::readable;
-use super::pages::{MAX_PAGE_BYTES, MAX_ROWS, event, event_conditions};
+use super::event_rows::{EventRow, MAX_PAGE_BYTES, MAX_ROWS, event, event_conditions};
 use super::statement::{pieces, statement, value_rows};
 use crate::query::EventPosition;
 use crate::{DeviceId, EventPage, EventPageToken, EventQuery};

@@ -11,7 +11,7 @@ use miette::Diagnostic;
 use sqlx::{AnyConnection, AnyPool, Connection, Row};
 
 use super::address::DatabaseUrl;
-use super::connect::{Engine, directory_of};
+use super::engine::{Engine, directory_of};
 use super::error::{hint, reason};
 use super::options::{SqlOptions, is_closed};
 use super::reader::StoreReader;

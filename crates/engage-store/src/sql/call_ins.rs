@@ -6,18 +6,8 @@ use jiff::{SignedDuration, Timestamp};
 use sqlx::{AnyConnection, AnyPool, Row};
 
 use super::devices::{DeviceRow, moment};
+use super::hour::Hour;
 use crate::HourlyCallIns;
-
-/// The beginning of an hour, in microseconds since 1970.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub(super) struct Hour(i64);
-
-impl Hour {
-    pub(super) fn from_timestamp(at: Timestamp) -> Self {
-        let micros = at.as_microsecond();
-        Self(micros - micros.rem_euclid(MICROS))
-    }
-}
 
 /// Adds the hours in which these devices were seen first. Hosts write the same rows: in their order, and
 /// after all that others may wait for.
@@ -70,7 +60,5 @@ pub(super) async fn remove_old(pool: &AnyPool, now: Timestamp) -> Result<(), sql
         .await
         .map(drop)
 }
-
-const MICROS: i64 = 3_600_000_000;
 
 const KEPT: SignedDuration = SignedDuration::from_hours(8 * 24);

@@ -4,7 +4,8 @@ use sqlx::{AnyConnection, AnyPool, AssertSqlSafe, Connection, Executor, Row};
 use tokio::runtime::Builder;
 
 use super::address::DatabaseUrl;
-use super::connect::{Engine, connect};
+use super::connect::connect;
+use super::engine::Engine;
 use super::error::open_error;
 use super::options::SqlOptions;
 use super::reader::StoreReader;

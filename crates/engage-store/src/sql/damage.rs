@@ -8,19 +8,14 @@ use sqlx::{AnyConnection, ConnectOptions, Connection, Executor, Row};
 use tokio::time::timeout;
 use tracing::error;
 
-use super::connect::Engine;
-use super::error::{is_of_damage, open_error};
+use super::engine::Engine;
+use super::error::{Damaged, is_of_damage, open_error};
 use super::options::SqlOptions;
 use crate::OpenError;
 
 /// What has been found of a file; it may be looked through still.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Damage(Arc<OnceLock<Damaged>>);
-
-/// What is wrong with it.
-#[derive(Clone, Debug, thiserror::Error)]
-#[error("it is damaged: {0}")]
-pub(super) struct Damaged(String);
 
 impl Damage {
     /// Looks through the file of a database. A long one is in use before all of it has been seen:

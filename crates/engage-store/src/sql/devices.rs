@@ -7,9 +7,9 @@ use jiff::Timestamp;
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 
-use super::call_ins::Hour;
 use super::device_keys::DeviceKeys;
 use super::error::is_of_row;
+use super::hour::Hour;
 use super::statement::{pieces, statement, value_list, value_rows};
 use crate::BatchId;
 use crate::{Call, DeviceId, DeviceObservation, DeviceRecord, EventKind, Timestamped};

@@ -6,9 +6,13 @@ use std::sync::Arc;
 
 use sqlx::error::DatabaseError;
 
-use super::connect::Engine;
-use super::damage::Damaged;
+use super::engine::Engine;
 use crate::{OpenError, StoreError};
+
+/// What is wrong with it.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("it is damaged: {0}")]
+pub(super) struct Damaged(pub(super) String);
 
 /// Why nothing was stored or read.
 pub(super) fn unavailable(engine: &Engine, error: sqlx::Error) -> StoreError {

@@ -12,6 +12,13 @@ use crate::{
     DeviceEvent, DeviceId, EventFilter, EventOrder, EventPageToken, EventQuery, PageLimit,
 };
 
+impl StoreReader {
+    /// The events that a filter lets through, now and later.
+    pub fn follow(&self, filter: EventFilter) -> EventFollower<'_> {
+        EventFollower::new(self, filter)
+    }
+}
+
 /// Reads the events of one device or of all, and each time what was added since the last.
 #[derive(Debug)]
 pub struct EventFollower<'a> {
@@ -25,7 +32,7 @@ pub struct EventFollower<'a> {
 }
 
 impl<'a> EventFollower<'a> {
-    pub(super) fn new(reader: &'a StoreReader, filter: EventFilter) -> Self {
+    fn new(reader: &'a StoreReader, filter: EventFilter) -> Self {
         Self {
             reader,
             filter,

@@ -16,7 +16,7 @@ use sqlx::{AnyConnection, AnyPool, Row};
 use tokio::time::{Instant, timeout};
 use tracing::info;
 
-use super::connect::now;
+use super::engine::now;
 use super::transaction::WriteTransaction;
 use crate::lease::{Prolong, Term};
 

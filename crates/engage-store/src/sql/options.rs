@@ -11,7 +11,7 @@ use sqlx::any::AnyConnectOptions;
 use zeroize::Zeroizing;
 
 use super::address::{DatabaseUrl, PostgresUrl};
-use super::connect::{Engine, beside};
+use super::engine::{Engine, beside};
 use super::error::open_error;
 use crate::OpenError;
 

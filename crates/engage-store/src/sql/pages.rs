@@ -5,13 +5,10 @@ use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 
 use super::appended;
-use super::conditions::Conditions;
 use super::devices::{device, readable};
+use super::event_rows::{MAX_PAGE_BYTES, MAX_ROWS, event, event_conditions};
 use crate::query::EventPosition;
-use crate::{
-    DeviceEvent, DeviceId, EventFilter, EventKind, EventOrder, EventPage, EventPageToken,
-    EventQuery,
-};
+use crate::{DeviceId, EventOrder, EventPage, EventPageToken, EventQuery};
 
 /// The events that a query asks for.
 pub(super) async fn events(
@@ -139,53 +136,6 @@ async fn some_events(
     select.fetch_all(connection).await
 }
 
-/// Of events that are called `e`.
-pub(super) fn event_conditions(filter: &EventFilter) -> Conditions {
-    let EventFilter {
-        device,
-        kind,
-        since,
-        until,
-        code,
-    } = filter;
-    let mut conditions = Conditions::default();
-    if let Some(device) = device {
-        conditions.add("e.device = $", [device.into()]);
-    }
-    if let Some(kind) = kind {
-        // Not bound: the index of alerts is found by it.
-        conditions.add(&format!("e.kind = '{}'", kind.as_str()), []);
-    }
-    if let Some(since) = since {
-        let since = since.as_microsecond();
-        // Nothing is filed before it is received; the second has an index.
-        conditions.add("e.received_at >= $", [since.into()]);
-        conditions.add("e.filed_at >= $", [since.into()]);
-    }
-    if let Some(until) = until {
-        conditions.add("e.received_at < $", [until.as_microsecond().into()]);
-    }
-    if let Some(code) = code {
-        conditions.add("e.code = $", [code.into()]);
-    }
-    conditions
-}
-
-pub(super) fn event(row: &AnyRow) -> Result<(DeviceEvent, EventPageToken), sqlx::Error> {
-    let event = DeviceEvent {
-        device: device(row, "device")?,
-        seq: row.try_get("seq")?,
-        kind: EventKind::parse(row.try_get("kind")?),
-        text: row.try_get("body")?,
-    };
-    let token = EventPageToken(EventPosition::Filed {
-        filed_at: row.try_get("filed_at")?,
-        device: event.device,
-        seq: event.seq,
-    });
-    Ok((event, token))
-}
-
 /// The sum of all devices' newest numbers: each event adds one, so it tells whether there is a new
 /// one. In halves of 32 bits, which no number of devices makes too large.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -258,9 +208,3 @@ pub(super) async fn before_first_since(
 fn numbered(row: &AnyRow) -> Result<(DeviceId, i64), sqlx::Error> {
     Ok((device(row, "device")?, row.try_get(1)?))
 }
-
-/// Of their text, on one page.
-pub(super) const MAX_PAGE_BYTES: usize = 4 * 1024 * 1024;
-
-/// Of one statement.
-pub(super) const MAX_ROWS: usize = 64;

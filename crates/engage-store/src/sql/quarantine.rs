@@ -274,7 +274,8 @@ mod tests {
     use proptest::test_runner::{Config, TestRunner};
     use sqlx::AnyPool;
 
-    use super::super::connect::{Engine, pool};
+    use super::super::connect::pool;
+    use super::super::engine::Engine;
     use super::*;
     use crate::conformance::postgres::{PostgresServer, postgres};
     use crate::{KeepDays, SqlOptions, SqlStore};

@@ -10,19 +10,19 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
-use super::connect::{Engine, pool};
+use super::connect::pool;
 use super::database::{self, StoredDatabase};
 use super::device_pages;
 use super::devices;
+use super::engine::Engine;
 use super::error::{open_error, unavailable};
 use super::events;
-use super::follower::EventFollower;
 use super::options::{SqlOptions, is_closed, with_locks};
 use super::pages;
 use super::schema::check_version;
 use crate::{
-    DeviceId, DevicePage, DeviceQuery, DeviceRecord, EventFilter, EventPage, EventQuery, OpenError,
-    StoreError, Subscriber, Undelivered, redact,
+    DeviceId, DevicePage, DeviceQuery, DeviceRecord, EventPage, EventQuery, OpenError, StoreError,
+    Subscriber, Undelivered, redact,
 };
 
 /// What a store has recorded, to be read by anybody who may: beside a daemon that writes, and without
@@ -118,11 +118,6 @@ impl StoreReader {
         device: Option<DeviceId>,
     ) -> io::Result<Vec<(DeviceId, Undelivered)>> {
         self.read(async |connection| events::undelivered(connection, subscriber, device).await)
-    }
-
-    /// The events that a filter lets through, now and later.
-    pub fn follow(&self, filter: EventFilter) -> EventFollower<'_> {
-        EventFollower::new(self, filter)
     }
 
     /// Waits for what is read over the connection.

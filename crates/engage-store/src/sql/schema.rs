@@ -3,8 +3,9 @@
 use sqlx::any::Any;
 use sqlx::{AnyConnection, AnyPool, AssertSqlSafe, Connection, Executor, Row};
 
-use super::connect::{Engine, STATEMENT_TIMEOUT};
+use super::connect::STATEMENT_TIMEOUT;
 use super::device_keys;
+use super::engine::Engine;
 use super::error::open_error;
 use crate::OpenError;
 

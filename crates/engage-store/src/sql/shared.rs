@@ -15,15 +15,16 @@ use parking_lot::{Mutex, RwLock};
 use sqlx::{AnyConnection, Executor, Row};
 use tracing::warn;
 
-use super::admission;
-use super::connect::{Engine, Pools, directory_of};
+use super::connect::Pools;
+use super::copies::Copies;
 use super::damage::Damage;
+use super::device_count;
+use super::engine::{Engine, directory_of};
 use super::error::unavailable;
 use super::events;
 use super::eviction::{Evicted, Evictions};
 use super::health::HealthMonitor;
 use super::hosts::{self, Hosts};
-use super::json_files::Copies;
 use super::options::SqlOptions;
 use super::size::DatabaseSize;
 use super::write_ahead_log::WriteAheadLog;
@@ -272,7 +273,7 @@ impl Shared {
     /// Counts the devices, for [`quota_warning`](Self::quota_warning).
     pub(super) async fn count_devices(&self) -> Result<(), sqlx::Error> {
         let mut connection = self.reader().await?;
-        let counted = admission::count(&mut connection, &self.quota);
+        let counted = device_count::count(&mut connection, &self.quota);
         counted.await.map(drop)
     }
 

@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use sqlx::{AnyConnection, Executor, Row};
 use tracing::{error, info, warn};
 
-use super::connect::Engine;
+use super::engine::Engine;
 use crate::{StoreError, StoreSize};
 
 /// As it was measured last: what is stored between two measurements comes on top.

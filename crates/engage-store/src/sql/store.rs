@@ -15,7 +15,7 @@ use tracing::error;
 use super::address::DatabaseUrl;
 use super::append::{Upload, UploadBody};
 use super::catch_panic::panicked;
-use super::connect::{beside, directory_of};
+use super::engine::{beside, directory_of};
 use super::observations::Observed;
 use super::options::SqlOptions;
 use super::shared::{Reply, Shared};

@@ -5,8 +5,9 @@ use sqlx::{AnyConnection, Connection};
 use std::path::PathBuf;
 use tokio::runtime::{Builder, Runtime};
 
-use super::connect::{Engine, connect};
+use super::connect::connect;
 use super::database::{self, DatabaseSource, DroppedDatabase, StoredDatabase};
+use super::engine::Engine;
 use super::error::{open_error, unavailable};
 use super::options::SqlOptions;
 use super::reader::require_file;

@@ -16,7 +16,7 @@ use super::json_files::JsonFiles;
 use super::observations::{Observations, Observed};
 use super::options::SqlOptions;
 use super::retention::{Retention, believed};
-use super::rotation::forget_reports;
+use super::rotation_reports::forget_reports;
 use super::shared::Shared;
 use super::writer::{QueuedUpload, Writer};
 use crate::owner_lock::OwnerLock;

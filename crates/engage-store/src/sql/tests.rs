@@ -12,7 +12,8 @@ use sqlx::{AnyPool, Executor, Row};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 
-use super::connect::{Engine, pool};
+use super::connect::pool;
+use super::engine::Engine;
 use super::shared::Shared;
 use crate::conformance::postgres::postgres;
 use crate::owner_lock::OwnerLock;

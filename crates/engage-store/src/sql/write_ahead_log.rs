@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use sqlx::{AnyPool, Executor};
 use tracing::{info, warn};
 
-use super::connect::beside;
+use super::engine::beside;
 use crate::StoreWarning;
 
 /// The log beside a database, as it was measured last.

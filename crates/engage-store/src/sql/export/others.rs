@@ -7,8 +7,8 @@ use std::time::{Duration, UNIX_EPOCH};
 use serde::Serialize;
 use sqlx::{AnyConnection, Row};
 
-use super::super::connect::Engine;
 use super::super::database::{self, DatabaseSource, StoredDatabase};
+use super::super::engine::Engine;
 use super::super::events;
 use super::super::reader::StoreReader;
 use super::ExportError;

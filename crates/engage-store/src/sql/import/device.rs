@@ -7,10 +7,11 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use sqlx::{AnyConnection, Connection};
 
-use super::super::append::{EventRow, insert_batches, insert_events, stored_batches};
+use super::super::append::{insert_batches, insert_events, stored_batches};
 use super::super::appended::{self, Run};
 use super::super::database::{self, DatabaseSource, StoredDatabase};
 use super::super::devices::{self, DeviceRow};
+use super::super::event_rows::EventRow;
 use super::super::json_files::commit;
 use super::OwnDirectory;
 use crate::import::{Merge, OldDevice, OldLine};

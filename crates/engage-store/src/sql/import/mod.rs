@@ -12,7 +12,8 @@ use sqlx::{AnyConnection, Executor};
 use tokio::runtime::Builder;
 
 use super::address::DatabaseUrl;
-use super::connect::{Engine, Pools, directory_of};
+use super::connect::Pools;
+use super::engine::{Engine, directory_of};
 use super::error::{is_of_values, open_error, unavailable};
 use super::options::SqlOptions;
 use super::schema::migrate;

@@ -2,7 +2,6 @@
 //!
 //! A disk that fails or hangs holds up this thread and nobody else.
 
-mod problems;
 mod queries;
 mod store_thread;
 mod writer;
@@ -16,21 +15,13 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
 use tracing::error;
 
+use super::copies::Copies;
 use super::shared::Shared;
-use crate::{AppendedDevices, KeepDays};
-use problems::Problems;
+use crate::KeepDays;
 use store_thread::StoreThread;
 use writer::Writer;
 
 pub(super) use queries::{commit, config, month, page};
-
-/// What the store tells the thread, and the thread tells the store.
-#[derive(Default)]
-pub(super) struct Copies {
-    /// Devices whose row was written.
-    pub(super) changed: AppendedDevices,
-    pub(super) problems: Problems,
-}
 
 /// The handle of the thread that copies the store into the files.
 pub(super) struct JsonFiles {

@@ -12,8 +12,8 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 use tracing::{info, warn};
 
+use super::super::copies::Copies;
 use super::super::devices;
-use super::Copies;
 use super::queries;
 use super::store_thread::StoreThread;
 use crate::json_files::copy::{Copied, CopyError, copy, is_as_noted};

@@ -8,8 +8,9 @@ use jiff::Timestamp;
 use sqlx::{AnyConnection, Executor};
 use tracing::{error, warn};
 
-use super::super::connect::{Engine, Pools, directory_of};
+use super::super::connect::Pools;
 use super::super::damage::Damage;
+use super::super::engine::{Engine, directory_of};
 use super::super::error::open_error;
 use super::super::options::SqlOptions;
 use super::super::retention::Retention;

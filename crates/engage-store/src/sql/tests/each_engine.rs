@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use sqlx::{AnyPool, AssertSqlSafe, Row};
 use tokio::runtime::Runtime;
 
-use super::super::connect::{Engine, pool};
+use super::super::connect::pool;
+use super::super::engine::Engine;
 use crate::conformance::postgres::{PostgresServer, postgres};
 use crate::{DatabaseUrl, KeepDays, SqlOptions, SqlStore};
 

@@ -1,14 +1,23 @@
-//! Devices whose files are not up to date, and why.
+//! What the store and the thread that writes files for people tell each other.
 
 use std::collections::BTreeMap;
 
 use parking_lot::Mutex;
 use tracing::warn;
 
-use crate::{DeviceId, StoreWarning};
+use crate::{AppendedDevices, DeviceId, StoreWarning};
 
+/// What the store tells the thread, and the thread tells the store.
 #[derive(Default)]
-pub(in super::super) struct Problems(Mutex<BTreeMap<DeviceId, String>>);
+pub(super) struct Copies {
+    /// Devices whose row was written.
+    pub(super) changed: AppendedDevices,
+    pub(super) problems: Problems,
+}
+
+/// Devices whose files are not up to date, and why.
+#[derive(Default)]
+pub(super) struct Problems(Mutex<BTreeMap<DeviceId, String>>);
 
 impl Problems {
     /// What is wrong with some devices; each is logged once, or counted where there are many.
@@ -35,7 +44,7 @@ impl Problems {
         self.0.lock().remove(&device);
     }
 
-    pub(in super::super) fn warnings(&self) -> Vec<StoreWarning> {
+    pub(super) fn warnings(&self) -> Vec<StoreWarning> {
         let known = self.0.lock();
         let named = known.iter().take(MAX_NAMED);
         let mut warnings: Vec<_> = named

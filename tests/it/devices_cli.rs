@@ -98,7 +98,7 @@ fn since_leaves_out_what_arrived_before() {
         none.stderr_text()
             .starts_with("note: no audits since 2090-01-01T00:00:00Z in ")
     );
-    let refused = since("yesterday");
+    let refused = installation.devices(&["audits", "--since", "yesterday"]);
     assert_eq!(refused.code, Some(2));
     assert!(
         refused.stderr_text().contains("`24h`"),

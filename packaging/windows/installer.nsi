@@ -127,10 +127,11 @@ Section "engage-host"
     !insertmacro engageHost "" "service status"
     ${If} $0 == 0
       StrCpy $wasRunning 1
-      !insertmacro engageHost "" "service stop"
-      !insertmacro failOn "" "stop the service"
+      ; Before it is asked to stop: it does so too if that takes longer than is waited for.
       StrCpy $mustStart 1
       WriteRegDWORD HKLM "${UNINSTALL}" HasStarted 0
+      !insertmacro engageHost "" "service stop"
+      !insertmacro failOn "" "stop the service"
     ${EndIf}
   ${EndIf}
 

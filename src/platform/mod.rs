@@ -22,5 +22,3 @@ pub(crate) use system::{
     is_writable_dir, raise_descriptor_limit, read_hidden_line, reload_socket_path, rename_new,
     request_reload, run_as, send_more, shutdown_requested, survive_file_size_limit, system_folder,
 };
-#[cfg(windows)]
-pub(crate) use windows::foreign_owner;

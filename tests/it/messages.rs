@@ -314,10 +314,6 @@ const UNSEEN: &[(&str, &str)] = &[
         "service-folder",
         "would change /etc: `init --system` is held in packaging/systemd/boot-test",
     ),
-    (
-        "foreign-config",
-        "only on Windows, with a second user: wine has one",
-    ),
     ("no-config", WINDOWS),
     ("no-service", WINDOWS),
     ("not-installed", WINDOWS),

@@ -30,7 +30,7 @@ pub(in crate::cli) struct Service {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Install the service, or give one that is there this program and configuration
+    /// Install the service, or give one that is there this program, and the configuration if it is named
     Install {
         /// Configuration file. Default: the one of the service that is there, else %ProgramData%\engage-host\config.toml
         #[arg(long, value_name = "FILE")]
@@ -64,9 +64,11 @@ impl Service {
         let Self { command, json } = self;
         match command {
             Command::Install { config, firewall } => {
-                let config = config
-                    .or_else(control::installed_config)
-                    .unwrap_or_else(|| system_folder().join("config.toml"));
+                let config = match config {
+                    Some(config) => Some(config),
+                    None => control::installed_config()?,
+                };
+                let config = config.unwrap_or_else(|| system_folder().join("config.toml"));
                 print_result(&install(&config, firewall)?, json)?;
             }
             Command::Uninstall => print_result(&uninstall()?, json)?,

@@ -66,8 +66,8 @@ pub(super) fn state() -> Result<StateReport, ServiceError> {
 }
 
 /// What a service that is installed serves.
-pub(super) fn installed_config() -> Option<PathBuf> {
-    state().ok()?.config()
+pub(super) fn installed_config() -> Result<Option<PathBuf>, ServiceError> {
+    Ok(state()?.config())
 }
 
 pub(super) fn stop_and_wait(service: &Service) -> Result<ServiceStatus, ServiceError> {

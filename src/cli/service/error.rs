@@ -62,15 +62,6 @@ pub(super) enum ServiceError {
         )
     )]
     NotFromWindows(#[source] io::Error),
-    #[error("`{}` belongs to `{owner}`, who may have written it for the service to obey", path.display())]
-    #[diagnostic(
-        code("foreign-config"),
-        help(
-            "read it; if it is right, `icacls \"{}\" /setowner *S-1-5-32-544` makes it the administrators'",
-            path.display()
-        )
-    )]
-    ForeignConfig { path: PathBuf, owner: String },
 }
 
 impl ServiceError {

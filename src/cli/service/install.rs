@@ -23,7 +23,7 @@ use crate::config::Config;
 use crate::failure::Failure;
 use crate::platform::ServiceDir;
 use crate::platform::service_manager::SERVICE_NAME;
-use crate::platform::{foreign_owner, system_folder};
+use crate::platform::system_folder;
 use crate::telemetry::{register_event_source, remove_event_source};
 
 /// Installs the service for the configuration `config_path`, or gives it to one that is installed.
@@ -32,7 +32,11 @@ pub(super) fn install(config_path: &Path, firewall: bool) -> Result<InstallRepor
     if !path.exists() {
         return Err(ServiceError::NoConfig { path }.into());
     }
-    refuse_foreign(&path)?;
+    let folder = path.parent().unwrap_or(&path);
+    if is_system_folder(folder) {
+        // First: whoever had made it could change the configuration while it is read.
+        system::prepare(folder, ServiceDir::Readable)?;
+    }
     let config = Config::load(&path)?;
     let program = program()?;
     let (service, is_update) = create_or_change(&service_info(&program, &path))?;
@@ -43,6 +47,7 @@ pub(super) fn install(config_path: &Path, firewall: bool) -> Result<InstallRepor
         .then(|| open_ports(&FirewallRule::for_devices(&config), &program, &mut warnings))
         .flatten();
     Ok(InstallReport {
+        has_firewall_failed: firewall && opened_ports.is_none(),
         is_update,
         is_running: is_running(&service)?,
         logs: log_folder(&path),
@@ -73,19 +78,10 @@ pub(super) fn uninstall() -> Result<UninstallReport, Failure> {
     })
 }
 
-/// Before there was an installation, any user could write a configuration where it looks for one.
-fn refuse_foreign(config: &Path) -> Result<(), ServiceError> {
-    if !config.starts_with(system_folder()) {
-        return Ok(());
-    }
-    let owner = foreign_owner(config).map_err(|source| ServiceError::Windows {
-        action: "see whose the configuration is",
-        source,
-    })?;
-    owner.map_or(Ok(()), |owner| {
-        let path = config.to_owned();
-        Err(ServiceError::ForeignConfig { path, owner })
-    })
+/// However it is spelled.
+fn is_system_folder(folder: &Path) -> bool {
+    let canonical = |path: &Path| std::fs::canonicalize(path).ok();
+    canonical(folder).is_some_and(|it| Some(it) == canonical(&system_folder()))
 }
 
 fn program() -> Result<PathBuf, ServiceError> {
@@ -196,9 +192,7 @@ fn prepare_folders(
     warnings: &mut Vec<String>,
 ) -> Result<(), Failure> {
     let folder = config_path.parent().unwrap_or(config_path);
-    if folder == system_folder() {
-        system::prepare(folder, ServiceDir::Readable)?;
-    } else {
+    if !is_system_folder(folder) {
         warnings.push(format!(
             "the service has to read `{0}`: `icacls \"{0}\" /grant \"{ACCOUNT}:(OI)(CI)RX\"` lets it",
             folder.display()

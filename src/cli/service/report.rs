@@ -17,6 +17,7 @@ pub(super) struct InstallReport {
     pub(super) logs: PathBuf,
     /// Ports that were opened in the firewall; `null` if that was not asked for, or failed.
     pub(super) opened_ports: Option<Vec<u16>>,
+    pub(super) has_firewall_failed: bool,
     /// What could not be set, and what to do by hand.
     pub(super) warnings: Vec<String>,
 }
@@ -34,6 +35,10 @@ impl fmt::Display for InstallReport {
         writeln!(f, "account   {}", self.account)?;
         writeln!(f, "log       {}, and the event log", self.logs.display())?;
         match self.opened_ports.as_deref() {
+            None if self.has_firewall_failed => writeln!(
+                f,
+                "firewall  NOT opened: devices may not reach this computer yet"
+            )?,
             None => writeln!(f, "firewall  unchanged; `--firewall` opens the ports")?,
             Some([]) => writeln!(
                 f,
@@ -164,6 +169,7 @@ mod tests {
             account: r"NT SERVICE\engage-host",
             logs: r"C:\ProgramData\engage-host\logs".into(),
             opened_ports: Some(vec![80, 443]),
+            has_firewall_failed: false,
             warnings: Vec::new(),
         }
     }
@@ -202,6 +208,20 @@ mod tests {
         );
         assert!(text.contains("warning: not set: delayed start\n"), "{text}");
         assert!(text.contains("it runs as it was"), "{text}");
+    }
+
+    #[test]
+    fn a_firewall_that_took_no_rule_is_told_as_such() {
+        let text = InstallReport {
+            opened_ports: None,
+            has_firewall_failed: true,
+            ..installed()
+        }
+        .to_string();
+        assert!(
+            text.contains("firewall  NOT opened: devices may not"),
+            "{text}"
+        );
     }
 
     #[test]

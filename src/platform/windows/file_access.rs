@@ -142,6 +142,16 @@ pub(crate) fn create_service_dir(path: &Path, _user: &str, access: ServiceDir) -
         ServiceDir::Readable => Kind::Dir.to_read(),
         ServiceDir::Writable => MODIFY,
     };
+    take(path, rights)?;
+    match access {
+        ServiceDir::Readable => refuse_foreign_entries(path),
+        // The service's own.
+        ServiceDir::Writable => Ok(()),
+    }
+}
+
+/// For administrators, and with those rights for the service.
+fn take(path: &Path, rights: &str) -> io::Result<()> {
     let administrators: LocalBox<Sid> = ADMINISTRATORS.parse()?;
     SetNamedSecurityInfo(
         path.as_os_str(),
@@ -157,14 +167,31 @@ pub(crate) fn create_service_dir(path: &Path, _user: &str, access: ServiceDir) -
         .apply(path)
 }
 
-/// Whose a file is, unless it is an administrator's, the system's or of whoever runs this.
-pub(crate) fn foreign_owner(path: &Path) -> io::Result<Option<String>> {
+/// Nobody can add anything any more; but what a user had put there before, keys or a configuration, the
+/// service would obey.
+fn refuse_foreign_entries(directory: &Path) -> io::Result<()> {
+    for entry in fs_err::read_dir(directory)? {
+        let path = entry?.path();
+        if let Some(owner) = foreign_owner(&path)? {
+            return Err(io::Error::other(format!(
+                "`{0}` belongs to `{owner}`; look at it, and `icacls \"{0}\" /setowner *S-1-5-32-544 /t` makes it \
+                 the administrators'",
+                path.display()
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Whose a file is, unless it is an administrator's, the system's, the service's or of whoever runs
+/// this.
+fn foreign_owner(path: &Path) -> io::Result<Option<String>> {
     let descriptor = security_of(path)?;
     let Some(owner) = descriptor.owner() else {
         return Ok(Some("nobody".to_owned()));
     };
     let (sid, own) = (owner.to_string(), current_process_sid()?.to_string());
-    let is_ours = [SYSTEM, ADMINISTRATORS, &own].contains(&&*sid);
+    let is_ours = [SYSTEM, ADMINISTRATORS, SERVICE, &own].contains(&&*sid);
     Ok((!is_ours).then(|| account_name(owner)))
 }
 
@@ -355,6 +382,7 @@ mod tests {
         let path = folder.path().join("key");
         drop(create_private_file(&path).unwrap());
         assert_eq!(foreign_owner(&path).unwrap(), None);
+        refuse_foreign_entries(folder.path()).unwrap();
     }
 
     #[test]

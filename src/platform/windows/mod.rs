@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 
 pub(crate) use file_access::{
     AccessOfOthers, FileAccess, ServiceDir, create_dir, create_private_file, create_service_dir,
-    foreign_owner, inherit_access,
+    inherit_access,
 };
 pub(crate) use reload_pipe::{
     ReloadListener, default_reload_socket_path, reload_socket_path, request_reload,

@@ -5,6 +5,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::task::block_in_place;
 use tokio::time::sleep;
 use tracing::error;
 
@@ -55,7 +56,8 @@ pub(super) async fn deliver(
     let mut end = pin!(end);
     let begin = async {
         store.opened().await;
-        log_warnings(&WebhookWarning::all(&webhook));
+        // A file server may hang, and no device is to wait for that.
+        block_in_place(|| log_warnings(&WebhookWarning::all(&webhook)));
         load_receiver(&webhook, &problem).await
     };
     tokio::select! {
@@ -72,7 +74,7 @@ pub(super) async fn deliver(
 async fn load_receiver(webhook: &WebhookConfig, problem: &DeliveryProblem) -> Receiver {
     let mut logged = String::new();
     loop {
-        let loaded = Receiver::load(webhook);
+        let loaded = block_in_place(|| Receiver::load(webhook));
         *problem.lock() = loaded.as_ref().err().map(causes);
         let error = match loaded {
             Ok(receiver) => return receiver,

@@ -39,8 +39,13 @@ pub(crate) fn add_token(path: &Path, name: &TokenName, role: Role) -> Result<Tok
     Ok(token)
 }
 
-/// With the owner and the mode of the old one.
+/// With the owner and the mode of the old one. In a folder that is there: a wrong path is no reason to
+/// make one.
 fn write(path: &Path, contents: Zeroizing<Vec<u8>>) -> Result<(), NewTokenError> {
+    fs_err::metadata(folder(path)).map_err(|source| NewTokenError::Write {
+        path: path.to_owned(),
+        source,
+    })?;
     let readers = Readers::Daemon(FileAccess::from_path(path).ok());
     let file = NewFile::new(path.to_owned(), contents, WHAT, readers);
     replace(&file).map_err(|error| NewTokenError::Write {

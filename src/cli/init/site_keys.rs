@@ -47,6 +47,7 @@ pub(super) fn missing(layout: &Layout, provided: Option<&Path>) -> Result<Vec<Ne
 struct ProvidedKey<'a> {
     path: &'a Path,
     contents: Zeroizing<Vec<u8>>,
+    fingerprint: AnnouncementHash,
 }
 
 impl<'a> ProvidedKey<'a> {
@@ -54,7 +55,7 @@ impl<'a> ProvidedKey<'a> {
         let contents = read_regular_file("site key", path, MAX_FILE_BYTES);
         let contents = contents.map_err(KeyFileError::from)?;
         // Refuses what is no key before it is copied.
-        SiteKey::parse(&contents).map_err(|source| KeyFileError::Malformed {
+        let key = SiteKey::parse(&contents).map_err(|source| KeyFileError::Malformed {
             path: path.to_owned(),
             source,
         })?;
@@ -65,12 +66,16 @@ impl<'a> ProvidedKey<'a> {
             }
             .into());
         }
-        Ok(Self { path, contents })
+        Ok(Self {
+            path,
+            contents,
+            fingerprint: fingerprint(&key),
+        })
     }
 
     /// A provided key that is silently not used would be found out at the first device.
     fn must_equal(&self, existing: &Path) -> Result<(), Failure> {
-        if fingerprint(self.path)? == fingerprint(existing)? {
+        if self.fingerprint == fingerprint(&SiteKey::load(existing)?) {
             return Ok(());
         }
         Err(InitError::OtherSiteKey {
@@ -82,6 +87,6 @@ impl<'a> ProvidedKey<'a> {
 }
 
 /// Two keys are the same if they make the same hash, whatever form they are written in.
-fn fingerprint(path: &Path) -> Result<AnnouncementHash, KeyFileError> {
-    Ok(SiteKey::load(path)?.announcement_hash(b""))
+fn fingerprint(key: &SiteKey) -> AnnouncementHash {
+    key.announcement_hash(b"")
 }

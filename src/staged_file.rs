@@ -1,4 +1,5 @@
-//! A file is written under a hidden name beside its own, and then renamed.
+//! A file is written under a hidden name beside its own, and then renamed; and one writer at a time has
+//! the folder locked.
 
 use std::fs::TryLockError;
 use std::path::{Path, PathBuf};

@@ -140,6 +140,10 @@ fn with_json_arguments_that_are_none_are_an_error_in_json_too() {
         ),
         (&["--json", "check"], "unexpected argument '--json' found"),
         (&["serve", "--json"], "unexpected argument '--json' found"),
+        (
+            &["devices", "audits", "--json", "--since", "yesterday"],
+            "invalid value 'yesterday' for '--since <TIME|DURATION>': allowed: how long ago, such as `90s`",
+        ),
     ] {
         let failed = run(program().args(arguments));
         assert_eq!(failed.code, Some(2), "{arguments:?}");

@@ -291,7 +291,7 @@ async fn follow(
         admin,
         principal,
         query,
-        ends_at: Instant::now() + STREAM_TIMEOUT,
+        ends_at: Instant::now() + MAX_STREAM,
         _waiter: waiter()?,
     };
     let stream = futures_util::stream::unfold(follower, |mut follower| async move {
@@ -370,7 +370,7 @@ const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// is another's by then.
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
 
-const STREAM_TIMEOUT: Duration = Duration::from_hours(1);
+const MAX_STREAM: Duration = Duration::from_hours(1);
 
 const STREAM_PAGE: u64 = 1;
 

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::devices::LeftFile;
 use super::exposed::Exposed;
-use crate::cli::init::outcome::fmt_steps;
+use crate::cli::init::report::fmt_steps;
 use crate::cli::output::entry_text;
 use crate::failure::ErrorEntry;
 use crate::new_files::CreatedEntry;

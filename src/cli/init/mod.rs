@@ -12,8 +12,8 @@ mod existing_installation;
 pub(super) mod hosts;
 mod interrupted;
 pub(super) mod layout;
-pub(super) mod outcome;
 pub(super) mod replaced;
+pub(super) mod report;
 pub(super) mod site_keys;
 pub(super) mod system;
 pub(super) mod template;
@@ -37,7 +37,7 @@ use engage_wire::pki::issue::ValidityPolicy;
 use error::InitError;
 use interrupted::Interrupted;
 use layout::Layout;
-use outcome::{InitReport, next_steps};
+use report::{InitReport, next_steps};
 use template::Template;
 
 /// Make the keys, certificates and configuration that are missing.

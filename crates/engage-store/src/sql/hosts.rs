@@ -48,7 +48,7 @@ impl Hosts {
         let mut current = self.current.lock().await;
         match &*current {
             Some((term, prolong)) if is_renewed && !term.has_ended() => {
-                prolong.send_replace(asked_at + VALID_TIMEOUT);
+                prolong.send_replace(asked_at + TERM_VALIDITY);
             }
             _ => *current = None,
         }
@@ -136,7 +136,7 @@ async fn begin(pool: &AnyPool) -> Result<(Term, Prolong), sqlx::Error> {
     .bind(alive_micros())
     .execute(pool)
     .await?;
-    Ok(Term::new(&host, asked_at + VALID_TIMEOUT))
+    Ok(Term::new(&host, asked_at + TERM_VALIDITY))
 }
 
 async fn renew(pool: &AnyPool, term: &Term) -> Result<bool, sqlx::Error> {
@@ -203,7 +203,7 @@ const ALIVE_TIMEOUT: Duration = Duration::from_secs(15);
 /// What a host that is late has sent arrives within it.
 const ALIVE_MARGIN: Duration = Duration::from_secs(2);
 
-const VALID_TIMEOUT: Duration = ALIVE_TIMEOUT.saturating_sub(ALIVE_MARGIN);
+const TERM_VALIDITY: Duration = ALIVE_TIMEOUT.saturating_sub(ALIVE_MARGIN);
 
 /// So often that one may fail.
 pub(super) const RENEW_INTERVAL: Duration = Duration::from_secs(5);

@@ -40,7 +40,8 @@ use usage_error::{UsageError, ask_for_json};
     name = "engage-host",
     version,
     max_term_width = 100,
-    arg_required_else_help = true
+    arg_required_else_help = true,
+    after_help = "Examples:\n  engage-host init --host 10.44.68.128\n  engage-host check\n  engage-host serve\n\nEach command's own are in its `--help`."
 )]
 struct Cli {
     #[command(flatten)]
@@ -171,6 +172,7 @@ mod tests {
     fn the_examples_of_the_help_texts_are_commands() {
         let mut examples = Vec::new();
         collect_examples(&commands(), &mut examples);
+        assert_eq!(examples[0], "engage-host init --host 10.44.68.128");
         assert!(examples.len() >= 10, "{examples:?}");
         for example in examples {
             let arguments = example

@@ -10,9 +10,7 @@ use super::old_server::OldServer;
 use crate::cli::output::eprint_note;
 use crate::failure::Failure;
 use crate::platform;
-use engage_wire::limits::MAX_FILE_BYTES;
 use engage_wire::pki::Certificate;
-use engage_wire::read_regular_file;
 use engage_wire::site::SiteKey;
 
 /// The key of the ENGAGE site.
@@ -28,10 +26,7 @@ impl VerifiedKey {
     /// From a file, or from the terminal.
     pub(super) fn new(file: Option<&Path>, server: &OldServer) -> Result<Self, Failure> {
         let (key, contents) = match file {
-            Some(path) => {
-                let contents = read_regular_file("site key", path, MAX_FILE_BYTES)?;
-                (SiteKey::load(path)?, contents)
-            }
+            Some(path) => SiteKey::load_with_contents(path)?,
             None => typed()?,
         };
         let note = verify(&key, server)?;

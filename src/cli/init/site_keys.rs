@@ -10,9 +10,7 @@ use crate::failure::Failure;
 use crate::new_files::{NewFile, Readers};
 use crate::platform::FileAccess;
 use crate::sites::new_key;
-use engage_wire::limits::MAX_FILE_BYTES;
-use engage_wire::read_regular_file;
-use engage_wire::site::{AnnouncementHash, KeyFileError, SiteKey};
+use engage_wire::site::{AnnouncementHash, SiteKey};
 
 /// The key files that are named but do not exist.
 pub(super) fn missing(layout: &Layout, provided: Option<&Path>) -> Result<Vec<NewFile>, Failure> {
@@ -52,13 +50,7 @@ struct ProvidedKey<'a> {
 
 impl<'a> ProvidedKey<'a> {
     fn read(path: &'a Path, layout: &Layout) -> Result<Self, Failure> {
-        let contents = read_regular_file("site key", path, MAX_FILE_BYTES);
-        let contents = contents.map_err(KeyFileError::from)?;
-        // Refuses what is no key before it is copied.
-        let key = SiteKey::parse(&contents).map_err(|source| KeyFileError::Malformed {
-            path: path.to_owned(),
-            source,
-        })?;
+        let (key, contents) = SiteKey::load_with_contents(path)?;
         if layout.site_keys.len() > 1 {
             return Err(InitError::WhichSite {
                 provided: path.to_owned(),

@@ -20,9 +20,8 @@ use crate::failure::Failure;
 use crate::publication::{Refusal, listed_serials};
 use crate::sites::{ChangeReport, GivenKey, SitesError, Wanted, add_site, hosts, once};
 use engage_store::SerialNumber;
-use engage_wire::limits::MAX_FILE_BYTES;
 use engage_wire::site::{SiteKey, SiteName};
-use engage_wire::{HostName, Text, read_regular_file};
+use engage_wire::{HostName, Text};
 
 /// Add a site, in a file of its own.
 ///
@@ -146,9 +145,7 @@ fn key_text(key: &[u8]) -> Zeroizing<String> {
 /// The contents of a key file, or what is piped in.
 fn read_key(path: &Path) -> Result<Zeroizing<Vec<u8>>, Failure> {
     if path != Path::new("-") {
-        // Refuses what is no key before it is copied.
-        SiteKey::load(path)?;
-        return Ok(read_regular_file("site key", path, MAX_FILE_BYTES)?);
+        return Ok(SiteKey::load_with_contents(path)?.1);
     }
     let mut contents = Zeroizing::new(Vec::with_capacity(MAX_INPUT_BYTES));
     let mut input = io::stdin().lock().take(MAX_INPUT_BYTES as u64);

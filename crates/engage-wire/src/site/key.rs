@@ -55,11 +55,19 @@ impl SiteKey {
 
     /// Reads a key file.
     pub fn load(path: &Path) -> Result<Self, KeyFileError> {
+        Self::load_with_contents(path).map(|(key, _)| key)
+    }
+
+    /// Reads a key file that is to be copied as it is written.
+    pub fn load_with_contents(path: &Path) -> Result<(Self, Zeroizing<Vec<u8>>), KeyFileError> {
         let contents = read_regular_file("site key", path, MAX_FILE_BYTES)?;
-        Self::parse(&contents).map_err(|source| KeyFileError::Malformed {
-            path: path.to_owned(),
-            source,
-        })
+        match Self::parse(&contents) {
+            Ok(key) => Ok((key, contents)),
+            Err(source) => Err(KeyFileError::Malformed {
+                path: path.to_owned(),
+                source,
+            }),
+        }
     }
 
     /// Whether `text` contains what looks like the Base64 or hexadecimal form of a key, perhaps

@@ -34,8 +34,8 @@ impl UsageError {
 
 /// Whether whoever has given these arguments reads JSON, even where they cannot be understood.
 pub(super) fn ask_for_json(arguments: &[OsString]) -> bool {
-    let options = arguments.iter().take_while(|it| *it != "--");
-    options.into_iter().any(|it| it == "--json")
+    let mut options = arguments.iter().take_while(|it| *it != "--");
+    options.any(|it| it == "--json")
 }
 
 /// One paragraph below the error.

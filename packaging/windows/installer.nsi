@@ -156,8 +156,10 @@ Section "engage-host"
   WriteRegDWORD HKLM "${UNINSTALL}" NoModify 1
   WriteRegDWORD HKLM "${UNINSTALL}" NoRepair 1
 
-  ; Keys and configuration that are there are never touched.
-  ${IfNot} ${FileExists} "$APPDATA\engage-host\config.toml"
+  ; Keys and configuration that are there are never touched; a service that is there may have them elsewhere.
+  ReadRegStr $0 HKLM "SYSTEM\CurrentControlSet\Services\engage-host" ImagePath
+  ${If} $0 == ""
+  ${AndIfNot} ${FileExists} "$APPDATA\engage-host\config.toml"
     !insertmacro engageHost "" "init --system"
     !insertmacro failOn "" "make keys and a configuration"
   ${EndIf}

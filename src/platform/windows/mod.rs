@@ -1,5 +1,6 @@
 //! Windows: access lists, console events, a named pipe, services.
 
+mod access_of_others;
 mod file_access;
 mod reload_pipe;
 pub(crate) mod service_manager;
@@ -17,9 +18,9 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::signal::windows::{ctrl_break, ctrl_c, ctrl_close, ctrl_shutdown};
 use zeroize::Zeroizing;
 
+pub(crate) use access_of_others::AccessOfOthers;
 pub(crate) use file_access::{
-    AccessOfOthers, FileAccess, ServiceDir, create_dir, create_private_file, create_service_dir,
-    inherit_access,
+    FileAccess, ServiceDir, create_dir, create_private_file, create_service_dir, inherit_access,
 };
 pub(crate) use reload_pipe::{
     ReloadListener, default_reload_socket_path, reload_socket_path, request_reload,

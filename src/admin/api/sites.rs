@@ -265,7 +265,7 @@ async fn remove(
     Ok(axum::Json(reloaded(&admin, change).await))
 }
 
-/// Judge every site
+/// Check every site
 ///
 /// As its devices would, and as the files say now. `ok` is whether all are accepted.
 #[utoipa::path(

@@ -17,7 +17,7 @@ use crate::rotation_steps::{RotateError, Session, StepReport};
 
 /// Make, or take, the new root and chain; devices see nothing of it.
 ///
-/// They are judged as a lock would for every site, and lie in `next/` beside the server certificate until `retire`.
+/// They are checked as a lock would for every site, and lie in `next/` beside the server certificate until `retire`.
 #[derive(Args, Debug)]
 #[command(
     after_help = "Examples:\n  engage-host rotate prepare --config /etc/engage-host/config.toml\n  \

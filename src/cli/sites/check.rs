@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::failure::Failure;
 use crate::sites::SitesReport;
 
-/// Judge every site as its devices would, and list those that they would not accept.
+/// Check every site as its devices would, and list those that they would not accept.
 ///
 /// Exit code 1 if there is one. `engage-host check` looks at everything else too.
 #[derive(Args, Debug)]

@@ -35,7 +35,7 @@ pub(super) struct Import {
     /// DER file that devices of a site without `certificate` install. Default: that of the first site
     #[arg(long, value_name = "FILE")]
     certificate: Option<PathBuf>,
-    /// Judge the table, and write nothing
+    /// Check the table, and write nothing
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]

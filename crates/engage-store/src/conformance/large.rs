@@ -1,4 +1,4 @@
-//! What pages of 100,000 devices and 1,000,000 events cost. Printed, not judged:
+//! What pages of 100,000 devices and 1,000,000 events cost. Printed, without bounds:
 //! `cargo test -p engage-store -- --ignored --nocapture --test-threads=1 large`.
 
 use std::fmt::Debug;

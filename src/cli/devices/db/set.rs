@@ -19,7 +19,7 @@ use engage_store::{Database, DeviceId, DeviceRecord, DroppedDatabase, StoreReade
 
 /// Make a file's contents the database that a device is to have.
 ///
-/// Judged as by `db check`; what would not be sent is refused. It is sent at the device's next call,
+/// Checked as by `db check`; what would not be sent is refused. It is sent at the device's next call,
 /// and stays until another `db.json` is dropped into the device's folder or this is run again. Works
 /// while the daemon runs, and for a device that has never called.
 #[derive(Args, Debug)]

@@ -85,4 +85,5 @@ pub use connection::{Connection, ListenerKind};
 pub use publication::{CurrentPublication, Publication, validate};
 pub use routes::{App, DeviceService, device_service};
 pub use server::parse_proxy_header;
+pub use telemetry::start_access_log_nowhere;
 pub use tls::hello::ClientHello;

@@ -1,11 +1,9 @@
-//! One event for each request.
+//! What is known of a request once it is answered.
 
 use std::fmt;
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use http::{Method, StatusCode, Uri};
-use tracing::info;
 
 use super::RouteMetrics;
 use crate::connection::Connection;
@@ -46,83 +44,27 @@ impl AccessEvent<'_> {
                 .map(|serial| serial.to_string()),
         }
     }
-
-    /// Logs it (docs/LOGGING.md).
-    pub fn log(&self) {
-        let Self {
-            route: _,
-            connection,
-            method,
-            uri,
-            device: _,
-            status,
-            size_bytes,
-            started: _,
-            duration,
-        } = self;
-        let serial = self.serial();
-        info!(
-            target: TARGET,
-            listener = %connection.listener,
-            peer = %Peer(connection.peer),
-            device.serial = serial,
-            tls = connection.tls.map(|tls| tls.version),
-            status = status.as_u16(),
-            size_bytes,
-            duration_us = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX),
-            "{} {} -> {}", Shortened(method.as_str()), Shortened(uri.path()), status.as_u16(),
-        );
-    }
-}
-
-/// Displayed as the address itself is, in a sixth of the time where it is IPv4.
-struct Peer(SocketAddr);
-
-impl fmt::Display for Peer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let SocketAddr::V4(peer) = self.0 else {
-            return self.0.fmt(f);
-        };
-        let mut number = itoa::Buffer::new();
-        let mut text = String::with_capacity("255.255.255.255:65535".len());
-        for (octet, end) in peer.ip().octets().into_iter().zip(['.', '.', '.', ':']) {
-            text.push_str(number.format(octet));
-            text.push(end);
-        }
-        text.push_str(number.format(peer.port()));
-        f.write_str(&text)
-    }
 }
 
 /// Of what a caller sends, no more than is useful: it may be as long as a head.
 pub(crate) struct Shortened<'a>(pub(crate) &'a str);
 
-impl fmt::Display for Shortened<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Shortened<'_> {
+    /// As it is displayed, without a formatter: every access line has two.
+    pub(super) fn write_to(&self, text: &mut impl fmt::Write) -> fmt::Result {
         if self.0.len() <= MAX_SHOWN_BYTES {
-            return f.write_str(self.0);
+            return text.write_str(self.0);
         }
         let shown = &self.0[..self.0.floor_char_boundary(MAX_SHOWN_BYTES)];
-        write!(f, "{shown}.. ({} bytes)", self.0.len())
+        write!(text, "{shown}.. ({} bytes)", self.0.len())
+    }
+}
+
+impl fmt::Display for Shortened<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write_to(f)
     }
 }
 
 /// Three times the longest path that a device asks for.
 const MAX_SHOWN_BYTES: usize = 256;
-
-/// What `[log] level` calls these events.
-pub(super) const TARGET: &str = "access";
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    proptest! {
-        #[test]
-        fn a_peer_is_displayed_as_its_address(peer: SocketAddr) {
-            prop_assert_eq!(Peer(peer).to_string(), peer.to_string());
-        }
-    }
-}

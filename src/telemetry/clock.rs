@@ -8,28 +8,33 @@ use jiff::Timestamp;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::FormatTime;
 
-/// RFC 3339 in UTC with microseconds. The calendar is asked once a second and not for each event:
-/// that would be a quarter of what an access line costs.
+/// RFC 3339 in UTC with microseconds.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rfc3339Micros;
 
 impl FormatTime for Rfc3339Micros {
     fn format_time(&self, line: &mut Writer<'_>) -> fmt::Result {
-        // A clock that stands before 1970 is set sooner or later; until then it is 1970.
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
-        LAST_SECOND.with_borrow_mut(|last| {
-            if last.unix != now.as_secs() || last.text.is_empty() {
-                *last = Second::new(now.as_secs());
-            }
-            line.write_str(&last.text)?;
-            // A digit more, so that no zero is left out.
-            let micros = 1_000_000 + now.subsec_micros();
-            line.write_str(&itoa::Buffer::new().format(micros)[1..])?;
-            line.write_char('Z')
-        })
+        write_now(line)
     }
+}
+
+/// Writes the present time, as [`Rfc3339Micros`]. The calendar is asked once a second and not for each
+/// line: that would be a large part of what an access line costs.
+pub(super) fn write_now(line: &mut impl fmt::Write) -> fmt::Result {
+    // A clock that stands before 1970 is set sooner or later; until then it is 1970.
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    LAST_SECOND.with_borrow_mut(|last| {
+        if last.unix != now.as_secs() || last.text.is_empty() {
+            *last = Second::new(now.as_secs());
+        }
+        line.write_str(&last.text)?;
+        // A digit more, so that no zero is left out.
+        let micros = 1_000_000 + now.subsec_micros();
+        line.write_str(&itoa::Buffer::new().format(micros)[1..])?;
+        line.write_char('Z')
+    })
 }
 
 #[derive(Debug)]
@@ -71,9 +76,7 @@ mod tests {
         for _ in 0..3 {
             let before = Timestamp::now().as_microsecond();
             let mut text = String::new();
-            Rfc3339Micros
-                .format_time(&mut Writer::new(&mut text))
-                .unwrap();
+            write_now(&mut text).unwrap();
             assert_eq!(text.len(), "2026-11-25T12:00:00.000000Z".len(), "{text}");
             let read = text.parse::<Timestamp>().unwrap().as_microsecond();
             let after = Timestamp::now().as_microsecond();

@@ -17,7 +17,6 @@ use prometheus_client::metrics::counter::Counter;
 use tracing::{Level, Metadata, warn};
 use tracing_subscriber::fmt::MakeWriter;
 
-use super::access;
 use super::log_buffer::{BATCH_BYTES, LogBuffer, Priority};
 
 /// Starts the thread that writes. The process has one log, so this is called once.
@@ -45,10 +44,19 @@ pub(super) fn dropped_lines() -> Counter {
 #[derive(Clone, Debug)]
 pub(super) struct NonBlockingWriter(Arc<LogBuffer>);
 
+impl NonBlockingWriter {
+    /// Takes a line, or drops and counts it.
+    pub(super) fn push(&self, line: &[u8], priority: Priority) {
+        if !self.0.push(line, priority) {
+            DROPPED_LINES.inc();
+        }
+    }
+}
+
 /// Takes the line of one event.
 #[derive(Debug)]
 pub(super) struct LineWriter<'a> {
-    buffer: &'a LogBuffer,
+    writer: &'a NonBlockingWriter,
     priority: Priority,
 }
 
@@ -57,14 +65,14 @@ impl<'a> MakeWriter<'a> for NonBlockingWriter {
 
     fn make_writer(&'a self) -> LineWriter<'a> {
         LineWriter {
-            buffer: &self.0,
+            writer: self,
             priority: Priority::Warning,
         }
     }
 
     fn make_writer_for(&'a self, event: &Metadata<'_>) -> LineWriter<'a> {
         LineWriter {
-            buffer: &self.0,
+            writer: self,
             priority: priority_of(event),
         }
     }
@@ -72,9 +80,7 @@ impl<'a> MakeWriter<'a> for NonBlockingWriter {
 
 impl Write for LineWriter<'_> {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        if !self.buffer.push(line, self.priority) {
-            DROPPED_LINES.inc();
-        }
+        self.writer.push(line, self.priority);
         Ok(line.len())
     }
 
@@ -86,7 +92,6 @@ impl Write for LineWriter<'_> {
 fn priority_of(event: &Metadata<'_>) -> Priority {
     match *event.level() {
         Level::ERROR | Level::WARN => Priority::Warning,
-        _ if event.target() == access::TARGET => Priority::Access,
         _ => Priority::Info,
     }
 }

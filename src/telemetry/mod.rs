@@ -2,6 +2,7 @@
 //! Prometheus, spans for a collector.
 
 mod access;
+mod access_log;
 mod clock;
 #[cfg(windows)]
 mod event_log;
@@ -53,13 +54,17 @@ pub(crate) fn start_logging(log: &LogConfig, output: &LogOutput) -> io::Result<(
         Ok(None) | Err(_) => level.filter(),
     };
     let (opened, failed) = output.open();
+    let (writer, in_colour) = (log_writer::spawn(opened)?, output.is_terminal());
+    if filter.would_enable(access_log::TARGET, &access_log::LEVEL) {
+        access_log::start(*format, in_colour, writer.clone());
+    }
     let logs = fmt::layer()
         .with_timer(clock::Rfc3339Micros)
-        .with_writer(log_writer::spawn(opened)?);
+        .with_writer(writer);
     let logs = match format {
         LogFormat::Json => logs.json().flatten_event(true).boxed(),
         LogFormat::Text => logs
-            .with_ansi(output.is_terminal())
+            .with_ansi(in_colour)
             .event_format(text::TextFormat)
             .boxed(),
     };
@@ -75,6 +80,13 @@ pub(crate) fn start_logging(log: &LogConfig, output: &LogOutput) -> io::Result<(
     if let Err(error) = wished {
         warn!("`RUST_LOG` is ignored: {error}");
     }
+    Ok(())
+}
+
+/// Starts the access log without the rest, for benchmarks: its lines are written and thrown away.
+pub fn start_access_log_nowhere() -> io::Result<()> {
+    let writer = log_writer::spawn(io::sink())?;
+    access_log::start(LogFormat::Text, false, writer);
     Ok(())
 }
 

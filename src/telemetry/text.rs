@@ -1,23 +1,20 @@
 //! Events as lines of text: `TIME LEVEL target: message name=value ..`.
 //!
-//! As `tracing-subscriber` writes them by default, with two differences. Nothing that a caller sends
-//! can break a line or reach a terminal: its formatter (0.3.23) escapes ESC and C1 characters, in the
+//! As `tracing-subscriber` writes them by default, with one difference: nothing that a caller sends
+//! can break a line or reach a terminal. Its formatter (0.3.23) escapes ESC and C1 characters, in the
 //! message only, and passes line feeds, line separators and marks that turn the direction of
-//! writing. And it takes a third of the time, which counts because every request has a line: the
-//! text is looked at once when it is whole, and not with each of its parts.
+//! writing.
 
-use std::cell::Cell;
 use std::fmt::{self, Debug, Write};
 
 use engage_wire::escape_for_terminal;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::fmt::format::Writer;
-use tracing_subscriber::fmt::time::FormatTime;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
-use super::clock::Rfc3339Micros;
+use super::clock::write_now;
 
 /// Formats an event.
 #[derive(Clone, Copy, Debug)]
@@ -35,22 +32,26 @@ where
         event: &Event<'_>,
     ) -> fmt::Result {
         let metadata = event.metadata();
-        Rfc3339Micros.format_time(&mut line)?;
-        line.write_char(' ')?;
-        line.write_str(level(*metadata.level(), line.has_ansi_escapes()))?;
-        line.write_char(' ')?;
-        line.write_str(metadata.target())?;
-        line.write_str(": ")?;
-        let mut text = fields(event)?;
-        if is_printable(&text) {
-            line.write_str(&text)?;
-        } else {
-            line.write_str(&escape_for_terminal(&text))?;
-        }
-        text.clear();
-        SPARE.set(text);
+        let in_colour = line.has_ansi_escapes();
+        begin_line(&mut line, *metadata.level(), metadata.target(), in_colour)?;
+        line.write_str(&escape_for_terminal(&fields(event)?))?;
         line.write_char('\n')
     }
+}
+
+/// `TIME LEVEL target: `, of which a caller chooses nothing.
+pub(super) fn begin_line(
+    line: &mut impl Write,
+    level: Level,
+    target: &str,
+    in_colour: bool,
+) -> fmt::Result {
+    write_now(line)?;
+    line.write_char(' ')?;
+    line.write_str(level_name(level, in_colour))?;
+    line.write_char(' ')?;
+    line.write_str(target)?;
+    line.write_str(": ")
 }
 
 /// As [`TextFormat`] writes message and fields.
@@ -61,7 +62,7 @@ pub(super) fn message(event: &Event<'_>) -> Result<String, fmt::Error> {
 
 fn fields(event: &Event<'_>) -> Result<String, fmt::Error> {
     let mut fields = Fields {
-        text: SPARE.take(),
+        text: String::new(),
         written: Ok(()),
     };
     event.record(&mut fields);
@@ -70,7 +71,7 @@ fn fields(event: &Event<'_>) -> Result<String, fmt::Error> {
 }
 
 /// Five characters, in colour on a terminal.
-fn level(level: Level, in_colour: bool) -> &'static str {
+fn level_name(level: Level, in_colour: bool) -> &'static str {
     match (level, in_colour) {
         (Level::ERROR, false) => "ERROR",
         (Level::WARN, false) => " WARN",
@@ -91,8 +92,16 @@ struct Fields {
     written: fmt::Result,
 }
 
+impl Visit for Fields {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        if self.written.is_ok() {
+            self.written = self.write(field, value);
+        }
+    }
+}
+
 impl Fields {
-    fn begin(&mut self, field: &Field) {
+    fn write(&mut self, field: &Field, value: &dyn Debug) -> fmt::Result {
         if !self.text.is_empty() {
             self.text.push(' ');
         }
@@ -100,44 +109,8 @@ impl Fields {
             self.text.push_str(field.name());
             self.text.push('=');
         }
+        write!(self.text, "{value:?}")
     }
-}
-
-/// Values of every other kind arrive at `record_debug`. Those of an access line that need none of
-/// its machinery, which takes most of the line's time, have a shorter way to the same text.
-impl Visit for Fields {
-    fn record_u64(&mut self, field: &Field, value: u64) {
-        self.begin(field);
-        self.text.push_str(itoa::Buffer::new().format(value));
-    }
-
-    fn record_str(&mut self, field: &Field, value: &str) {
-        if !is_printable(value) || value.contains(['"', '\\']) {
-            return self.record_debug(field, &value);
-        }
-        self.begin(field);
-        self.text.push('"');
-        self.text.push_str(value);
-        self.text.push('"');
-    }
-
-    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        if self.written.is_ok() {
-            self.begin(field);
-            self.written = write!(self.text, "{value:?}");
-        }
-    }
-}
-
-/// Visible ASCII and spaces. Looks at all of it, which takes less than to stop early.
-fn is_printable(text: &str) -> bool {
-    text.bytes()
-        .fold(true, |all, byte| all & matches!(byte, b' '..=b'~'))
-}
-
-thread_local! {
-    /// Empty, but with room. A value that logs while it is formatted finds another.
-    static SPARE: Cell<String> = const { Cell::new(String::new()) };
 }
 
 #[cfg(test)]

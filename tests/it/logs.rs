@@ -58,6 +58,47 @@ fn json_is_one_object_a_line() {
     assert_eq!(tls["tls"], "1.3");
 }
 
+/// docs/LOGGING.md, requests.
+#[test]
+fn a_request_is_a_line_of_text_with_its_fields_in_order() {
+    let log = logged("format = \"text\"", |daemon| {
+        let device = format!("{ANNOUNCEMENT}?sn=ASNFZ4mrze8=");
+        tls_get(daemon.https, &trusting(&standard().root.der), &device);
+        get(daemon.http, &format!("/{}", "a".repeat(300)));
+    });
+    let lines: Vec<_> = log.lines().filter(|it| it.contains(" access: ")).collect();
+    let [device, long] = lines.as_slice() else {
+        panic!("{log}");
+    };
+    let (time, line) = device.split_once(' ').unwrap();
+    time.parse::<jiff::Timestamp>().unwrap();
+    assert_eq!(
+        without_numbers(line),
+        format!(
+            " INFO access: GET {ANNOUNCEMENT} -> # listener=https peer=#.#.#.#:# \
+             device.serial=\"#ABCDEF\" tls=\"#.#\" status=# size_bytes=# duration_us=#"
+        )
+    );
+    let shown = format!(
+        " INFO access: GET /{}.. (301 bytes) -> 404",
+        "a".repeat(255)
+    );
+    assert!(long.contains(&shown), "{long}");
+}
+
+/// With `#` for each number.
+fn without_numbers(line: &str) -> String {
+    let mut text = String::new();
+    for character in line.chars() {
+        match character {
+            '0'..='9' if text.ends_with('#') => {}
+            '0'..='9' => text.push('#'),
+            other => text.push(other),
+        }
+    }
+    text
+}
+
 #[test]
 fn each_request_is_one_event() {
     let log = logged("format = \"text\"", |daemon| {

@@ -22,26 +22,23 @@ pub(super) type Accepting<Stream, Service> =
 pub(super) type WithConnection<Service> = AddExtension<Service, Arc<Connection>>;
 
 /// Admits connections that speak HTTP in clear text.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct PlainAcceptor {
     pub(super) admission: Arc<Admission>,
     pub(super) timeouts: Arc<Timeouts>,
     pub(super) refused_heads: Arc<RefusedHeads>,
 }
 
-impl<S: Send + 'static> Accept<Accepted, S> for PlainAcceptor {
-    type Stream = Downloads<Intercepted<ClientStream, RequestHeads>>;
+impl<S: Send + 'static> Accept<Accepted, S> for Arc<PlainAcceptor> {
+    // In a box, since axum-server, hyper-util and hyper move it a dozen times before they read from it.
+    type Stream = Box<Downloads<Intercepted<ClientStream, RequestHeads>>>;
     type Service = WithConnection<S>;
     type Future = Accepting<Self::Stream, S>;
 
     fn accept(&self, accepted: Accepted, service: S) -> Self::Future {
-        let Self {
-            admission,
-            timeouts,
-            refused_heads,
-        } = self.clone();
+        let acceptor = Self::clone(self);
         Box::pin(async move {
-            let admitted = admission.admit(LISTENER, accepted).await;
+            let admitted = acceptor.admission.admit(LISTENER, accepted).await;
             let Admitted {
                 socket,
                 prefix,
@@ -53,11 +50,12 @@ impl<S: Send + 'static> Accept<Accepted, S> for PlainAcceptor {
             let connection = Connection::new(LISTENER, peer, is_allowed, Phase::ReadingHead, guard);
             let connection = Arc::new(connection);
             let state = &connection.state;
-            let stream = client_stream(socket, prefix, unread, state, &timeouts);
+            let stream = client_stream(socket, prefix, unread, state, &acceptor.timeouts);
+            let refused_heads = Arc::clone(&acceptor.refused_heads);
             let heads = RequestHeads::new(Arc::clone(state), refused_heads, peer);
             let stream = Intercepted::new(stream, heads);
             let stream = Downloads::new(stream, Arc::clone(&connection));
-            Ok((stream, AddExtension::new(service, connection)))
+            Ok((Box::new(stream), AddExtension::new(service, connection)))
         })
     }
 }

@@ -32,7 +32,6 @@ use crate::tls::{self, Diagnosis, FailureReason, TlsCapabilities, diagnose};
 /// Admits connections and shakes hands with the identity that is chosen for the client.
 ///
 /// Runs in the connection's own task: a client that stalls delays nobody else.
-#[derive(Clone)]
 pub(super) struct TlsAcceptor {
     pub(super) admission: Arc<Admission>,
     pub(super) timeouts: Arc<Timeouts>,
@@ -45,13 +44,13 @@ pub(super) struct TlsAcceptor {
     pub(super) signatures: Arc<FairSemaphore>,
 }
 
-impl<S: Send + 'static> Accept<Accepted, S> for TlsAcceptor {
-    type Stream = Downloads<Intercepted<TlsStream<CapturedStream>, RequestHeads>>;
+impl<S: Send + 'static> Accept<Accepted, S> for Arc<TlsAcceptor> {
+    type Stream = Box<Downloads<Intercepted<TlsStream<CapturedStream>, RequestHeads>>>;
     type Service = WithConnection<S>;
     type Future = Accepting<Self::Stream, S>;
 
     fn accept(&self, accepted: Accepted, service: S) -> Self::Future {
-        let acceptor = self.clone();
+        let acceptor = Self::clone(self);
         Box::pin(async move {
             let admitted = acceptor.admission.admit(LISTENER, accepted).await;
             let admitted = admitted.map_err(|_| refused())?;
@@ -62,7 +61,7 @@ impl<S: Send + 'static> Accept<Accepted, S> for TlsAcceptor {
             let heads = RequestHeads::new(state, refused_heads, connection.peer);
             let stream = Intercepted::new(stream, heads);
             let stream = Downloads::new(stream, Arc::clone(&connection));
-            Ok((stream, AddExtension::new(service, connection)))
+            Ok((Box::new(stream), AddExtension::new(service, connection)))
         })
     }
 }

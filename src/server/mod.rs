@@ -103,8 +103,11 @@ impl Servers {
         let https = Listener::new(sockets.https, &permits, &shutdown)?;
         let http = open(ListenerKind::Http, http, &shutdown, &admission);
         let https = open(ListenerKind::Https, https, &shutdown, &admission);
-        tasks.spawn(http.acceptor(plain).serve(Shared::new(devices.clone())));
-        tasks.spawn(https.acceptor(tls).serve(Shared::new(devices)));
+        tasks.spawn(
+            http.acceptor(Arc::new(plain))
+                .serve(Shared::new(devices.clone())),
+        );
+        tasks.spawn(https.acceptor(Arc::new(tls)).serve(Shared::new(devices)));
         if let Some(socket) = sockets.admin {
             let acceptor = AdminAcceptor::new(
                 sockets.descriptors.admin_connections(),

@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::intercept::Intercept;
@@ -22,24 +23,36 @@ pub(in crate::server) struct Unread {
 
 struct ShutdownGuard {
     _token: TaskTrackerToken,
+    stopping: CancellationToken,
     has_spoken: bool,
-    /// Ready once the daemon is stopping and a client that was about to speak has had its time.
-    stopped: Pin<Box<dyn Future<Output = ()> + Send>>,
+    /// Ready once the daemon is stopping and a client that was about to speak has had its time. Made at
+    /// the first read that finds nothing: most clients have sent something by then.
+    stopped: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+}
+
+impl ShutdownGuard {
+    fn poll_stopped(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let stopped = self.stopped.get_or_insert_with(|| {
+            let stopping = self.stopping.clone();
+            Box::pin(async move {
+                stopping.cancelled_owned().await;
+                sleep(SILENT_CLIENT_TIMEOUT).await;
+            })
+        });
+        stopped.as_mut().poll(context)
+    }
 }
 
 impl Unread {
     pub(super) fn new(token: UnreadToken, state: Arc<ConnectionState>) -> Self {
         let UnreadToken { token, stopping } = token;
-        let stopped = Box::pin(async move {
-            stopping.cancelled_owned().await;
-            sleep(SILENT_CLIENT_TIMEOUT).await;
-        });
         Self {
             state,
             waiting: Some(ShutdownGuard {
                 _token: token,
+                stopping,
                 has_spoken: false,
-                stopped,
+                stopped: None,
             }),
         }
     }
@@ -61,9 +74,7 @@ impl Intercept for Unread {
                 }
                 // The first request was read from what TLS had decrypted before.
                 Poll::Pending if !matches!(phase, Phase::Handshake | Phase::ReadingHead) => true,
-                Poll::Pending => {
-                    !waiting.has_spoken && waiting.stopped.as_mut().poll(context).is_ready()
-                }
+                Poll::Pending => !waiting.has_spoken && waiting.poll_stopped(context).is_ready(),
             };
             if is_over {
                 self.waiting = None;

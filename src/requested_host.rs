@@ -2,7 +2,7 @@
 
 use http::header::HOST;
 use http::uri::Authority;
-use http::{HeaderMap, HeaderValue, Request, Uri, Version};
+use http::{HeaderMap, Request, Uri, Version};
 
 use engage_wire::HostName;
 
@@ -13,9 +13,9 @@ use engage_wire::HostName;
 pub(crate) fn requested_hosts<B>(
     request: &Request<B>,
 ) -> Result<impl Iterator<Item = (&str, HostName)>, RequestedHostError> {
-    let target = request.uri().authority().map(|it| it.as_str().as_bytes());
+    let target = request.uri().authority().map(Authority::as_str);
     let mut headers = request.headers().get_all(HOST).iter();
-    let header = headers.next().map(HeaderValue::as_bytes);
+    let header = headers.next();
     if headers.next().is_some() {
         return Err(RequestedHostError::Several);
     }
@@ -27,7 +27,11 @@ pub(crate) fn requested_hosts<B>(
     let may_be_empty = target.is_some() || request.uri().path() == "*";
     let header = header.filter(|text| !(may_be_empty && text.is_empty()));
     let target = target.map(parse).transpose()?;
-    let header = header.map(parse).transpose()?;
+    let header = header.map(|text| match text.to_str() {
+        Ok(text) => parse(text),
+        Err(_) => Err(malformed(text.as_bytes())),
+    });
+    let header = header.transpose()?;
     Ok(target.into_iter().chain(header))
 }
 
@@ -50,14 +54,15 @@ pub(crate) enum RequestedHostError {
     Malformed(String),
 }
 
-fn parse(text: &[u8]) -> Result<(&str, HostName), RequestedHostError> {
-    let parsed = str::from_utf8(text)
-        .ok()
-        .and_then(|text| Some((text, HostName::from_authority(text)?)));
-    parsed.ok_or_else(|| {
-        let shown = &text[..text.len().min(MAX_HOST_BYTES)];
-        RequestedHostError::Malformed(String::from_utf8_lossy(shown).into_owned())
-    })
+fn parse(text: &str) -> Result<(&str, HostName), RequestedHostError> {
+    let host = HostName::from_authority(text);
+    host.map(|host| (text, host))
+        .ok_or_else(|| malformed(text.as_bytes()))
+}
+
+fn malformed(text: &[u8]) -> RequestedHostError {
+    let shown = &text[..text.len().min(MAX_HOST_BYTES)];
+    RequestedHostError::Malformed(String::from_utf8_lossy(shown).into_owned())
 }
 
 /// A name has at most 253 characters (RFC 1035 section 2.3.4), a port six with its colon.

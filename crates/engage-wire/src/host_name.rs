@@ -37,7 +37,8 @@ impl HostName {
             let address = address.parse::<Ipv6Addr>().ok()?;
             return Some((Self::Ip(IpAddr::from(address).to_canonical()), rest));
         }
-        let (host, rest) = value.split_at(value.find(':').unwrap_or(value.len()));
+        let end = value.bytes().position(|byte| byte == b':');
+        let (host, rest) = value.split_at(end.unwrap_or(value.len()));
         Some((host.parse().ok()?, rest))
     }
 }

@@ -1,5 +1,7 @@
 //! Characters in a query that the HTTP parser does not take.
 
+use memchr::{memchr, memchr3};
+
 /// Replaces what the parser would refuse in the query of a request line, byte for byte.
 ///
 /// Query parameters of devices are ignored, but for the serial number (PROTOCOL.md section 1), and
@@ -26,15 +28,14 @@ impl QueryFilter {
         let mut rest = line;
         loop {
             // Part by part and not byte by byte: every request passes here.
-            let length = match self {
-                Self::Method => prefix_length(rest, |byte| byte.is_ascii_uppercase()),
-                Self::Target => {
-                    prefix_length(rest, |byte| !matches!(byte, b'?' | b' ' | b'\r' | b'\n'))
-                }
-                Self::Query => prefix_length(rest, |byte| !matches!(byte, b' ' | b'\r' | b'\n')),
-                Self::Ended => prefix_length(rest, |byte| byte != b'\n'),
+            let end = match self {
+                Self::Method => rest.iter().position(|byte| !byte.is_ascii_uppercase()),
+                // The parser refuses CR in a target.
+                Self::Target => memchr3(b'?', b' ', b'\n', rest),
+                Self::Query => memchr3(b' ', b'\r', b'\n', rest),
+                Self::Ended => memchr(b'\n', rest),
             };
-            let (part, ended) = rest.split_at_mut(length);
+            let (part, ended) = rest.split_at_mut(end.unwrap_or(rest.len()));
             if let Self::Query = self {
                 let refused = part.iter_mut().filter(|byte| !is_taken(**byte));
                 refused.for_each(|byte| *byte = REPLACEMENT);
@@ -51,12 +52,6 @@ impl QueryFilter {
             rest = next;
         }
     }
-}
-
-/// How many bytes there are before the first that is not one of the part.
-fn prefix_length(bytes: &[u8], is_part: impl Fn(u8) -> bool) -> usize {
-    let end = bytes.iter().position(|byte| !is_part(*byte));
-    end.unwrap_or(bytes.len())
 }
 
 /// Whether the parser takes a byte in a query: all that is visible in ASCII, but for delimiters

@@ -35,7 +35,7 @@ impl<T: CodePoint> Offered<T> {
 
     /// Reads `list` as 16-bit code points; `None` if half of one is left over.
     pub(super) fn read(mut list: Reader<'_>) -> Option<Self> {
-        let mut offered = Vec::new();
+        let mut offered = Vec::with_capacity(list.len() / size_of::<u16>());
         while !list.is_empty() {
             let code = list.u16()?;
             if !is_grease(code) {

@@ -260,8 +260,15 @@ impl Fingerprint {
 
 impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let pairs = self.0.map(|byte| HEXUPPER.encode(&[byte]));
-        f.write_str(&pairs.join(":"))
+        let digits = HEXUPPER.encode(&self.0);
+        let mut text = String::with_capacity(digits.len() / 2 * 3);
+        for (at, digit) in digits.chars().enumerate() {
+            if at > 0 && at % 2 == 0 {
+                text.push(':');
+            }
+            text.push(digit);
+        }
+        f.write_str(&text)
     }
 }
 

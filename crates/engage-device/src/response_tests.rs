@@ -128,7 +128,9 @@ proptest! {
         lengths in "[0-9+ -]{0,25}",
     ) {
         let mut bytes = GOOD.replace("Length: 2", &format!("Length: {lengths}")).into_bytes();
-        bytes[at.min(cut)] = byte;
+        // Without a length it is shorter than `GOOD`.
+        let last = bytes.len() - 1;
+        bytes[at.min(cut).min(last)] = byte;
         let _ = Response::parse_lenient(&bytes);
         bytes.truncate(cut);
         let _ = Response::parse_lenient(&bytes);
